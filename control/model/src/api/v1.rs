@@ -1,0 +1,47 @@
+//! Version 1 of the local API: one type per document, one constant per route.
+
+mod document;
+mod error;
+mod mesh;
+mod peer;
+mod status;
+
+pub use document::{Document, Schema};
+pub use error::{ErrorBody, ErrorCode, ErrorDocument};
+pub use mesh::{
+    DEFAULT_INVITE_LIFETIME_S, InitRequest, InviteReply, InviteRequest, JoinRequest, JoinedReply,
+    LeaveReply, LeaveRequest, Supervisor, VersionReply, WaitFor, WaitReply, WaitRequest,
+};
+pub use peer::{Family, GossipState, Path, Peer, Peers, PingReply, PingRequest, Tunnel, Tunnels};
+pub use status::{
+    DaemonState, DropCount, GossipMember, Offload, RaftRole, RaftStatus, Role, Status,
+};
+
+/// Where each document lives. Methods: `GET` reads, `POST` acts.
+pub mod route {
+    /// `GET` -> [`super::Status`].
+    pub const STATUS: &str = "/v1/status";
+    /// `GET` -> [`super::Peers`].
+    pub const PEERS: &str = "/v1/peers";
+    /// `GET` -> [`super::Tunnels`].
+    pub const TUNNELS: &str = "/v1/tunnels";
+    /// `GET` -> [`super::Supervisor`].
+    pub const SUPERVISOR: &str = "/v1/supervisor";
+    /// `GET` -> [`super::VersionReply`].
+    pub const VERSION: &str = "/v1/version";
+    /// `POST` [`super::InitRequest`] -> [`super::JoinedReply`].
+    pub const INIT: &str = "/v1/init";
+    /// `POST` [`super::InviteRequest`] -> [`super::InviteReply`].
+    pub const INVITES: &str = "/v1/invites";
+    /// `POST` [`super::JoinRequest`] -> [`super::JoinedReply`].
+    pub const JOIN: &str = "/v1/join";
+    /// `POST` [`super::LeaveRequest`] -> [`super::LeaveReply`].
+    pub const LEAVE: &str = "/v1/leave";
+    /// `POST` [`super::PingRequest`] -> [`super::PingReply`]: one echo.
+    pub const PING: &str = "/v1/ping";
+    /// `POST` [`super::WaitRequest`] -> [`super::WaitReply`]: answers when it holds or time is up.
+    pub const WAIT: &str = "/v1/wait";
+}
+
+/// The most bytes a request body may have: a join token and a name fit ten times over.
+pub const MAX_REQUEST: usize = 32 * 1024;

@@ -1,0 +1,143 @@
+//! The status document.
+
+use serde::{Deserialize, Serialize};
+
+use super::document::schema;
+use super::peer::{GossipState, Peer};
+use crate::addr::{OverlayAddrs, Prefixes};
+use crate::id::{LogIndex, MemberId, MeshId, Term};
+use crate::trust::Name;
+use crate::view::StateHash;
+
+/// Whether the daemon belongs to a mesh.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DaemonState {
+    /// Neither `mesh init` nor `mesh join` yet.
+    NotJoined,
+    /// A member.
+    Member,
+}
+
+/// A member's part in agreement, as people say it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Leads.
+    Supervisor,
+    /// Votes.
+    Voter,
+    /// Follows without a vote.
+    Learner,
+}
+
+/// A member's part in agreement, as Raft says it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RaftRole {
+    /// Leads this term.
+    Leader,
+    /// Follows a leader or waits for one.
+    Follower,
+    /// Asks for votes.
+    Candidate,
+    /// Follows without a vote.
+    Learner,
+    /// Stopped after a disk error or while leaving.
+    Stopped,
+}
+
+/// Agreement as this host sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RaftStatus {
+    /// This host's part.
+    pub role: RaftRole,
+    /// The current term.
+    pub term: Term,
+    /// The supervisor; `None` while there is none.
+    pub leader: Option<MemberId>,
+    /// The last index known to be committed.
+    pub commit: LogIndex,
+    /// The last applied index.
+    pub applied: LogIndex,
+    /// Members with a vote.
+    pub voters: Vec<MemberId>,
+    /// Members that follow without a vote.
+    pub learners: Vec<MemberId>,
+    /// The state's hash at `applied`.
+    pub state_hash: StateHash,
+}
+
+/// A member as gossip sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GossipMember {
+    /// Who.
+    pub member: MemberId,
+    /// What gossip thinks.
+    pub state: GossipState,
+    /// Grows each time the member refutes a suspicion.
+    pub incarnation: u64,
+}
+
+/// One way packets ended, and how many did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DropCount {
+    /// The reason's name, stable.
+    pub reason: String,
+    /// How many packets since the daemon started.
+    pub packets: u64,
+}
+
+/// An offload of the kernel and whether it is in use.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Offload {
+    /// Such as `udp_gso`.
+    pub name: String,
+    /// In use.
+    pub active: bool,
+}
+
+/// Everything at one glance.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// The daemon's version.
+    pub version: String,
+    /// Whether it belongs to a mesh. All fields below are absent or empty when it does not.
+    pub state: DaemonState,
+    /// The mesh.
+    pub mesh: Option<MeshId>,
+    /// What people call it.
+    pub mesh_name: Option<Name>,
+    /// Where its addresses come from.
+    pub prefixes: Option<Prefixes>,
+    /// This host's id.
+    pub member: Option<MemberId>,
+    /// This host's name.
+    pub name: Option<Name>,
+    /// This host's overlay addresses.
+    pub addrs: Option<OverlayAddrs>,
+    /// This host's part in agreement.
+    pub role: Option<Role>,
+    /// The kernel interface; `None` with `--tun none`.
+    pub interface: Option<String>,
+    /// The UDP port the daemon listens on.
+    pub listen_port: u16,
+    /// Seconds since the daemon started.
+    pub uptime_s: u64,
+    /// How many members are present, this host included.
+    pub members: usize,
+    /// Agreement.
+    pub raft: Option<RaftStatus>,
+    /// The other members.
+    pub peers: Vec<Peer>,
+    /// Gossip's view, this host included.
+    pub gossip: Vec<GossipMember>,
+    /// Packets that ended early, by reason; reasons never seen are left out.
+    pub drops: Vec<DropCount>,
+    /// Kernel offloads.
+    pub offloads: Vec<Offload>,
+}
+
+schema! {
+    Status => "mesh.status/v1",
+}

@@ -1,0 +1,31 @@
+//! The words of the house.
+//!
+//! Everything two packages have to agree on lives here and nowhere else: identifiers, keys, overlay
+//! addresses, the trust chain, the agreed view of the cluster, the plan handed to the packet core,
+//! wire formats and the local API. No behaviour beyond what makes a word well-formed: nothing here
+//! reads a clock, a socket, a file or entropy.
+//!
+//! ```text
+//! trust::Genesis ── signed by the mesh's root key ─┐
+//! trust::Invite  ── signed by the root key         ├─> view::ClusterView ──> plan::Plan ──> plan::Update
+//! trust::MemberRecord ── signed by the invite key ─┘
+//! ```
+
+pub mod addr;
+pub mod api;
+pub mod codec;
+pub mod facts;
+pub mod fault;
+pub mod id;
+pub mod key;
+pub mod plan;
+pub mod signed;
+pub mod trust;
+pub mod view;
+pub mod wire;
+
+pub use addr::{OverlayAddrs, Prefixes};
+pub use fault::Fault;
+pub use id::{InviteId, LogIndex, MemberId, MeshId, Term};
+pub use key::{IdentityKey, IdentitySecret, Signature, TunnelKey, TunnelSecret};
+pub use signed::Signed;

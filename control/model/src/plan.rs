@@ -1,0 +1,102 @@
+//! What the packet core must do, and the difference between two such plans.
+//!
+//! The planner in `mesh-control` turns the agreed view and gossip's endpoints into a [`Plan`];
+//! [`Plan::diff`] turns two plans into the [`Update`]s that the packet core takes. A plan is always
+//! whole, so that a missed update can be repaired by comparing with nothing.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use ipnet::IpNet;
+
+use crate::id::MemberId;
+use crate::key::TunnelKey;
+
+/// One tunnel's peer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PeerPlan {
+    /// The member behind the key.
+    pub member: MemberId,
+    /// Inner sources it may use, and destinations that go to it.
+    pub allowed_ips: Vec<IpNet>,
+    /// Underlay addresses to try, best first, while no authenticated packet has shown a better one.
+    pub endpoints: Vec<SocketAddr>,
+    /// Keep NAT mappings open with an empty packet this often; `None` keeps silent when idle.
+    pub keepalive: Option<Duration>,
+}
+
+/// All peers, by key.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// The peers.
+    pub peers: BTreeMap<TunnelKey, PeerPlan>,
+}
+
+/// One step from an old plan to a new one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Update {
+    /// A peer appears, or everything about it but its key changes. Its session survives.
+    SetPeer(TunnelKey, PeerPlan),
+    /// A peer disappears: its session is wiped and its packets are dropped from now on.
+    RemovePeer(TunnelKey),
+}
+
+impl Plan {
+    /// The updates that lead from `self` to `next`: removals first, so that an allowed IP or a
+    /// member id is free before another key takes it.
+    pub fn diff(&self, next: &Self) -> Vec<Update> {
+        let gone = self
+            .peers
+            .keys()
+            .filter(|key| !next.peers.contains_key(key));
+        let changed = next
+            .peers
+            .iter()
+            .filter(|(key, peer)| self.peers.get(key) != Some(peer));
+        gone.map(|key| Update::RemovePeer(*key))
+            .chain(changed.map(|(key, peer)| Update::SetPeer(*key, peer.clone())))
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn peer(member: u64) -> PeerPlan {
+        PeerPlan {
+            member: MemberId(member),
+            allowed_ips: Vec::new(),
+            endpoints: Vec::new(),
+            keepalive: None,
+        }
+    }
+
+    fn plan(peers: &[(u8, u64)]) -> Plan {
+        Plan {
+            peers: peers
+                .iter()
+                .map(|(key, member)| (TunnelKey([*key; 32]), peer(*member)))
+                .collect(),
+        }
+    }
+
+    #[test]
+    fn a_diff_holds_exactly_what_changed_removals_first() {
+        let updates = plan(&[(1, 1), (2, 2), (3, 3)]).diff(&plan(&[(1, 1), (2, 9), (4, 4)]));
+        assert_eq!(
+            updates,
+            [
+                Update::RemovePeer(TunnelKey([3; 32])),
+                Update::SetPeer(TunnelKey([2; 32]), peer(9)),
+                Update::SetPeer(TunnelKey([4; 32]), peer(4)),
+            ]
+        );
+    }
+
+    #[test]
+    fn equal_plans_need_no_update() {
+        assert_eq!(plan(&[(1, 1)]).diff(&plan(&[(1, 1)])), []);
+    }
+}

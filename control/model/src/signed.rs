@@ -1,0 +1,77 @@
+//! A message together with a signature over its exact bytes.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::{Deserialize, Serialize};
+
+use crate::codec::{self, CodecError, Message};
+use crate::key::{IdentityKey, IdentitySecret, Signature, SignatureError};
+
+/// A `T` that someone signed.
+///
+/// The bytes that were signed are kept as they came, so a later version of `T` still verifies what
+/// an earlier one signed. The only way to the value is through [`Signed::open`], which checks the
+/// signature first; [`Signed::peek`] is for finding out *whose* key that should be.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Signed<T> {
+    payload: Vec<u8>,
+    signature: Signature,
+    #[serde(skip)]
+    of: PhantomData<fn() -> T>,
+}
+
+/// Why a signed message is not to be believed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SignedError {
+    /// Not signed by the key it should be, or altered since.
+    #[error("{name}: {source}")]
+    Signature {
+        /// The message.
+        name: &'static str,
+        /// What failed.
+        source: SignatureError,
+    },
+    /// Signed, but not a message this build understands.
+    #[error(transparent)]
+    Codec(#[from] CodecError),
+}
+
+impl<T: Message> Signed<T> {
+    /// Signs `value` with `secret`. [`Message::NAME`] is the context.
+    pub fn seal(value: &T, secret: &IdentitySecret) -> Self {
+        let payload = codec::encode(value);
+        let signature = secret.sign(T::NAME, &payload);
+        Self {
+            payload,
+            signature,
+            of: PhantomData,
+        }
+    }
+
+    /// The value, if `key` signed it.
+    pub fn open(&self, key: &IdentityKey) -> Result<T, SignedError> {
+        key.verify(T::NAME, &self.payload, &self.signature)
+            .map_err(|source| SignedError::Signature {
+                name: T::NAME,
+                source,
+            })?;
+        Ok(codec::decode(&self.payload)?)
+    }
+
+    /// The value, **unverified**: only to learn which key to [`open`](Self::open) it with.
+    pub fn peek(&self) -> Result<T, CodecError> {
+        codec::decode(&self.payload)
+    }
+
+    /// The signed bytes, to be countersigned.
+    pub fn payload(&self) -> &[u8] {
+        &self.payload
+    }
+}
+
+impl<T: Message> fmt::Debug for Signed<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Signed<{}>({} bytes)", T::NAME, self.payload.len())
+    }
+}

@@ -1,0 +1,47 @@
+//! Permission to bring members in.
+
+use serde::{Deserialize, Serialize};
+
+use super::{ChainError, MeshRoot};
+use crate::id::{InviteId, MeshId};
+use crate::key::IdentityKey;
+use crate::signed::Signed;
+
+/// The most hosts one invite may admit: a rack brought up by one script; more is a second invite.
+pub const MAX_INVITE_USES: u32 = 1000;
+
+/// The longest an invite may stay valid: 30 days, in milliseconds.
+pub const MAX_INVITE_LIFETIME_MS: u64 = 30 * 24 * 60 * 60 * 1000;
+
+/// Permission to admit up to `uses` members until `expires_ms`. Signed by the root key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Invite {
+    /// The only mesh it is good for.
+    pub mesh: MeshId,
+    /// [`InviteId::of_key`] of `key`.
+    pub id: InviteId,
+    /// Signs the records of those it admits. The secret travels in the token.
+    pub key: IdentityKey,
+    /// How many members it may admit, 1 to [`MAX_INVITE_USES`].
+    pub uses: u32,
+    /// When it was made, in milliseconds since the Unix epoch.
+    pub created_ms: u64,
+    /// When it stops admitting, in milliseconds since the Unix epoch.
+    pub expires_ms: u64,
+}
+
+crate::message!(Invite, "invite", version 1, limit 256);
+
+impl Invite {
+    /// The invite in `signed`, if `root` signed it for its mesh.
+    pub fn verify(signed: &Signed<Self>, root: &MeshRoot) -> Result<Self, ChainError> {
+        let invite = signed.open(&root.key)?;
+        if invite.mesh != root.mesh {
+            return Err(ChainError::OtherMesh);
+        }
+        if invite.id != InviteId::of_key(&invite.key) {
+            return Err(ChainError::InviteMismatch);
+        }
+        Ok(invite)
+    }
+}

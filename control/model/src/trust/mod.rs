@@ -1,0 +1,48 @@
+//! The trust chain: root key -> invite -> member record.
+//!
+//! A mesh begins with a root key, made by `mesh init`. The root signs the [`Genesis`] and every
+//! [`Invite`]. An invite carries a key of its own; whoever holds the invite's secret (it travels in
+//! the join [`Token`]) may sign a [`MemberRecord`] with it, and the record also carries the joiner's
+//! own signature, which proves that it holds the identity it claims. A member signs its own
+//! [`Departure`]. Voters order these statements; they cannot make them.
+//!
+//! ```text
+//! root ──signs──> Genesis (founder's record inside)
+//!   └────signs──> Invite{key} ──key signs──> MemberRecord{identity} <──identity signs── joiner
+//! ```
+
+mod departure;
+mod genesis;
+mod invite;
+mod name;
+mod record;
+mod token;
+
+pub use departure::Departure;
+pub use genesis::{Genesis, MeshRoot};
+pub use invite::{Invite, MAX_INVITE_LIFETIME_MS, MAX_INVITE_USES};
+pub use name::{MAX_NAME_LEN, Name, NameError};
+pub use record::{Admission, MemberRecord};
+pub use token::{Bootstrap, MAX_BOOTSTRAPS, MAX_TOKEN_LEN, Token, TokenError};
+
+use crate::signed::SignedError;
+
+/// Why a statement about the mesh's members is not believed. Always the speaker's fault.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ChainError {
+    /// A signature of the chain does not hold.
+    #[error(transparent)]
+    Signed(#[from] SignedError),
+    /// The statement belongs to another mesh.
+    #[error("made for another mesh")]
+    OtherMesh,
+    /// The mesh id is not that of the root key.
+    #[error("the mesh id is not that of the root key")]
+    RootMismatch,
+    /// The joiner did not prove that it holds the identity it claims.
+    #[error("the record is not signed by the identity it claims")]
+    NotOwnIdentity,
+    /// The invite id is not that of the invite's key.
+    #[error("the invite's id is not that of its key")]
+    InviteMismatch,
+}

@@ -1,0 +1,97 @@
+//! The agreed state as everyone outside the state machine sees it.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::addr::{OverlayAddrs, Prefixes};
+use crate::id::{LogIndex, MemberId, MeshId};
+use crate::key::{IdentityKey, TunnelKey};
+use crate::trust::{MeshRoot, Name};
+
+/// A hash of the whole agreed state. Equal on all members at equal index, or something is wrong.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StateHash(pub [u8; 32]);
+
+impl std::fmt::Display for StateHash {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&data_encoding::HEXLOWER.encode(&self.0))
+    }
+}
+
+impl std::fmt::Debug for StateHash {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::fmt::Display::fmt(self, f)
+    }
+}
+
+/// Text that is not a state hash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a state hash: expected 64 hexadecimal digits")]
+pub struct StateHashError;
+
+impl std::str::FromStr for StateHash {
+    type Err = StateHashError;
+
+    fn from_str(text: &str) -> Result<Self, StateHashError> {
+        let bytes = data_encoding::HEXLOWER
+            .decode(text.as_bytes())
+            .map_err(|_| StateHashError)?;
+        bytes.try_into().map(Self).map_err(|_| StateHashError)
+    }
+}
+
+crate::codec::text_or_bytes!(StateHash, 32);
+
+/// A present member.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemberView {
+    /// Its id.
+    pub id: MemberId,
+    /// What people call it.
+    pub name: Name,
+    /// Its long-lived identity.
+    pub identity: IdentityKey,
+    /// Its WireGuard key.
+    pub tunnel: TunnelKey,
+    /// Its overlay addresses.
+    pub addrs: OverlayAddrs,
+}
+
+/// The cluster at one index. Immutable: a new one is made for each applied batch and shared.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClusterView {
+    /// The mesh and its root key.
+    pub root: MeshRoot,
+    /// What people call the mesh.
+    pub mesh_name: Name,
+    /// Where overlay addresses come from.
+    pub prefixes: Prefixes,
+    /// The last applied log index; 0 before the first.
+    pub applied: LogIndex,
+    /// The state's hash at that index.
+    pub hash: StateHash,
+    /// Present members by id. Those who left are absent.
+    pub members: BTreeMap<MemberId, MemberView>,
+}
+
+impl ClusterView {
+    /// The mesh's id.
+    pub fn mesh(&self) -> MeshId {
+        self.root.mesh
+    }
+
+    /// The present member with this identity.
+    pub fn by_identity(&self, identity: &IdentityKey) -> Option<&MemberView> {
+        self.members
+            .values()
+            .find(|member| member.identity == *identity)
+    }
+
+    /// The present member people call `name`.
+    pub fn by_name(&self, name: &str) -> Option<&MemberView> {
+        self.members
+            .values()
+            .find(|member| member.name.as_str() == name)
+    }
+}

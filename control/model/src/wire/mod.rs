@@ -1,0 +1,3 @@
+//! What members say to each other, one file per conversation.
+
+pub mod join;
