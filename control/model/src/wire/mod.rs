@@ -1,3 +1,4 @@
 //! What members say to each other, one file per conversation.
 
+pub mod echo;
 pub mod join;
