@@ -1,1 +1,142 @@
-//! Under construction.
+//! What the mesh agrees on, one entry of the log at a time.
+//!
+//! A [`Command`] is a statement somebody signed; a [`Proposal`] is that statement with the time its
+//! proposer read. Voters put proposals in an order and every member applies them in that order; the
+//! [`Outcome`] is the same everywhere. A refusal is an outcome too: it costs a place in the log and
+//! changes nothing.
+//!
+//! Commands are idempotent by what they are about (an invite's id, a joiner's identity, a member):
+//! repeating one yields the outcome of the first. So whoever lost an answer just asks again, and no
+//! serial numbers have to be remembered.
+
+use mesh_model::signed::SignedError;
+use mesh_model::trust::{Admission, ChainError, Departure, Invite};
+use mesh_model::wire::join::JoinRefusal;
+use mesh_model::{InviteId, LogIndex, MemberId, OverlayAddrs, Signed};
+use serde::{Deserialize, Serialize};
+
+/// One entry of the log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Proposal {
+    /// When it was proposed, in milliseconds since the Unix epoch, by the proposer's clock. The only
+    /// time the state machine knows.
+    pub at_ms: u64,
+    /// What is proposed.
+    pub command: Command,
+}
+
+// An admission is the largest command, 512 bytes at most; the rest is room for commands to come.
+mesh_model::message!(Proposal, "proposal", version 1, limit 4096);
+
+/// A change to the agreed state. New kinds go to the end: the log keeps the old numbers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Command {
+    /// Let the holder of an invite's secret bring members in. Signed by the root.
+    Invite(Signed<Invite>),
+    /// Let a host in. Signed by its invite and by its own identity.
+    Admit(Admission),
+    /// Let a member go. Signed by that member.
+    Depart {
+        /// Who leaves; must be the one inside the signature.
+        member: MemberId,
+        /// Its own goodbye.
+        departure: Signed<Departure>,
+    },
+}
+
+/// What became of a proposal: the same on every member.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Outcome {
+    /// The invite stands, since now or already.
+    InviteAdded(InviteId),
+    /// The host is a member, since now or already.
+    Admitted {
+        /// Its id.
+        member: MemberId,
+        /// Its overlay addresses.
+        addrs: OverlayAddrs,
+    },
+    /// The member has left, now or before.
+    Departed(MemberId),
+    /// Nothing changed.
+    Refused(Refusal),
+}
+
+// The longest is a refusal with its text, see `MAX_REASON`.
+mesh_model::message!(Outcome, "outcome", version 1, limit 1024);
+
+/// The longest text a refusal carries, in bytes. What a decoder says may quote what a stranger sent,
+/// and an outcome has to fit its message.
+const MAX_REASON: usize = 256;
+
+/// Why a proposal changed nothing. Always the fault of whoever signed or proposed it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+pub enum Refusal {
+    /// A host may not come in.
+    #[error(transparent)]
+    Join(JoinRefusal),
+    /// An invite's or departure's signature does not hold.
+    #[error("the statement's signatures do not hold: {0}")]
+    Chain(String),
+    /// An invite that could never admit anyone, or too many for too long.
+    #[error("the invite's {0} is out of bounds")]
+    InviteBounds(InviteField),
+    /// The invite's time was over before it was agreed.
+    #[error("the invite has already expired")]
+    InviteExpired,
+    /// An invite with the same key but other terms stands.
+    #[error("another invite with the same key exists")]
+    InviteExists,
+    /// The mesh remembers as many invites as it can.
+    #[error("the mesh has {0} invites, the most it can hold; wait for some to expire")]
+    TooManyInvites(usize),
+    /// Nobody has, or had, this id.
+    #[error("there is no member {0}")]
+    UnknownMember(MemberId),
+    /// The index was used before: the log was applied twice or out of order. A bug in the caller.
+    #[error("log index {0} was applied before")]
+    IndexReused(LogIndex),
+}
+
+/// A field of an invite that has bounds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum InviteField {
+    /// [`Invite::uses`].
+    Uses,
+    /// From [`Invite::created_ms`] to [`Invite::expires_ms`].
+    Lifetime,
+}
+
+impl std::fmt::Display for InviteField {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Uses => "number of uses",
+            Self::Lifetime => "lifetime",
+        })
+    }
+}
+
+impl From<JoinRefusal> for Refusal {
+    fn from(refusal: JoinRefusal) -> Self {
+        Self::Join(refusal)
+    }
+}
+
+impl From<ChainError> for Refusal {
+    fn from(error: ChainError) -> Self {
+        Self::Chain(reason(&error))
+    }
+}
+
+impl From<SignedError> for Refusal {
+    fn from(error: SignedError) -> Self {
+        ChainError::from(error).into()
+    }
+}
+
+/// What is wrong with a chain, short enough for an outcome.
+pub(crate) fn reason(error: &ChainError) -> String {
+    let mut text = error.to_string();
+    text.truncate(text.floor_char_boundary(MAX_REASON));
+    text
+}

@@ -79,10 +79,7 @@ impl Prefixes {
         let mut octets = [0; 16];
         octets[0] = 0xfd;
         octets[1..6].copy_from_slice(&mesh.0[..5]);
-        Ok(Self {
-            v4,
-            v6: Ipv6Net::new_assert(octets.into(), 64),
-        })
+        Ok(Self { v4, v6: Ipv6Net::new_assert(octets.into(), 64) })
     }
 
     /// The IPv6 address of `member`: its id in the interface part. Ids are never reused, so neither
@@ -112,10 +109,7 @@ pub struct OverlayAddrs {
 impl OverlayAddrs {
     /// Both as host prefixes (/32 and /128): the allowed IPs of the member's tunnel.
     pub fn host_prefixes(&self) -> [IpNet; 2] {
-        [
-            IpNet::from(IpAddr::V4(self.v4)),
-            IpNet::from(IpAddr::V6(self.v6)),
-        ]
+        [IpNet::from(IpAddr::V4(self.v4)), IpNet::from(IpAddr::V6(self.v6))]
     }
 
     /// Whether `addr` is one of the two.

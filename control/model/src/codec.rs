@@ -85,12 +85,7 @@ pub fn encode<M: Message>(message: &M) -> Vec<u8> {
     let mut bytes = vec![M::VERSION];
     bincode::serde::encode_into_std_write(message, &mut bytes, bincode_config())
         .expect("writing plain data to memory cannot fail");
-    assert!(
-        bytes.len() <= M::LIMIT,
-        "{} of {} bytes exceeds its own limit",
-        M::NAME,
-        bytes.len()
-    );
+    assert!(bytes.len() <= M::LIMIT, "{} of {} bytes exceeds its own limit", M::NAME, bytes.len());
     bytes
 }
 
@@ -99,26 +94,13 @@ pub fn decode<M: Message>(bytes: &[u8]) -> Result<M, CodecError> {
     let name = M::NAME;
     let (&version, body) = bytes.split_first().ok_or(CodecError::Empty { name })?;
     if bytes.len() > M::LIMIT {
-        return Err(CodecError::TooLong {
-            name,
-            len: bytes.len(),
-            limit: M::LIMIT,
-        });
+        return Err(CodecError::TooLong { name, len: bytes.len(), limit: M::LIMIT });
     }
     if version != M::VERSION {
-        return Err(CodecError::Version {
-            name,
-            found: version,
-            known: M::VERSION,
-        });
+        return Err(CodecError::Version { name, found: version, known: M::VERSION });
     }
-    let (message, used) =
-        bincode::serde::decode_from_slice(body, bincode_config()).map_err(|error| {
-            CodecError::Malformed {
-                name,
-                reason: error.to_string(),
-            }
-        })?;
+    let (message, used) = bincode::serde::decode_from_slice(body, bincode_config())
+        .map_err(|error| CodecError::Malformed { name, reason: error.to_string() })?;
     match body.len() - used {
         0 => Ok(message),
         extra => Err(CodecError::Trailing { name, extra }),
@@ -161,9 +143,7 @@ macro_rules! text_or_bytes {
                     let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
                     return text.parse().map_err(serde::de::Error::custom);
                 }
-                deserializer
-                    .deserialize_tuple($len, $crate::codec::ByteArray::<$len>)
-                    .map($name)
+                deserializer.deserialize_tuple($len, $crate::codec::ByteArray::<$len>).map($name)
             }
         }
     };
@@ -183,9 +163,8 @@ impl<'de, const N: usize> serde::de::Visitor<'de> for ByteArray<N> {
     fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut seq: A) -> Result<[u8; N], A::Error> {
         let mut bytes = [0; N];
         for (at, byte) in bytes.iter_mut().enumerate() {
-            *byte = seq
-                .next_element()?
-                .ok_or_else(|| serde::de::Error::invalid_length(at, &self))?;
+            *byte =
+                seq.next_element()?.ok_or_else(|| serde::de::Error::invalid_length(at, &self))?;
         }
         Ok(bytes)
     }

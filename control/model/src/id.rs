@@ -55,10 +55,7 @@ impl FromStr for MemberId {
         text.strip_prefix('m')
             .and_then(|digits| digits.parse().ok())
             .map(Self)
-            .ok_or_else(|| IdError {
-                text: text.to_owned(),
-                expected: "a member id such as m7",
-            })
+            .ok_or_else(|| IdError { text: text.to_owned(), expected: "a member id such as m7" })
     }
 }
 

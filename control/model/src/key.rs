@@ -83,8 +83,7 @@ impl IdentityKey {
     ) -> Result<(), SignatureError> {
         let key = ed25519_dalek::VerifyingKey::from_bytes(&self.0).map_err(|_| SignatureError)?;
         let signature = ed25519_dalek::Signature::from_bytes(&signature.0);
-        key.verify_strict(&bound(context, bytes), &signature)
-            .map_err(|_| SignatureError)
+        key.verify_strict(&bound(context, bytes), &signature).map_err(|_| SignatureError)
     }
 }
 
@@ -202,32 +201,16 @@ mod tests {
     fn secrets_do_not_print() {
         let identity = IdentitySecret::from_seed([7; 32]);
         let tunnel = TunnelSecret::from_bytes([7; 32]);
-        assert_eq!(
-            format!("{identity:?} {tunnel:?}"),
-            "IdentitySecret(..) TunnelSecret(..)"
-        );
+        assert_eq!(format!("{identity:?} {tunnel:?}"), "IdentitySecret(..) TunnelSecret(..)");
     }
 
     #[test]
     fn a_signature_holds_for_its_context_only() {
         let secret = IdentitySecret::from_seed([1; 32]);
         let signature = secret.sign("invite", b"bytes");
-        assert_eq!(
-            secret.public().verify("invite", b"bytes", &signature),
-            Ok(())
-        );
-        assert!(
-            secret
-                .public()
-                .verify("record", b"bytes", &signature)
-                .is_err()
-        );
-        assert!(
-            secret
-                .public()
-                .verify("invite", b"other", &signature)
-                .is_err()
-        );
+        assert_eq!(secret.public().verify("invite", b"bytes", &signature), Ok(()));
+        assert!(secret.public().verify("record", b"bytes", &signature).is_err());
+        assert!(secret.public().verify("invite", b"other", &signature).is_err());
         let stranger = IdentitySecret::from_seed([2; 32]).public();
         assert!(stranger.verify("invite", b"bytes", &signature).is_err());
     }
@@ -239,10 +222,6 @@ mod tests {
         neutral[0] = 1;
         let mut forged = [0; 64];
         forged[0] = 1;
-        assert!(
-            IdentityKey(neutral)
-                .verify("invite", b"x", &Signature(forged))
-                .is_err()
-        );
+        assert!(IdentityKey(neutral).verify("invite", b"x", &Signature(forged)).is_err());
     }
 }

@@ -46,14 +46,8 @@ impl Plan {
     /// The updates that lead from `self` to `next`: removals first, so that an allowed IP or a
     /// member id is free before another key takes it.
     pub fn diff(&self, next: &Self) -> Vec<Update> {
-        let gone = self
-            .peers
-            .keys()
-            .filter(|key| !next.peers.contains_key(key));
-        let changed = next
-            .peers
-            .iter()
-            .filter(|(key, peer)| self.peers.get(key) != Some(peer));
+        let gone = self.peers.keys().filter(|key| !next.peers.contains_key(key));
+        let changed = next.peers.iter().filter(|(key, peer)| self.peers.get(key) != Some(peer));
         gone.map(|key| Update::RemovePeer(*key))
             .chain(changed.map(|(key, peer)| Update::SetPeer(*key, peer.clone())))
             .collect()

@@ -42,20 +42,13 @@ impl<T: Message> Signed<T> {
     pub fn seal(value: &T, secret: &IdentitySecret) -> Self {
         let payload = codec::encode(value);
         let signature = secret.sign(T::NAME, &payload);
-        Self {
-            payload,
-            signature,
-            of: PhantomData,
-        }
+        Self { payload, signature, of: PhantomData }
     }
 
     /// The value, if `key` signed it.
     pub fn open(&self, key: &IdentityKey) -> Result<T, SignedError> {
         key.verify(T::NAME, &self.payload, &self.signature)
-            .map_err(|source| SignedError::Signature {
-                name: T::NAME,
-                source,
-            })?;
+            .map_err(|source| SignedError::Signature { name: T::NAME, source })?;
         Ok(codec::decode(&self.payload)?)
     }
 

@@ -34,9 +34,7 @@ impl std::str::FromStr for StateHash {
     type Err = StateHashError;
 
     fn from_str(text: &str) -> Result<Self, StateHashError> {
-        let bytes = data_encoding::HEXLOWER
-            .decode(text.as_bytes())
-            .map_err(|_| StateHashError)?;
+        let bytes = data_encoding::HEXLOWER.decode(text.as_bytes()).map_err(|_| StateHashError)?;
         bytes.try_into().map(Self).map_err(|_| StateHashError)
     }
 }
@@ -83,15 +81,11 @@ impl ClusterView {
 
     /// The present member with this identity.
     pub fn by_identity(&self, identity: &IdentityKey) -> Option<&MemberView> {
-        self.members
-            .values()
-            .find(|member| member.identity == *identity)
+        self.members.values().find(|member| member.identity == *identity)
     }
 
     /// The present member people call `name`.
     pub fn by_name(&self, name: &str) -> Option<&MemberView> {
-        self.members
-            .values()
-            .find(|member| member.name.as_str() == name)
+        self.members.values().find(|member| member.name.as_str() == name)
     }
 }

@@ -1,1 +1,239 @@
-//! Under construction.
+//! The agreed state: a pure, total function of the log.
+//!
+//! ```text
+//! Genesis ──> State ──apply(1)──> State ──apply(2)──> ...        the same on every member
+//! ```
+//!
+//! [`State::apply`] takes the next entry and always has an answer: there is no error path, no clock
+//! and no randomness. Two members that applied the same entries hold the same bytes, and
+//! [`State::hash`] lets them compare. A refused or repeated proposal leaves the state exactly as it
+//! was.
+//!
+//! **Nobody is believed for being a voter.** The state keeps what was signed, not a summary of it:
+//! the genesis, every invite that admitted a present member, every admission, every departure. So
+//! [`State::apply`] checks the chain root -> invite -> record of each entry, and [`State::verify`]
+//! checks all chains again when a snapshot comes from someone else. What signatures cannot show is
+//! what is *missing* (a member left out, a cursor moved back); equal hashes among members show that.
+//!
+//! **Time** is data: the proposer's stamp. The state keeps the latest stamp that changed something
+//! and takes an earlier one as that, so an expired invite does not come back with a slow clock.
+//!
+//! This file routes; [`members`], [`ipam`], [`invites`] and [`audit`] decide.
+
+pub mod audit;
+pub mod invites;
+pub mod ipam;
+pub mod members;
+mod verify;
+
+use mesh_model::trust::{Admission, ChainError, Departure, Genesis, Invite, MeshRoot};
+use mesh_model::view::{ClusterView, StateHash};
+use mesh_model::wire::join::JoinRefusal;
+use mesh_model::{LogIndex, MemberId, OverlayAddrs, Signed, codec};
+use serde::{Deserialize, Serialize};
+
+pub use audit::{Audit, Entry, Event};
+pub use invites::{InviteEntry, Invites};
+pub use ipam::Ipam;
+pub use members::{Member, Members, Origin};
+
+use crate::command::{Command, Outcome, Proposal, Refusal, reason};
+use members::Newcomer;
+
+/// Everything the mesh has agreed on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct State {
+    founding: Founding,
+    /// The latest stamp of a proposal that changed something.
+    now_ms: u64,
+    members: Members,
+    ipam: Ipam,
+    invites: Invites,
+    audit: Audit,
+}
+
+mesh_model::message!(State, "state", version 1, limit codec::MAX_MESSAGE);
+
+/// How the mesh began, and the bytes that prove it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Signed<Genesis>", into = "Signed<Genesis>")]
+struct Founding {
+    signed: Signed<Genesis>,
+    genesis: Genesis,
+}
+
+impl TryFrom<Signed<Genesis>> for Founding {
+    type Error = codec::CodecError;
+
+    fn try_from(signed: Signed<Genesis>) -> Result<Self, Self::Error> {
+        let genesis = signed.peek()?;
+        Ok(Self { signed, genesis })
+    }
+}
+
+impl From<Founding> for Signed<Genesis> {
+    fn from(founding: Founding) -> Self {
+        founding.signed
+    }
+}
+
+impl State {
+    /// The state before the first entry, if `signed` is the genesis of `root`.
+    pub fn genesis(signed: &Signed<Genesis>, root: &MeshRoot) -> Result<Self, ChainError> {
+        let genesis = Genesis::verify(signed, root)?;
+        let mut ipam = Ipam::default();
+        let founder = ipam
+            .allocate(genesis.prefixes.v4, &Default::default())
+            .ok_or(ChainError::Contradiction("no room for the founder"))?;
+        let addrs = OverlayAddrs { v4: founder, v6: genesis.prefixes.ipv6_of(MemberId::FOUNDER) };
+        Ok(Self {
+            now_ms: genesis.created_ms,
+            members: Members::founded_by(genesis.founder.clone(), addrs),
+            ipam,
+            invites: Invites::default(),
+            audit: Audit::default(),
+            founding: Founding { signed: signed.clone(), genesis },
+        })
+    }
+
+    /// Applies the entry at `index`. The same state and entry give the same outcome everywhere.
+    pub fn apply(&mut self, index: LogIndex, proposal: &Proposal) -> Outcome {
+        let now_ms = self.now_ms.max(proposal.at_ms);
+        let decided = match &proposal.command {
+            Command::Invite(signed) => self.invite(signed, now_ms),
+            Command::Admit(admission) => self.admit(index, admission, now_ms),
+            Command::Depart { member, departure } => self.depart(*member, departure),
+        };
+        match decided {
+            Ok(Decision::Changed(event, outcome)) => {
+                self.now_ms = now_ms;
+                self.audit.record(index, now_ms, event);
+                outcome
+            }
+            Ok(Decision::Already(outcome)) => outcome,
+            Err(refusal) => Outcome::Refused(refusal),
+        }
+    }
+
+    fn invite(&mut self, signed: &Signed<Invite>, now_ms: u64) -> Result<Decision, Refusal> {
+        let invite = Invite::verify(signed, &self.founding.genesis.root)?;
+        let outcome = Outcome::InviteAdded(invite.id);
+        let event = Event::InviteAdded {
+            invite: invite.id,
+            uses: invite.uses,
+            expires_ms: invite.expires_ms,
+        };
+        let needed = self.members.invites_in_use();
+        let added = self.invites.add(signed, invite, now_ms, &needed)?;
+        Ok(if added { Decision::Changed(event, outcome) } else { Decision::Already(outcome) })
+    }
+
+    fn admit(
+        &mut self,
+        index: LogIndex,
+        admission: &Admission,
+        now_ms: u64,
+    ) -> Result<Decision, Refusal> {
+        let Genesis { root, prefixes, .. } = &self.founding.genesis;
+        let invite = self.invites.get(&admission.invite).ok_or(JoinRefusal::UnknownInvite)?;
+        let record = admission
+            .verify(invite.terms(), root)
+            .map_err(|error| JoinRefusal::Chain(reason(&error)))?;
+        // Proven to be who it says: a member that asks again hears what it missed, whatever has
+        // become of its invite since.
+        if let Some((id, member)) = self.members.by_identity(&record.identity) {
+            return Ok(Decision::Already(Outcome::Admitted { member: id, addrs: member.addrs() }));
+        }
+        self.members.check_newcomer(index, &record)?;
+        invite.check_open(now_ms)?;
+        let v4 = self
+            .ipam
+            .allocate(prefixes.v4, &self.members.ipv4_in_use())
+            .ok_or_else(|| JoinRefusal::AddressesExhausted(prefixes.v4.to_string()))?;
+        let member = MemberId(index);
+        let addrs = OverlayAddrs { v4, v6: prefixes.ipv6_of(member) };
+        let event = Event::Admitted { member, invite: admission.invite, name: record.name.clone() };
+        self.invites.spend(&admission.invite);
+        self.members.insert(member, Newcomer { record, admission: admission.clone(), addrs });
+        Ok(Decision::Changed(event, Outcome::Admitted { member, addrs }))
+    }
+
+    fn depart(
+        &mut self,
+        member: MemberId,
+        departure: &Signed<Departure>,
+    ) -> Result<Decision, Refusal> {
+        let outcome = Outcome::Departed(member);
+        let mesh = self.founding.genesis.root.mesh;
+        Ok(if self.members.depart(member, departure, mesh)? {
+            Decision::Changed(Event::Departed { member }, outcome)
+        } else {
+            Decision::Already(outcome)
+        })
+    }
+
+    /// A hash of everything agreed. Equal states have equal hashes, on every build that writes this
+    /// version of the encoding. Costs a full encoding: about 5 ms at 10,000 members.
+    pub fn hash(&self) -> StateHash {
+        let mut hasher = blake3::Hasher::new_derive_key("meshd v1 state hash");
+        hasher.update(&codec::encode(self));
+        StateHash(hasher.finalize().into())
+    }
+
+    /// The state as the rest of the house sees it, `applied` being the index of its last entry.
+    pub fn view(&self, applied: LogIndex) -> ClusterView {
+        let genesis = &self.founding.genesis;
+        ClusterView {
+            root: genesis.root,
+            mesh_name: genesis.name.clone(),
+            prefixes: genesis.prefixes,
+            applied,
+            hash: self.hash(),
+            members: self.members.views(),
+        }
+    }
+
+    /// Checks the whole state from the root key up, as if nobody had checked it before: a snapshot
+    /// comes from another member. See the module head for what this can and cannot show.
+    pub fn verify(&self, root: &MeshRoot) -> Result<(), ChainError> {
+        verify::verify(self, root)
+    }
+
+    /// How the mesh began, as it was signed.
+    pub fn signed_genesis(&self) -> &Signed<Genesis> {
+        &self.founding.signed
+    }
+
+    /// How the mesh began.
+    pub fn founding(&self) -> &Genesis {
+        &self.founding.genesis
+    }
+
+    /// The latest time the mesh has agreed on, in milliseconds since the Unix epoch.
+    pub fn now_ms(&self) -> u64 {
+        self.now_ms
+    }
+
+    /// Who is, and was, a member.
+    pub fn members(&self) -> &Members {
+        &self.members
+    }
+
+    /// The invites the mesh remembers.
+    pub fn invites(&self) -> &Invites {
+        &self.invites
+    }
+
+    /// What happened lately.
+    pub fn audit(&self) -> &Audit {
+        &self.audit
+    }
+}
+
+/// What a command came to, when it was not refused.
+enum Decision {
+    /// The state changed.
+    Changed(Event, Outcome),
+    /// It was so already.
+    Already(Outcome),
+}

@@ -26,10 +26,6 @@ impl Departure {
         identity: &IdentityKey,
     ) -> Result<Self, ChainError> {
         let departure = signed.open(identity)?;
-        if departure.mesh == mesh {
-            Ok(departure)
-        } else {
-            Err(ChainError::OtherMesh)
-        }
+        if departure.mesh == mesh { Ok(departure) } else { Err(ChainError::OtherMesh) }
     }
 }

@@ -21,19 +21,12 @@ pub struct MeshRoot {
 impl MeshRoot {
     /// The root of the mesh whose trust starts at `key`.
     pub fn of(key: IdentityKey) -> Self {
-        Self {
-            mesh: MeshId::of_root(&key),
-            key,
-        }
+        Self { mesh: MeshId::of_root(&key), key }
     }
 
     /// Fails when id and key do not belong together.
     pub fn check(&self) -> Result<(), ChainError> {
-        if self.mesh == MeshId::of_root(&self.key) {
-            Ok(())
-        } else {
-            Err(ChainError::RootMismatch)
-        }
+        if self.mesh == MeshId::of_root(&self.key) { Ok(()) } else { Err(ChainError::RootMismatch) }
     }
 }
 

@@ -45,4 +45,8 @@ pub enum ChainError {
     /// The invite id is not that of the invite's key.
     #[error("the invite's id is not that of its key")]
     InviteMismatch,
+    /// Statements that may each be genuine but cannot stand together, or that no correct member
+    /// would have accepted.
+    #[error("the statements contradict each other: {0}")]
+    Contradiction(&'static str),
 }

@@ -31,11 +31,7 @@ impl Name {
     /// The nearest name to a host name: first label, lower case, other characters made hyphens.
     /// `None` when nothing is left.
     pub fn from_hostname(hostname: &str) -> Option<Self> {
-        let label = hostname
-            .split('.')
-            .next()
-            .unwrap_or_default()
-            .to_ascii_lowercase();
+        let label = hostname.split('.').next().unwrap_or_default().to_ascii_lowercase();
         let mapped: String = label
             .chars()
             .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
@@ -54,20 +50,13 @@ impl FromStr for Name {
             && text.bytes().all(allowed)
             && !text.starts_with('-')
             && !text.ends_with('-');
-        if fits {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err(NameError(shorten(text)))
-        }
+        if fits { Ok(Self(text.to_owned())) } else { Err(NameError(shorten(text))) }
     }
 }
 
 /// At most a label's worth of a text nobody has checked yet, for an error message.
 fn shorten(text: &str) -> String {
-    text.chars()
-        .filter(|c| !c.is_control())
-        .take(MAX_NAME_LEN)
-        .collect()
+    text.chars().filter(|c| !c.is_control()).take(MAX_NAME_LEN).collect()
 }
 
 impl TryFrom<String> for Name {

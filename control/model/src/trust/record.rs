@@ -49,11 +49,7 @@ impl Admission {
     ) -> Self {
         let record = Signed::seal(record, invite_secret);
         let possession = identity.sign(POSSESSION, record.payload());
-        Self {
-            invite,
-            record,
-            possession,
-        }
+        Self { invite, record, possession }
     }
 
     /// The record, if `invite` vouches for it and its owner holds the identity it claims.

@@ -125,9 +125,7 @@ impl FromStr for Token {
         if checksum(body) != sum {
             return Err(TokenError::Damaged);
         }
-        let bytes = BASE64URL_NOPAD
-            .decode(body.as_bytes())
-            .map_err(|_| TokenError::Damaged)?;
+        let bytes = BASE64URL_NOPAD.decode(body.as_bytes()).map_err(|_| TokenError::Damaged)?;
         let body: Zeroizing<Body> = Zeroizing::new(codec::decode(&Zeroizing::new(bytes))?);
         let token = Self {
             root: MeshRoot::of(body.root_key),

@@ -29,9 +29,6 @@ pub struct Document<T> {
 
 impl<T: Schema> From<T> for Document<T> {
     fn from(body: T) -> Self {
-        Self {
-            schema: T::SCHEMA.to_owned(),
-            body,
-        }
+        Self { schema: T::SCHEMA.to_owned(), body }
     }
 }

@@ -43,9 +43,7 @@ pub struct JoinRequest {
 
 impl std::fmt::Debug for JoinRequest {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("JoinRequest")
-            .field("name", &self.name)
-            .finish_non_exhaustive()
+        f.debug_struct("JoinRequest").field("name", &self.name).finish_non_exhaustive()
     }
 }
 
@@ -95,9 +93,7 @@ pub struct InviteReply {
 
 impl std::fmt::Debug for InviteReply {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("InviteReply")
-            .field("invite", &self.invite)
-            .finish_non_exhaustive()
+        f.debug_struct("InviteReply").field("invite", &self.invite).finish_non_exhaustive()
     }
 }
 

@@ -1,0 +1,147 @@
+//! The invites the mesh remembers, and how much of each is left.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use mesh_model::codec::CodecError;
+use mesh_model::trust::{Invite, MAX_INVITE_LIFETIME_MS, MAX_INVITE_USES};
+use mesh_model::wire::join::JoinRefusal;
+use mesh_model::{InviteId, Signed};
+use serde::{Deserialize, Serialize};
+
+use super::members::MAX_MEMBERS;
+use crate::command::{InviteField, Refusal};
+
+/// The most invites remembered: one for every member, as each is kept while a member it admitted is
+/// present, and a thousand that wait to be used. At about 250 bytes each, 3 MB of a snapshot.
+pub const MAX_INVITES: usize = MAX_MEMBERS + 1000;
+
+/// How long an invite that admitted no present member is remembered after it expired, in
+/// milliseconds: a week, in which a late joiner still hears "expired" or "used" and not "unknown".
+pub const INVITE_MEMORY_MS: u64 = 7 * 24 * 60 * 60 * 1000;
+
+/// An invite and how often it was used.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "StoredInvite", into = "StoredInvite")]
+pub struct InviteEntry {
+    signed: Signed<Invite>,
+    /// What `signed` says, decoded.
+    terms: Invite,
+    used: u32,
+}
+
+/// An invite as it is encoded: the signed bytes once.
+#[derive(Serialize, Deserialize)]
+struct StoredInvite {
+    signed: Signed<Invite>,
+    used: u32,
+}
+
+impl TryFrom<StoredInvite> for InviteEntry {
+    type Error = CodecError;
+
+    fn try_from(stored: StoredInvite) -> Result<Self, CodecError> {
+        Ok(Self { terms: stored.signed.peek()?, signed: stored.signed, used: stored.used })
+    }
+}
+
+impl From<InviteEntry> for StoredInvite {
+    fn from(entry: InviteEntry) -> Self {
+        Self { signed: entry.signed, used: entry.used }
+    }
+}
+
+impl InviteEntry {
+    /// What the root allowed.
+    pub fn terms(&self) -> &Invite {
+        &self.terms
+    }
+
+    /// The same, as it was signed.
+    pub fn signed(&self) -> &Signed<Invite> {
+        &self.signed
+    }
+
+    /// How many members it has admitted, those that left since included.
+    pub fn used(&self) -> u32 {
+        self.used
+    }
+
+    /// Whether it still admits.
+    pub(super) fn check_open(&self, now_ms: u64) -> Result<(), JoinRefusal> {
+        if self.used >= self.terms.uses {
+            return Err(JoinRefusal::Used);
+        }
+        if now_ms >= self.terms.expires_ms {
+            return Err(JoinRefusal::Expired);
+        }
+        Ok(())
+    }
+}
+
+/// All remembered invites, by id.
+///
+/// One that is spent stays until it has expired: forgotten sooner, its signed bytes could be
+/// proposed again and would admit as many again.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Invites(BTreeMap<InviteId, InviteEntry>);
+
+impl Invites {
+    /// The invite `id`.
+    pub fn get(&self, id: &InviteId) -> Option<&InviteEntry> {
+        self.0.get(id)
+    }
+
+    /// All of them, by id.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&InviteId, &InviteEntry)> {
+        self.0.iter()
+    }
+
+    /// Adds an invite whose signature was checked; forgets those of no use to anyone. `false` when
+    /// it is there already. `needed` are the invites that admitted present members.
+    pub(super) fn add(
+        &mut self,
+        signed: &Signed<Invite>,
+        terms: Invite,
+        now_ms: u64,
+        needed: &BTreeSet<InviteId>,
+    ) -> Result<bool, Refusal> {
+        if let Some(entry) = self.0.get(&terms.id) {
+            return match entry.terms == terms {
+                true => Ok(false),
+                false => Err(Refusal::InviteExists),
+            };
+        }
+        check_bounds(&terms)?;
+        if now_ms >= terms.expires_ms {
+            return Err(Refusal::InviteExpired);
+        }
+        let stale =
+            |entry: &InviteEntry| now_ms >= entry.terms.expires_ms.saturating_add(INVITE_MEMORY_MS);
+        let keep = |id: &InviteId, entry: &InviteEntry| !stale(entry) || needed.contains(id);
+        let kept = self.0.iter().filter(|(id, entry)| keep(id, entry)).count();
+        if kept >= MAX_INVITES {
+            return Err(Refusal::TooManyInvites(kept));
+        }
+        self.0.retain(|id, entry| keep(id, entry));
+        let entry = InviteEntry { signed: signed.clone(), used: 0, terms };
+        self.0.insert(entry.terms.id, entry);
+        Ok(true)
+    }
+
+    pub(super) fn spend(&mut self, id: &InviteId) {
+        if let Some(entry) = self.0.get_mut(id) {
+            entry.used = entry.used.saturating_add(1);
+        }
+    }
+}
+
+/// Whether an invite's terms are ones the root may set.
+pub(super) fn check_bounds(terms: &Invite) -> Result<(), Refusal> {
+    if !(1..=MAX_INVITE_USES).contains(&terms.uses) {
+        return Err(Refusal::InviteBounds(InviteField::Uses));
+    }
+    match terms.expires_ms.checked_sub(terms.created_ms) {
+        Some(1..=MAX_INVITE_LIFETIME_MS) => Ok(()),
+        _ => Err(Refusal::InviteBounds(InviteField::Lifetime)),
+    }
+}

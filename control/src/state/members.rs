@@ -1,0 +1,232 @@
+//! Who is a member, who was, and the proof of both.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
+
+use mesh_model::codec::CodecError;
+use mesh_model::trust::{Admission, Departure, MemberRecord};
+use mesh_model::view::MemberView;
+use mesh_model::wire::join::JoinRefusal;
+use mesh_model::{IdentityKey, InviteId, LogIndex, MemberId, MeshId, OverlayAddrs, Signed};
+use serde::{Deserialize, Serialize};
+
+use crate::command::Refusal;
+
+/// The most members present at once: ten times the largest mesh we simulate. At about 500 bytes
+/// each, a snapshot of them is 5 MB.
+pub const MAX_MEMBERS: usize = 10_000;
+
+/// The most departed members remembered, at about 150 bytes each. Beyond it the one admitted longest
+/// ago is forgotten. Its identity could then join again, with an invite, under a new id.
+pub const MAX_DEPARTED: usize = 10_000;
+
+/// How a member came in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Origin {
+    /// By the genesis, which holds the same record.
+    Founder(MemberRecord),
+    /// Under an invite.
+    Admitted(Admission),
+}
+
+/// A present member.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "StoredMember", into = "StoredMember")]
+pub struct Member {
+    /// What `origin` says, decoded.
+    record: MemberRecord,
+    origin: Origin,
+    addrs: OverlayAddrs,
+}
+
+/// A member as it is encoded: the signed bytes once, and what no signature covers.
+#[derive(Serialize, Deserialize)]
+struct StoredMember {
+    origin: Origin,
+    addrs: OverlayAddrs,
+}
+
+impl TryFrom<StoredMember> for Member {
+    type Error = CodecError;
+
+    fn try_from(stored: StoredMember) -> Result<Self, CodecError> {
+        let record = match &stored.origin {
+            Origin::Founder(record) => record.clone(),
+            Origin::Admitted(admission) => admission.record.peek()?,
+        };
+        Ok(Self { record, origin: stored.origin, addrs: stored.addrs })
+    }
+}
+
+impl From<Member> for StoredMember {
+    fn from(member: Member) -> Self {
+        Self { origin: member.origin, addrs: member.addrs }
+    }
+}
+
+impl Member {
+    /// What it said of itself when it came in.
+    pub fn record(&self) -> &MemberRecord {
+        &self.record
+    }
+
+    /// How it came in.
+    pub fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    /// Its overlay addresses.
+    pub fn addrs(&self) -> OverlayAddrs {
+        self.addrs
+    }
+
+    /// The invite it came in under; `None` for the founder.
+    pub fn invite(&self) -> Option<InviteId> {
+        match &self.origin {
+            Origin::Founder(_) => None,
+            Origin::Admitted(admission) => Some(admission.invite),
+        }
+    }
+}
+
+/// A member that left.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Departed {
+    /// Who it was.
+    pub identity: IdentityKey,
+    /// Its own goodbye: nobody can be locked out by a made-up departure.
+    pub departure: Signed<Departure>,
+}
+
+/// A host whose admission was found to be in order.
+pub(super) struct Newcomer {
+    pub(super) record: MemberRecord,
+    pub(super) admission: Admission,
+    pub(super) addrs: OverlayAddrs,
+}
+
+/// All members, present and departed, by id.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Members {
+    present: BTreeMap<MemberId, Member>,
+    departed: BTreeMap<MemberId, Departed>,
+}
+
+impl Members {
+    pub(super) fn founded_by(record: MemberRecord, addrs: OverlayAddrs) -> Self {
+        let founder = Member { origin: Origin::Founder(record.clone()), record, addrs };
+        Self { present: BTreeMap::from([(MemberId::FOUNDER, founder)]), departed: BTreeMap::new() }
+    }
+
+    /// Members now, by id.
+    pub fn present(&self) -> &BTreeMap<MemberId, Member> {
+        &self.present
+    }
+
+    /// Members once, by id.
+    pub fn departed(&self) -> &BTreeMap<MemberId, Departed> {
+        &self.departed
+    }
+
+    /// The present member with this identity.
+    pub fn by_identity(&self, identity: &IdentityKey) -> Option<(MemberId, &Member)> {
+        self.present
+            .iter()
+            .find(|(_, member)| member.record.identity == *identity)
+            .map(|(id, member)| (*id, member))
+    }
+
+    /// The invites under which present members came in.
+    pub(super) fn invites_in_use(&self) -> BTreeSet<InviteId> {
+        self.present.values().filter_map(Member::invite).collect()
+    }
+
+    pub(super) fn ipv4_in_use(&self) -> BTreeSet<Ipv4Addr> {
+        self.present.values().map(|member| member.addrs.v4).collect()
+    }
+
+    /// Whether the host with `record`, not a member now, may become member `index`.
+    pub(super) fn check_newcomer(
+        &self,
+        index: LogIndex,
+        record: &MemberRecord,
+    ) -> Result<(), Refusal> {
+        let was_here = |departed: &Departed| departed.identity == record.identity;
+        if self.departed.values().any(was_here) {
+            return Err(JoinRefusal::Departed.into());
+        }
+        if self.present.len() >= MAX_MEMBERS {
+            return Err(JoinRefusal::Full(self.present.len()).into());
+        }
+        for member in self.present.values() {
+            if member.record.name == record.name {
+                return Err(JoinRefusal::NameTaken(record.name.to_string()).into());
+            }
+            if member.record.tunnel == record.tunnel {
+                return Err(JoinRefusal::KeyTaken.into());
+            }
+        }
+        // The founder's id is spoken for even when it has left and is forgotten.
+        let newest = self.newest().max(MemberId::FOUNDER);
+        if MemberId(index) <= newest {
+            return Err(Refusal::IndexReused(index));
+        }
+        Ok(())
+    }
+
+    /// The highest id ever given, as far as remembered. The lowest are forgotten first, so this one
+    /// never is.
+    fn newest(&self) -> MemberId {
+        let present = self.present.last_key_value().map(|(id, _)| *id);
+        let departed = self.departed.last_key_value().map(|(id, _)| *id);
+        present.max(departed).unwrap_or_default()
+    }
+
+    pub(super) fn insert(&mut self, id: MemberId, newcomer: Newcomer) {
+        let member = Member {
+            record: newcomer.record,
+            origin: Origin::Admitted(newcomer.admission),
+            addrs: newcomer.addrs,
+        };
+        self.present.insert(id, member);
+    }
+
+    /// Lets `id` go by its own word. `false` when it had left before.
+    pub(super) fn depart(
+        &mut self,
+        id: MemberId,
+        departure: &Signed<Departure>,
+        mesh: MeshId,
+    ) -> Result<bool, Refusal> {
+        if self.departed.contains_key(&id) {
+            return Ok(false);
+        }
+        let member = self.present.get(&id).ok_or(Refusal::UnknownMember(id))?;
+        let identity = member.record.identity;
+        let said = Departure::verify(departure, mesh, &identity)?;
+        if said.member != id {
+            return Err(Refusal::UnknownMember(said.member));
+        }
+        self.present.remove(&id);
+        let departed = Departed { identity, departure: departure.clone() };
+        self.departed.insert(id, departed);
+        while self.departed.len() > MAX_DEPARTED {
+            self.departed.pop_first();
+        }
+        Ok(true)
+    }
+
+    pub(super) fn views(&self) -> BTreeMap<MemberId, MemberView> {
+        let view = |(id, member): (&MemberId, &Member)| {
+            let view = MemberView {
+                id: *id,
+                name: member.record.name.clone(),
+                identity: member.record.identity,
+                tunnel: member.record.tunnel,
+                addrs: member.addrs,
+            };
+            (*id, view)
+        };
+        self.present.iter().map(view).collect()
+    }
+}

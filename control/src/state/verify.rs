@@ -1,0 +1,144 @@
+//! The whole state checked from the root key up.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use mesh_model::trust::{ChainError, Departure, Genesis, Invite, MeshRoot};
+use mesh_model::{InviteId, MemberId, Prefixes};
+
+use super::State;
+use super::invites::{MAX_INVITES, check_bounds};
+use super::ipam;
+use super::members::{MAX_DEPARTED, MAX_MEMBERS, Member, Origin};
+
+/// A finding that no signature could have excused.
+fn contradiction<T>(what: &'static str) -> Result<T, ChainError> {
+    Err(ChainError::Contradiction(what))
+}
+
+fn require(holds: bool, what: &'static str) -> Result<(), ChainError> {
+    if holds { Ok(()) } else { contradiction(what) }
+}
+
+pub(super) fn verify(state: &State, root: &MeshRoot) -> Result<(), ChainError> {
+    let genesis = Genesis::verify(&state.founding.signed, root)?;
+    bounds(state, &genesis)?;
+    invites(state, root)?;
+    founder(state, &genesis)?;
+    for (id, member) in state.members.present() {
+        admission(state, *id, member, root)?;
+        addresses(*id, member, &genesis.prefixes)?;
+    }
+    distinct(state)?;
+    departed(state, root)
+}
+
+/// Sizes and times a correct member never lets grow beyond.
+fn bounds(state: &State, genesis: &Genesis) -> Result<(), ChainError> {
+    let members = &state.members;
+    require(members.present().len() <= MAX_MEMBERS, "too many members")?;
+    require(members.departed().len() <= MAX_DEPARTED, "too many departed")?;
+    require(state.invites.iter().len() <= MAX_INVITES, "too many invites")?;
+    require(state.audit.iter().len() <= super::audit::MAX_ENTRIES, "the audit trail is too long")?;
+    require(
+        state.audit.iter().is_sorted_by(|a, b| a.index < b.index),
+        "the audit trail is out of order",
+    )?;
+    require(state.now_ms >= genesis.created_ms, "the clock stands before the genesis")
+}
+
+/// Every invite is the root's and was not used more often than the root allowed.
+fn invites(state: &State, root: &MeshRoot) -> Result<(), ChainError> {
+    let mut admitted: BTreeMap<InviteId, u32> = BTreeMap::new();
+    for member in state.members.present().values() {
+        if let Some(invite) = member.invite() {
+            *admitted.entry(invite).or_default() += 1;
+        }
+    }
+    for (id, entry) in state.invites.iter() {
+        let terms = Invite::verify(entry.signed(), root)?;
+        if terms.id != *id {
+            return Err(ChainError::InviteMismatch);
+        }
+        require(check_bounds(&terms).is_ok(), "an invite out of bounds")?;
+        let admitted = admitted.get(id).copied().unwrap_or_default();
+        require(
+            admitted <= entry.used() && entry.used() <= terms.uses,
+            "an invite used more often than it allows",
+        )?;
+    }
+    Ok(())
+}
+
+/// The founder is the one of the genesis, there or gone.
+fn founder(state: &State, genesis: &Genesis) -> Result<(), ChainError> {
+    let members = &state.members;
+    if let Some(member) = members.present().get(&MemberId::FOUNDER) {
+        return require(
+            *member.origin() == Origin::Founder(genesis.founder.clone()),
+            "the founder is not the one of the genesis",
+        );
+    }
+    let holds = match members.departed().get(&MemberId::FOUNDER) {
+        Some(departed) => departed.identity == genesis.founder.identity,
+        // Forgotten as the oldest of more than can be remembered.
+        None => members.departed().len() == MAX_DEPARTED,
+    };
+    require(holds, "the founder is missing")
+}
+
+/// A member came in by a chain that holds.
+fn admission(
+    state: &State,
+    id: MemberId,
+    member: &Member,
+    root: &MeshRoot,
+) -> Result<(), ChainError> {
+    match member.origin() {
+        Origin::Founder(_) => require(id == MemberId::FOUNDER, "a second founder"),
+        Origin::Admitted(admission) => {
+            require(id > MemberId::FOUNDER, "an admission with the founder's id")?;
+            let Some(invite) = state.invites.get(&admission.invite) else {
+                return contradiction("a member whose invite is missing");
+            };
+            admission.verify(invite.terms(), root)?;
+            Ok(())
+        }
+    }
+}
+
+/// A member's addresses are ones it could have been given.
+fn addresses(id: MemberId, member: &Member, prefixes: &Prefixes) -> Result<(), ChainError> {
+    let addrs = member.addrs();
+    require(ipam::is_host(prefixes.v4, addrs.v4), "an ipv4 address that is no host of the prefix")?;
+    require(addrs.v6 == prefixes.ipv6_of(id), "an ipv6 address that is not that of the member's id")
+}
+
+/// No two present members share what must be a member's own.
+fn distinct(state: &State) -> Result<(), ChainError> {
+    let present = state.members.present().values();
+    let mut identities = BTreeSet::new();
+    let mut tunnels = BTreeSet::new();
+    let mut names = BTreeSet::new();
+    let mut addresses = BTreeSet::new();
+    for member in present {
+        let record = member.record();
+        require(identities.insert(record.identity), "an identity twice")?;
+        require(tunnels.insert(record.tunnel), "a WireGuard key twice")?;
+        require(names.insert(&record.name), "a name twice")?;
+        require(addresses.insert(member.addrs().v4), "an address twice")?;
+    }
+    for departed in state.members.departed().values() {
+        require(identities.insert(departed.identity), "an identity that has left is back")?;
+    }
+    Ok(())
+}
+
+/// Those who left said so themselves.
+fn departed(state: &State, root: &MeshRoot) -> Result<(), ChainError> {
+    for (id, departed) in state.members.departed() {
+        require(!state.members.present().contains_key(id), "a member both present and departed")?;
+        let said = Departure::verify(&departed.departure, root.mesh, &departed.identity)?;
+        require(said.member == *id, "a departure under another id")?;
+    }
+    Ok(())
+}
