@@ -1,0 +1,77 @@
+//! One file per verb. A verb checks what only it can check, asks the daemon, shows the answer.
+
+mod completion;
+mod init;
+mod invite;
+mod join;
+mod leave;
+mod peers;
+mod ping;
+mod status;
+mod supervisor;
+mod tunnels;
+mod version;
+mod wait;
+
+use std::path::PathBuf;
+
+use crate::args::Verb;
+use crate::client::{Answer, Client, ClientError};
+use crate::exit::{Exit, Failure};
+use crate::output::Output;
+use crate::render::theme::Theme;
+use crate::socket;
+
+/// What every verb works with.
+pub(crate) struct Session {
+    socket: Option<PathBuf>,
+    /// Where its answer goes.
+    pub(crate) output: Output,
+}
+
+impl Session {
+    /// A session with the daemon at `socket`, or at the usual place.
+    pub(crate) fn new(socket: Option<PathBuf>, output: Output) -> Self {
+        Self { socket, output }
+    }
+
+    /// The way to the daemon. To be called after the last question to the person: see [`Client`].
+    fn client(&self) -> Result<Client, ClientError> {
+        match &self.socket {
+            Some(socket) => Client::new(socket),
+            None => Client::new(&socket::default_path()),
+        }
+    }
+
+    /// Shows `answer`: as it came, or as `page` draws it.
+    fn show<T>(
+        &self,
+        answer: &Answer<T>,
+        page: impl FnOnce(&T, Theme) -> String,
+    ) -> Result<Exit, Failure> {
+        if self.output.is_json() {
+            self.output.line(&answer.text)?;
+        } else {
+            self.output.text(&page(&answer.body, self.output.theme))?;
+        }
+        Ok(Exit::Ok)
+    }
+}
+
+/// Carries out `verb`.
+pub(crate) fn run(verb: Verb, session: &mut Session) -> Result<Exit, Failure> {
+    match verb {
+        Verb::Init(args) => init::run(args, session),
+        Verb::Invite(args) => invite::run(args, session),
+        Verb::Join(args) => join::run(args, session),
+        Verb::Leave(args) => leave::run(&args, session),
+        Verb::Status(args) => status::run(&args, session),
+        Verb::Peers => peers::run(session),
+        Verb::Tunnels => tunnels::run(session),
+        Verb::Ping(args) => ping::run(args, session),
+        Verb::Supervisor => supervisor::run(session),
+        Verb::Wait(args) => wait::run(&args, session),
+        Verb::Completion(args) => completion::run(&args, session),
+        Verb::Version => version::run(session),
+    }
+}

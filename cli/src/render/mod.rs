@@ -1,0 +1,55 @@
+//! How answers look: tables for people, JSON for programs.
+
+pub(crate) mod json;
+pub(crate) mod peers;
+pub(crate) mod status;
+pub(crate) mod table;
+pub(crate) mod theme;
+pub(crate) mod tunnels;
+pub(crate) mod unit;
+
+use std::fmt::Display;
+
+use mesh_model::MemberId;
+use mesh_model::trust::Name;
+
+/// Text from outside, made fit for a terminal: another member's version or a daemon's message must
+/// not move the cursor or colour the screen.
+pub(crate) fn safe(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
+}
+
+/// What stands where there is nothing to show.
+const NOTHING: &str = "-";
+
+/// `value` as text, or the sign for none.
+fn or_nothing<T: Display>(value: Option<T>) -> String {
+    value.map_or_else(|| NOTHING.to_owned(), |value| value.to_string())
+}
+
+/// A list as words, or `none`.
+pub(crate) fn list<T: Display>(items: &[T]) -> String {
+    if items.is_empty() {
+        return "none".to_owned();
+    }
+    let words: Vec<String> = items.iter().map(T::to_string).collect();
+    words.join(" ")
+}
+
+/// A member as people say it: `n1 (m1)`, or `m1` when its name is not known.
+pub(crate) fn who(name: Option<&Name>, member: MemberId) -> String {
+    match name {
+        Some(name) => format!("{name} ({member})"),
+        None => member.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_from_outside_cannot_steer_the_terminal() {
+        assert_eq!(safe("1.0\x1b[2J\r\n\u{9b}x"), "1.0?[2J???x");
+    }
+}

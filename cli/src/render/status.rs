@@ -1,0 +1,177 @@
+//! Everything at one glance.
+
+use std::time::Duration;
+
+use mesh_model::MemberId;
+use mesh_model::api::v1::{DaemonState, GossipState, RaftRole, RaftStatus, Status};
+use mesh_model::trust::Name;
+
+use super::table::{Cell, Table};
+use super::theme::Theme;
+use super::{list, peers, safe, unit, who};
+
+/// The digits of a hash that are shown at one glance: enough to see that two hosts agree.
+const SHORT_HASH: usize = 12;
+
+/// `mesh status`.
+pub(crate) fn page(status: &Status, detailed: bool, theme: Theme) -> String {
+    if status.state == DaemonState::NotJoined {
+        return not_joined(status);
+    }
+    let mut text = head(status, detailed, theme);
+    text.push('\n');
+    text += &peers::summary(&status.peers, theme);
+    if detailed {
+        text += &details(status, theme);
+    }
+    text
+}
+
+fn not_joined(status: &Status) -> String {
+    format!(
+        "meshd {} is running and belongs to no mesh yet.\n\n  \
+         mesh init    start a mesh with this host as its first member\n  \
+         mesh join    join one, with a token that `mesh invite` made on a member\n",
+        safe(&status.version)
+    )
+}
+
+fn head(status: &Status, detailed: bool, theme: Theme) -> String {
+    let mut facts = Table::facts();
+    let mut fact = |label: &str, value: String| facts.fact(theme, label, value);
+    match (&status.mesh_name, &status.mesh) {
+        (Some(name), Some(mesh)) => fact("mesh", format!("{name} ({mesh})")),
+        (Some(name), None) => fact("mesh", name.to_string()),
+        (None, mesh) => fact("mesh", super::or_nothing(mesh.as_ref())),
+    }
+    if let Some(member) = status.member {
+        let role = status.role.map_or("no role yet", peers::role);
+        let host = who(status.name.as_ref(), member);
+        fact("this host", format!("{host}, {role}"));
+    }
+    if let Some(addrs) = &status.addrs {
+        fact("addresses", format!("{} {}", addrs.v4, addrs.v6));
+    }
+    let interface = status.interface.as_deref().unwrap_or("no interface");
+    fact("device", format!("{interface}, udp port {}", status.listen_port));
+    if let Some(raft) = &status.raft {
+        fact("supervisor", supervisor(status, raft));
+        fact("log", format!("committed {}, applied {}", raft.commit, raft.applied));
+        fact("state hash", hash(raft, detailed));
+    }
+    fact("members", members(status));
+    let uptime = unit::duration(Duration::from_secs(status.uptime_s));
+    fact("meshd", format!("{}, up {uptime}", status.version));
+    facts.lines("")
+}
+
+fn supervisor(status: &Status, raft: &RaftStatus) -> String {
+    let who = match raft.leader {
+        None => "none".to_owned(),
+        Some(leader) if Some(leader) == status.member => {
+            format!("{}, this host", who(status.name.as_ref(), leader))
+        }
+        Some(leader) => who(name_of(status, leader), leader),
+    };
+    format!("{who}, term {}", raft.term)
+}
+
+fn name_of(status: &Status, member: MemberId) -> Option<&Name> {
+    if status.member == Some(member) {
+        return status.name.as_ref();
+    }
+    let peer = status.peers.iter().find(|peer| peer.member == member)?;
+    Some(&peer.name)
+}
+
+fn hash(raft: &RaftStatus, whole: bool) -> String {
+    let mut text = raft.state_hash.to_string();
+    if !whole {
+        text.truncate(SHORT_HASH);
+    }
+    text
+}
+
+fn members(status: &Status) -> String {
+    let count = |state| {
+        let peers = status.peers.iter();
+        peers.filter(|peer| peer.state == state).count()
+    };
+    let mut text = status.members.to_string();
+    for (state, word) in [
+        (GossipState::Suspect, "suspect"),
+        (GossipState::Dead, "dead"),
+        (GossipState::Unknown, "not heard of yet"),
+    ] {
+        match count(state) {
+            0 => {}
+            some => text += &format!(", {some} {word}"),
+        }
+    }
+    text
+}
+
+fn details(status: &Status, theme: Theme) -> String {
+    let mut text = String::new();
+    let mut section = |title: &str, lines: String| {
+        text += &format!("\n{}\n{lines}", theme.bold(title));
+    };
+    if let Some(raft) = &status.raft {
+        section("raft", raft_section(raft, theme));
+    }
+    section("gossip", gossip_section(status, theme));
+    section("drops", drops_section(status));
+    section("offloads", offloads_section(status));
+    text
+}
+
+fn raft_section(raft: &RaftStatus, theme: Theme) -> String {
+    let role = match raft.role {
+        RaftRole::Leader => "leader",
+        RaftRole::Follower => "follower",
+        RaftRole::Candidate => "candidate",
+        RaftRole::Learner => "learner",
+        RaftRole::Stopped => "stopped",
+    };
+    let mut facts = Table::facts();
+    facts.fact(theme, "role", role);
+    facts.fact(theme, "voters", list(&raft.voters));
+    facts.fact(theme, "learners", list(&raft.learners));
+    facts.lines("  ")
+}
+
+fn gossip_section(status: &Status, theme: Theme) -> String {
+    let mut table = Table::new(theme, &["NAME", "ID", "STATE", ">INCARNATION"]);
+    for seen in &status.gossip {
+        table.row([
+            super::or_nothing(name_of(status, seen.member)).into(),
+            seen.member.to_string().into(),
+            peers::state(seen.state, theme),
+            seen.incarnation.to_string().into(),
+        ]);
+    }
+    table.lines("  ")
+}
+
+fn drops_section(status: &Status) -> String {
+    if status.drops.is_empty() {
+        return "  none\n".to_owned();
+    }
+    let mut facts = Table::facts();
+    for drop in &status.drops {
+        facts.row([Cell::from(&drop.reason), drop.packets.to_string().into()]);
+    }
+    facts.lines("  ")
+}
+
+fn offloads_section(status: &Status) -> String {
+    if status.offloads.is_empty() {
+        return "  none\n".to_owned();
+    }
+    let mut facts = Table::facts();
+    for offload in &status.offloads {
+        let active = if offload.active { "on" } else { "off" };
+        facts.row([Cell::from(&offload.name), active.into()]);
+    }
+    facts.lines("  ")
+}
