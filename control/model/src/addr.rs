@@ -35,6 +35,15 @@ pub mod port {
     }
 }
 
+/// Address space no host may have for its own (RFC 6890 and, for the last, RFC 5771 with the class
+/// above it).
+const RESERVED: [Ipv4Net; 4] = [
+    Ipv4Net::new_assert(Ipv4Addr::new(0, 0, 0, 0), 8),
+    Ipv4Net::new_assert(Ipv4Addr::new(127, 0, 0, 0), 8),
+    Ipv4Net::new_assert(Ipv4Addr::new(169, 254, 0, 0), 16),
+    Ipv4Net::new_assert(Ipv4Addr::new(224, 0, 0, 0), 3),
+];
+
 /// The prefixes of one mesh.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Prefixes {
@@ -53,7 +62,7 @@ pub enum PrefixError {
     /// Host bits set: probably an address was meant.
     #[error("ipv4 prefix {0} has host bits set; did you mean {1}?")]
     HostBits(Ipv4Net, Ipv4Net),
-    /// Multicast, loopback, link-local or unspecified.
+    /// Overlaps multicast and above, loopback, link-local or "this network".
     #[error("ipv4 prefix {0} is not unicast address space hosts may use")]
     Reserved(Ipv4Net),
 }
@@ -68,12 +77,7 @@ impl Prefixes {
         if v4.prefix_len() > 30 {
             return Err(PrefixError::TooSmall(v4));
         }
-        let first = v4.network();
-        if first.is_loopback()
-            || first.is_multicast()
-            || first.is_link_local()
-            || first.octets()[0] == 0
-        {
+        if RESERVED.iter().any(|net| net.contains(&v4) || v4.contains(net)) {
             return Err(PrefixError::Reserved(v4));
         }
         let mut octets = [0; 16];
@@ -139,6 +143,9 @@ mod tests {
             ("10.0.0.0/31", "too small"),
             ("127.0.0.0/8", "not unicast"),
             ("224.0.0.0/8", "not unicast"),
+            ("0.0.0.0/0", "not unicast"),
+            ("128.0.0.0/1", "not unicast"),
+            ("169.254.7.0/24", "not unicast"),
         ] {
             let net = text.parse().expect("a net");
             let error = Prefixes::for_mesh(mesh, net).expect_err(text).to_string();

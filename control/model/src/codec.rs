@@ -72,8 +72,16 @@ pub enum CodecError {
     },
 }
 
-fn bincode_config() -> impl bincode::config::Config {
-    bincode::config::standard().with_limit::<MAX_MESSAGE>()
+/// Messages up to this many bytes decode under [`SMALL_CLAIM`]: everything but snapshots.
+const SMALL: usize = 4 << 10;
+
+/// How much memory the lengths inside a small message may ask for, in bytes: sixteen for each byte
+/// it has, as the widest integer takes one byte when its value is small. Without it, ten bytes that
+/// claim a long text would have [`MAX_MESSAGE`] set aside before the lie is noticed.
+const SMALL_CLAIM: usize = 16 * SMALL;
+
+fn format<const CLAIM: usize>() -> impl bincode::config::Config {
+    bincode::config::standard().with_limit::<CLAIM>()
 }
 
 /// The bytes of `message`, version byte first.
@@ -83,7 +91,7 @@ fn bincode_config() -> impl bincode::config::Config {
 /// are bugs in this program, never a matter of input.
 pub fn encode<M: Message>(message: &M) -> Vec<u8> {
     let mut bytes = vec![M::VERSION];
-    bincode::serde::encode_into_std_write(message, &mut bytes, bincode_config())
+    bincode::serde::encode_into_std_write(message, &mut bytes, format::<MAX_MESSAGE>())
         .expect("writing plain data to memory cannot fail");
     assert!(bytes.len() <= M::LIMIT, "{} of {} bytes exceeds its own limit", M::NAME, bytes.len());
     bytes
@@ -99,8 +107,13 @@ pub fn decode<M: Message>(bytes: &[u8]) -> Result<M, CodecError> {
     if version != M::VERSION {
         return Err(CodecError::Version { name, found: version, known: M::VERSION });
     }
-    let (message, used) = bincode::serde::decode_from_slice(body, bincode_config())
-        .map_err(|error| CodecError::Malformed { name, reason: error.to_string() })?;
+    let decoded = if bytes.len() <= SMALL {
+        bincode::serde::decode_from_slice(body, format::<SMALL_CLAIM>())
+    } else {
+        bincode::serde::decode_from_slice(body, format::<MAX_MESSAGE>())
+    };
+    let (message, used) =
+        decoded.map_err(|error| CodecError::Malformed { name, reason: error.to_string() })?;
     match body.len() - used {
         0 => Ok(message),
         extra => Err(CodecError::Trailing { name, extra }),

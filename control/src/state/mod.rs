@@ -144,8 +144,9 @@ impl State {
         if let Some((id, member)) = self.members.by_identity(&record.identity) {
             return Ok(Decision::Already(Outcome::Admitted { member: id, addrs: member.addrs() }));
         }
-        self.members.check_newcomer(index, &record)?;
+        // The invite first: a spent one shall not serve to find out who is there.
         invite.check_open(now_ms)?;
+        self.members.check_newcomer(index, &record)?;
         let v4 = self
             .ipam
             .allocate(prefixes.v4, &self.members.ipv4_in_use())

@@ -55,6 +55,9 @@ impl Genesis {
         if genesis.root != *root || genesis.founder.mesh != root.mesh {
             return Err(ChainError::OtherMesh);
         }
+        if Prefixes::for_mesh(root.mesh, genesis.prefixes.v4) != Ok(genesis.prefixes) {
+            return Err(ChainError::Contradiction("the prefixes are not ones a mesh can have"));
+        }
         Ok(genesis)
     }
 }

@@ -1,0 +1,84 @@
+//! Who leaves, and who says so.
+
+mod fixture;
+
+use fixture::{Host, Log, Mesh};
+use mesh_control::command::{Command, Outcome, Refusal};
+use mesh_control::state::Event;
+use mesh_model::MemberId;
+
+/// A mesh of the founder and hosts 1 and 2.
+fn three() -> (Mesh, Log, [MemberId; 2]) {
+    let mesh = Mesh::new(1);
+    let ticket = mesh.invite(1, 2);
+    let mut log = Log::of(&mesh);
+    log.apply(0, ticket.add());
+    let ids = [1, 2].map(|number| log.admit(&ticket, &Host::new(number)).0);
+    (mesh, log, ids)
+}
+
+#[test]
+fn a_member_leaves_by_its_own_word_once() {
+    let (mesh, mut log, [one, two]) = three();
+    let goodbye = Host::new(1).depart(mesh.id(), one);
+    assert_eq!(log.apply(0, goodbye.clone()), Outcome::Departed(one));
+    let after = log.state.hash();
+    assert_eq!(log.apply(9, goodbye), Outcome::Departed(one));
+    assert_eq!(log.state.hash(), after);
+    let present: Vec<_> = log.state.view(0).members.into_keys().collect();
+    assert_eq!(present, [MemberId::FOUNDER, two]);
+    assert_eq!(log.state.verify(&mesh.root), Ok(()));
+}
+
+#[test]
+fn nobody_speaks_a_goodbye_for_another() {
+    let (mesh, mut log, [one, two]) = three();
+    let before = log.state.hash();
+    // Signed by another member, and by the root itself.
+    let stranger = Host::new(2).depart(mesh.id(), one);
+    let mut root = Host::new(1);
+    root.identity = mesh.root_secret.clone();
+    for forged in [stranger, root.depart(mesh.id(), one)] {
+        let outcome = log.apply(0, forged);
+        assert!(matches!(outcome, Outcome::Refused(Refusal::Chain(_))), "{outcome:?}");
+    }
+    // Its own goodbye from another mesh, and one it said as another member.
+    let elsewhere = Host::new(1).depart(Mesh::new(2).id(), one);
+    let outcome = log.apply(0, elsewhere);
+    assert!(matches!(outcome, Outcome::Refused(Refusal::Chain(_))), "{outcome:?}");
+    let Command::Depart { departure, .. } = Host::new(1).depart(mesh.id(), two) else {
+        panic!("a departure")
+    };
+    let outcome = log.apply(0, Command::Depart { member: one, departure });
+    assert_eq!(outcome, Outcome::Refused(Refusal::UnknownMember(two)));
+    assert_eq!(log.state.hash(), before);
+}
+
+#[test]
+fn one_that_never_was_a_member_cannot_leave() {
+    let (mesh, mut log, _) = three();
+    let nobody = MemberId(77);
+    let outcome = log.apply(0, Host::new(7).depart(mesh.id(), nobody));
+    assert_eq!(outcome, Outcome::Refused(Refusal::UnknownMember(nobody)));
+}
+
+#[test]
+fn a_mesh_outlives_its_founder() {
+    let (mesh, mut log, _) = three();
+    let outcome = log.apply(0, mesh.founder.depart(mesh.id(), MemberId::FOUNDER));
+    assert_eq!(outcome, Outcome::Departed(MemberId::FOUNDER));
+    assert_eq!(log.state.verify(&mesh.root), Ok(()));
+}
+
+#[test]
+fn the_audit_trail_tells_what_changed_and_nothing_else() {
+    let (mesh, mut log, [one, _]) = three();
+    log.apply(5, Host::new(1).depart(mesh.id(), one));
+    log.apply(6, Host::new(1).depart(mesh.id(), one));
+    log.apply(7, Host::new(7).depart(mesh.id(), MemberId(77)));
+    let told: Vec<_> = log.state.audit().iter().map(|entry| entry.index).collect();
+    assert_eq!(told, [2, 3, 4, 5]);
+    let last = log.state.audit().iter().last().expect("an entry");
+    assert_eq!(last.event, Event::Departed { member: one });
+    assert_eq!(last.at_ms, fixture::BORN_MS + 5);
+}
