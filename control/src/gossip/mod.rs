@@ -1,1 +1,439 @@
-//! Under construction.
+//! Who is alive, and what everyone says of itself.
+//!
+//! The protocol is SWIM (Das, Gupta, Motivala: "SWIM: Scalable Weakly-consistent Infection-style
+//! Process Group Membership Protocol", DSN 2002), by the `foca` crate. Once a second a member pings
+//! one other, in shuffled turn. If no answer comes, three more members are asked to ping it; if none
+//! of them gets one either, it becomes *suspect*. The news rides on the pings and answers that flow
+//! anyway, so it spreads like an infection, and the suspect hears of it too: it refutes by raising
+//! its *incarnation*. One that does not is *dead* after four more seconds. Wrongly declared dead, or
+//! started anew, a member begins its next *generation*, which outranks all that was said before.
+//!
+//! ```text
+//!              missed probe            suspicion over
+//!   Alive ────────────────────> Suspect ────────────> Dead
+//!     ^  <─ greater incarnation ─┘                      │
+//!     └───────────────── greater generation ────────────┘
+//! ```
+//!
+//! What differs from the paper:
+//! - **Membership is agreed, not gossiped.** Only members of the agreed view exist here. Each is
+//!   called upon ([`reach`]) until it answers, so there is no bootstrap list and no merge problem.
+//! - **The speaker is proven.** Datagrams come through tunnels; [`screen`] takes out what a proven
+//!   speaker cannot rightly say. What it does say about others is believed, so a hostile member can
+//!   make others look dead for a moment; nothing but display and order of preference depends on it.
+//! - **Suspects are told** on every message to them, and a daemon that wakes late blames itself
+//!   before it blames others (both after Dadgar, Phillips, Currey: "Lifeguard", DSN-W 2018).
+//! - **Facts ride along** ([`book`], [`rumours`]): version, capabilities, endpoints, applied index,
+//!   signed by their owner. News is told a few times by everyone; what that misses, a comparison of
+//!   digests with one random member every five seconds repairs.
+//!
+//! Sans-IO: see [`Gossip`] for the calls.
+
+mod book;
+mod drops;
+mod own_facts;
+mod packet;
+mod reach;
+mod rumours;
+mod screen;
+mod send;
+mod swim;
+mod swim_codec;
+mod swim_id;
+mod table;
+mod timing;
+mod wakes;
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use mesh_model::api::v1::GossipState;
+use mesh_model::facts::{Capability, Facts};
+use mesh_model::view::ClusterView;
+use mesh_model::{IdentitySecret, MemberId, Signed, codec};
+use rand::SeedableRng as _;
+use rand_chacha::ChaCha8Rng;
+
+use book::{Book, Received};
+use own_facts::OwnFacts;
+use packet::Packet;
+use reach::Reach;
+use rumours::Rumours;
+use screen::Screen;
+use send::Outbox;
+use swim::Swim;
+use swim_id::{HIGHEST_RUMOURED, SwimId};
+use table::Table;
+use wakes::{Wake, Wakes};
+
+pub use drops::{Drop, Drops};
+pub use packet::MAX_DATAGRAM;
+pub use send::{Datagram, MAX_OUTBOX};
+pub use timing::Timing;
+
+/// Generations above [`HIGHEST_RUMOURED`] that a member may be told to outbid: more lives than
+/// anyone can be talked out of.
+const OUTBID_MARGIN: u64 = 1 << 32;
+
+/// What gossip is told about this host at its start.
+#[derive(Debug)]
+pub struct GossipConfig {
+    /// This host's id.
+    pub me: MemberId,
+    /// Signs its facts.
+    pub identity: IdentitySecret,
+    /// Its build, such as `0.1.0`.
+    pub version: String,
+    /// What its build and host can do.
+    pub capabilities: Vec<Capability>,
+    /// When the daemon started, in milliseconds since the Unix epoch.
+    pub boot_ms: u64,
+    /// How fast gossip goes.
+    pub timing: Timing,
+}
+
+/// What gossip thinks of one member.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PeerState<'a> {
+    /// Who.
+    pub member: MemberId,
+    /// Whether it answers.
+    pub state: GossipState,
+    /// Which of its lives: grows when its daemon restarts and when it was wrongly declared dead. 0
+    /// while unknown.
+    pub generation: u64,
+    /// Grows each time it refutes a suspicion; starts anew with each generation.
+    pub incarnation: u64,
+    /// What it says of itself.
+    pub facts: Option<&'a Facts>,
+}
+
+/// Gossip of one member.
+///
+/// Feed it with `handle_*`, drain `poll_transmit` and `poll_change`, and call
+/// [`Gossip::handle_timeout`] at [`Gossip::poll_timeout`].
+pub struct Gossip {
+    me: MemberId,
+    timing: Timing,
+    view: Arc<ClusterView>,
+    /// The agreed view no longer has this host: all is over.
+    removed: bool,
+    swim: Swim,
+    wakes: Wakes,
+    /// The last wake came late and was put off once.
+    excused: bool,
+    table: Table,
+    reach: Reach,
+    book: Book,
+    own: OwnFacts,
+    rumours: Rumours,
+    /// Whose facts changed since last asked.
+    news: BTreeSet<MemberId>,
+    rng: ChaCha8Rng,
+    outbox: Outbox,
+    drops: Drops,
+}
+
+impl Gossip {
+    /// Starts to call on everybody in `view`. `facts` are what the disk remembers; those that do
+    /// not hold any more are left out.
+    pub fn new(
+        config: GossipConfig,
+        view: Arc<ClusterView>,
+        facts: impl IntoIterator<Item = Signed<Facts>>,
+        seed: [u8; 32],
+        now: Instant,
+    ) -> Self {
+        let (me, timing) = (config.me, config.timing);
+        let mut own = OwnFacts::new(
+            (view.mesh(), me),
+            config.identity,
+            config.boot_ms,
+            &config.version,
+            config.capabilities,
+        );
+        let mut book = Book::new(me);
+        for signed in facts {
+            match book.receive(signed, &view) {
+                Ok(Received::OwnAhead(boot_ms, revision)) => own.outbid((boot_ms, revision)),
+                Ok(Received::News(_) | Received::Known) => {}
+                Err(reason) => tracing::debug!(reason = reason.name(), "remembered facts left out"),
+            }
+        }
+        let life = SwimId { member: me, generation: own.boot_ms().min(HIGHEST_RUMOURED) };
+        let rng = |purpose| ChaCha8Rng::from_seed(blake3::derive_key(purpose, &seed));
+        let swim_rng = rng("meshd v1 gossip swim");
+        let members = view.members.len();
+        let mut gossip = Self {
+            me,
+            view: Arc::clone(&view),
+            removed: false,
+            swim: Swim::new(life, &timing, members, swim_rng),
+            wakes: Wakes::default(),
+            excused: false,
+            table: Table::default(),
+            reach: Reach::new(timing.reach_first, timing.reach_longest),
+            book,
+            own,
+            rumours: Rumours::default(),
+            news: BTreeSet::new(),
+            rng: rng("meshd v1 gossip choices"),
+            outbox: Outbox::default(),
+            drops: Drops::default(),
+            timing,
+        };
+        gossip.wakes.set(Wake::Sync, now + gossip.timing.sync_interval);
+        gossip.handle_view(view, now);
+        gossip
+    }
+
+    /// The agreed view changed.
+    pub fn handle_view(&mut self, view: Arc<ClusterView>, now: Instant) {
+        if self.removed {
+            return;
+        }
+        self.own.set_applied(view.applied);
+        let me = self.me;
+        let others = view.members.keys().copied().filter(|id| *id != me);
+        let (new, gone) = self.table.reset(others);
+        self.book.keep(&view);
+        self.rumours.retain(|id| view.members.contains_key(&id));
+        self.view = view;
+        for member in new {
+            self.reach.lost(member, now);
+        }
+        for member in gone {
+            self.reach.found(member);
+            self.wakes.forget_suspicion(member);
+            self.news.remove(&member);
+            let forgotten = self.swim.forget(member);
+            self.expect_swim(forgotten);
+        }
+        if self.view.members.contains_key(&me) {
+            self.swim.resize(&self.timing, self.table.len() + 1);
+            self.work(now);
+        } else {
+            self.stop();
+        }
+    }
+
+    /// A gossip datagram came through `from`'s tunnel.
+    pub fn handle_datagram(&mut self, from: MemberId, payload: &[u8], now: Instant) {
+        if let Err(reason) = self.receive(from, payload, now) {
+            self.drops.count(reason);
+        }
+        self.work(now);
+    }
+
+    /// This host's underlay addresses, best first.
+    pub fn handle_own_endpoints(&mut self, endpoints: Vec<SocketAddr>, now: Instant) {
+        self.own.set_endpoints(endpoints);
+        self.work(now);
+    }
+
+    /// Time has passed.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        if self.excuse_lateness(now) {
+            return;
+        }
+        while let Some((wake, timer)) = self.wakes.take_due(now) {
+            match (wake, timer) {
+                (_, Some(timer)) => {
+                    let handled = self.swim.handle_timer(timer);
+                    self.expect_swim(handled);
+                    self.settle(now);
+                }
+                (Wake::Rumours, None) => self.tell_rumours(),
+                (Wake::Sync, None) => self.sync(now),
+                // Done below, whether or not its time has come.
+                (_, None) => {}
+            }
+            self.work(now);
+        }
+    }
+
+    /// When to call [`Self::handle_timeout`], and why.
+    pub fn poll_timeout(&self) -> Option<(Instant, &'static str)> {
+        self.wakes.next().map(|(at, wake)| (at, wake.reason()))
+    }
+
+    /// The next datagram to send.
+    pub fn poll_transmit(&mut self) -> Option<Datagram> {
+        self.outbox.pop()
+    }
+
+    /// The next change of a member's state.
+    pub fn poll_change(&mut self) -> Option<(MemberId, GossipState)> {
+        self.table.poll_change()
+    }
+
+    /// A member whose facts have changed since it was last returned here.
+    pub fn poll_news(&mut self) -> Option<MemberId> {
+        self.news.pop_first()
+    }
+
+    /// What gossip thinks of `member`; for this host itself, what it says.
+    pub fn peer(&self, member: MemberId) -> PeerState<'_> {
+        let facts = self.book.facts(member);
+        if member == self.me {
+            return PeerState {
+                member,
+                state: GossipState::Alive,
+                generation: self.swim.me().generation,
+                incarnation: self.swim.incarnation().into(),
+                facts,
+            };
+        }
+        let standing = self.table.standing(member);
+        PeerState {
+            member,
+            state: self.table.state(member),
+            generation: standing.map_or(0, |standing| standing.generation),
+            incarnation: standing.map_or(0, |standing| standing.incarnation.into()),
+            facts,
+        }
+    }
+
+    /// The facts of `member` as signed by it.
+    pub fn signed_facts(&self, member: MemberId) -> Option<&Signed<Facts>> {
+        self.book.signed(member)
+    }
+
+    /// What was not taken, and how often.
+    pub fn drops(&self) -> &Drops {
+        &self.drops
+    }
+
+    fn receive(&mut self, from: MemberId, payload: &[u8], now: Instant) -> Result<(), Drop> {
+        if self.removed {
+            return Err(Drop::Removed);
+        }
+        if !self.table.contains(from) {
+            return Err(Drop::UnknownSender);
+        }
+        let packet: Packet = codec::decode(payload).map_err(|_| Drop::Malformed)?;
+        if packet.generation > HIGHEST_RUMOURED + OUTBID_MARGIN {
+            return Err(Drop::Generation);
+        }
+        let swim = self.receive_swim(from, &packet);
+        for signed in packet.facts {
+            self.receive_facts(signed);
+        }
+        if let Some(digest) = packet.digest {
+            self.answer(from, &digest);
+        }
+        self.settle(now);
+        swim
+    }
+
+    fn receive_swim(&mut self, from: MemberId, packet: &Packet) -> Result<(), Drop> {
+        if packet.swim.is_empty() {
+            return Ok(());
+        }
+        let mut screen =
+            Screen { me: self.me, known: self.table.generations(), drops: &mut self.drops };
+        let admitted = screen.admit(from, &packet.swim)?;
+        let outbid = self.swim.outbid(packet.generation);
+        self.expect_swim(outbid);
+        self.swim.handle_data(&admitted).map_err(|_| Drop::Protocol)
+    }
+
+    fn receive_facts(&mut self, signed: Signed<Facts>) {
+        match self.book.receive(signed, &self.view) {
+            Ok(Received::News(member)) => {
+                self.news.insert(member);
+                self.rumours.start(member, self.tellings());
+            }
+            Ok(Received::OwnAhead(boot_ms, revision)) => self.own.outbid((boot_ms, revision)),
+            Ok(Received::Known) => {}
+            Err(reason) => self.drops.count(reason),
+        }
+    }
+
+    /// Carries out what SWIM asked for.
+    fn settle(&mut self, now: Instant) {
+        let effects = self.swim.take_effects();
+        for (member, active) in self.table.refresh(&self.swim) {
+            if active {
+                self.reach.found(member);
+            } else {
+                self.reach.lost(member, now);
+            }
+        }
+        for (after, timer) in effects.timers {
+            self.wakes.set_swim(timer, now + after);
+        }
+        for (to, message) in effects.sent {
+            self.send_swim(to, message);
+        }
+        if effects.connected {
+            self.wakes.set(Wake::Sync, now);
+        }
+        if effects.reborn {
+            self.reach.restart(now);
+        }
+    }
+
+    /// Does what is due of our own: calls, facts; and sees to the next wake of each.
+    fn work(&mut self, now: Instant) {
+        if self.removed {
+            return;
+        }
+        for member in self.reach.take_due(now) {
+            let announced = self.swim.announce(member);
+            self.expect_swim(announced);
+        }
+        self.settle(now);
+        if let Some(due) = self.own.due(self.timing.facts_interval, now) {
+            if due <= now {
+                let (signed, facts) = self.own.publish(now);
+                self.book.publish(signed, facts);
+                self.rumours.start(self.me, self.tellings());
+            } else {
+                self.wakes.set(Wake::Facts, due);
+            }
+        }
+        if let Some(due) = self.reach.due() {
+            self.wakes.set(Wake::Reach, due);
+        }
+        if !self.rumours.is_empty() && !self.table.alive().is_empty() {
+            let round = now + self.timing.gossip_interval;
+            self.wakes.at_latest(Wake::Rumours, round);
+        }
+    }
+
+    /// Whether we overslept and put everything off once: what looks like silence of others may
+    /// lie unread in our own socket. Answers that waited there get one probe's time to be read.
+    fn excuse_lateness(&mut self, now: Instant) -> bool {
+        let Some((due, _)) = self.wakes.next().filter(|(due, _)| *due <= now) else {
+            return false;
+        };
+        let late = now - due;
+        if late <= self.timing.probe_rtt || self.excused {
+            self.excused = false;
+            return false;
+        }
+        tracing::debug!(?late, "woke late; excusing silent members once");
+        self.wakes.postpone(late + self.timing.probe_rtt);
+        self.excused = true;
+        true
+    }
+
+    fn stop(&mut self) {
+        self.removed = true;
+        self.wakes.clear();
+        self.reach.clear();
+        self.rumours.clear();
+        self.news.clear();
+        self.outbox.clear();
+    }
+
+    /// SWIM fails on our own calls only when this module misuses it.
+    fn expect_swim(&self, done: Result<(), foca::Error>) {
+        if let Err(error) = done {
+            tracing::error!(%error, member = %self.me, "gossip lost its thread");
+        }
+    }
+}

@@ -1,0 +1,21 @@
+//! What a node has to say.
+
+use mesh_model::MemberId;
+use mesh_model::api::v1::GossipState;
+use mesh_model::plan::Update;
+
+/// Something to do or to tell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// For the packet core, in this order.
+    Update(Update),
+    /// Gossip thinks otherwise of a member than before.
+    Peer {
+        /// Who.
+        member: MemberId,
+        /// What gossip thinks now.
+        state: GossipState,
+    },
+    /// The agreed view no longer has this host. Said once; nothing but removals comes with it.
+    Removed,
+}

@@ -1,0 +1,211 @@
+//! One member's control plane without agreement: routes inputs to gossip and the planner.
+//!
+//! ```text
+//! agreed view ──────────────┬──────────> planner ──> plan ──diff──> Event::Update (packet core)
+//! gossip datagrams ──> gossip ──facts──> endpoints ────^
+//! observed endpoints (packet core), hints (disk) ──────┘
+//! ```
+//!
+//! The node decides nothing itself. It starts from whatever view the disk had, so that tunnels come
+//! up before anyone leads, and keeps only what an input is worth remembering for: where each member
+//! was last seen.
+
+mod endpoints;
+mod event;
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use mesh_model::MemberId;
+use mesh_model::plan::{Plan, Update};
+use mesh_model::view::ClusterView;
+use mesh_model::wire::join::PeerHint;
+
+use crate::gossip::Gossip;
+use crate::planner;
+use endpoints::Endpoints;
+
+pub use crate::gossip::{Datagram, Drop, Drops, GossipConfig as NodeConfig, PeerState, Timing};
+pub use event::Event;
+
+/// One member's node.
+///
+/// Feed it with `handle_*`, drain `poll_transmit` and `poll_event` until they are empty, and call
+/// [`Node::handle_timeout`] at [`Node::poll_timeout`].
+pub struct Node {
+    me: MemberId,
+    view: Arc<ClusterView>,
+    gossip: Gossip,
+    endpoints: Endpoints,
+    /// What the packet core was told, up to the updates still queued.
+    plan: Plan,
+    /// Something the plan follows from has changed.
+    stale: bool,
+    /// At most two updates per peer: refilled only when empty.
+    updates: VecDeque<Update>,
+    removed: Removal,
+}
+
+/// Whether the agreed view still has this host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Removal {
+    Present,
+    ToTell,
+    Told,
+}
+
+impl Node {
+    /// Starts from `view` and from `hints`, the last that was known before: updates for all tunnels
+    /// and calls on all members are ready at once.
+    pub fn new(
+        config: NodeConfig,
+        view: Arc<ClusterView>,
+        hints: Vec<PeerHint>,
+        seed: [u8; 32],
+        now: Instant,
+    ) -> Self {
+        let me = config.me;
+        let mut endpoints = Endpoints::default();
+        for hint in &hints {
+            if let Some(endpoint) = hint.endpoint {
+                endpoints.hint(hint.member, endpoint);
+            }
+        }
+        let facts = hints.into_iter().filter_map(|hint| hint.facts);
+        let gossip = Gossip::new(config, Arc::clone(&view), facts, seed, now);
+        let mut node = Self {
+            me,
+            view: Arc::clone(&view),
+            gossip,
+            endpoints,
+            plan: Plan::default(),
+            stale: true,
+            updates: VecDeque::new(),
+            removed: Removal::Present,
+        };
+        node.adopt(view);
+        node
+    }
+
+    /// The agreed view changed.
+    pub fn handle_view(&mut self, view: Arc<ClusterView>, now: Instant) {
+        self.gossip.handle_view(Arc::clone(&view), now);
+        self.adopt(view);
+    }
+
+    /// A gossip datagram came through `from`'s tunnel.
+    pub fn handle_datagram(&mut self, from: MemberId, payload: &[u8], now: Instant) {
+        self.gossip.handle_datagram(from, payload, now);
+        self.learn();
+    }
+
+    /// The packet core saw an authenticated packet of `member` come from `endpoint`.
+    pub fn handle_endpoint(&mut self, member: MemberId, endpoint: SocketAddr, _now: Instant) {
+        if self.view.members.contains_key(&member) && member != self.me {
+            self.stale |= self.endpoints.observe(member, endpoint);
+        }
+    }
+
+    /// This host's own underlay addresses, best first.
+    pub fn handle_own_endpoints(&mut self, endpoints: Vec<SocketAddr>, now: Instant) {
+        self.gossip.handle_own_endpoints(endpoints, now);
+    }
+
+    /// Time has passed.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.gossip.handle_timeout(now);
+        self.learn();
+    }
+
+    /// The next gossip datagram to send.
+    pub fn poll_transmit(&mut self) -> Option<Datagram> {
+        self.gossip.poll_transmit()
+    }
+
+    /// The next thing to do or to tell.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        if self.updates.is_empty() && std::mem::take(&mut self.stale) {
+            let next = planner::plan(&self.view, self.me, self.endpoints.candidates());
+            self.updates.extend(self.plan.diff(&next));
+            self.plan = next;
+        }
+        if let Some(update) = self.updates.pop_front() {
+            return Some(Event::Update(update));
+        }
+        if self.removed == Removal::ToTell {
+            self.removed = Removal::Told;
+            return Some(Event::Removed);
+        }
+        let (member, state) = self.gossip.poll_change()?;
+        Some(Event::Peer { member, state })
+    }
+
+    /// When to call [`Self::handle_timeout`], and why.
+    pub fn poll_timeout(&self) -> Option<(Instant, &'static str)> {
+        self.gossip.poll_timeout()
+    }
+
+    /// The other present members as gossip sees them, by id.
+    pub fn peers(&self) -> impl Iterator<Item = PeerState<'_>> + '_ {
+        let members = self.view.members.keys().copied();
+        members.filter(|member| *member != self.me).map(|member| self.gossip.peer(member))
+    }
+
+    /// This host as it presents itself.
+    pub fn own(&self) -> PeerState<'_> {
+        self.gossip.peer(self.me)
+    }
+
+    /// The agreed view it works from.
+    pub fn view(&self) -> &Arc<ClusterView> {
+        &self.view
+    }
+
+    /// What the packet core was told or will be told by the events still to be polled.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// Where everyone is and what they say, this host included (without an endpoint): for the next
+    /// start and for newcomers. At most one per present member.
+    pub fn hints(&self) -> Vec<PeerHint> {
+        let members = self.view.members.keys().copied();
+        let hint = |member| PeerHint {
+            member,
+            endpoint: self.endpoints.last_seen(member),
+            facts: self.gossip.signed_facts(member).cloned(),
+        };
+        members.map(hint).filter(|hint| hint.endpoint.is_some() || hint.facts.is_some()).collect()
+    }
+
+    /// What was not taken, and how often.
+    pub fn drops(&self) -> &Drops {
+        self.gossip.drops()
+    }
+
+    fn adopt(&mut self, view: Arc<ClusterView>) {
+        if self.removed == Removal::Present && !view.members.contains_key(&self.me) {
+            self.removed = Removal::ToTell;
+        }
+        self.view = view;
+        let others = self.view.members.keys().filter(|id| **id != self.me);
+        self.endpoints.keep(others.copied());
+        for member in self.view.members.keys().filter(|id| **id != self.me) {
+            if let Some(facts) = self.gossip.peer(*member).facts {
+                self.endpoints.announce(*member, &facts.endpoints);
+            }
+        }
+        self.stale = true;
+    }
+
+    /// Takes over what gossip has learnt of others' endpoints.
+    fn learn(&mut self) {
+        while let Some(member) = self.gossip.poll_news() {
+            if let Some(facts) = self.gossip.peer(member).facts {
+                self.stale |= self.endpoints.announce(member, &facts.endpoints);
+            }
+        }
+    }
+}
