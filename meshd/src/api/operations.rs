@@ -1,0 +1,63 @@
+//! What the API asks of the daemon.
+
+use std::future::Future;
+
+use mesh_model::api::v1::{
+    ErrorBody, InitRequest, InviteReply, InviteRequest, JoinRequest, JoinedReply, LeaveReply,
+    LeaveRequest, Peers, PingReply, PingRequest, Status, Supervisor, Tunnels, WaitReply,
+    WaitRequest,
+};
+
+use crate::daemon::Daemon;
+
+/// What every operation answers.
+pub(crate) type Answer<T> = Result<T, ErrorBody>;
+
+macro_rules! operations {
+    ($($(#[$doc:meta])* $name:ident($($request:ty)?) -> $reply:ty;)*) => {
+        /// The operations behind the routes: one method each. Rights and bodies were checked before.
+        pub(crate) trait Operations: Send + Sync + 'static {
+            $(
+                $(#[$doc])*
+                fn $name(&self $(, request: $request)?) -> impl Future<Output = Answer<$reply>> + Send;
+            )*
+        }
+
+        impl Operations for Daemon {
+            $(operations!(@delegate $name($($request)?) -> $reply);)*
+        }
+    };
+    (@delegate $name:ident() -> $reply:ty) => {
+        async fn $name(&self) -> Answer<$reply> {
+            Daemon::$name(self).await
+        }
+    };
+    (@delegate $name:ident($request:ty) -> $reply:ty) => {
+        async fn $name(&self, request: $request) -> Answer<$reply> {
+            Daemon::$name(self, request).await
+        }
+    };
+}
+
+operations! {
+    /// Everything at one glance.
+    status() -> Status;
+    /// The other members.
+    peers() -> Peers;
+    /// The WireGuard tunnels.
+    tunnels() -> Tunnels;
+    /// Who leads.
+    supervisor() -> Supervisor;
+    /// Start a mesh.
+    init(InitRequest) -> JoinedReply;
+    /// Make an invite.
+    invite(InviteRequest) -> InviteReply;
+    /// Join a mesh.
+    join(JoinRequest) -> JoinedReply;
+    /// Leave the mesh.
+    leave(LeaveRequest) -> LeaveReply;
+    /// One echo over the overlay.
+    ping(PingRequest) -> PingReply;
+    /// Answer when something holds.
+    wait(WaitRequest) -> WaitReply;
+}

@@ -1,0 +1,180 @@
+//! The routes.
+//!
+//! `GET` reads and everybody may. `POST` acts, and only [`Trusted`] callers may, except `ping` and
+//! `wait`, which change nothing. A change that has begun runs to its end even when the caller goes away:
+//! half a join is worse than one nobody heard of.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::{Method, StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use mesh_model::api::v1::{
+    Document, ErrorCode, InitRequest, InviteRequest, JoinRequest, LeaveRequest, PingRequest,
+    Schema, VersionReply, WaitRequest, route,
+};
+use serde::Serialize;
+
+use super::body::Body;
+use super::caller::{Caller, Trusted};
+use super::operations::{Answer, Operations};
+use super::problem::Problem;
+
+/// The longest a caller may ask to wait for one answer, in milliseconds: an hour. A connection is a
+/// bounded thing; who needs longer asks again.
+const MAX_TIMEOUT_MS: u64 = 60 * 60 * 1000;
+
+/// The router over `operations`.
+pub(super) fn router<O: Operations>(operations: Arc<O>) -> Router {
+    Router::new()
+        .route(route::STATUS, get(status::<O>))
+        .route(route::PEERS, get(peers::<O>))
+        .route(route::TUNNELS, get(tunnels::<O>))
+        .route(route::SUPERVISOR, get(supervisor::<O>))
+        .route(route::VERSION, get(version))
+        .route(route::INIT, post(init::<O>))
+        .route(route::INVITES, post(invite::<O>))
+        .route(route::JOIN, post(join::<O>))
+        .route(route::LEAVE, post(leave::<O>))
+        .route(route::PING, post(ping::<O>))
+        .route(route::WAIT, post(wait::<O>))
+        .fallback(unknown_route)
+        .method_not_allowed_fallback(wrong_method)
+        .with_state(operations)
+}
+
+type Daemon<O> = State<Arc<O>>;
+
+async fn status<O: Operations>(State(daemon): Daemon<O>) -> Response {
+    document(daemon.status().await)
+}
+
+async fn peers<O: Operations>(State(daemon): Daemon<O>) -> Response {
+    document(daemon.peers().await)
+}
+
+async fn tunnels<O: Operations>(State(daemon): Daemon<O>) -> Response {
+    document(daemon.tunnels().await)
+}
+
+async fn supervisor<O: Operations>(State(daemon): Daemon<O>) -> Response {
+    document(daemon.supervisor().await)
+}
+
+async fn version() -> Response {
+    document(Ok(VersionReply { version: env!("CARGO_PKG_VERSION").to_owned() }))
+}
+
+async fn init<O: Operations>(
+    State(daemon): Daemon<O>,
+    Trusted(caller): Trusted,
+    Body(request): Body<InitRequest>,
+) -> Response {
+    change("init", caller, async move { daemon.init(request).await }).await
+}
+
+async fn invite<O: Operations>(
+    State(daemon): Daemon<O>,
+    Trusted(caller): Trusted,
+    Body(request): Body<InviteRequest>,
+) -> Response {
+    change("invite", caller, async move { daemon.invite(request).await }).await
+}
+
+async fn join<O: Operations>(
+    State(daemon): Daemon<O>,
+    Trusted(caller): Trusted,
+    Body(request): Body<JoinRequest>,
+) -> Response {
+    change("join", caller, async move { daemon.join(request).await }).await
+}
+
+async fn leave<O: Operations>(
+    State(daemon): Daemon<O>,
+    Trusted(caller): Trusted,
+    Body(request): Body<LeaveRequest>,
+) -> Response {
+    change("leave", caller, async move { daemon.leave(request).await }).await
+}
+
+async fn ping<O: Operations>(
+    State(daemon): Daemon<O>,
+    Body(request): Body<PingRequest>,
+) -> Result<Response, Problem> {
+    check_timeout(request.timeout_ms)?;
+    Ok(document(daemon.ping(request).await))
+}
+
+async fn wait<O: Operations>(
+    State(daemon): Daemon<O>,
+    Body(request): Body<WaitRequest>,
+) -> Result<Response, Problem> {
+    check_timeout(request.timeout_ms)?;
+    Ok(document(daemon.wait(request).await))
+}
+
+/// The answer as a document.
+fn document<T: Schema + Serialize>(answer: Answer<T>) -> Response {
+    match answer {
+        Ok(body) => Json(Document::from(body)).into_response(),
+        Err(error) => Problem::from(error).into_response(),
+    }
+}
+
+/// Carries out a change to its end and writes down who asked for it.
+async fn change<T: Schema + Serialize + Send + 'static>(
+    what: &'static str,
+    caller: Caller,
+    act: impl Future<Output = Answer<T>> + Send + 'static,
+) -> Response {
+    tracing::info!(what, %caller, "change asked for");
+    let task = tokio::spawn(async move {
+        let answer = act.await;
+        match &answer {
+            Ok(_) => tracing::info!(what, %caller, "change made"),
+            Err(error) => {
+                tracing::info!(what, %caller, code = ?error.code, error = error.message, "change refused");
+            }
+        }
+        answer
+    });
+    match task.await {
+        Ok(answer) => document(answer),
+        // Only while the runtime shuts down: a panic ends the process.
+        Err(_) => {
+            Problem::new(ErrorCode::Unreachable, "the daemon is shutting down", "").into_response()
+        }
+    }
+}
+
+fn check_timeout(timeout_ms: u64) -> Result<(), Problem> {
+    if timeout_ms <= MAX_TIMEOUT_MS {
+        return Ok(());
+    }
+    Err(Problem::new(
+        ErrorCode::BadRequest,
+        format!("field `timeout_ms`: {timeout_ms} is longer than an hour ({MAX_TIMEOUT_MS})"),
+        "ask again when the time is up",
+    ))
+}
+
+async fn unknown_route(uri: Uri) -> Problem {
+    Problem::new(
+        ErrorCode::BadRequest,
+        format!("there is nothing at `{}`", uri.path()),
+        format!("try `{}`; the routes are in docs/api.md", route::STATUS),
+    )
+    .with_status(StatusCode::NOT_FOUND)
+}
+
+async fn wrong_method(method: Method, uri: Uri) -> Problem {
+    Problem::new(
+        ErrorCode::BadRequest,
+        format!("`{}` does not answer {method}", uri.path()),
+        "reading is GET, acting is POST",
+    )
+    .with_status(StatusCode::METHOD_NOT_ALLOWED)
+}

@@ -1,0 +1,104 @@
+//! The command line.
+
+use clap::{Args as ClapArgs, Parser, Subcommand};
+
+/// The mesh daemon.
+#[derive(Debug, Parser)]
+#[command(name = "meshd", version, about = "The mesh daemon", disable_help_subcommand = true)]
+pub(crate) struct Args {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run in the foreground until SIGTERM
+    Run(RunArgs),
+    /// Read the configuration as `run` would, say what is in force and where it comes from, and end
+    CheckConfig(RunArgs),
+    /// Print the version
+    Version,
+}
+
+/// Settings by flag. They win over the environment, which wins over the file.
+///
+/// Values stay text here: one place (`config::settings`) knows what each may be, wherever it comes from.
+#[derive(Debug, Default, Clone, ClapArgs)]
+pub(crate) struct RunArgs {
+    /// Configuration file [env: MESHD_CONFIG] [default: /etc/meshd/meshd.toml, if there is one]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<String>,
+
+    /// Where identity, keys and the log are kept [env: MESHD_STATE_DIR] [default: /var/lib/meshd]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) state_dir: Option<String>,
+
+    /// Unix socket of the local API [env: MESH_SOCKET] [default: /run/meshd/meshd.sock]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) socket: Option<String>,
+
+    /// Kernel interface, or `none` to run without one and without root [env: MESHD_TUN] [default: mesh0]
+    #[arg(long, value_name = "NAME|none")]
+    pub(crate) tun: Option<String>,
+
+    /// The one UDP port, on all addresses or on one [env: MESHD_LISTEN] [default: 51820]
+    #[arg(long, value_name = "PORT|ADDR:PORT")]
+    pub(crate) listen: Option<String>,
+
+    /// This host's name when it starts or joins a mesh [env: MESHD_NAME] [default: the host name]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: Option<String>,
+
+    /// What to log, such as `info` or `info,meshd=debug` [env: MESHD_LOG]
+    #[arg(long, value_name = "FILTER")]
+    pub(crate) log: Option<String>,
+
+    /// How to log: text, json, journald or auto [env: MESHD_LOG_FORMAT] [default: auto]
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) log_format: Option<String>,
+}
+
+impl RunArgs {
+    /// What `flag` (such as `--tun`) was given, if it was.
+    pub(crate) fn value_of(&self, flag: &str) -> Option<&str> {
+        match flag {
+            "--config" => self.config.as_deref(),
+            "--state-dir" => self.state_dir.as_deref(),
+            "--socket" => self.socket.as_deref(),
+            "--tun" => self.tun.as_deref(),
+            "--listen" => self.listen.as_deref(),
+            "--name" => self.name.as_deref(),
+            "--log" => self.log.as_deref(),
+            "--log-format" => self.log_format.as_deref(),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn every_flag_is_found_by_its_name() {
+        let flags = ["config", "state-dir", "socket", "tun", "listen", "name", "log", "log-format"];
+        let mut line = vec!["meshd".to_owned(), "run".to_owned()];
+        line.extend(flags.iter().map(|flag| format!("--{flag}={flag}")));
+        let args = Args::try_parse_from(line).expect("all flags");
+        let Command::Run(run) = args.command else {
+            panic!("not `run`");
+        };
+        for flag in flags {
+            assert_eq!(run.value_of(&format!("--{flag}")), Some(flag));
+        }
+    }
+}

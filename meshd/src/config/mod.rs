@@ -1,0 +1,240 @@
+//! Configuration: defaults, then the file, then the environment, then flags; the later one wins.
+//!
+//! Every setting is one row of [`settings::SETTINGS`]: its key in the file, its environment variable,
+//! its flag, and what it may be. A value is checked wherever it stands, also where a later layer
+//! overrides it: a mistake in the file should not wait for the day a flag is dropped.
+
+mod defaults;
+mod error;
+mod file;
+mod settings;
+mod value;
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+
+use mesh_model::addr::OVERLAY_MTU;
+use mesh_model::trust::Name;
+
+pub(crate) use error::ConfigError;
+
+use crate::args::RunArgs;
+use defaults::Defaults;
+use settings::SETTINGS;
+use value::{Source, Value};
+
+/// The smallest MTU: what every IPv6 link must carry (RFC 8200, section 5).
+pub(crate) const MIN_MTU: u16 = 1280;
+
+/// WireGuard's customary port.
+pub(crate) const DEFAULT_PORT: u16 = 51820;
+
+/// The interface's name unless said otherwise.
+const DEFAULT_INTERFACE: &str = "mesh0";
+
+/// What is worth a line in the log of a healthy host: our own decisions, and of the agreement
+/// library only what someone must look at.
+const DEFAULT_LOG: &str = "info,openraft=warn";
+
+/// Everything the daemon is told from outside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Config {
+    /// This host's name when it starts or joins a mesh and the request names none.
+    pub(crate) name: Option<Name>,
+    /// The one UDP port.
+    pub(crate) listen: Listen,
+    /// The kernel interface.
+    pub(crate) tun: Tun,
+    /// The interface's MTU, in bytes.
+    pub(crate) mtu: u16,
+    /// Where state is kept.
+    pub(crate) state_dir: PathBuf,
+    /// Where the local API listens.
+    pub(crate) socket: PathBuf,
+    /// Underlay addresses to announce before those found on the interfaces.
+    pub(crate) endpoints: Vec<SocketAddr>,
+    /// What to log, and how.
+    pub(crate) log: Log,
+}
+
+/// Where the one UDP socket listens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Listen {
+    /// One address, or all of them in both families.
+    pub(crate) addr: Option<IpAddr>,
+    /// The port; 0 takes any that is free.
+    pub(crate) port: u16,
+}
+
+impl fmt::Display for Listen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.addr {
+            Some(addr) => SocketAddr::new(addr, self.port).fmt(f),
+            None => self.port.fmt(f),
+        }
+    }
+}
+
+/// Where packets for the mesh come from and go to on this host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Tun {
+    /// A kernel interface of this name.
+    Kernel(String),
+    /// Nowhere: only control traffic and `mesh ping` work, and no right is needed.
+    None,
+}
+
+impl fmt::Display for Tun {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Kernel(name) => name,
+            Self::None => "none",
+        })
+    }
+}
+
+/// What to log, and how.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Log {
+    /// Directives of `tracing_subscriber::EnvFilter`, checked.
+    pub(crate) filter: String,
+    /// The shape of a line.
+    pub(crate) format: LogFormat,
+}
+
+/// The shape of a log line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LogFormat {
+    /// Journald's own when systemd started us, text otherwise.
+    Auto,
+    /// For people.
+    Text,
+    /// One JSON object per line.
+    Json,
+    /// Structured fields to journald.
+    Journald,
+}
+
+impl LogFormat {
+    /// All, with the words they go by.
+    const WORDS: [(&'static str, Self); 4] = [
+        ("auto", Self::Auto),
+        ("text", Self::Text),
+        ("json", Self::Json),
+        ("journald", Self::Journald),
+    ];
+}
+
+/// A configuration and where each of its values comes from.
+#[derive(Debug)]
+pub(crate) struct Loaded {
+    /// What is in force.
+    pub(crate) config: Config,
+    sources: BTreeMap<&'static str, Source>,
+}
+
+impl Loaded {
+    /// One line per setting: key, value, and where the value comes from.
+    pub(crate) fn explain(&self) -> String {
+        let line = |setting: &settings::Setting| {
+            let source = self.sources.get(setting.key).unwrap_or(&Source::Default);
+            format!("{} = {}  # {source}\n", setting.key, (setting.show)(&self.config))
+        };
+        SETTINGS.iter().map(line).collect()
+    }
+}
+
+/// What a configuration starts from: the settings that need no host to have a default.
+fn blank(defaults: &Defaults) -> Config {
+    Config {
+        name: None,
+        listen: Listen { addr: None, port: DEFAULT_PORT },
+        tun: Tun::Kernel(DEFAULT_INTERFACE.to_owned()),
+        mtu: OVERLAY_MTU,
+        state_dir: defaults.state_dir.clone(),
+        socket: PathBuf::new(),
+        endpoints: Vec::new(),
+        log: Log { filter: DEFAULT_LOG.to_owned(), format: LogFormat::Auto },
+    }
+}
+
+/// Reads all layers. `env` looks a variable up; `root` is whether the daemon runs as root.
+pub(crate) fn load(
+    flags: &RunArgs,
+    env: &dyn Fn(&str) -> Option<OsString>,
+    root: bool,
+) -> Result<Loaded, ConfigError> {
+    let defaults = Defaults::of_host(env, root);
+    let mut loaded = Loaded { config: blank(&defaults), sources: BTreeMap::new() };
+    if let Some(path) = file::locate(flags, env, &defaults)? {
+        for entry in file::read(&path)? {
+            loaded.set(entry.setting, &entry.value, entry.source)?;
+        }
+    }
+    for setting in SETTINGS {
+        if let Some((name, text)) = from_env(setting, env)? {
+            loaded.set(setting, &Value::Text(text), Source::Env(name))?;
+        }
+    }
+    for setting in SETTINGS {
+        if let Some(flag) = setting.flag
+            && let Some(text) = flags.value_of(flag)
+        {
+            loaded.set(setting, &Value::Text(text.to_owned()), Source::Flag(flag))?;
+        }
+    }
+    let config = &mut loaded.config;
+    if config.state_dir.as_os_str().is_empty() {
+        return Err(ConfigError::NoStateDir);
+    }
+    if config.socket.as_os_str().is_empty() {
+        config.socket = defaults.socket_for(&config.state_dir);
+    }
+    Ok(loaded)
+}
+
+impl Loaded {
+    fn set(
+        &mut self,
+        setting: &'static settings::Setting,
+        value: &Value,
+        source: Source,
+    ) -> Result<(), ConfigError> {
+        (setting.set)(&mut self.config, value, &source).map_err(|allowed| ConfigError::Wrong {
+            origin: source.clone(),
+            key: setting.key,
+            found: value.to_string(),
+            allowed: allowed.0,
+        })?;
+        self.sources.insert(setting.key, source);
+        Ok(())
+    }
+}
+
+/// The setting's variable, if it is set to anything. Empty counts as unset, as everywhere in Unix.
+fn from_env(
+    setting: &settings::Setting,
+    env: &dyn Fn(&str) -> Option<OsString>,
+) -> Result<Option<(&'static str, String)>, ConfigError> {
+    let Some(name) = setting.env else {
+        return Ok(None);
+    };
+    match env(name) {
+        Some(value) if !value.is_empty() => match value.into_string() {
+            Ok(text) => Ok(Some((name, text))),
+            Err(raw) => Err(ConfigError::Wrong {
+                origin: Source::Env(name),
+                key: setting.key,
+                found: format!("{raw:?}"),
+                allowed: "text in UTF-8".to_owned(),
+            }),
+        },
+        _ => Ok(None),
+    }
+}
+
+#[cfg(test)]
+mod tests;

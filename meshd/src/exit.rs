@@ -1,0 +1,157 @@
+//! How the daemon ends, and what it tells its operator then.
+//!
+//! Scripts and service managers read the number, people the three sentences: what happened, what it
+//! means, what to do.
+
+use std::fmt;
+use std::io::Write as _;
+use std::process::ExitCode;
+
+/// Why the process ends. The numbers are part of the contract (`sysexits.h` where it has a word).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reason {
+    /// Asked to stop, and stopped. 0.
+    Clean,
+    /// Arguments or configuration that cannot be understood. 64.
+    Usage,
+    /// Understood, but this host does not give what was asked for: a port in use, a right that is
+    /// missing, a state directory another daemon holds. 64, because the remedy is the same: ask for
+    /// something else.
+    Environment,
+    /// A state file is damaged. 65.
+    Corrupt,
+    /// Identity and store do not belong together: a store that was wiped or restored must not vote
+    /// under its old name. 66.
+    Mismatch,
+    /// Keys are missing. 67.
+    TrustMissing,
+    /// A panic: a bug of ours. Rust's own 101 never leaves this process. 70.
+    Bug,
+    /// The disk failed; after a failed fsync nothing this process says can be trusted. 74.
+    Disk,
+}
+
+impl Reason {
+    /// The process's exit code.
+    pub(crate) const fn code(self) -> u8 {
+        match self {
+            Self::Clean => 0,
+            Self::Usage | Self::Environment => 64,
+            Self::Corrupt => 65,
+            Self::Mismatch => 66,
+            Self::TrustMissing => 67,
+            Self::Bug => 70,
+            Self::Disk => 74,
+        }
+    }
+}
+
+/// The end of the process: its reason and, unless clean, what the operator should know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Exit {
+    /// Why.
+    pub(crate) reason: Reason,
+    what: String,
+    meaning: String,
+    remedy: String,
+}
+
+impl Exit {
+    /// Asked to stop, and stopped.
+    pub(crate) fn clean() -> Self {
+        Self::because(Reason::Clean, "")
+    }
+
+    /// `what` happened.
+    pub(crate) fn because(reason: Reason, what: impl fmt::Display) -> Self {
+        Self { reason, what: what.to_string(), meaning: String::new(), remedy: String::new() }
+    }
+
+    /// What that means for the operator.
+    #[must_use]
+    pub(crate) fn meaning(mut self, meaning: impl fmt::Display) -> Self {
+        self.meaning = meaning.to_string();
+        self
+    }
+
+    /// What they can do about it.
+    #[must_use]
+    pub(crate) fn remedy(mut self, remedy: impl fmt::Display) -> Self {
+        self.remedy = remedy.to_string();
+        self
+    }
+
+    /// Says on stderr why the process ends, and gives the number to end it with.
+    pub(crate) fn report(&self) -> ExitCode {
+        if self.reason != Reason::Clean {
+            // Nobody is left to tell when stderr is gone.
+            let _ = writeln!(std::io::stderr().lock(), "{self}");
+        }
+        ExitCode::from(self.reason.code())
+    }
+}
+
+impl fmt::Display for Exit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "meshd: {}", self.what)?;
+        for (label, text) in [("it means", &self.meaning), ("what to do", &self.remedy)] {
+            if !text.is_empty() {
+                write!(f, "\n  {label}: {text}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Makes a panic anywhere end the whole process with [`Reason::Bug`].
+///
+/// A thread that died silently would leave a daemon that answers but no longer forwards, or that
+/// votes but no longer writes. Ending at once lets the service manager start a fresh one, and what was
+/// promised is on disk.
+pub(crate) fn end_on_panic() {
+    std::panic::set_hook(Box::new(|panic| {
+        let thread = std::thread::current();
+        let exit = Exit::because(
+            Reason::Bug,
+            format_args!("panic in thread `{}`: {panic}", thread.name().unwrap_or("unnamed")),
+        )
+        .meaning("this is a bug in meshd; the process ends so that a fresh one can take over")
+        .remedy("please report the lines above; state on disk is consistent, restarting is safe");
+        tracing::error!(%panic, "panic");
+        let _ = exit.report();
+        std::process::exit(Reason::Bug.code().into());
+    }));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_exit_tells_what_it_means_and_what_to_do() {
+        let exit = Exit::because(Reason::Corrupt, "identity.key is damaged")
+            .meaning("this host cannot prove who it is")
+            .remedy("restore it from a backup");
+        assert_eq!(
+            exit.to_string(),
+            "meshd: identity.key is damaged\n  it means: this host cannot prove who it is\n  what to do: restore it from a backup"
+        );
+    }
+
+    #[test]
+    fn codes_are_those_of_the_contract() {
+        let codes = [
+            (Reason::Clean, 0),
+            (Reason::Usage, 64),
+            (Reason::Environment, 64),
+            (Reason::Corrupt, 65),
+            (Reason::Mismatch, 66),
+            (Reason::TrustMissing, 67),
+            (Reason::Bug, 70),
+            (Reason::Disk, 74),
+        ];
+        for (reason, code) in codes {
+            assert_eq!(reason.code(), code, "{reason:?}");
+        }
+    }
+}

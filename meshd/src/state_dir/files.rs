@@ -1,0 +1,146 @@
+//! Reading and removing the small files, with suspicion.
+
+use std::fs::{DirBuilder, File, OpenOptions, Permissions};
+use std::io::{self, Read as _};
+use std::os::unix::fs::{
+    DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _,
+};
+use std::path::Path;
+
+use nix::fcntl::OFlag;
+use zeroize::Zeroizing;
+
+use super::StateDirError;
+use crate::io::disk;
+
+/// The directory: its owner alone.
+const DIR_MODE: u32 = 0o700;
+
+/// Every file in it.
+pub(super) const FILE_MODE: u32 = 0o600;
+
+/// Permission bits that open something to others.
+const OTHERS: u32 = 0o077;
+
+/// Makes the directory at `path` unless it is there, and checks that it is ours alone.
+pub(super) fn prepare_dir(path: &Path) -> Result<(), StateDirError> {
+    let failed = |source| StateDirError::io("make", path, source);
+    if let Some(parent) = path.parent() {
+        std::fs::create_dir_all(parent).map_err(failed)?;
+    }
+    match DirBuilder::new().mode(DIR_MODE).create(path) {
+        // The umask may have taken bits away.
+        Ok(()) => {
+            std::fs::set_permissions(path, Permissions::from_mode(DIR_MODE)).map_err(failed)?
+        }
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        Err(error) => return Err(failed(error)),
+    }
+    let found = std::fs::metadata(path).map_err(failed)?;
+    if !found.is_dir() {
+        return Err(StateDirError::NotADirectory { path: path.to_owned() });
+    }
+    check_access(path, &found, DIR_MODE)
+}
+
+/// Refuses what belongs to others or is open to them. Like ssh, and unlike a silent chmod: whoever
+/// could read a key may have done so.
+pub(super) fn check_access(
+    path: &Path,
+    found: &std::fs::Metadata,
+    wanted: u32,
+) -> Result<(), StateDirError> {
+    let (owner, user) = (found.uid(), nix::unistd::geteuid().as_raw());
+    if owner != user {
+        return Err(StateDirError::Foreign { path: path.to_owned(), owner, user });
+    }
+    let mode = found.mode() & 0o7777;
+    if mode & OTHERS != 0 {
+        return Err(StateDirError::Exposed { path: path.to_owned(), mode, wanted });
+    }
+    Ok(())
+}
+
+/// The text of the file at `path`, at most `limit` bytes of it; `None` when there is no such file.
+pub(super) fn read_text(
+    path: &Path,
+    limit: usize,
+) -> Result<Option<Zeroizing<String>>, StateDirError> {
+    let Some(bytes) = read(path, limit)? else {
+        return Ok(None);
+    };
+    match std::str::from_utf8(&bytes) {
+        Ok(text) => Ok(Some(Zeroizing::new(text.to_owned()))),
+        Err(_) => Err(StateDirError::Corrupt {
+            path: path.to_owned(),
+            reason: "bytes that are not UTF-8".to_owned(),
+        }),
+    }
+}
+
+/// The bytes of the file at `path`, at most `limit` of them; `None` when there is no such file.
+pub(super) fn read(path: &Path, limit: usize) -> Result<Option<Zeroizing<Vec<u8>>>, StateDirError> {
+    let failed = |source| StateDirError::io("read", path, source);
+    // Not through a link, and not waiting for the other end of a pipe.
+    let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
+    let file = match OpenOptions::new().read(true).custom_flags(flags.bits()).open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(failed(error)),
+    };
+    let found = file.metadata().map_err(failed)?;
+    if !found.is_file() {
+        return Err(StateDirError::NotAFile { path: path.to_owned() });
+    }
+    check_access(path, &found, FILE_MODE)?;
+    // Room for everything at once: growing would leave copies of secrets behind.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(limit.min(found.len() as usize) + 1));
+    file.take(limit as u64 + 1).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() > limit {
+        return Err(StateDirError::Corrupt {
+            path: path.to_owned(),
+            reason: format!("longer than {limit} bytes"),
+        });
+    }
+    Ok(Some(bytes))
+}
+
+/// Whether something stands at `path`.
+pub(super) fn exists(path: &Path) -> Result<bool, StateDirError> {
+    match std::fs::symlink_metadata(path) {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(StateDirError::io("look for", path, error)),
+    }
+}
+
+/// Writes a file of the state directory: whole or not at all, on disk when this returns.
+pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<(), StateDirError> {
+    Ok(disk::replace(path, bytes)?)
+}
+
+/// Gives a file another name in the same directory, on disk when this returns.
+pub(super) fn rename(from: &Path, to: &Path) -> Result<(), StateDirError> {
+    std::fs::rename(from, to).map_err(|source| StateDirError::io("rename", from, source))?;
+    sync_parent(to)
+}
+
+/// Removes a file; one that is gone already is fine. Call [`sync_parent`] before relying on it.
+pub(super) fn remove(path: &Path) -> Result<(), StateDirError> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(StateDirError::io("remove", path, error))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Makes names given and taken in `path`'s directory last.
+pub(super) fn sync_parent(path: &Path) -> Result<(), StateDirError> {
+    let Some(parent) = path.parent() else {
+        return Ok(());
+    };
+    File::open(parent)
+        .and_then(|dir| dir.sync_all())
+        .map_err(|source| StateDirError::io("sync", parent, source))
+}
