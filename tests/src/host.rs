@@ -1,0 +1,315 @@
+//! One host of a lab: a directory, a place in the network, and a daemon that comes and goes.
+
+use std::net::{IpAddr, SocketAddr};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus};
+use std::time::Duration;
+
+use mesh_model::addr::OverlayAddrs;
+use mesh_model::api::v1::{DaemonState, InviteReply, JoinedReply, Status, Supervisor, WaitReply};
+use mesh_model::id::MemberId;
+use nix::unistd::Pid;
+
+use crate::binaries::Binaries;
+use crate::daemon::{self, Daemon};
+use crate::error::{Context as _, Error, Result};
+use crate::fabric::{underlay_v4, underlay_v6};
+use crate::mesh::Mesh;
+use crate::netns::Netns;
+use crate::wait::eventually;
+
+/// The UDP port of daemons that have a namespace to themselves.
+pub const PORT: u16 = 51820;
+
+/// The mesh interface of daemons that have a namespace to themselves.
+pub const INTERFACE: &str = "mesh0";
+
+/// How long a daemon may take to open its socket: it is there in a tenth of a second, unless the
+/// machine is building something beside it.
+const START_LIMIT: Duration = Duration::from_secs(15);
+
+/// Where a host's packets are.
+#[derive(Debug)]
+pub enum Place {
+    /// A network of its own, with a TUN device.
+    Namespace(Netns),
+    /// A port on this machine's loopback, without a TUN device.
+    Loopback(u16),
+}
+
+/// A host.
+#[derive(Debug)]
+pub struct Host {
+    number: usize,
+    dir: PathBuf,
+    place: Place,
+    binaries: Binaries,
+    extra_args: Vec<String>,
+    daemon: Option<Daemon>,
+}
+
+impl Host {
+    /// A host that keeps its things in `dir`. Its daemon is not started.
+    pub fn new(number: usize, dir: &Path, place: Place, binaries: &Binaries) -> Result<Self> {
+        std::fs::create_dir_all(dir).context(format!("make {}", dir.display()))?;
+        Ok(Self {
+            number,
+            dir: dir.to_owned(),
+            place,
+            binaries: binaries.clone(),
+            extra_args: Vec::new(),
+            daemon: None,
+        })
+    }
+
+    /// Its number, from 1.
+    pub fn number(&self) -> usize {
+        self.number
+    }
+
+    /// Its name in the mesh.
+    pub fn name(&self) -> String {
+        name_of(self.number)
+    }
+
+    /// Where its daemon keeps its state.
+    pub fn state_dir(&self) -> PathBuf {
+        self.dir.join("state")
+    }
+
+    /// Its daemon's socket.
+    pub fn socket(&self) -> PathBuf {
+        self.dir.join("meshd.sock")
+    }
+
+    /// Where its daemon's output goes.
+    pub fn log_path(&self) -> PathBuf {
+        self.dir.join("meshd.log")
+    }
+
+    /// Everything its daemon printed, in all its runs.
+    pub fn log(&self) -> String {
+        daemon::read_log(&self.log_path())
+    }
+
+    /// Its namespace.
+    ///
+    /// # Panics
+    /// When it has none: the test asked for the wrong lab.
+    pub fn netns(&self) -> &Netns {
+        match &self.place {
+            Place::Namespace(netns) => netns,
+            Place::Loopback(_) => panic!("{} has no namespace", self.name()),
+        }
+    }
+
+    /// Its namespace, if it has one.
+    pub fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// Where other daemons reach its daemon, best first.
+    pub fn endpoints(&self) -> Vec<SocketAddr> {
+        match self.place {
+            Place::Namespace(_) => {
+                [IpAddr::V4(underlay_v4(self.number)), IpAddr::V6(underlay_v6(self.number))]
+                    .map(|address| SocketAddr::new(address, PORT))
+                    .to_vec()
+            }
+            Place::Loopback(port) => vec![SocketAddr::from(([127, 0, 0, 1], port))],
+        }
+    }
+
+    /// More arguments for the daemon's next start.
+    pub fn extra_args(&mut self, args: &[&str]) {
+        self.extra_args = args.iter().map(|&arg| arg.to_owned()).collect();
+    }
+
+    /// The daemon's command line.
+    pub fn command(&self) -> Command {
+        let mut command = Command::new(&self.binaries.meshd);
+        command
+            .arg("run")
+            .arg("--state-dir")
+            .arg(self.state_dir())
+            .arg("--socket")
+            .arg(self.socket())
+            .args(["--name", &self.name()]);
+        match self.place {
+            Place::Namespace(_) => {
+                command.args(["--tun", INTERFACE, "--listen", &PORT.to_string()]);
+            }
+            Place::Loopback(port) => {
+                command.args(["--tun", "none", "--listen", &format!("127.0.0.1:{port}")]);
+            }
+        }
+        command.args(&self.extra_args);
+        for variable in [
+            "MESHD_CONFIG",
+            "MESHD_STATE_DIR",
+            "MESH_SOCKET",
+            "MESHD_TUN",
+            "MESHD_LISTEN",
+            "NOTIFY_SOCKET",
+        ] {
+            command.env_remove(variable);
+        }
+        command
+    }
+
+    /// Starts the daemon and waits until its socket answers.
+    pub fn start(&mut self) -> Result<()> {
+        self.start_unready()?;
+        let socket = self.socket();
+        let name = self.name();
+        let daemon = self.running()?;
+        let answered = eventually(START_LIMIT, "the daemon opens its socket", || {
+            if let Some(status) = daemon.poll_exit() {
+                return Some(Err(status));
+            }
+            UnixStream::connect(&socket).ok().map(|_| Ok(()))
+        });
+        match answered {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(status)) => Err(Error::Failed(format!(
+                "the daemon of {name} ended at once: {status}\n{}",
+                daemon::tail(&self.log())
+            ))),
+            Err(error) => {
+                Err(Error::Failed(format!("{name}: {error}\n{}", daemon::tail(&self.log()))))
+            }
+        }
+    }
+
+    /// Starts the daemon without waiting for anything.
+    pub fn start_unready(&mut self) -> Result<()> {
+        if self.daemon.as_mut().is_some_and(|d| d.poll_exit().is_none()) {
+            return Err(Error::Failed(format!("{} is running", self.name())));
+        }
+        let daemon = self.start_beside(self.command(), &self.log_path())?;
+        self.daemon = Some(daemon);
+        Ok(())
+    }
+
+    /// Starts another program in this host's network, beside its daemon.
+    pub fn start_beside(&self, command: Command, log: &Path) -> Result<Daemon> {
+        let netns = match &self.place {
+            Place::Namespace(netns) => Some(netns),
+            Place::Loopback(_) => None,
+        };
+        Daemon::start(command, netns, log)
+    }
+
+    /// The running daemon.
+    pub fn running(&mut self) -> Result<&mut Daemon> {
+        let name = self.name();
+        self.daemon
+            .as_mut()
+            .ok_or_else(|| Error::Failed(format!("the daemon of {name} was not started")))
+    }
+
+    /// The daemon's process id.
+    pub fn pid(&self) -> Option<Pid> {
+        self.daemon.as_ref().map(Daemon::pid)
+    }
+
+    /// Asks the daemon to end and waits for it.
+    pub fn terminate(&mut self) -> Result<ExitStatus> {
+        let status = self.running()?.terminate()?;
+        self.daemon = None;
+        Ok(status)
+    }
+
+    /// Ends the daemon the way a power cut does.
+    pub fn kill(&mut self) -> Result<()> {
+        self.running()?.kill()?;
+        self.daemon = None;
+        Ok(())
+    }
+
+    /// Waits for a daemon that ends by itself.
+    pub fn wait_exit(&mut self, limit: Duration) -> Result<ExitStatus> {
+        let status = self.running()?.wait_exit(limit)?;
+        self.daemon = None;
+        Ok(status)
+    }
+
+    /// Whether the daemon runs.
+    pub fn is_running(&mut self) -> bool {
+        self.daemon.as_mut().is_some_and(|d| d.poll_exit().is_none())
+    }
+
+    /// Lets the daemon run on when this value is gone.
+    pub fn detach(&mut self) -> Option<Pid> {
+        self.daemon.take().map(Daemon::detach)
+    }
+
+    /// `mesh`, pointed at this host's daemon.
+    pub fn mesh(&self) -> Mesh {
+        Mesh::new(&self.binaries.mesh, &self.socket())
+    }
+
+    /// Makes this host the first member of a new mesh.
+    pub fn init(&self) -> Result<JoinedReply> {
+        self.mesh().get(&["init", "--name", &self.name()])
+    }
+
+    /// A token that admits `uses` hosts, asked for at this host's endpoints.
+    pub fn invite(&self, uses: u32) -> Result<InviteReply> {
+        let uses = uses.to_string();
+        let mut words = vec!["invite", "--uses", &uses];
+        let endpoints: Vec<String> = self.endpoints().iter().map(SocketAddr::to_string).collect();
+        for endpoint in &endpoints {
+            words.extend(["--endpoint", endpoint]);
+        }
+        self.mesh().get(&words)
+    }
+
+    /// Joins with `token`, handed over on standard input as the manual recommends.
+    pub fn join(&self, token: &str) -> Result<JoinedReply> {
+        self.mesh().run_with_input(&["join", "--name", &self.name()], token)?.document()
+    }
+
+    /// `mesh status`.
+    pub fn status(&self) -> Result<Status> {
+        self.mesh().get(&["status"])
+    }
+
+    /// `mesh supervisor`.
+    pub fn supervisor(&self) -> Result<Supervisor> {
+        self.mesh().get(&["supervisor"])
+    }
+
+    /// `mesh wait --for WHAT`.
+    pub fn wait_for(&self, what: &str, limit: Duration) -> Result<WaitReply> {
+        let limit = format!("{}s", limit.as_secs());
+        self.mesh().get(&["wait", "--for", what, "--timeout", &limit])
+    }
+
+    /// This host's id and overlay addresses, once it is a member.
+    pub fn membership(&self) -> Result<(MemberId, OverlayAddrs)> {
+        let status = self.status()?;
+        match (status.state, status.member, status.addrs) {
+            (DaemonState::Member, Some(member), Some(addrs)) => Ok((member, addrs)),
+            _ => Err(Error::Failed(format!("{} is no member", self.name()))),
+        }
+    }
+}
+
+/// The name of host `number`.
+pub fn name_of(number: usize) -> String {
+    format!("n{number}")
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let log = self.log();
+            let name = self.name();
+            // The reader of a failed test needs this more than anything else.
+            let text = format!("---- the end of {name}'s log ----\n{}\n", daemon::tail(&log));
+            let _ = std::io::Write::write_all(&mut std::io::stderr(), text.as_bytes());
+        }
+    }
+}

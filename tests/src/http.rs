@@ -1,0 +1,61 @@
+//! The local API spoken by hand, for requests `mesh` would never make.
+
+use std::io::{Read as _, Write as _};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::time::Duration;
+
+use crate::error::{Context as _, Error, Result};
+
+/// How long the daemon may take to answer or to hang up.
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// What came back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply {
+    /// The status code.
+    pub status: u16,
+    /// Everything after the head.
+    pub body: String,
+}
+
+/// Makes one request on a fresh connection.
+pub fn request(socket: &Path, method: &str, path: &str, body: &[u8]) -> Result<Reply> {
+    let head = format!(
+        "{method} {path} HTTP/1.1\r\nHost: mesh\r\nContent-Type: application/json\r\n\
+         Content-Length: {}\r\nConnection: close\r\n\r\n",
+        body.len()
+    );
+    let raw = raw(socket, &[head.as_bytes(), body].concat())?;
+    parse(&raw).ok_or_else(|| {
+        let text = String::from_utf8_lossy(&raw);
+        Error::Failed(format!("{method} {path}: not an HTTP answer: {text}"))
+    })
+}
+
+/// Sends any bytes, says that there are no more, and reads until the daemon hangs up.
+pub fn raw(socket: &Path, bytes: &[u8]) -> Result<Vec<u8>> {
+    let mut stream =
+        UnixStream::connect(socket).context(format!("connect to {}", socket.display()))?;
+    stream
+        .set_read_timeout(Some(LIMIT))
+        .and_then(|()| stream.set_write_timeout(Some(LIMIT)))
+        .context("set a timeout")?;
+    // A daemon that refuses early hangs up while we still write; its answer is read all the same.
+    let _ = stream.write_all(bytes);
+    let _ = stream.shutdown(std::net::Shutdown::Write);
+    let mut answer = Vec::new();
+    match stream.read_to_end(&mut answer) {
+        Err(error) if answer.is_empty() && error.kind() != std::io::ErrorKind::ConnectionReset => {
+            Err(error).context("read the answer")
+        }
+        _ => Ok(answer),
+    }
+}
+
+fn parse(raw: &[u8]) -> Option<Reply> {
+    let text = String::from_utf8_lossy(raw);
+    let (head, body) = text.split_once("\r\n\r\n")?;
+    let status = head.strip_prefix("HTTP/1.1 ")?.get(..3)?.parse().ok()?;
+    Some(Reply { status, body: body.to_owned() })
+}

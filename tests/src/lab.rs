@@ -1,0 +1,250 @@
+//! A lab: a few hosts and what connects them.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use mesh_model::api::v1::Supervisor;
+use mesh_model::id::MemberId;
+
+use crate::binaries::Binaries;
+use crate::error::{Context as _, Error, Result};
+use crate::fabric::Fabric;
+use crate::host::{Host, Place, name_of};
+use crate::netns::Netns;
+use crate::wait::eventually;
+use crate::wire::Wire;
+
+/// How long a cluster may take to agree on something after whatever happened to it: elections end in
+/// two seconds, gossip gives up on a member in about ten.
+pub const SETTLE_LIMIT: Duration = Duration::from_secs(30);
+
+/// Hosts and their fabric. Dropped, everything it made is gone.
+#[derive(Debug)]
+pub struct Lab {
+    // Before the directory and the fabric, so that daemons end before what they stand on.
+    hosts: Vec<Host>,
+    fabric: Option<Fabric>,
+    dir: PathBuf,
+    binaries: Binaries,
+    errors_expected: bool,
+    _owned_dir: Option<tempfile::TempDir>,
+}
+
+impl Lab {
+    /// `hosts` hosts on a kernel bridge, none a member of anything.
+    pub fn bridged(hosts: usize) -> Result<Self> {
+        Self::in_namespaces(hosts, Fabric::bridge(Netns::anonymous("hub")?)?)
+    }
+
+    /// `hosts` hosts on our own wire, none a member of anything. `seed` decides its losses.
+    pub fn wired(hosts: usize, seed: u64) -> Result<Self> {
+        Self::in_namespaces(hosts, Fabric::Wire(Wire::new(seed)?))
+    }
+
+    /// `hosts` hosts on loopback, none a member of anything. Needs no rights.
+    pub fn rootless(hosts: usize) -> Result<Self> {
+        let mut lab = Self::empty(None)?;
+        for port in free_ports(hosts)? {
+            lab.add(Place::Loopback(port))?;
+        }
+        Ok(lab)
+    }
+
+    fn in_namespaces(hosts: usize, fabric: Fabric) -> Result<Self> {
+        let mut lab = Self::empty(Some(fabric))?;
+        for _ in 0..hosts {
+            lab.add_namespace_host()?;
+        }
+        Ok(lab)
+    }
+
+    fn empty(fabric: Option<Fabric>) -> Result<Self> {
+        // Short, because the path of a unix socket has at most 107 bytes.
+        let dir = tempfile::Builder::new().prefix("mesh-").tempdir().context("make a directory")?;
+        Ok(Self {
+            hosts: Vec::new(),
+            fabric,
+            dir: dir.path().to_owned(),
+            binaries: Binaries::find()?,
+            errors_expected: false,
+            _owned_dir: Some(dir),
+        })
+    }
+
+    /// One more host with a namespace of its own, plugged in, its daemon not started; its number.
+    pub fn add_namespace_host(&mut self) -> Result<usize> {
+        let number = self.hosts.len() + 1;
+        let netns = Netns::anonymous(&name_of(number))?;
+        self.fabric()?.attach(number, &netns)?;
+        self.add(Place::Namespace(netns))
+    }
+
+    fn add(&mut self, place: Place) -> Result<usize> {
+        let number = self.hosts.len() + 1;
+        let dir = self.dir.join(name_of(number));
+        self.hosts.push(Host::new(number, &dir, place, &self.binaries)?);
+        Ok(number)
+    }
+
+    /// Starts all daemons, makes host 1 the founder, lets the others join one by one, and waits until
+    /// all agree.
+    pub fn form(&mut self) -> Result<()> {
+        for host in &mut self.hosts {
+            host.start()?;
+        }
+        self.host(1).init()?;
+        if self.hosts.len() > 1 {
+            let token = self.host(1).invite(self.hosts.len() as u32 - 1)?.token;
+            for host in &self.hosts[1..] {
+                host.join(&token)?;
+            }
+        }
+        self.wait_ready()
+    }
+
+    /// Waits until every running daemon says it is ready.
+    pub fn wait_ready(&mut self) -> Result<()> {
+        for host in &mut self.hosts {
+            if host.is_running() {
+                host.wait_for("ready", SETTLE_LIMIT)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Host `number`, from 1.
+    pub fn host(&self, number: usize) -> &Host {
+        &self.hosts[number - 1]
+    }
+
+    /// Host `number`, from 1, to start or stop it.
+    pub fn host_mut(&mut self, number: usize) -> &mut Host {
+        &mut self.hosts[number - 1]
+    }
+
+    /// All hosts.
+    pub fn hosts(&self) -> &[Host] {
+        &self.hosts
+    }
+
+    /// The wire between the hosts.
+    ///
+    /// # Panics
+    /// When the lab has none.
+    pub fn wire(&self) -> &Wire {
+        self.fabric.as_ref().expect("a lab with a wire").wire()
+    }
+
+    fn fabric(&self) -> Result<&Fabric> {
+        self.fabric
+            .as_ref()
+            .ok_or_else(|| Error::Failed("a lab on loopback has no fabric".to_owned()))
+    }
+
+    /// A directory of the lab's own.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The programs under test.
+    pub fn binaries(&self) -> &Binaries {
+        &self.binaries
+    }
+
+    /// Daemons of this lab will log errors, and should: do not fail for them.
+    pub fn expect_errors(&mut self) {
+        self.errors_expected = true;
+    }
+
+    /// The number of the host that has member id `member`.
+    pub fn number_of(&self, member: MemberId) -> Result<usize> {
+        self.hosts
+            .iter()
+            .find(|host| host.membership().is_ok_and(|(id, _)| id == member))
+            .map(Host::number)
+            .ok_or_else(|| Error::Failed(format!("no running host is {member}")))
+    }
+
+    /// The number of the host that leads, as seen by host `witness`, once it sees one other than
+    /// `not`.
+    pub fn leader_seen_by(
+        &self,
+        witness: usize,
+        not: Option<MemberId>,
+    ) -> Result<(usize, Supervisor)> {
+        let seen = eventually(SETTLE_LIMIT, "a supervisor is known", || {
+            let seen = self.host(witness).supervisor().ok()?;
+            (seen.leader.is_some() && seen.leader != not).then_some(seen)
+        })?;
+        let leader = seen.leader.ok_or("no supervisor")?;
+        Ok((self.number_of(leader)?, seen))
+    }
+
+    /// Makes some other host than `number` the supervisor, by restarting the daemon of `number` if it
+    /// leads; the supervisor's number.
+    pub fn lead_elsewhere(&mut self, number: usize) -> Result<usize> {
+        loop {
+            let (leader, seen) = self.leader_seen_by(number, None)?;
+            if leader != number {
+                return Ok(leader);
+            }
+            self.host_mut(number).terminate()?;
+            let witness = 1 + number % self.hosts.len();
+            self.leader_seen_by(witness, seen.leader)?;
+            self.host_mut(number).start()?;
+            self.wait_ready()?;
+        }
+    }
+
+    /// Waits until all running members show the same state hash at the same applied index and the same
+    /// number of members.
+    pub fn wait_equal_state(&mut self, members: usize) -> Result<()> {
+        let running: Vec<usize> =
+            (1..=self.hosts.len()).filter(|&number| self.host_mut(number).is_running()).collect();
+        eventually(SETTLE_LIMIT, "all members show the same state", || {
+            let states: Option<Vec<_>> = running
+                .iter()
+                .map(|&number| {
+                    let status = self.host(number).status().ok()?;
+                    let raft = status.raft?;
+                    Some((status.members, raft.applied, raft.state_hash))
+                })
+                .collect();
+            let states = states?;
+            let first = states.first()?;
+            (first.0 == members && states.iter().all(|state| state == first)).then_some(())
+        })
+    }
+
+    /// Fails when a daemon panicked, or logged an error that no test asked for.
+    fn check_logs(&self) {
+        for host in &self.hosts {
+            let log = host.log();
+            let wrong = log.lines().find(|line| {
+                line.contains("panicked at") || (!self.errors_expected && line.contains(" ERROR "))
+            });
+            if let Some(line) = wrong {
+                panic!("the daemon of {} logged: {line}", host.name());
+            }
+        }
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.check_logs();
+        }
+    }
+}
+
+/// UDP ports on loopback that were free a moment ago.
+pub fn free_ports(count: usize) -> Result<Vec<u16>> {
+    let sockets: Result<Vec<_>> = (0..count)
+        .map(|_| std::net::UdpSocket::bind("127.0.0.1:0").context("find a free port"))
+        .collect();
+    sockets?
+        .iter()
+        .map(|socket| Ok(socket.local_addr().context("ask for a port")?.port()))
+        .collect()
+}

@@ -1,0 +1,177 @@
+//! Interfaces, addresses and routes, by netlink.
+//!
+//! Names are looked up in the namespace given; functions ending in `_in_current` work on the calling
+//! thread's.
+
+use std::net::IpAddr;
+use std::os::fd::AsFd as _;
+
+use netlink_packet_route::link::{InfoData, InfoVeth};
+use nix::net::if_::if_nametoindex;
+use rtnetlink::{Handle, LinkBridge, LinkUnspec, LinkVeth, RouteMessageBuilder};
+
+use crate::error::{Context as _, Result};
+use crate::netns::Netns;
+use crate::raw;
+
+/// An Ethernet hardware address.
+pub type Mac = [u8; 6];
+
+/// One end of a cable: an interface of a namespace.
+pub struct End<'a> {
+    /// Where the interface is.
+    pub netns: &'a Netns,
+    /// What it is called there.
+    pub name: &'a str,
+    /// Its hardware address; chosen by the kernel when `None`.
+    pub mac: Option<Mac>,
+}
+
+/// Lays a cable between two namespaces and switches both ends on.
+pub fn veth(a: &End<'_>, b: &End<'_>) -> Result<()> {
+    let what = format!(
+        "lay a cable from {}:{} to {}:{}",
+        a.netns.label(),
+        a.name,
+        b.netns.label(),
+        b.name
+    );
+    a.netns.run(|| {
+        with_netlink(async |netlink| {
+            let mut peer = LinkUnspec::new_with_name(b.name).setns_by_fd(b.netns.raw_fd());
+            if let Some(mac) = b.mac {
+                peer = peer.address(mac.to_vec());
+            }
+            let mut cable = LinkVeth::new(a.name, b.name)
+                .set_info_data(InfoData::Veth(InfoVeth::Peer(peer.build())));
+            if let Some(mac) = a.mac {
+                cable = cable.address(mac.to_vec());
+            }
+            netlink.link().add(cable.build()).execute().await.context(what)
+        })
+    })??;
+    up(a.netns, a.name)?;
+    up(b.netns, b.name)
+}
+
+/// Adds a kernel bridge, switched on.
+pub fn bridge(netns: &Netns, name: &str) -> Result<()> {
+    netns.run(|| {
+        with_netlink(async |netlink| {
+            let request = netlink.link().add(LinkBridge::new(name).up().build());
+            request.execute().await.context(format!("add bridge {name}"))
+        })
+    })?
+}
+
+/// Makes `port` a port of `bridge`.
+pub fn enslave(netns: &Netns, port: &str, bridge: &str) -> Result<()> {
+    netns.run(|| {
+        let (port_index, bridge_index) = (index(port)?, index(bridge)?);
+        with_netlink(async |netlink| {
+            let message = LinkUnspec::new_with_index(port_index).controller(bridge_index);
+            let request = netlink.link().set(message.build());
+            request.execute().await.context(format!("make {port} a port of {bridge}"))
+        })
+    })?
+}
+
+/// Switches an interface on.
+pub fn up(netns: &Netns, name: &str) -> Result<()> {
+    netns.run(|| up_in_current(name))?
+}
+
+/// Switches an interface of the calling thread's namespace on.
+pub(crate) fn up_in_current(name: &str) -> Result<()> {
+    let index = index(name)?;
+    with_netlink(async |netlink| {
+        let message = LinkUnspec::new_with_index(index).up().build();
+        let request = netlink.link().set(message);
+        request.execute().await.context(format!("switch {name} on"))
+    })
+}
+
+/// Switches an interface off.
+pub fn down(netns: &Netns, name: &str) -> Result<()> {
+    netns.run(|| {
+        let index = index(name)?;
+        with_netlink(async |netlink| {
+            let message = LinkUnspec::new_with_index(index).down().build();
+            let request = netlink.link().set(message);
+            request.execute().await.context(format!("switch {name} off"))
+        })
+    })?
+}
+
+/// Gives an interface an address; its prefix becomes reachable through it.
+pub fn add_address(netns: &Netns, name: &str, address: IpAddr, prefix: u8) -> Result<()> {
+    netns.run(|| {
+        let index = index(name)?;
+        with_netlink(async |netlink| {
+            let request = netlink.address().add(index, address, prefix);
+            request.execute().await.context(format!("give {name} the address {address}/{prefix}"))
+        })
+    })?
+}
+
+/// Sends everything not reachable otherwise to `gateway` through `name`.
+pub fn add_default_route(netns: &Netns, name: &str, gateway: IpAddr) -> Result<()> {
+    netns.run(|| {
+        let index = index(name)?;
+        let route = match gateway {
+            IpAddr::V4(gateway) => RouteMessageBuilder::<std::net::Ipv4Addr>::new()
+                .output_interface(index)
+                .gateway(gateway)
+                .build(),
+            IpAddr::V6(gateway) => RouteMessageBuilder::<std::net::Ipv6Addr>::new()
+                .output_interface(index)
+                .gateway(gateway)
+                .build(),
+        };
+        with_netlink(async |netlink| {
+            let request = netlink.route().add(route);
+            request.execute().await.context(format!("add a default route to {gateway}"))
+        })
+    })?
+}
+
+/// Whether the namespace has an interface `name`.
+pub fn exists(netns: &Netns, name: &str) -> Result<bool> {
+    netns.run(|| index(name).is_ok())
+}
+
+/// Makes an interface send plain frames with full checksums and none longer than its MTU, so that a
+/// wire in user space sees what a cable would carry.
+pub fn plain_frames(netns: &Netns, name: &str) -> Result<()> {
+    netns.run(|| {
+        let socket = std::net::UdpSocket::bind("0.0.0.0:0").context("open a socket")?;
+        for offload in
+            [raw::Offload::TcpSegmentation, raw::Offload::Segmentation, raw::Offload::TxChecksum]
+        {
+            raw::switch_off(socket.as_fd(), name, offload)
+                .context(format!("switch {offload:?} of {name} off"))?;
+        }
+        Ok(())
+    })?
+}
+
+/// The index of an interface of the calling thread's namespace.
+pub(crate) fn index(name: &str) -> Result<u32> {
+    if_nametoindex(name).context(format!("look up interface {name}"))
+}
+
+/// Runs `work` with a netlink connection to the calling thread's namespace.
+fn with_netlink<T>(work: impl AsyncFnOnce(Handle) -> Result<T>) -> Result<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .build()
+        .context("start a runtime for netlink")?;
+    runtime.block_on(async {
+        let (connection, netlink, _) =
+            rtnetlink::new_connection().context("open a netlink socket")?;
+        let pump = tokio::spawn(connection);
+        let result = work(netlink).await;
+        pump.abort();
+        result
+    })
+}
