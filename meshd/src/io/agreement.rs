@@ -1,0 +1,278 @@
+//! Agreement's link: one QUIC stream per question, between members, on the overlay.
+//!
+//! ```text
+//! caller                                      answerer
+//!   dial (once, shared by all callers) ─────>   who is it? TLS identity -> member
+//!   open stream, frame(request), finish ────>   handler(member, request)
+//!   <──────────────── frame(reply), finish    or: reset
+//! ```
+//!
+//! Connections are kept per member and made when first needed. Dialling goes on when its first
+//! caller gives up: heartbeats have less patience than a handshake over a long line takes. A broken
+//! connection is noticed by QUIC (nothing heard for four seconds while something was said) and
+//! replaced by the next call.
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::FutureExt as _;
+use futures_util::future::{BoxFuture, Shared};
+use mesh_control::ports::{Transport, TransportError};
+use mesh_model::addr::port;
+use mesh_model::codec::MAX_MESSAGE;
+use mesh_model::{IdentityKey, MemberId};
+use quinn::{AsyncUdpSocket, Connection, Endpoint, TokioRuntime, VarInt};
+
+use super::directory::Directory;
+use super::tls::{self, Clients, SERVER_NAME, TlsError, TlsIdentity};
+use super::{frame, quic};
+
+/// The ALPN protocol name (RFC 7301) of agreement.
+const ALPN: &[u8] = b"meshd-agreement/1";
+
+/// The longest request or reply, in bytes: a snapshot sent whole is the longest.
+const MAX_RPC: usize = MAX_MESSAGE;
+
+/// Questions one member may have open at once: openraft keeps one append and one vote under way per
+/// peer; forwarded proposals make up the rest. With the connection's window it bounds memory.
+const MAX_STREAMS: u32 = 32;
+
+/// Connections served at once: every member of a mesh with seven voters and a hundred forwarding
+/// followers. A follower that finds no room tries again.
+const MAX_CONNECTIONS: usize = 256;
+
+/// How long dialling may take, with the tunnel's own handshake before it.
+const DIAL_LIMIT: Duration = Duration::from_secs(5);
+
+/// How long an answer may take to make: a proposal waits for a majority. The caller's own limit is
+/// shorter; this one frees what a vanished caller left behind.
+const ANSWER_LIMIT: Duration = Duration::from_secs(30);
+
+/// The stream was refused: the handler said no, or the message was too long.
+const REFUSED: VarInt = VarInt::from_u32(1);
+/// The connection was refused: the identity is no member's.
+const NOT_A_MEMBER: VarInt = VarInt::from_u32(2);
+/// The daemon is ending.
+const GOING_AWAY: VarInt = VarInt::from_u32(3);
+
+/// Answers members' questions.
+pub(crate) trait Answer: Clone + Send + Sync + 'static {
+    /// Why there is no answer; goes to the log, not over the wire.
+    type Error: Display + Send;
+
+    /// The answer to `request` from `from`, who is that member beyond doubt.
+    fn answer(
+        &self,
+        from: MemberId,
+        request: Bytes,
+    ) -> impl Future<Output = Result<Bytes, Self::Error>> + Send;
+}
+
+/// The agreement endpoint. Cheap to clone; [`Transport`] for callers, [`Agreement::serve`] for
+/// answers.
+#[derive(Clone)]
+pub(crate) struct Agreement(Arc<Inner>);
+
+struct Inner {
+    endpoint: Endpoint,
+    tls: TlsIdentity,
+    directory: Directory,
+    links: Mutex<BTreeMap<MemberId, Link>>,
+}
+
+/// A connection, or the attempt to get one, with the identity it was made for.
+struct Link {
+    identity: IdentityKey,
+    dial: Dial,
+}
+
+/// One attempt, shared by everyone who waits for it.
+type Dial = Shared<BoxFuture<'static, Option<Connection>>>;
+
+/// The agreement endpoint cannot be set up.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum EndpointError {
+    /// The identity does not fit TLS.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// QUIC refused its socket.
+    #[error("cannot start QUIC: {0}")]
+    Quic(#[from] std::io::Error),
+}
+
+impl Agreement {
+    /// An endpoint over `socket`, for the members in `directory`. Needs a tokio runtime.
+    pub(crate) fn open(
+        socket: Arc<dyn AsyncUdpSocket>,
+        tls: TlsIdentity,
+        directory: Directory,
+    ) -> Result<Self, EndpointError> {
+        let crypto = Arc::new(tls.server(Clients::Identified, ALPN)?);
+        let mut server = quinn::ServerConfig::with_crypto(crypto);
+        server
+            .transport_config(quic::transport(quic::OVERLAY_PAYLOAD, MAX_STREAMS))
+            .migration(false)
+            .max_incoming(MAX_CONNECTIONS);
+        let endpoint = Endpoint::new_with_abstract_socket(
+            quic::endpoint(quic::OVERLAY_PAYLOAD),
+            Some(server),
+            socket,
+            Arc::new(TokioRuntime),
+        )?;
+        Ok(Self(Arc::new(Inner { endpoint, tls, directory, links: Mutex::default() })))
+    }
+
+    /// Answers members until the endpoint is closed.
+    pub(crate) async fn serve(&self, answer: impl Answer) {
+        while let Some(incoming) = self.0.endpoint.accept().await {
+            if self.0.endpoint.open_connections() >= MAX_CONNECTIONS {
+                incoming.refuse();
+                continue;
+            }
+            tokio::spawn(serve_connection(incoming, self.0.directory.clone(), answer.clone()));
+        }
+    }
+
+    /// Closes every connection and stops [`Agreement::serve`].
+    pub(crate) fn close(&self) {
+        self.0.endpoint.close(GOING_AWAY, b"going away");
+    }
+
+    /// The connection to `member`, or the attempt to get one.
+    fn link(&self, member: MemberId) -> Option<Dial> {
+        let inner = &self.0;
+        let (address, identity) = inner.directory.locate(member)?;
+        let mut links = inner.links.lock().unwrap_or_else(PoisonError::into_inner);
+        // Departed members' connections go with the next call to anyone.
+        links.retain(|member, link| inner.directory.confirms(*member, &link.identity));
+        if let Some(link) = links.get(&member)
+            && link.is_usable()
+        {
+            return Some(link.dial.clone());
+        }
+        let target = SocketAddr::from((address, port::AGREEMENT));
+        let dial = dial(inner.endpoint.clone(), &inner.tls, target, identity);
+        tokio::spawn(dial.clone());
+        let link = Link { identity, dial: dial.clone() };
+        links.insert(member, link);
+        Some(dial)
+    }
+
+    async fn exchange(&self, to: MemberId, request: &[u8]) -> Result<Bytes, TransportError> {
+        let connection = match self.link(to) {
+            Some(dial) => dial.await,
+            None => None,
+        };
+        let connection = connection.ok_or(TransportError::Unreachable(to))?;
+        let broken = |reason: String| TransportError::Broken { member: to, reason };
+        let (mut send, mut recv) =
+            connection.open_bi().await.map_err(|error| broken(error.to_string()))?;
+        frame::write(&mut send, request).await.map_err(|error| broken(error.to_string()))?;
+        frame::read(&mut recv, MAX_RPC).await.map_err(|error| broken(error.to_string()))
+    }
+}
+
+impl Transport for Agreement {
+    async fn call(
+        &self,
+        to: MemberId,
+        request: Bytes,
+        limit: Duration,
+    ) -> Result<Bytes, TransportError> {
+        tokio::time::timeout(limit, self.exchange(to, &request))
+            .await
+            .unwrap_or(Err(TransportError::Timeout(to)))
+    }
+}
+
+impl Link {
+    /// Under way or up; not failed, not broken.
+    fn is_usable(&self) -> bool {
+        match self.dial.peek() {
+            None => true,
+            Some(Some(connection)) => connection.close_reason().is_none(),
+            Some(None) => false,
+        }
+    }
+}
+
+/// Dials `target`, where `identity` must answer.
+fn dial(endpoint: Endpoint, tls: &TlsIdentity, target: SocketAddr, identity: IdentityKey) -> Dial {
+    let config = tls.client(identity, ALPN).map(|crypto| {
+        let mut config = quinn::ClientConfig::new(Arc::new(crypto));
+        // Nobody asks questions on a connection it did not dial.
+        config.transport_config(quic::transport(quic::OVERLAY_PAYLOAD, 0));
+        config
+    });
+    async move {
+        let attempt = async {
+            let config = config.map_err(|error| error.to_string())?;
+            let connecting = endpoint
+                .connect_with(config, target, SERVER_NAME)
+                .map_err(|error| error.to_string())?;
+            connecting.await.map_err(|error| error.to_string())
+        };
+        match tokio::time::timeout(DIAL_LIMIT, attempt).await {
+            Ok(Ok(connection)) => Some(connection),
+            Ok(Err(reason)) => {
+                tracing::debug!(%target, reason, "no agreement connection");
+                None
+            }
+            Err(_) => {
+                tracing::debug!(%target, "no agreement connection: no answer");
+                None
+            }
+        }
+    }
+    .boxed()
+    .shared()
+}
+
+async fn serve_connection(incoming: quinn::Incoming, directory: Directory, answer: impl Answer) {
+    let connection = match tokio::time::timeout(DIAL_LIMIT, incoming).await {
+        Ok(Ok(connection)) => connection,
+        Ok(Err(error)) => return tracing::debug!(%error, "an agreement handshake failed"),
+        Err(_) => return tracing::debug!("an agreement handshake took too long"),
+    };
+    let Some(identity) = tls::peer_identity(&connection) else {
+        return connection.close(NOT_A_MEMBER, b"no identity");
+    };
+    let Some(member) = directory.resolve(&identity) else {
+        // Usual for a moment: the caller was admitted, and we have not applied that yet.
+        tracing::debug!(%identity, "agreement refused: no member has this identity");
+        return connection.close(NOT_A_MEMBER, b"not a member");
+    };
+    // QUIC itself holds the caller to MAX_STREAMS open questions.
+    while let Ok((send, recv)) = connection.accept_bi().await {
+        if !directory.confirms(member, &identity) {
+            return connection.close(NOT_A_MEMBER, b"no longer a member");
+        }
+        tokio::spawn(serve_stream(send, recv, member, answer.clone()));
+    }
+}
+
+async fn serve_stream(
+    mut send: quinn::SendStream,
+    mut recv: quinn::RecvStream,
+    from: MemberId,
+    answer: impl Answer,
+) {
+    let work = async {
+        let request = frame::read(&mut recv, MAX_RPC).await.map_err(|error| error.to_string())?;
+        let reply = answer.answer(from, request).await.map_err(|error| error.to_string())?;
+        frame::write(&mut send, &reply).await.map_err(|error| error.to_string())
+    };
+    let outcome = tokio::time::timeout(ANSWER_LIMIT, work)
+        .await
+        .unwrap_or_else(|_| Err("took too long".to_owned()));
+    if let Err(reason) = outcome {
+        tracing::debug!(%from, reason, "a question was not answered");
+        // Already gone when the connection broke.
+        let _ = send.reset(REFUSED);
+    }
+}

@@ -1,0 +1,159 @@
+//! Files that survive: the agreement log's file, and small files replaced as a whole.
+//!
+//! Everything made here is readable by its owner only, whatever the umask, and on disk before the call
+//! returns: the bytes (`fsync` of the file) and the name (`fsync` of the directory).
+
+use std::fs::{self, File, OpenOptions, Permissions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use super::log_file::LogFile;
+
+/// Owner reads and writes, nobody else does anything.
+const FILE_MODE: u32 = 0o600;
+
+/// Owner enters, nobody else.
+const DIR_MODE: u32 = 0o700;
+
+/// A file operation that failed. The operator's or the disk's fault.
+#[derive(Debug, thiserror::Error)]
+#[error("{action} {}: {source}", path.display())]
+pub(crate) struct DiskError {
+    /// What was tried, such as `open`.
+    pub(crate) action: &'static str,
+    /// On which file.
+    pub(crate) path: PathBuf,
+    /// What the system said.
+    pub(crate) source: io::Error,
+}
+
+trait Context<T> {
+    fn context(self, action: &'static str, path: &Path) -> Result<T, DiskError>;
+}
+
+impl<T> Context<T> for io::Result<T> {
+    fn context(self, action: &'static str, path: &Path) -> Result<T, DiskError> {
+        self.map_err(|source| DiskError { action, path: path.to_owned(), source })
+    }
+}
+
+/// Opens the agreement log's file, made if it is missing. Held exclusively: a second opener fails.
+pub(crate) fn open_log(path: &Path) -> Result<LogFile, DiskError> {
+    let fresh = !path.exists();
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(FILE_MODE)
+        .open(path)
+        .context("open", path)?;
+    if fresh {
+        restrict(&file, path)?;
+        sync_parent(path)?;
+    }
+    LogFile::new(file).context("lock", path)
+}
+
+/// Replaces the whole of `path` by `bytes`: afterwards either the old content or the new one is
+/// there, never a part, also when power fails in between.
+pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<(), DiskError> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".new");
+    let draft = PathBuf::from(name);
+    // A draft left behind by a crash may carry any mode: start from nothing.
+    match fs::remove_file(&draft) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            return Err(error).context("remove", &draft);
+        }
+        _ => {}
+    }
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(FILE_MODE)
+        .open(&draft)
+        .context("create", &draft)?;
+    restrict(&file, &draft)?;
+    file.write_all(bytes).context("write", &draft)?;
+    file.sync_all().context("sync", &draft)?;
+    fs::rename(&draft, path).context("rename to", path)?;
+    sync_parent(path)
+}
+
+/// Removes `path` for good; a missing file is as good as a removed one.
+pub(crate) fn remove(path: &Path) -> Result<(), DiskError> {
+    match fs::remove_file(path) {
+        Ok(()) => sync_parent(path),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error).context("remove", path),
+    }
+}
+
+/// Makes `path` and its missing parents; `path` itself is the owner's only.
+pub(crate) fn create_dir(path: &Path) -> Result<(), DiskError> {
+    fs::create_dir_all(path).context("create directory", path)?;
+    fs::set_permissions(path, Permissions::from_mode(DIR_MODE)).context("restrict", path)
+}
+
+/// The umask can only take bits away from the mode a file is created with, and an odd one takes the
+/// owner's: set it outright.
+fn restrict(file: &File, path: &Path) -> Result<(), DiskError> {
+    file.set_permissions(Permissions::from_mode(FILE_MODE)).context("restrict", path)
+}
+
+/// A new name is on disk only once its directory is.
+fn sync_parent(path: &Path) -> Result<(), DiskError> {
+    let parent = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    File::open(parent).and_then(|directory| directory.sync_all()).context("sync directory", parent)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).expect("exists").permissions().mode() & 0o777
+    }
+
+    #[test]
+    fn replaced_files_are_whole_and_the_owners_only() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("peers.cache");
+        // A draft left by a crash, open to everyone.
+        let draft = dir.path().join("peers.cache.new");
+        fs::write(&draft, b"half").expect("written");
+        fs::set_permissions(&draft, Permissions::from_mode(0o666)).expect("set");
+
+        for content in [&b"first"[..], b"second, longer", b""] {
+            replace(&path, content).expect("replaced");
+            assert_eq!(fs::read(&path).expect("readable"), content);
+            assert_eq!(mode(&path), 0o600);
+            assert!(!draft.exists());
+        }
+        remove(&path).expect("removed");
+        remove(&path).expect("removed again");
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn the_log_file_is_the_owners_only_and_held_once() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("mesh.redb");
+        let held = open_log(&path).expect("opened");
+        assert_eq!(mode(&path), 0o600);
+        assert!(open_log(&path).is_err(), "a second holder got in");
+        drop(held);
+        open_log(&path).expect("opened again");
+    }
+
+    #[test]
+    fn an_error_names_the_file_and_the_step() {
+        let error = replace(Path::new("/nonexistent/x"), b"").expect_err("no such directory");
+        assert!(error.to_string().starts_with("create /nonexistent/x.new: "), "{error}");
+    }
+}

@@ -1,0 +1,125 @@
+//! A UDP socket that is none: QUIC datagrams come from and go to bounded channels.
+//!
+//! quinn runs over it as over a real socket. Used twice: on the overlay (agreement) and behind the
+//! one real UDP port (joining). A full way out is reported as "would block", so that quinn waits
+//! for room instead of burning packets; a full way in is the sender's business, who counts it.
+
+use std::fmt;
+use std::future::Future;
+use std::io::{self, IoSliceMut};
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, ready};
+
+use quinn::udp::{RecvMeta, Transmit};
+use quinn::{AsyncUdpSocket, UdpPoller};
+use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
+
+/// A QUIC datagram that arrived.
+#[derive(Debug)]
+pub(crate) struct Inbound {
+    /// Who sent it.
+    pub(crate) from: SocketAddr,
+    /// The UDP payload.
+    pub(crate) payload: Vec<u8>,
+}
+
+/// Wraps a datagram for its destination into what the way out carries; `None` when that cannot be,
+/// and then the datagram is lost like any that cannot be delivered.
+pub(crate) type Wrap<T> = Box<dyn Fn(SocketAddr, &[u8]) -> Option<T> + Send + Sync>;
+
+/// The socket. `T` is what its way out carries.
+pub(crate) struct VirtualSocket<T> {
+    local: SocketAddr,
+    inbound: Mutex<mpsc::Receiver<Inbound>>,
+    outbound: mpsc::Sender<T>,
+    wrap: Wrap<T>,
+}
+
+impl<T: Send + 'static> VirtualSocket<T> {
+    pub(crate) fn new(
+        local: SocketAddr,
+        inbound: mpsc::Receiver<Inbound>,
+        outbound: mpsc::Sender<T>,
+        wrap: Wrap<T>,
+    ) -> Arc<Self> {
+        Arc::new(Self { local, inbound: Mutex::new(inbound), outbound, wrap })
+    }
+}
+
+impl<T: Send + 'static> AsyncUdpSocket for VirtualSocket<T> {
+    fn create_io_poller(self: Arc<Self>) -> Pin<Box<dyn UdpPoller>> {
+        Box::pin(Room { outbound: self.outbound.clone(), waiting: None })
+    }
+
+    fn try_send(&self, transmit: &Transmit<'_>) -> io::Result<()> {
+        match self.outbound.try_reserve() {
+            Ok(room) => {
+                if let Some(item) = (self.wrap)(transmit.destination, transmit.contents) {
+                    room.send(item);
+                }
+                Ok(())
+            }
+            Err(TrySendError::Full(())) => Err(io::ErrorKind::WouldBlock.into()),
+            Err(TrySendError::Closed(())) => Err(io::ErrorKind::NotConnected.into()),
+        }
+    }
+
+    fn poll_recv(
+        &self,
+        cx: &mut Context<'_>,
+        bufs: &mut [IoSliceMut<'_>],
+        meta: &mut [RecvMeta],
+    ) -> Poll<io::Result<usize>> {
+        let mut inbound = self.inbound.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut filled = 0;
+        while filled < bufs.len().min(meta.len()) {
+            // A closed channel means that the packet thread is gone: silence, like a cable pulled.
+            let Poll::Ready(Some(datagram)) = inbound.poll_recv(cx) else { break };
+            let len = datagram.payload.len();
+            if let Some(room) = bufs[filled].get_mut(..len) {
+                room.copy_from_slice(&datagram.payload);
+                meta[filled] =
+                    RecvMeta { addr: datagram.from, len, stride: len, ecn: None, dst_ip: None };
+                filled += 1;
+            }
+        }
+        if filled == 0 { Poll::Pending } else { Poll::Ready(Ok(filled)) }
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        Ok(self.local)
+    }
+}
+
+/// Waits until the way out has room.
+struct Room<T> {
+    outbound: mpsc::Sender<T>,
+    waiting: Option<Pin<Box<dyn Future<Output = bool> + Send + Sync>>>,
+}
+
+impl<T: Send + 'static> UdpPoller for Room<T> {
+    fn poll_writable(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let outbound = self.outbound.clone();
+        let waiting = self
+            .waiting
+            .get_or_insert_with(|| Box::pin(async move { outbound.reserve().await.is_ok() }));
+        let open = ready!(waiting.as_mut().poll(cx));
+        self.waiting = None;
+        Poll::Ready(if open { Ok(()) } else { Err(io::ErrorKind::NotConnected.into()) })
+    }
+}
+
+impl<T> fmt::Debug for Room<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Room(..)")
+    }
+}
+
+impl<T> fmt::Debug for VirtualSocket<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "VirtualSocket({})", self.local)
+    }
+}

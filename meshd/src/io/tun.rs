@@ -1,0 +1,123 @@
+//! The TUN device: where the kernel's traffic for the mesh comes out.
+
+use std::io;
+
+use mesh_model::addr::OVERLAY_MTU;
+use tun_rs::{AsyncDevice, DeviceBuilder, SyncDevice};
+
+/// The longest interface name the kernel takes, in bytes (IFNAMSIZ less its end mark).
+const MAX_NAME_LEN: usize = 15;
+
+/// No TUN device. The operator's to solve; every text names a way out.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum TunError {
+    /// The right is missing.
+    #[error(
+        "cannot create the interface `{0}`: the capability CAP_NET_ADMIN is missing; run meshd as \
+         root or as a service that has it, or run it with `--tun none` (no kernel traffic, \
+         everything else works)"
+    )]
+    Capability(String),
+    /// The kernel or container has no TUN.
+    #[error(
+        "cannot create the interface `{0}`: /dev/net/tun is missing; load the `tun` kernel module or \
+         give the container the device, or run meshd with `--tun none`"
+    )]
+    Missing(String),
+    /// The name is taken.
+    #[error(
+        "cannot create the interface `{0}`: it is in use; choose another name with `--tun NAME`"
+    )]
+    Busy(String),
+    /// The name cannot be one.
+    #[error("`{0}` is no interface name: 1 to {MAX_NAME_LEN} characters, no `/`, no space")]
+    Name(String),
+    /// Anything else.
+    #[error("cannot create the interface `{name}`: {source}")]
+    Other {
+        /// The interface's name.
+        name: String,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+/// A TUN device, created but not served. It vanishes with its last handle, and its addresses and
+/// routes with it.
+pub(crate) struct Tun {
+    device: SyncDevice,
+    name: String,
+    index: u32,
+}
+
+impl Tun {
+    /// Creates interface `name` with the overlay's MTU. It is down until netlink brings it up.
+    pub(crate) fn create(name: &str) -> Result<Self, TunError> {
+        let odd = |c: char| c == '/' || c.is_whitespace() || c.is_control();
+        if name.is_empty() || name.len() > MAX_NAME_LEN || name.contains(odd) {
+            return Err(TunError::Name(name.to_owned()));
+        }
+        let device = DeviceBuilder::new()
+            .name(name)
+            .mtu(OVERLAY_MTU)
+            .enable(false)
+            .with(|linux| {
+                linux.packet_information(false);
+            })
+            .build_sync()
+            .map_err(|error| explain(name, error))?;
+        let other = |source| TunError::Other { name: name.to_owned(), source };
+        Ok(Self {
+            name: device.name().map_err(other)?,
+            index: device.if_index().map_err(other)?,
+            device,
+        })
+    }
+
+    /// The interface's name.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The interface's index.
+    pub(crate) fn index(&self) -> u32 {
+        self.index
+    }
+
+    /// Puts the device into service on the current runtime.
+    pub(crate) fn serve(self) -> io::Result<AsyncDevice> {
+        AsyncDevice::new(self.device)
+    }
+}
+
+fn explain(name: &str, error: io::Error) -> TunError {
+    let name = name.to_owned();
+    match error.raw_os_error() {
+        Some(nix::libc::EPERM | nix::libc::EACCES) => TunError::Capability(name),
+        Some(nix::libc::ENOENT | nix::libc::ENODEV | nix::libc::ENXIO) => TunError::Missing(name),
+        Some(nix::libc::EBUSY | nix::libc::EEXIST) => TunError::Busy(name),
+        _ => TunError::Other { name, source: error },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refusals_name_the_capability_and_the_way_without() {
+        let text = |errno| explain("mesh0", io::Error::from_raw_os_error(errno)).to_string();
+        let denied = text(nix::libc::EPERM);
+        assert!(denied.contains("CAP_NET_ADMIN") && denied.contains("--tun none"), "{denied}");
+        let missing = text(nix::libc::ENOENT);
+        assert!(missing.contains("/dev/net/tun") && missing.contains("--tun none"), "{missing}");
+        assert!(text(nix::libc::EBUSY).contains("in use"));
+    }
+
+    #[test]
+    fn a_name_the_kernel_would_not_take_is_refused_before_asking() {
+        for name in ["", "a/b", "sixteen-letters-", "two words"] {
+            assert!(matches!(Tun::create(name), Err(TunError::Name(_))), "{name}");
+        }
+    }
+}

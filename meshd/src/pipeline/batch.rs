@@ -1,0 +1,172 @@
+//! Datagrams on their way out, written once and sent in runs.
+//!
+//! The packet core encrypts straight into one stretch of memory, datagram after datagram. What lies
+//! side by side with equal length and destination leaves in one system call (GSO).
+
+use std::net::SocketAddr;
+use std::ops::Range;
+
+/// All of one batch, in bytes: two full GSO runs, more than one turn of the worker makes.
+const ARENA: usize = 1 << 17;
+
+/// Datagrams in one batch: the arena full of empty keepalives would hold more, which nobody needs.
+const MAX_DATAGRAMS: usize = 512;
+
+/// The longest run the kernel takes, in bytes: an IPv4 packet less its headers, rounded down.
+const MAX_RUN: usize = 65_000;
+
+struct Written {
+    to: SocketAddr,
+    at: Range<usize>,
+}
+
+/// The batch. Its memory is kept from turn to turn.
+pub(crate) struct SendBatch {
+    arena: Box<[u8]>,
+    end: usize,
+    written: Vec<Written>,
+}
+
+/// Datagrams that can leave together.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Run<'a> {
+    pub(crate) to: SocketAddr,
+    pub(crate) contents: &'a [u8],
+    /// The length of each but the last; `None` when there is only one.
+    pub(crate) segment: Option<usize>,
+    /// How many there are.
+    pub(crate) count: usize,
+}
+
+impl SendBatch {
+    pub(crate) fn new() -> Self {
+        Self {
+            arena: vec![0; ARENA].into_boxed_slice(),
+            end: 0,
+            written: Vec::with_capacity(MAX_DATAGRAMS),
+        }
+    }
+
+    /// Whether a datagram of `max` bytes still fits.
+    pub(crate) fn has_room(&self, max: usize) -> bool {
+        self.written.len() < MAX_DATAGRAMS && self.arena.len() - self.end >= max
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.written.is_empty()
+    }
+
+    /// Room for one datagram; the same room again until [`SendBatch::push`] keeps it. Shorter than
+    /// `max` only when the batch [has no room](SendBatch::has_room).
+    pub(crate) fn slot(&mut self, max: usize) -> &mut [u8] {
+        let end = self.arena.len().min(self.end + max);
+        &mut self.arena[self.end..end]
+    }
+
+    /// Keeps the first `len` bytes of the slot as a datagram to `to`.
+    pub(crate) fn push(&mut self, to: SocketAddr, len: usize) {
+        let at = self.end..self.end + len;
+        self.end = at.end;
+        self.written.push(Written { to, at });
+    }
+
+    /// The run that begins with datagram `first`, of at most `max` datagrams.
+    pub(crate) fn run(&self, first: usize, max: usize) -> Option<Run<'_>> {
+        let Written { to, at } = self.written.get(first)?;
+        let segment = at.len();
+        let mut end = at.end;
+        let mut count = 1;
+        for next in self.written[first + 1..].iter().take(max.max(1) - 1) {
+            let fits = next.to == *to
+                && (1..=segment).contains(&next.at.len())
+                && next.at.end - at.start <= MAX_RUN;
+            if !fits {
+                break;
+            }
+            end = next.at.end;
+            count += 1;
+            if next.at.len() < segment {
+                break;
+            }
+        }
+        Some(Run {
+            to: *to,
+            contents: &self.arena[at.start..end],
+            segment: (count > 1).then_some(segment),
+            count,
+        })
+    }
+
+    /// How many datagrams there are.
+    pub(crate) fn len(&self) -> usize {
+        self.written.len()
+    }
+
+    /// Forgets everything.
+    pub(crate) fn clear(&mut self) {
+        self.written.clear();
+        self.end = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn to(port: u16) -> SocketAddr {
+        SocketAddr::from(([192, 0, 2, 1], port))
+    }
+
+    fn batch(datagrams: &[(u16, usize)]) -> SendBatch {
+        let mut batch = SendBatch::new();
+        for (at, (port, len)) in datagrams.iter().enumerate() {
+            assert!(batch.has_room(*len));
+            batch.slot(*len + 32)[..*len].fill(at as u8);
+            batch.push(to(*port), *len);
+        }
+        batch
+    }
+
+    fn runs(batch: &SendBatch, max: usize) -> Vec<(u16, usize, Option<usize>)> {
+        let mut first = 0;
+        let mut runs = Vec::new();
+        while let Some(run) = batch.run(first, max) {
+            runs.push((run.to.port(), run.contents.len(), run.segment));
+            first += run.count;
+        }
+        assert_eq!(first, batch.len());
+        runs
+    }
+
+    #[test]
+    fn equal_neighbours_leave_together_and_a_shorter_one_ends_the_run() {
+        let batch = batch(&[(1, 100), (1, 100), (1, 40), (1, 100), (2, 100), (2, 120)]);
+        assert_eq!(
+            runs(&batch, 64),
+            [(1, 240, Some(100)), (1, 100, None), (2, 100, None), (2, 120, None)]
+        );
+        let first = batch.run(0, 64).expect("a run");
+        assert_eq!(first.contents[99..101], [0, 1]);
+        assert_eq!(first.contents[239], 2);
+    }
+
+    #[test]
+    fn runs_keep_to_the_kernels_bounds() {
+        assert_eq!(runs(&batch(&[(1, 10); 5]), 2).len(), 3);
+        assert_eq!(runs(&batch(&[(1, 10); 3]), 1).len(), 3);
+        let long = batch(&[(1, 1480); 80]);
+        assert!(runs(&long, 64).iter().all(|(_, len, _)| *len <= MAX_RUN));
+    }
+
+    #[test]
+    fn a_full_batch_says_so_and_a_cleared_one_starts_again() {
+        let mut batch = SendBatch::new();
+        while batch.has_room(1500) {
+            assert_eq!(batch.slot(1500).len(), 1500);
+            batch.push(to(1), 1500);
+        }
+        assert!(batch.len() > 64);
+        batch.clear();
+        assert!(batch.is_empty() && batch.has_room(1500));
+    }
+}
