@@ -1,1 +1,51 @@
-//! Under construction.
+//! Agreement: one order of commands for the whole mesh, on openraft.
+//!
+//! A few members vote; one of them leads and is the supervisor. Whatever the mesh has to agree on goes to
+//! it as a [`Proposal`](crate::command::Proposal), into the log, to a majority of the voters' disks, and
+//! from there into everybody's [`State`](crate::state::State). This module is the one place that knows
+//! openraft; nothing of it shows outside.
+//!
+//! ```text
+//!  Group::propose ──> leader's log ──Append──> voters, learners         the order
+//!                        │  majority flushed
+//!                        └─ commit ──> Machine::apply ──> views()        the state
+//!  steward: members of the mesh ──next_step──> who votes, who follows    the membership
+//! ```
+//!
+//! - [`store`] keeps log, vote and snapshot; nothing is acknowledged before it is flushed.
+//! - `machine` applies; `snapshot` packs and checks; `replica` is the state and how far it has come.
+//! - `network` asks and `answer` answers; `rpc` is what they say; `speaker` is who may say it.
+//! - [`roles`] decides who votes; `steward` has it carried out.
+//! - `runtime` makes it repeatable: **its head says how equal seeds give equal runs**.
+//!
+//! Founding: index 0 holds the founding membership, index 1 the blank entry of the first leader, so the
+//! founder's id, 1, can never be given to an admission.
+
+mod answer;
+mod group;
+mod herald;
+mod machine;
+mod memory;
+mod network;
+mod propose;
+mod records;
+mod replica;
+pub mod roles;
+mod rpc;
+mod runtime;
+mod snapshot;
+mod speaker;
+mod status;
+mod steward;
+pub mod store;
+mod timing;
+mod types;
+
+pub use group::{Group, GroupError};
+pub use memory::MemoryDisk;
+pub use propose::{Applied, ProposeError};
+pub use rpc::RpcError;
+pub use snapshot::SnapshotError;
+pub use status::{GroupFailure, GroupStatus, Leadership, Role};
+pub use store::{Start, Store, StoreError};
+pub use timing::Timing;

@@ -1,0 +1,145 @@
+//! Answering other members.
+
+use bytes::Bytes;
+use mesh_model::MemberId;
+use mesh_model::codec;
+use openraft::async_runtime::watch::WatchReceiver as _;
+use openraft::raft::{AppendEntriesRequest, TransferLeaderRequest, VoteRequest};
+use openraft::type_config::TypeConfigExt as _;
+
+use super::group::{Group, Inner};
+use super::propose::{FORWARD_LIMIT, ProposeError, Tried};
+use super::replica::Replica;
+use super::rpc::{ProposeReply, Reply, Request, RpcError};
+use super::types::{Snapshot, Types, Vote};
+use crate::command::Proposal;
+
+impl Group {
+    /// Answers `request` of member `from`; the link vouches that it is from `from`.
+    ///
+    /// Refuses whoever is neither a present member nor part of the agreement group, and whoever speaks for
+    /// another or like a voter without being one. Never panics on what it is sent.
+    pub async fn handle_rpc(&self, from: MemberId, request: &[u8]) -> Result<Bytes, RpcError> {
+        let inner = &self.inner;
+        if !inner.is_known(from) {
+            return Err(RpcError::NotAMember(from));
+        }
+        let reply = Box::pin(inner.answer(from, codec::decode(request)?)).await?;
+        Ok(reply.encode())
+    }
+}
+
+/// Agreement on this host has stopped; openraft says so in several types.
+fn stopped<E>(_: E) -> RpcError {
+    RpcError::Stopped
+}
+
+impl Inner {
+    async fn answer(&self, from: MemberId, request: Request) -> Result<Reply, RpcError> {
+        match request {
+            Request::Append(append) => {
+                let append: AppendEntriesRequest<Types> = append.try_into()?;
+                self.check_leader(from, &append.vote).await?;
+                let answer = self.raft.append_entries(append).await.map_err(stopped)?;
+                Ok(Reply::Append(answer.into()))
+            }
+            Request::Vote(candidacy) => {
+                let candidacy: VoteRequest<Types> = candidacy.into();
+                self.check_candidate(from, &candidacy.vote).await?;
+                let answer = self.raft.vote(candidacy).await.map_err(stopped)?;
+                Ok(Reply::Vote(answer.into()))
+            }
+            Request::PreVote(candidacy) => {
+                let candidacy: VoteRequest<Types> = candidacy.into();
+                self.check_candidate(from, &candidacy.vote).await?;
+                let answer = self.raft.pre_vote(candidacy).await.map_err(stopped)?;
+                Ok(Reply::Vote(answer.into()))
+            }
+            Request::TransferLeader(transfer) => {
+                let transfer: TransferLeaderRequest<Types> = transfer.into();
+                self.check_speaker(from, transfer.from_leader()).await?;
+                let answer = self.raft.handle_transfer_leader(transfer).await.map_err(stopped)?;
+                Ok(Reply::TransferLeader(answer.into()))
+            }
+            Request::Snapshot { vote, snapshot } => {
+                let vote: Vote = vote.into();
+                self.check_leader(from, &vote).await?;
+                let snapshot = self.check_snapshot(&vote, snapshot)?;
+                let answer =
+                    self.raft.install_full_snapshot(vote, snapshot).await.map_err(stopped)?;
+                Ok(Reply::Snapshot { vote: answer.vote.into() })
+            }
+            Request::Propose(proposal) => Ok(Reply::Propose(self.answer_proposal(proposal).await?)),
+            Request::IsVoter(member) => Ok(Reply::IsVoter(self.known_voters().contains(&member))),
+        }
+    }
+
+    /// A present member, or one that left and has not heard of it yet.
+    fn is_known(&self, from: MemberId) -> bool {
+        let membership = self.membership();
+        from != self.me
+            && (self.views.borrow().members.contains_key(&from)
+                || membership.voters.contains(&from)
+                || membership.learners.contains(&from))
+    }
+
+    async fn check_leader(&self, from: MemberId, vote: &Vote) -> Result<(), RpcError> {
+        let elected = vote.committed;
+        self.check_claim(from, vote, elected).await
+    }
+
+    async fn check_candidate(&self, from: MemberId, vote: &Vote) -> Result<(), RpcError> {
+        let campaigning = !vote.committed;
+        self.check_claim(from, vote, campaigning).await
+    }
+
+    async fn check_claim(&self, from: MemberId, vote: &Vote, fits: bool) -> Result<(), RpcError> {
+        if !fits {
+            return Err(RpcError::NotEntitled { from, claimed: MemberId(vote.leader_id.voted_for) });
+        }
+        self.check_speaker(from, vote).await
+    }
+
+    /// `vote` must be `from`'s own, and `from` a voter.
+    async fn check_speaker(&self, from: MemberId, vote: &Vote) -> Result<(), RpcError> {
+        let claimed = MemberId(vote.leader_id.voted_for);
+        if claimed != from {
+            return Err(RpcError::NotEntitled { from, claimed });
+        }
+        // A leader that gave up its vote leads to the end of its term; it was elected rightly.
+        let followed = self.raft.server_metrics().borrow_watched().vote;
+        if followed.committed && followed == *vote {
+            return Ok(());
+        }
+        self.speakers.check(from, &self.known_voters(), &self.peers).await
+    }
+
+    /// Checked here, where a bad one is the sender's fault. openraft would take a failed installation for
+    /// a failed disk, and panics over a snapshot no correct leader can have.
+    fn check_snapshot(&self, vote: &Vote, snapshot: Vec<u8>) -> Result<Snapshot, RpcError> {
+        let root = self.views.borrow().root;
+        let meta = Replica::open(&snapshot, &root)?.meta();
+        let last = meta.last_log_id.ok_or(RpcError::Contradiction)?;
+        if last.leader_id.term > vote.leader_id.term {
+            return Err(RpcError::Contradiction);
+        }
+        let metrics = self.raft.data_metrics();
+        let committed = metrics.borrow_watched().local_committed;
+        if committed.is_some_and(|committed| last > committed && last.index <= committed.index) {
+            return Err(RpcError::Contradiction);
+        }
+        Ok(Snapshot { meta, snapshot })
+    }
+
+    async fn answer_proposal(&self, proposal: Proposal) -> Result<ProposeReply, RpcError> {
+        let trying = Box::pin(self.propose_here(proposal));
+        match Types::timeout(FORWARD_LIMIT, trying).await {
+            Ok(Ok(Tried::Applied(applied))) => {
+                Ok(ProposeReply::Applied { index: applied.index, outcome: applied.outcome })
+            }
+            Ok(Ok(Tried::NotLeader(leader))) => Ok(ProposeReply::NotLeader(leader)),
+            Ok(Err(ProposeError::Stopped)) => Err(RpcError::Stopped),
+            Ok(Err(_)) | Err(_) => Ok(ProposeReply::Undecided),
+        }
+    }
+}

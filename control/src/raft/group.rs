@@ -1,0 +1,249 @@
+//! The agreement group as seen from one member.
+//!
+//! Everyone who wants something agreed calls [`Group::propose`], everyone who wants to know what is agreed
+//! watches [`Group::views`], and what other members send comes in through
+//! [`Group::handle_rpc`](Group::handle_rpc). Behind it run openraft and the steward.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use mesh_model::view::ClusterView;
+use mesh_model::{LogIndex, MemberId};
+use openraft::ConfigError;
+use openraft::async_runtime::AsyncRuntime as _;
+use openraft::async_runtime::watch::WatchReceiver as _;
+use openraft::type_config::TypeConfigExt as _;
+use tokio::sync::watch;
+
+use super::machine::{Machine, SharedReplica};
+use super::network::Peers;
+use super::runtime::{Runtime, fold};
+use super::speaker::Speakers;
+use super::status::{GroupFailure, GroupStatus, Leadership, Role};
+use super::herald::Herald;
+use super::steward::{Steward, Stewardship};
+use super::store::{Db, Store, StoreError};
+use super::timing::Timing;
+use super::types::{Raft, Types};
+use crate::ports::{Seeds, Transport};
+
+/// Why a group could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum GroupError {
+    /// The store does not serve.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The timing makes no sense.
+    #[error("the timing of agreement is unusable: {0}")]
+    Timing(#[from] ConfigError),
+    /// openraft would not start on what the store holds.
+    #[error("agreement cannot start: {0}")]
+    Start(String),
+}
+
+/// One member's place in the agreement group. Clones are handles to the same place.
+#[derive(Clone)]
+pub struct Group {
+    pub(super) inner: Arc<Inner>,
+}
+
+/// What the handles share.
+pub(super) struct Inner {
+    pub(super) me: MemberId,
+    pub(super) raft: Raft,
+    pub(super) db: Arc<Db>,
+    pub(super) replica: SharedReplica,
+    pub(super) peers: Peers,
+    pub(super) timing: Timing,
+    pub(super) speakers: Speakers,
+    pub(super) stewardship: Stewardship,
+    pub(super) views: watch::Receiver<Arc<ClusterView>>,
+    pub(super) leadership: watch::Receiver<Leadership>,
+    failure: watch::Receiver<Option<GroupFailure>>,
+}
+
+impl Group {
+    /// Starts agreement on `store`. A founder's first start founds the group; a sole voter leads at once.
+    ///
+    /// Needs a tokio runtime with its timer on.
+    pub async fn start(
+        store: Store,
+        transport: impl Transport,
+        seeds: &impl Seeds,
+        timing: Timing,
+    ) -> Result<Self, GroupError> {
+        let start = Self::start_seeded(store, transport, timing);
+        Box::pin(Runtime::scope(fold(seeds.seed()), start)).await
+    }
+
+    async fn start_seeded(
+        store: Store,
+        transport: impl Transport,
+        timing: Timing,
+    ) -> Result<Self, GroupError> {
+        let me = store.me();
+        let unborn = store.is_unborn()?;
+        let config = timing.config(store.root().mesh)?;
+        let db = Arc::clone(&store.log.db);
+        let (view_tx, views) = watch::channel(store.view());
+        let root = *store.root();
+        let replica = SharedReplica::new(store.replica);
+        let machine = Machine::new(Arc::clone(&db), root, replica.clone(), view_tx);
+        let peers = Peers::new(me, transport);
+        let raft = Raft::new(me.0, config, peers.clone(), store.log, machine)
+            .await
+            .map_err(|error| GroupError::Start(error.to_string()))?;
+        begin(&raft, me, unborn).await?;
+        let (leadership_tx, leadership) = watch::channel(leadership(&raft));
+        let (failure_tx, failure) = watch::channel(None);
+        let inner = Arc::new(Inner {
+            me,
+            raft,
+            db,
+            replica,
+            peers,
+            timing,
+            speakers: Speakers::default(),
+            stewardship: Stewardship::default(),
+            views,
+            leadership,
+            failure,
+        });
+        let herald = Herald::new(Arc::clone(&inner), leadership_tx, failure_tx);
+        let steward = Steward::new(Arc::clone(&inner));
+        // Both run until Raft ends; nobody waits for them.
+        drop(Runtime::spawn(herald.run()));
+        drop(Runtime::spawn(steward.run()));
+        Ok(Self { inner })
+    }
+
+    /// This host.
+    pub fn me(&self) -> MemberId {
+        self.inner.me
+    }
+
+    /// The agreed state, again after each applied batch.
+    pub fn views(&self) -> watch::Receiver<Arc<ClusterView>> {
+        self.inner.views.clone()
+    }
+
+    /// Who leads, again after each change.
+    pub fn leadership(&self) -> watch::Receiver<Leadership> {
+        self.inner.leadership.clone()
+    }
+
+    /// Agreement as this host sees it now.
+    pub fn status(&self) -> GroupStatus {
+        let raft = &self.inner.raft;
+        let membership = self.inner.membership();
+        let commit = raft.data_metrics().borrow_watched().local_committed.map_or(0, |id| id.index);
+        let view = self.inner.views.borrow().clone();
+        let mut leadership = leadership(raft);
+        if self.fatal().is_some() {
+            leadership = Leadership { role: Role::Stopped, leader: None, ..leadership };
+        }
+        GroupStatus {
+            leadership,
+            commit: commit.max(view.applied),
+            applied: view.applied,
+            state_hash: view.hash,
+            voters: membership.voters.into_iter().collect(),
+            learners: membership.learners.into_iter().collect(),
+        }
+    }
+
+    /// Why agreement on this host has ended, if it has.
+    pub fn fatal(&self) -> Option<GroupFailure> {
+        self.inner.failure.borrow().clone()
+    }
+
+    /// Waits until agreement on this host has ended, and says why.
+    pub async fn failed(&self) -> GroupFailure {
+        let mut failure = self.inner.failure.clone();
+        let ended = failure.wait_for(Option::is_some).await.map(|failure| failure.clone());
+        // The steward says why before it goes.
+        ended.ok().flatten().unwrap_or(GroupFailure::Shutdown)
+    }
+
+    /// The agreed state as bytes a joining host can start from, once this host has applied `index`;
+    /// `None` if that takes longer than `limit`.
+    pub async fn snapshot_at_least(&self, index: LogIndex, limit: Duration) -> Option<Vec<u8>> {
+        self.applied_at_least(index, limit).await.then(|| self.snapshot())
+    }
+
+    /// Waits until this host has applied `index`; `false` if that takes longer than `limit`.
+    pub async fn applied_at_least(&self, index: LogIndex, limit: Duration) -> bool {
+        let mut views = self.inner.views.clone();
+        let reached = views.wait_for(|view| view.applied >= index);
+        matches!(Types::timeout(limit, reached).await, Ok(Ok(_)))
+    }
+
+    /// The agreed state as bytes a joining host can start from.
+    pub fn snapshot(&self) -> Vec<u8> {
+        let replica = self.inner.replica.lock().clone();
+        replica.to_snapshot()
+    }
+
+    /// Ends agreement on this host in good order and closes the store.
+    pub async fn shutdown(&self) {
+        if let Err(error) = self.inner.raft.shutdown().await {
+            tracing::error!(%error, "agreement did not end in good order");
+        }
+        self.failed().await;
+        self.inner.db.close();
+    }
+}
+
+/// Founds the group, or has a sole voter lead at once.
+async fn begin(raft: &Raft, me: MemberId, unborn: bool) -> Result<(), GroupError> {
+    let failed = |error: String| GroupError::Start(error);
+    if unborn {
+        let founder = BTreeMap::from([(me.0, ())]);
+        return raft.initialize(founder).await.map_err(|error| failed(error.to_string()));
+    }
+    let alone = raft.voter_ids().eq([me.0]);
+    if alone {
+        raft.trigger().elect(false).await.map_err(|error| failed(error.to_string()))?;
+    }
+    Ok(())
+}
+
+pub(super) fn leadership(raft: &Raft) -> Leadership {
+    let metrics = raft.server_metrics();
+    let metrics = metrics.borrow_watched();
+    Leadership {
+        role: metrics.state.into(),
+        term: metrics.vote.leader_id.term,
+        leader: metrics.current_leader.map(MemberId),
+    }
+}
+
+/// Raft's membership in our words.
+pub(super) struct GroupMembership {
+    pub(super) voters: BTreeSet<MemberId>,
+    pub(super) learners: BTreeSet<MemberId>,
+}
+
+impl Inner {
+    /// The membership in effect: that of the last membership entry, agreed or not.
+    pub(super) fn membership(&self) -> GroupMembership {
+        let metrics = self.raft.server_metrics();
+        let metrics = metrics.borrow_watched();
+        let membership = metrics.membership_config.membership();
+        GroupMembership {
+            voters: membership.voter_ids().map(MemberId).collect(),
+            learners: membership.learner_ids().map(MemberId).collect(),
+        }
+    }
+
+    /// Everyone this host has reason to take for a voter: by the membership in effect or the one agreed
+    /// before it.
+    pub(super) fn known_voters(&self) -> BTreeSet<MemberId> {
+        let metrics = self.raft.server_metrics();
+        let metrics = metrics.borrow_watched();
+        let effective = metrics.membership_config.membership();
+        let committed = metrics.committed_membership_config.membership();
+        effective.voter_ids().chain(committed.voter_ids()).map(MemberId).collect()
+    }
+}

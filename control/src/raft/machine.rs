@@ -1,0 +1,132 @@
+//! openraft's state machine around the agreed state.
+//!
+//! The state lives in memory and is rebuilt at start from the last snapshot and the log behind it, so
+//! applying writes nothing; what is durable is the log. Each applied batch is published as a fresh
+//! [`ClusterView`] that everyone may keep.
+
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use futures_util::{Stream, TryStreamExt as _};
+use mesh_model::trust::MeshRoot;
+use mesh_model::view::ClusterView;
+use openraft::storage::{EntryResponder, RaftStateMachine};
+use openraft::{OptionalSend, RaftSnapshotBuilder};
+use tokio::sync::watch;
+
+use super::replica::Replica;
+use super::snapshot::peek_meta;
+use super::store::{Db, StoreError};
+use super::types::{LogId, Snapshot, SnapshotMeta, StoredMembership, Types};
+
+/// The replica, shared between the state machine that moves it and the group that reads it. Held for
+/// the length of one batch, never across an await.
+#[derive(Clone)]
+pub(crate) struct SharedReplica(Arc<Mutex<Replica>>);
+
+impl SharedReplica {
+    pub(crate) fn new(replica: Replica) -> Self {
+        Self(Arc::new(Mutex::new(replica)))
+    }
+
+    /// A panic while applying leaves the replica between two entries; openraft stops the group then,
+    /// and reading what is there does no harm.
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Replica> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// See the [module](self).
+pub(crate) struct Machine {
+    db: Arc<Db>,
+    root: MeshRoot,
+    replica: SharedReplica,
+    views: watch::Sender<Arc<ClusterView>>,
+}
+
+impl Machine {
+    pub(crate) fn new(
+        db: Arc<Db>,
+        root: MeshRoot,
+        replica: SharedReplica,
+        views: watch::Sender<Arc<ClusterView>>,
+    ) -> Self {
+        Self { db, root, replica, views }
+    }
+
+    fn publish(&self) {
+        let view = self.replica.lock().view();
+        self.views.send_replace(view);
+    }
+}
+
+impl RaftStateMachine<Types> for Machine {
+    type SnapshotData = Vec<u8>;
+    type SnapshotBuilder = Builder;
+
+    async fn applied_state(&mut self) -> Result<(Option<LogId>, StoredMembership), io::Error> {
+        let replica = self.replica.lock();
+        Ok((replica.applied, replica.membership.clone()))
+    }
+
+    async fn apply<S>(&mut self, mut entries: S) -> Result<(), io::Error>
+    where
+        S: Stream<Item = Result<EntryResponder<Types>, io::Error>> + Unpin + OptionalSend,
+    {
+        let mut answers = Vec::new();
+        while let Some((entry, responder)) = entries.try_next().await? {
+            let outcome = self.replica.lock().apply(&entry);
+            if let Some(responder) = responder {
+                answers.push((responder, outcome));
+            }
+        }
+        // Whoever hears the answer finds it in the view.
+        self.publish();
+        for (responder, outcome) in answers {
+            responder.send(outcome);
+        }
+        Ok(())
+    }
+
+    async fn get_snapshot_builder(&mut self) -> Builder {
+        Builder { db: Arc::clone(&self.db), replica: self.replica.lock().clone() }
+    }
+
+    /// Only what is signed all the way from the root gets in, whoever sends it.
+    async fn install_snapshot(
+        &mut self,
+        meta: &SnapshotMeta,
+        snapshot: Vec<u8>,
+    ) -> Result<(), io::Error> {
+        let replica = Replica::open(&snapshot, &self.root).map_err(StoreError::from)?;
+        if replica.meta() != *meta {
+            return Err(io::Error::other("the snapshot stands for another log id than it was sent as"));
+        }
+        self.db.save_snapshot(snapshot)?;
+        *self.replica.lock() = replica;
+        self.publish();
+        Ok(())
+    }
+
+    async fn get_current_snapshot(&mut self) -> Result<Option<Snapshot>, io::Error> {
+        let Some(snapshot) = self.db.snapshot()? else { return Ok(None) };
+        let meta = peek_meta(&snapshot).map_err(StoreError::from)?;
+        Ok(Some(Snapshot { meta, snapshot }))
+    }
+}
+
+/// Makes a snapshot of the replica as it was when it was asked for.
+pub(crate) struct Builder {
+    db: Arc<Db>,
+    replica: Replica,
+}
+
+impl RaftSnapshotBuilder<Types> for Builder {
+    type SnapshotData = Vec<u8>;
+
+    async fn build_snapshot(&mut self) -> Result<Snapshot, io::Error> {
+        let snapshot = self.replica.to_snapshot();
+        self.db.save_snapshot(snapshot.clone())?;
+        Ok(Snapshot { meta: self.replica.meta(), snapshot })
+    }
+}

@@ -1,0 +1,191 @@
+//! Getting something agreed.
+//!
+//! ```text
+//! propose ─ leader? ──yes──> log ── majority ──> applied: index and outcome
+//!              └──no──> ask the leader, once ──> it does the above, or says who leads
+//! ```
+//!
+//! Elections, lost replies and a leader that steps down are waited out by trying again until the time is
+//! up; commands are idempotent, so a try that went through unseen does no harm.
+
+use std::time::Duration;
+
+use mesh_model::trust::Departure;
+use mesh_model::{Fault, LogIndex, MemberId};
+use openraft::async_runtime::watch::WatchReceiver as _;
+use openraft::async_runtime::Instant as _;
+use openraft::errors::{ClientWriteError, RaftError};
+use openraft::type_config::TypeConfigExt as _;
+
+use super::group::{Group, Inner, leadership};
+use super::rpc::{ProposeReply, Reply, Request};
+use super::status::Role;
+use super::types::Types;
+use crate::command::{Command, Outcome, Proposal};
+
+/// The pause between two tries: a new leader is known within one, and ten of them a second load nobody.
+const TRY_AGAIN: Duration = Duration::from_millis(100);
+
+/// How long a leader works on a forwarded proposal before it says "undecided".
+pub(super) const FORWARD_LIMIT: Duration = Duration::from_secs(3);
+
+/// What a forwarding member adds to that for the way there and back.
+const FORWARD_TRAVEL: Duration = Duration::from_millis(500);
+
+/// An agreed proposal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Applied {
+    /// Its place in the log. The leader has applied it; this host will.
+    pub index: LogIndex,
+    /// What became of it.
+    pub outcome: Outcome,
+}
+
+/// Why a proposal is not known to be agreed. It may be all the same, unless it was never sent anywhere;
+/// proposing it again is harmless.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ProposeError {
+    /// No leader was found, or it could not reach a majority of the voters.
+    #[error("no supervisor with a majority of the voters could be reached")]
+    NoQuorum,
+    /// There is a leader, but it did not answer in time.
+    #[error("the supervisor did not answer in time")]
+    Timeout,
+    /// The member that is to leave holds the only vote, and nobody else could take over yet.
+    #[error("no other member can take over the vote of {0} yet")]
+    NoSuccessor(MemberId),
+    /// Agreement on this host has ended.
+    #[error("agreement on this host has ended")]
+    Stopped,
+}
+
+impl ProposeError {
+    /// Whose fault it is.
+    pub fn fault(&self) -> Fault {
+        Fault::World
+    }
+}
+
+/// What one try here came to.
+pub(super) enum Tried {
+    Applied(Applied),
+    NotLeader(Option<MemberId>),
+}
+
+impl Group {
+    /// Has `proposal` agreed on, wherever the leader is, within [`Timing::propose`](super::Timing).
+    pub async fn propose(&self, proposal: Proposal) -> Result<Applied, ProposeError> {
+        let inner = &self.inner;
+        let trying = Box::pin(inner.propose_until_decided(&proposal));
+        match Types::timeout(inner.timing.propose, trying).await {
+            Ok(decided) => decided,
+            Err(_) => Err(inner.why_undecided(&proposal)),
+        }
+    }
+}
+
+impl Inner {
+    async fn propose_until_decided(&self, proposal: &Proposal) -> Result<Applied, ProposeError> {
+        loop {
+            let leader = match self.propose_here(proposal.clone()).await? {
+                Tried::Applied(applied) => return Ok(applied),
+                Tried::NotLeader(leader) => leader,
+            };
+            if let Some(leader) = leader.filter(|leader| *leader != self.me)
+                && let Some(applied) = self.forward(leader, proposal.clone()).await
+            {
+                return Ok(applied);
+            }
+            self.leader_change_or(TRY_AGAIN).await;
+        }
+    }
+
+    /// One try on this host alone.
+    pub(super) async fn propose_here(&self, proposal: Proposal) -> Result<Tried, ProposeError> {
+        let _leaving = match self.genuinely_departing(&proposal) {
+            Some(member) if leadership(&self.raft).role == Role::Leader => {
+                let leaving = self.retire(member).await;
+                if leaving.is_none() && leadership(&self.raft).role == Role::Leader {
+                    return Err(ProposeError::NoSuccessor(member));
+                }
+                leaving
+            }
+            _ => None,
+        };
+        match self.raft.client_write(proposal).await {
+            Ok(written) => {
+                let outcome = written.data.expect("a proposal always has an outcome");
+                Ok(Tried::Applied(Applied { index: written.log_id.index, outcome }))
+            }
+            Err(RaftError::APIError(
+                ClientWriteError::ForwardToLeader(forward)
+                | ClientWriteError::LogEntryDiscarded(forward),
+            )) => Ok(Tried::NotLeader(forward.leader_id.map(MemberId))),
+            Err(RaftError::APIError(error)) => {
+                // Only changes of membership have other errors.
+                tracing::error!(%error, "a proposal failed in a way it cannot");
+                Ok(Tried::NotLeader(None))
+            }
+            Err(RaftError::Fatal(_)) => Err(ProposeError::Stopped),
+        }
+    }
+
+    async fn forward(&self, leader: MemberId, proposal: Proposal) -> Option<Applied> {
+        let limit = FORWARD_LIMIT + FORWARD_TRAVEL;
+        match self.peers.ask(leader, &Request::Propose(proposal), limit).await {
+            Ok(Reply::Propose(ProposeReply::Applied { index, outcome })) => {
+                Some(Applied { index, outcome })
+            }
+            Ok(_) => None,
+            Err(error) => {
+                tracing::debug!(%leader, %error, "the leader could not be asked");
+                None
+            }
+        }
+    }
+
+    /// The member `proposal` lets go, if that member signed its goodbye: only then may the goodbye
+    /// change who votes.
+    fn genuinely_departing(&self, proposal: &Proposal) -> Option<MemberId> {
+        let Command::Depart { member, departure } = &proposal.command else { return None };
+        let view = self.views.borrow();
+        let identity = view.members.get(member)?.identity;
+        let said = Departure::verify(departure, view.mesh(), &identity).ok()?;
+        (said.member == *member).then_some(*member)
+    }
+
+    /// Until somebody else leads, at most for `limit`.
+    pub(super) async fn leader_change_or(&self, limit: Duration) {
+        let mut server = self.raft.server_metrics();
+        let before = server.borrow_and_update().current_leader;
+        let changed = async {
+            while server.changed().await.is_ok() {
+                let leader = server.borrow_and_update().current_leader;
+                if leader.is_some() && leader != before {
+                    return;
+                }
+            }
+            std::future::pending().await
+        };
+        // Nobody new is not an error: the caller tries again either way.
+        let _ = Types::timeout(limit, changed).await;
+    }
+
+    fn why_undecided(&self, proposal: &Proposal) -> ProposeError {
+        let metrics = self.raft.metrics();
+        let metrics = metrics.borrow_watched();
+        match metrics.current_leader.map(MemberId) {
+            None => ProposeError::NoQuorum,
+            Some(leader) if leader == self.me => {
+                let heard = metrics.last_quorum_acked;
+                let in_touch = heard.is_some_and(|at| at.elapsed() < self.timing.election_max);
+                match self.genuinely_departing(proposal) {
+                    _ if !in_touch => ProposeError::NoQuorum,
+                    Some(member) => ProposeError::NoSuccessor(member),
+                    None => ProposeError::Timeout,
+                }
+            }
+            Some(_) => ProposeError::Timeout,
+        }
+    }
+}

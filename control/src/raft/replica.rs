@@ -1,0 +1,51 @@
+//! The agreed state on this host, and how far it has come.
+
+use std::sync::Arc;
+
+use mesh_model::LogIndex;
+use mesh_model::view::ClusterView;
+
+use super::types::{Entry, LogId, Payload, StoredMembership};
+use crate::command::Outcome;
+use crate::state::State;
+
+/// The state machine without its machinery.
+#[derive(Debug, Clone)]
+pub(crate) struct Replica {
+    pub(crate) state: State,
+    /// The last applied entry; `None` before the first.
+    pub(crate) applied: Option<LogId>,
+    /// Raft's membership as of the last applied entry.
+    pub(crate) membership: StoredMembership,
+}
+
+impl Replica {
+    /// The replica before the first entry.
+    pub(crate) fn new(state: State) -> Self {
+        Self { state, applied: None, membership: StoredMembership::default() }
+    }
+
+    /// Applies the next entry. Only proposals have an outcome.
+    pub(crate) fn apply(&mut self, entry: &Entry) -> Option<Outcome> {
+        self.applied = Some(entry.log_id);
+        match &entry.payload {
+            Payload::Blank => None,
+            Payload::Normal(proposal) => Some(self.state.apply(entry.log_id.index, proposal)),
+            Payload::Membership(membership) => {
+                self.membership =
+                    StoredMembership::new(Some(entry.log_id), membership.clone());
+                None
+            }
+        }
+    }
+
+    /// The index of the last applied entry; 0 before the first.
+    pub(crate) fn index(&self) -> LogIndex {
+        self.applied.map_or(0, |id| id.index)
+    }
+
+    /// The state as the rest of the house sees it.
+    pub(crate) fn view(&self) -> Arc<ClusterView> {
+        Arc::new(self.state.view(self.index()))
+    }
+}

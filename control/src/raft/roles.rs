@@ -1,0 +1,200 @@
+//! Who votes: what the leader does next so that Raft's membership follows the mesh's.
+//!
+//! The agreed state says who is a member. Raft's membership says who takes part in agreement: every
+//! member follows, a few vote. The leader brings the second in line with the first, one step at a
+//! time, and any leader at any time continues where another left off, because a step is a function of
+//! nothing but the two.
+//!
+//! The rule: an odd number of voters, the most that are to be had, up to [`MAX_VOTERS`]. An even number
+//! needs a larger majority and survives no more failures. Voters stay voters as long as they are
+//! members, so that the set does not churn; new ones are taken by lowest id, because those have been
+//! members longest, and only once they have caught up: a voter that is not there counts against the
+//! majority from its first moment.
+
+use std::collections::BTreeSet;
+
+use mesh_model::MemberId;
+
+/// The most voters: three survive the loss of one, and a supervisor's work is small.
+pub const MAX_VOTERS: usize = 3;
+
+/// What the leader sees when it considers its next step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Roles<'a> {
+    /// The leader itself.
+    pub leader: MemberId,
+    /// Present members, from the agreed state.
+    pub members: &'a BTreeSet<MemberId>,
+    /// Raft's voters.
+    pub voters: &'a BTreeSet<MemberId>,
+    /// Raft's learners.
+    pub learners: &'a BTreeSet<MemberId>,
+    /// Learners that hold nearly all of the log and answered lately.
+    pub ready: &'a BTreeSet<MemberId>,
+}
+
+/// One change of Raft's membership.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// Let a new member follow.
+    AddLearner(MemberId),
+    /// Change who votes. Former voters that are members go on as learners.
+    SetVoters(BTreeSet<MemberId>),
+    /// Stop sending the log to one that left.
+    Remove(MemberId),
+    /// Let this voter lead: the leader has no vote any more.
+    HandOver(MemberId),
+}
+
+/// The next step, if Raft's membership is not yet what it should be.
+pub fn next_step(roles: &Roles<'_>) -> Option<Step> {
+    if !roles.voters.contains(&roles.leader) {
+        return roles.voters.first().copied().map(Step::HandOver);
+    }
+    let newcomer = roles
+        .members
+        .iter()
+        .find(|id| !roles.voters.contains(id) && !roles.learners.contains(id));
+    if let Some(newcomer) = newcomer {
+        return Some(Step::AddLearner(*newcomer));
+    }
+    let voters = wanted_voters(roles);
+    // With nobody left the mesh is over; the last voter keeps what there is.
+    if !voters.is_empty() && voters != *roles.voters {
+        return Some(Step::SetVoters(voters));
+    }
+    roles
+        .learners
+        .difference(roles.members)
+        .next()
+        .map(|gone| Step::Remove(*gone))
+}
+
+/// Who should vote.
+fn wanted_voters(roles: &Roles<'_>) -> BTreeSet<MemberId> {
+    let staying = roles.voters.intersection(roles.members);
+    // When voters have to go, the leader is the last: its going costs an election.
+    let leader_first = staying.clone().filter(|id| **id == roles.leader);
+    let others = staying.filter(|id| **id != roles.leader);
+    let candidates: Vec<MemberId> = leader_first
+        .chain(others)
+        .chain(roles.ready.intersection(roles.members).filter(|id| !roles.voters.contains(id)))
+        .copied()
+        .collect();
+    let number = largest_odd_upto(candidates.len().min(MAX_VOTERS));
+    candidates.into_iter().take(number).collect()
+}
+
+fn largest_odd_upto(number: usize) -> usize {
+    if number % 2 == 1 { number } else { number.saturating_sub(1) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ids(ids: &[u64]) -> BTreeSet<MemberId> {
+        ids.iter().copied().map(MemberId).collect()
+    }
+
+    /// The next step with member 1, or the lowest voter, leading and every learner ready.
+    fn step(members: &[u64], voters: &[u64], learners: &[u64]) -> Option<Step> {
+        step_when(voters[0], members, voters, learners, learners)
+    }
+
+    fn step_when(
+        leader: u64,
+        members: &[u64],
+        voters: &[u64],
+        learners: &[u64],
+        ready: &[u64],
+    ) -> Option<Step> {
+        next_step(&Roles {
+            leader: MemberId(leader),
+            members: &ids(members),
+            voters: &ids(voters),
+            learners: &ids(learners),
+            ready: &ids(ready),
+        })
+    }
+
+    fn set(voters: &[u64]) -> Option<Step> {
+        Some(Step::SetVoters(ids(voters)))
+    }
+
+    #[test]
+    fn newcomers_follow_first_and_vote_once_there_are_three() {
+        assert_eq!(step(&[1], &[1], &[]), None);
+        assert_eq!(step(&[1, 4], &[1], &[]), Some(Step::AddLearner(MemberId(4))));
+        assert_eq!(step(&[1, 4], &[1], &[4]), None, "two voters survive no more than one");
+        assert_eq!(step(&[1, 4, 6], &[1], &[4]), Some(Step::AddLearner(MemberId(6))));
+        assert_eq!(step(&[1, 4, 6], &[1], &[4, 6]), set(&[1, 4, 6]));
+        assert_eq!(step(&[1, 4, 6, 8], &[1, 4, 6], &[8]), None, "three are enough");
+    }
+
+    #[test]
+    fn a_learner_that_is_behind_gets_no_vote() {
+        assert_eq!(step_when(1, &[1, 4, 6], &[1], &[4, 6], &[4]), None);
+        assert_eq!(step_when(1, &[1, 4, 6, 8], &[1], &[4, 6, 8], &[4, 8]), set(&[1, 4, 8]));
+    }
+
+    #[test]
+    fn a_voter_that_leaves_is_replaced_and_forgotten() {
+        assert_eq!(step(&[1, 6, 8], &[1, 4, 6], &[8]), set(&[1, 6, 8]));
+        assert_eq!(step(&[1, 6], &[1, 4, 6], &[]), set(&[1]));
+        assert_eq!(step(&[1, 6, 8], &[1, 6, 8], &[4]), Some(Step::Remove(MemberId(4))));
+    }
+
+    #[test]
+    fn the_leader_keeps_its_vote_when_others_must_give_theirs_up() {
+        assert_eq!(step_when(6, &[4, 6], &[1, 4, 6], &[], &[]), set(&[6]));
+    }
+
+    #[test]
+    fn a_leader_that_leaves_hands_over_to_the_others() {
+        assert_eq!(step_when(1, &[4, 6], &[1, 4, 6], &[], &[]), set(&[4]));
+        assert_eq!(step_when(1, &[4], &[1], &[4], &[4]), set(&[4]));
+        assert_eq!(step_when(1, &[4], &[1], &[4], &[]), None, "nobody could take over yet");
+        assert_eq!(step_when(1, &[4], &[4], &[1], &[1]), Some(Step::HandOver(MemberId(4))));
+    }
+
+    #[test]
+    fn a_present_voter_is_not_replaced_by_an_older_member() {
+        assert_eq!(step(&[1, 4, 6, 8], &[4, 6, 8], &[1]), None);
+    }
+
+    #[test]
+    fn steps_lead_to_rest_from_anywhere() {
+        for bits in 0u32..4096 {
+            let pick = |shift: u32| -> BTreeSet<MemberId> {
+                (0..4).filter(|i| bits >> (shift + i) & 1 == 1).map(|i| MemberId(u64::from(i) + 1)).collect()
+            };
+            let (members, mut voters, mut learners) = (pick(0), pick(4), pick(8));
+            learners = learners.difference(&voters).copied().collect();
+            let Some(&(mut leader)) = voters.first() else { continue };
+            for round in 0.. {
+                assert!(round < 20, "{members:?} never comes to rest");
+                let ready = learners.clone();
+                let roles = Roles { leader, members: &members, voters: &voters, learners: &learners, ready: &ready };
+                match next_step(&roles) {
+                    None => break,
+                    Some(Step::AddLearner(id)) => assert!(learners.insert(id)),
+                    Some(Step::Remove(id)) => assert!(learners.remove(&id)),
+                    Some(Step::HandOver(id)) => {
+                        assert!(voters.contains(&id) && id != leader);
+                        leader = id;
+                    }
+                    Some(Step::SetVoters(next)) => {
+                        learners.extend(voters.difference(&next));
+                        learners = learners.difference(&next).copied().collect();
+                        voters = next;
+                    }
+                }
+            }
+            if !members.is_empty() {
+                assert!(voters.is_subset(&members) && learners.is_subset(&members));
+                assert_eq!(voters.len(), largest_odd_upto(members.len().min(MAX_VOTERS)));
+            }
+        }
+    }
+}

@@ -1,0 +1,336 @@
+//! What members say to each other about agreement: one request, one reply.
+//!
+//! ```text
+//! leader ──Append──> follower, learner        entries, or none as a heartbeat
+//! leader ──Snapshot──> one that fell behind   the whole state in one message
+//! candidate ──PreVote, Vote──> voters
+//! leader ──TransferLeader──> voters           "you next"
+//! member ──Propose──> leader                  forwarded once
+//! member ──IsVoter──> voter it knows          "somebody I know no vote of speaks to me; rightly?"
+//! ```
+//!
+//! The link says who speaks; [`speaker`](super::speaker) decides who may say what.
+
+use openraft::errors::ForwardToLeader;
+use openraft::raft::{
+    AppendEntriesRequest, AppendEntriesResponse, TransferLeaderError,
+    TransferLeaderRequest, TransferLeaderResponse, VoteRequest, VoteResponse,
+};
+use mesh_model::codec::{self, CodecError};
+use mesh_model::{Fault, LogIndex, MemberId};
+use serde::{Deserialize, Serialize};
+
+use super::records::{ENTRY_LIMIT, EntryRecord, LogIdRecord, VoteRecord};
+use super::snapshot::{SNAPSHOT_LIMIT, SnapshotError};
+use super::types::{Entry, Types};
+use crate::command::{Outcome, Proposal};
+
+/// The most entries one append carries. 64 admissions are 40 kB: a burst of joins in one flush, and
+/// short enough to get through a slow link within a heartbeat or two.
+pub(crate) const MAX_APPEND: usize = 64;
+
+/// A snapshot is the longest thing said, then a full append of the longest entries.
+const REQUEST_LIMIT: usize = {
+    let append = MAX_APPEND * ENTRY_LIMIT;
+    let longest = if SNAPSHOT_LIMIT > append { SNAPSHOT_LIMIT } else { append };
+    longest + 1024
+};
+
+/// A question about agreement.
+#[derive(Serialize, Deserialize)]
+pub(crate) enum Request {
+    Append(Append),
+    Vote(Candidacy),
+    PreVote(Candidacy),
+    TransferLeader(Transfer),
+    Snapshot { vote: VoteRecord, snapshot: Vec<u8> },
+    Propose(Proposal),
+    IsVoter(MemberId),
+}
+
+mesh_model::message!(Request, "agreement request", version 1, limit REQUEST_LIMIT);
+
+/// The answer.
+#[derive(Serialize, Deserialize)]
+pub(crate) enum Reply {
+    Append(AppendReply),
+    Vote(VoteReply),
+    TransferLeader(TransferReply),
+    Snapshot { vote: VoteRecord },
+    Propose(ProposeReply),
+    IsVoter(bool),
+}
+
+// The longest is an outcome: 1024 bytes, its bound.
+mesh_model::message!(Reply, "agreement reply", version 1, limit 2048);
+
+/// Entries to follow `prev`.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Append {
+    vote: VoteRecord,
+    prev: Option<LogIdRecord>,
+    entries: Vec<EntryRecord>,
+    commit: Option<LogIdRecord>,
+}
+
+impl From<AppendEntriesRequest<Types>> for Append {
+    fn from(request: AppendEntriesRequest<Types>) -> Self {
+        Self {
+            vote: request.vote.into(),
+            prev: request.prev_log_id.map(Into::into),
+            entries: request.entries.into_iter().map(Into::into).collect(),
+            commit: request.leader_commit.map(Into::into),
+        }
+    }
+}
+
+impl TryFrom<Append> for AppendEntriesRequest<Types> {
+    type Error = CodecError;
+
+    /// Entries must follow each other and `prev`: openraft takes that for granted.
+    fn try_from(append: Append) -> Result<Self, CodecError> {
+        let malformed = |reason: &str| CodecError::Malformed {
+            name: "agreement request",
+            reason: reason.to_owned(),
+        };
+        if append.entries.len() > MAX_APPEND {
+            return Err(malformed("more entries than one append may carry"));
+        }
+        let prev: Option<super::types::LogId> = append.prev.map(Into::into);
+        let mut next = prev.map_or(0, |prev| prev.index.saturating_add(1));
+        let mut entries: Vec<Entry> = Vec::with_capacity(append.entries.len());
+        for entry in append.entries {
+            if entry.index() != next {
+                return Err(malformed("entries that do not follow each other"));
+            }
+            next = next.saturating_add(1);
+            entries.push(entry.open()?);
+        }
+        Ok(Self {
+            vote: append.vote.into(),
+            prev_log_id: prev,
+            entries,
+            leader_commit: append.commit.map(Into::into),
+        })
+    }
+}
+
+/// What came of an append.
+#[derive(Serialize, Deserialize)]
+pub(crate) enum AppendReply {
+    Success,
+    Partial(Option<LogIdRecord>),
+    Conflict,
+    HigherVote(VoteRecord),
+}
+
+impl From<AppendEntriesResponse<Types>> for AppendReply {
+    fn from(response: AppendEntriesResponse<Types>) -> Self {
+        match response {
+            AppendEntriesResponse::Success => Self::Success,
+            AppendEntriesResponse::PartialSuccess(upto) => Self::Partial(upto.map(Into::into)),
+            AppendEntriesResponse::Conflict => Self::Conflict,
+            AppendEntriesResponse::HigherVote(vote) => Self::HigherVote(vote.into()),
+        }
+    }
+}
+
+impl From<AppendReply> for AppendEntriesResponse<Types> {
+    fn from(reply: AppendReply) -> Self {
+        match reply {
+            AppendReply::Success => Self::Success,
+            AppendReply::Partial(upto) => Self::PartialSuccess(upto.map(Into::into)),
+            AppendReply::Conflict => Self::Conflict,
+            AppendReply::HigherVote(vote) => Self::HigherVote(vote.into()),
+        }
+    }
+}
+
+/// "Vote for me", or "would you?".
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Candidacy {
+    vote: VoteRecord,
+    last: Option<LogIdRecord>,
+    transfer: bool,
+}
+
+impl From<VoteRequest<Types>> for Candidacy {
+    fn from(request: VoteRequest<Types>) -> Self {
+        Self {
+            vote: request.vote.into(),
+            last: request.last_log_id.map(Into::into),
+            transfer: request.leadership_transfer,
+        }
+    }
+}
+
+impl From<Candidacy> for VoteRequest<Types> {
+    fn from(candidacy: Candidacy) -> Self {
+        let mut request = Self::new(candidacy.vote.into(), candidacy.last.map(Into::into));
+        request.leadership_transfer = candidacy.transfer;
+        request
+    }
+}
+
+/// A vote, or a refusal with what stands against it.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct VoteReply {
+    vote: VoteRecord,
+    granted: bool,
+    last: Option<LogIdRecord>,
+}
+
+impl From<VoteResponse<Types>> for VoteReply {
+    fn from(response: VoteResponse<Types>) -> Self {
+        Self {
+            vote: response.vote.into(),
+            granted: response.vote_granted,
+            last: response.last_log_id.map(Into::into),
+        }
+    }
+}
+
+impl From<VoteReply> for VoteResponse<Types> {
+    fn from(reply: VoteReply) -> Self {
+        Self {
+            vote: reply.vote.into(),
+            vote_granted: reply.granted,
+            last_log_id: reply.last.map(Into::into),
+        }
+    }
+}
+
+/// "Lead in my place."
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Transfer {
+    vote: VoteRecord,
+    to: u64,
+    last: Option<LogIdRecord>,
+}
+
+impl From<TransferLeaderRequest<Types>> for Transfer {
+    fn from(request: TransferLeaderRequest<Types>) -> Self {
+        Self {
+            vote: (*request.from_leader()).into(),
+            to: *request.to_node_id(),
+            last: request.last_log_id().copied().map(Into::into),
+        }
+    }
+}
+
+impl From<Transfer> for TransferLeaderRequest<Types> {
+    fn from(transfer: Transfer) -> Self {
+        Self::new(transfer.vote.into(), transfer.to, transfer.last.map(Into::into))
+    }
+}
+
+/// Whether the transfer was taken up.
+#[derive(Serialize, Deserialize)]
+pub(crate) enum TransferReply {
+    Accepted,
+    VoteChanged { expected: VoteRecord, actual: VoteRecord },
+    LogNotFlushed { expected: Option<LogIdRecord>, actual: Option<LogIdRecord> },
+}
+
+impl From<TransferLeaderResponse<Types>> for TransferReply {
+    fn from(response: TransferLeaderResponse<Types>) -> Self {
+        match response {
+            Ok(()) => Self::Accepted,
+            Err(TransferLeaderError::VoteChanged { expected, actual }) => {
+                Self::VoteChanged { expected: expected.into(), actual: actual.into() }
+            }
+            Err(TransferLeaderError::LogNotFlushed { expected, actual }) => Self::LogNotFlushed {
+                expected: expected.map(Into::into),
+                actual: actual.map(Into::into),
+            },
+        }
+    }
+}
+
+impl From<TransferReply> for TransferLeaderResponse<Types> {
+    fn from(reply: TransferReply) -> Self {
+        match reply {
+            TransferReply::Accepted => Ok(()),
+            TransferReply::VoteChanged { expected, actual } => {
+                Err(TransferLeaderError::VoteChanged {
+                    expected: expected.into(),
+                    actual: actual.into(),
+                })
+            }
+            TransferReply::LogNotFlushed { expected, actual } => {
+                Err(TransferLeaderError::LogNotFlushed {
+                    expected: expected.map(Into::into),
+                    actual: actual.map(Into::into),
+                })
+            }
+        }
+    }
+}
+
+/// What became of a forwarded proposal.
+#[derive(Serialize, Deserialize)]
+pub(crate) enum ProposeReply {
+    /// Agreed and applied.
+    Applied { index: LogIndex, outcome: Outcome },
+    /// The member asked does not lead; perhaps this one does.
+    NotLeader(Option<MemberId>),
+    /// It leads but got no agreement in time. It may still come.
+    Undecided,
+}
+
+impl From<&ForwardToLeader<Types>> for ProposeReply {
+    fn from(forward: &ForwardToLeader<Types>) -> Self {
+        Self::NotLeader(forward.leader_id.map(MemberId))
+    }
+}
+
+impl Request {
+    pub(crate) fn encode(&self) -> bytes::Bytes {
+        codec::encode(self).into()
+    }
+}
+
+impl Reply {
+    pub(crate) fn encode(&self) -> bytes::Bytes {
+        codec::encode(self).into()
+    }
+}
+
+/// Why a request was not carried out. The link is closed without a reply; the caller sees a broken
+/// call and tries again as it would after any.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RpcError {
+    /// The sender is no member of this mesh.
+    #[error("{0} is no member")]
+    NotAMember(MemberId),
+    /// The sender speaks for somebody else, or has no vote and speaks as if it had.
+    #[error("{from} may not speak as {claimed}")]
+    NotEntitled {
+        /// Who sent it.
+        from: MemberId,
+        /// Whose word it claims to be.
+        claimed: MemberId,
+    },
+    /// Not a request this build understands.
+    #[error(transparent)]
+    Malformed(#[from] CodecError),
+    /// A snapshot that is not genuine, or contradicts what is already agreed.
+    #[error("{0}")]
+    Snapshot(#[from] SnapshotError),
+    /// A snapshot that no correct leader can have sent.
+    #[error("the snapshot contradicts what is agreed")]
+    Contradiction,
+    /// Agreement on this host has stopped.
+    #[error("agreement has stopped here")]
+    Stopped,
+}
+
+impl RpcError {
+    /// Whose fault it is.
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::Stopped => Fault::World,
+            _ => Fault::Peer,
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! A snapshot: the agreed state at one index, as bytes that stand for themselves.
+//!
+//! The same bytes lie on disk, travel to a member that fell behind, and are what a joining host
+//! starts from. They carry the log id they stand for, Raft's membership at that point, and the state,
+//! compressed. Whoever opens them bounds the expansion and checks every chain of signatures from the
+//! mesh's root before believing a word ([`Replica::open`]).
+
+use std::io::Read as _;
+
+use mesh_model::codec::{self, CodecError, Message as _};
+use mesh_model::trust::{ChainError, MeshRoot};
+use serde::{Deserialize, Serialize};
+
+use super::records::{LogIdRecord, StoredMembershipRecord};
+use super::replica::Replica;
+use super::types::SnapshotMeta;
+use crate::state::State;
+
+/// The most a snapshot may occupy, in bytes: three quarters of the largest message, so that one with
+/// its envelope still is a message.
+pub(crate) const SNAPSHOT_LIMIT: usize = codec::MAX_MESSAGE / 4 * 3;
+
+/// Level 3 is zstd's own default: signatures do not compress, the rest is small.
+const LEVEL: i32 = 3;
+
+/// The largest window the decoder grants, as a power of two: 8 MiB, what level 3 asks for at most.
+const WINDOW_LOG_MAX: u32 = 23;
+
+/// A snapshot as it is encoded.
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct SnapshotRecord {
+    last: Option<LogIdRecord>,
+    membership: StoredMembershipRecord,
+    /// The encoded [`State`], compressed with zstd.
+    state: Vec<u8>,
+}
+
+mesh_model::message!(SnapshotRecord, "snapshot", version 1, limit SNAPSHOT_LIMIT);
+
+/// Why bytes are not a snapshot to be believed. Always the fault of whoever made them.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SnapshotError {
+    /// Not a snapshot of a version we read.
+    #[error(transparent)]
+    Codec(#[from] CodecError),
+    /// The compressed part does not expand, or to more than it may.
+    #[error("snapshot: the state does not expand: {0}")]
+    Compression(String),
+    /// A signature in the state does not hold: somebody invented or altered a member.
+    #[error("snapshot: {0}")]
+    Chain(#[from] ChainError),
+}
+
+impl Replica {
+    /// This replica as snapshot bytes.
+    pub(crate) fn to_snapshot(&self) -> Vec<u8> {
+        let state = zstd::bulk::compress(&codec::encode(&self.state), LEVEL)
+            .expect("compressing memory into memory cannot fail");
+        codec::encode(&SnapshotRecord {
+            last: self.applied.map(Into::into),
+            membership: (&self.membership).into(),
+            state,
+        })
+    }
+
+    /// What openraft wants to know about this replica's snapshot.
+    pub(crate) fn meta(&self) -> SnapshotMeta {
+        SnapshotMeta {
+            last_log_id: self.applied,
+            last_membership: self.membership.clone(),
+        }
+    }
+
+    /// The replica in `bytes`, if every chain in it starts at `root`.
+    pub(crate) fn open(bytes: &[u8], root: &MeshRoot) -> Result<Self, SnapshotError> {
+        let record: SnapshotRecord = codec::decode(bytes)?;
+        let state: State = codec::decode(&expand(&record.state)?)?;
+        state.verify(root)?;
+        Ok(Self {
+            state,
+            applied: record.last.map(Into::into),
+            membership: record.membership.try_into()?,
+        })
+    }
+}
+
+/// What openraft wants to know about the snapshot in `bytes`, which is **not verified** here.
+pub(crate) fn peek_meta(bytes: &[u8]) -> Result<SnapshotMeta, CodecError> {
+    let record: SnapshotRecord = codec::decode(bytes)?;
+    Ok(SnapshotMeta {
+        last_log_id: record.last.map(Into::into),
+        last_membership: record.membership.try_into()?,
+    })
+}
+
+/// Expands `compressed` to at most [`State::LIMIT`] bytes: a few bytes can claim to be gigabytes.
+fn expand(compressed: &[u8]) -> Result<Vec<u8>, SnapshotError> {
+    let failed = |error: std::io::Error| SnapshotError::Compression(error.to_string());
+    let mut decoder = zstd::stream::read::Decoder::with_buffer(compressed).map_err(failed)?;
+    decoder.window_log_max(WINDOW_LOG_MAX).map_err(failed)?;
+    let mut expanded = Vec::new();
+    decoder
+        .take(State::LIMIT as u64 + 1)
+        .read_to_end(&mut expanded)
+        .map_err(failed)?;
+    if expanded.len() > State::LIMIT {
+        return Err(SnapshotError::Compression(format!("more than {} bytes", State::LIMIT)));
+    }
+    Ok(expanded)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_small_snapshot_that_expands_without_end_is_refused() {
+        let bomb = zstd::bulk::compress(&vec![0; State::LIMIT + 1], 19).expect("compresses");
+        assert!(bomb.len() < 64 << 10);
+        assert!(matches!(expand(&bomb), Err(SnapshotError::Compression(_))));
+    }
+
+    #[test]
+    fn bytes_that_are_no_snapshot_are_refused() {
+        for bytes in [&[][..], &[0], &[1], &[1; 100], &[255; 4096]] {
+            assert!(peek_meta(bytes).is_err());
+        }
+        assert!(expand(b"not zstd").is_err());
+    }
+}

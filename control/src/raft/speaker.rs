@@ -1,0 +1,80 @@
+//! Who may speak Raft to this host.
+//!
+//! A leader's or candidate's word changes logs and terms, so it is heard only from the member it claims
+//! to come from, and only if that member votes. Otherwise any member, once broken into, could call itself
+//! leader of a term far ahead and take the mesh's order into its hands.
+//!
+//! Whether it votes is in this host's own log, which can be old: a host that was away may know nothing
+//! of the voter that leads now, and that leader's appends are what would tell it. Then it asks the voters
+//! it does know: one of them saying "yes, that one votes" is enough, because voters are trusted with
+//! order. A host that was away until every voter it knew had left cannot be helped this way; it has to
+//! join again.
+
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use mesh_model::MemberId;
+
+use super::network::Peers;
+use super::rpc::{Reply, Request, RpcError};
+
+/// How long a voter may think about whether somebody else is one. It looks into its own memory; the rest
+/// is the round trip.
+const VOUCH_LIMIT: Duration = Duration::from_millis(800);
+
+/// The most voters vouched for that are remembered. There are never more voters than that; older ones
+/// make room.
+const MAX_VOUCHED: usize = 16;
+
+/// Voters this host's log does not know yet, by the word of voters it knows.
+#[derive(Default)]
+pub(crate) struct Speakers {
+    vouched: Mutex<BTreeSet<MemberId>>,
+    /// One inquiry at a time: strangers to the vote cannot make this host flood the voters.
+    asking: tokio::sync::Mutex<()>,
+}
+
+impl Speakers {
+    /// Whether `from` votes, by `voters` (what this host knows) or by the word of one of them.
+    pub(crate) async fn check(
+        &self,
+        from: MemberId,
+        voters: &BTreeSet<MemberId>,
+        peers: &Peers,
+    ) -> Result<(), RpcError> {
+        if voters.contains(&from) || self.vouched().contains(&from) {
+            return Ok(());
+        }
+        let refused = RpcError::NotEntitled { from, claimed: from };
+        // The sender tries again soon enough.
+        let Ok(_asking) = self.asking.try_lock() else { return Err(refused) };
+        for voter in voters.iter().filter(|voter| **voter != peers.me) {
+            let answer = peers.ask(*voter, &Request::IsVoter(from), VOUCH_LIMIT).await;
+            if let Ok(Reply::IsVoter(true)) = answer {
+                tracing::info!(%from, by = %voter, "accepted as a voter by another's word");
+                self.remember(from);
+                return Ok(());
+            }
+        }
+        tracing::warn!(%from, "refused: it speaks like a voter and none vouches for it");
+        Err(refused)
+    }
+
+    /// The log has a membership of its own to go by again.
+    pub(crate) fn forget(&self) {
+        self.vouched().clear();
+    }
+
+    fn remember(&self, voter: MemberId) {
+        let mut vouched = self.vouched();
+        if vouched.len() == MAX_VOUCHED {
+            vouched.pop_first();
+        }
+        vouched.insert(voter);
+    }
+
+    fn vouched(&self) -> std::sync::MutexGuard<'_, BTreeSet<MemberId>> {
+        self.vouched.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,86 @@
+//! Agreement at a glance.
+
+use mesh_model::view::StateHash;
+use mesh_model::{Fault, LogIndex, MemberId, Term};
+use openraft::ServerState;
+
+use super::store::StoreError;
+
+/// A member's part in agreement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Leads this term.
+    Leader,
+    /// Follows a leader or waits for one.
+    Follower,
+    /// Asks for votes.
+    Candidate,
+    /// Follows without a vote.
+    Learner,
+    /// Takes part no more: shut down, or failed.
+    Stopped,
+}
+
+impl From<ServerState> for Role {
+    fn from(state: ServerState) -> Self {
+        match state {
+            ServerState::Leader => Self::Leader,
+            ServerState::Follower => Self::Follower,
+            ServerState::Candidate => Self::Candidate,
+            ServerState::Learner => Self::Learner,
+            ServerState::Shutdown => Self::Stopped,
+        }
+    }
+}
+
+/// Who leads, as far as this host knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Leadership {
+    /// This host's part.
+    pub role: Role,
+    /// The current term.
+    pub term: Term,
+    /// The leader of that term; `None` while there is none.
+    pub leader: Option<MemberId>,
+}
+
+/// Agreement as this host sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupStatus {
+    /// Who leads.
+    pub leadership: Leadership,
+    /// The last index known to be agreed.
+    pub commit: LogIndex,
+    /// The last applied index.
+    pub applied: LogIndex,
+    /// The state's hash at `applied`.
+    pub state_hash: StateHash,
+    /// Who votes, by id; those of both sets while one is being exchanged for another.
+    pub voters: Vec<MemberId>,
+    /// Who follows without a vote, by id.
+    pub learners: Vec<MemberId>,
+}
+
+/// Why agreement on this host has ended. There is no way back but a restart of the process.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum GroupFailure {
+    /// The store no longer serves: the disk failed, or holds something else than was written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// [`Group::shutdown`](super::Group::shutdown) was called.
+    #[error("agreement was shut down")]
+    Shutdown,
+    /// A bug, ours or openraft's.
+    #[error("agreement came to a halt by a bug: {0}")]
+    Bug(String),
+}
+
+impl GroupFailure {
+    /// Whose fault it is; `None` for a bug or an orderly end.
+    pub fn fault(&self) -> Option<Fault> {
+        match self {
+            Self::Store(error) => Some(error.fault()),
+            Self::Shutdown | Self::Bug(_) => None,
+        }
+    }
+}

@@ -1,0 +1,258 @@
+//! The leader's housekeeping: Raft's membership follows the mesh's.
+//!
+//! The steward runs on every member and does something only where the leader is. It looks at the two
+//! memberships whenever one of them changes, asks [`next_step`] and carries the step out. While something
+//! is left to do but cannot be done yet (a new member has not caught up) it looks again a few times a
+//! second; otherwise it sleeps.
+//!
+//! **Leaving.** A member that votes gives up its vote before its departure is agreed. The other way round
+//! its tunnels would be gone before the change of voters that needs its answer, and a sole voter that left
+//! would take the mesh's ability to agree with it.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use mesh_model::MemberId;
+use openraft::async_runtime::watch::WatchReceiver as _;
+use openraft::async_runtime::{AsyncRuntime as _, Instant as _};
+use openraft::errors::{ClientWriteError, RaftError};
+use openraft::rt::Select3;
+use openraft::type_config::TypeConfigExt as _;
+use openraft::{ChangeMembers, LogIdOptionExt as _};
+
+use super::group::{Inner, leadership};
+use super::roles::{Roles, Step, next_step};
+use super::runtime::Runtime;
+use super::status::Role;
+use super::store::StoreError;
+use super::types::{Instant, LogId, Types};
+
+/// How often the leader looks again while a step has to wait: a newcomer catches up in a round trip or
+/// two.
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
+
+/// How long a saved commit index may stay unflushed. Long enough for a burst of joins to share one flush,
+/// short enough that a host that loses power knows nearly all it knew.
+const FLUSH_AFTER: Duration = Duration::from_millis(500);
+
+/// How long one change of membership may take before it is looked at afresh.
+const STEP_LIMIT: Duration = Duration::from_secs(5);
+
+/// How many entries a learner may lack and still become a voter: what a busy leader has in flight.
+const READY_LAG: u64 = 64;
+
+/// As good as never: what an idle steward sleeps, a day at a time.
+const IDLE: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Steps are taken one at a time, whoever asks for them.
+#[derive(Default)]
+pub(super) struct Stewardship {
+    stepping: tokio::sync::Mutex<()>,
+    leaving: Mutex<BTreeSet<MemberId>>,
+}
+
+/// Keeps a member out of the vote until dropped.
+pub(super) struct Leaving<'a> {
+    stewardship: &'a Stewardship,
+    member: MemberId,
+}
+
+impl Stewardship {
+    fn leaving(&self) -> std::sync::MutexGuard<'_, BTreeSet<MemberId>> {
+        self.leaving.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Leaving<'_> {
+    fn drop(&mut self) {
+        self.stewardship.leaving().remove(&self.member);
+    }
+}
+
+/// What came of looking for a step.
+enum Looked {
+    /// A step was taken, or tried; there may be another.
+    Stepped,
+    /// All is as it should be, or this host does not lead.
+    AtRest,
+    /// Something will have to be done, but not yet.
+    Waiting,
+}
+
+impl Inner {
+    /// Takes `member`'s vote away, if it has one and somebody else can have it. While the returned guard
+    /// lives it does not get it back. `None` when nobody could take over.
+    pub(super) async fn retire(&self, member: MemberId) -> Option<Leaving<'_>> {
+        self.stewardship.leaving().insert(member);
+        let leaving = Leaving { stewardship: &self.stewardship, member };
+        loop {
+            let leads = member == self.me && leadership(&self.raft).role == Role::Leader;
+            if !leads && !self.membership().voters.contains(&member) {
+                return Some(leaving);
+            }
+            let others = self.views.borrow().members.keys().any(|id| *id != member);
+            if !others {
+                // The last one out: there is nobody to keep agreeing.
+                return Some(leaving);
+            }
+            match self.step().await {
+                Looked::Stepped => {}
+                Looked::AtRest => return None,
+                Looked::Waiting => Types::sleep(LOOK_AGAIN).await,
+            }
+        }
+    }
+
+    /// Looks for the next step and takes it.
+    async fn step(&self) -> Looked {
+        let _stepping = self.stewardship.stepping.lock().await;
+        if leadership(&self.raft).role != Role::Leader {
+            return Looked::AtRest;
+        }
+        let leaving = self.stewardship.leaving().clone();
+        let mut members: BTreeSet<MemberId> = self.views.borrow().members.keys().copied().collect();
+        let membership = self.membership();
+        // Those who are leaving follow to the end; they only do not vote.
+        let following = membership.learners.union(&membership.voters);
+        let learners: BTreeSet<MemberId> = following.copied().collect();
+        members.retain(|id| !leaving.contains(id));
+        let ready = self.ready();
+        let mut roles = Roles {
+            leader: self.me,
+            members: &members,
+            voters: &membership.voters,
+            learners: &membership.learners,
+            ready: &ready,
+        };
+        let step = next_step(&roles)
+            .filter(|step| !matches!(step, Step::Remove(id) if leaving.contains(id)));
+        if let Some(step) = step {
+            self.take(step).await;
+            return Looked::Stepped;
+        }
+        roles.ready = &learners;
+        match next_step(&roles) {
+            Some(Step::SetVoters(_)) => Looked::Waiting,
+            _ => Looked::AtRest,
+        }
+    }
+
+    /// Learners that hold nearly all of the log and answered lately.
+    fn ready(&self) -> BTreeSet<MemberId> {
+        let metrics = self.raft.metrics();
+        let metrics = metrics.borrow_watched();
+        let (Some(replication), Some(heartbeat)) = (&metrics.replication, &metrics.heartbeat) else {
+            return BTreeSet::new();
+        };
+        let last = metrics.last_log_index.unwrap_or(0);
+        let answered = |id: &u64| {
+            let at = heartbeat.get(id).copied().flatten();
+            at.is_some_and(|at| at.elapsed() < self.timing.election_max)
+        };
+        replication
+            .iter()
+            .filter(|(id, held)| {
+                held.is_some() && held.next_index() + READY_LAG > last && answered(id)
+            })
+            .map(|(id, _)| MemberId(*id))
+            .collect()
+    }
+
+    async fn hand_over(&self, to: MemberId) {
+        if self.raft.trigger().transfer_leader(to.0).await.is_ok() {
+            self.leader_change_or(self.timing.election_max).await;
+        }
+    }
+
+    /// Waits until the metrics show the membership of `entry`: the next step is found in them.
+    async fn see_membership_of(&self, entry: LogId) {
+        let mut server = self.raft.server_metrics();
+        while *server.borrow_watched().membership_config.log_id() < Some(entry) {
+            if server.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Carries `step` out. What fails is looked at again: the next step is found from what is then.
+    async fn take(&self, step: Step) {
+        tracing::info!(?step, "membership of the agreement group");
+        let change = match step {
+            Step::AddLearner(id) => ChangeMembers::AddNodes([(id.0, ())].into()),
+            Step::SetVoters(voters) => {
+                ChangeMembers::ReplaceAllVoters(voters.into_iter().map(|id| id.0).collect())
+            }
+            Step::Remove(id) => ChangeMembers::RemoveNodes([id.0].into()),
+            Step::HandOver(id) => return self.hand_over(id).await,
+        };
+        let changed = Box::pin(self.raft.change_membership(change, true));
+        match Types::timeout(STEP_LIMIT, changed).await {
+            Ok(Ok(done)) => self.see_membership_of(done.log_id).await,
+            Ok(Err(RaftError::APIError(ClientWriteError::ForwardToLeader(_)))) => {}
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "the agreement group's membership did not change");
+                Types::sleep(LOOK_AGAIN).await;
+            }
+            Err(_) => tracing::warn!("no majority for a change of the agreement group's membership"),
+        }
+    }
+}
+
+/// The task; see the [module](self).
+pub(super) struct Steward {
+    inner: Arc<Inner>,
+    /// When what was saved without a flush is to be flushed.
+    flush_at: Option<Instant>,
+}
+
+impl Steward {
+    pub(super) fn new(inner: Arc<Inner>) -> Self {
+        Self { inner, flush_at: None }
+    }
+
+    /// Until Raft ends.
+    pub(super) async fn run(mut self) {
+        let mut views = self.inner.views.clone();
+        let mut server = self.inner.raft.server_metrics();
+        let mut wait = Duration::ZERO;
+        loop {
+            let sleep = Runtime::sleep(wait);
+            match Runtime::select3(server.changed(), views.changed(), sleep).await {
+                Select3::First(Err(_)) | Select3::Second(Err(_)) => return,
+                Select3::First(Ok(())) | Select3::Second(Ok(())) | Select3::Third(()) => {}
+            }
+            let flush = match self.flush_when_due() {
+                Ok(due) => due,
+                Err(_) => return self.give_up().await,
+            };
+            wait = flush.min(match Box::pin(self.inner.step()).await {
+                Looked::Stepped => Duration::ZERO,
+                Looked::Waiting => LOOK_AGAIN,
+                Looked::AtRest => IDLE,
+            });
+        }
+    }
+
+    /// Flushes if it is time, and says how long it is until then.
+    fn flush_when_due(&mut self) -> Result<Duration, StoreError> {
+        if !self.inner.db.has_unflushed() {
+            self.flush_at = None;
+            return Ok(IDLE);
+        }
+        let now = Types::now();
+        let at = *self.flush_at.get_or_insert(now + FLUSH_AFTER);
+        if now < at {
+            return Ok(at - now);
+        }
+        self.flush_at = None;
+        self.inner.db.flush().map(|()| IDLE)
+    }
+
+    /// The disk failed where openraft did not see it.
+    async fn give_up(&self) {
+        if let Err(error) = self.inner.raft.shutdown().await {
+            tracing::error!(%error, "agreement did not end in good order");
+        }
+    }
+}

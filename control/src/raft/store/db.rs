@@ -1,0 +1,192 @@
+//! The file below the store: redb tables, transactions, and the rule about failed flushes.
+//!
+//! ```text
+//! log   index -> LogEntry            meta  "identity"   whose store, of which mesh
+//!                                          "vote"       term, candidate, won or not
+//!                                          "committed"  how far the log is known to be agreed
+//!                                          "purged"     the last entry removed at the front
+//!                                          "snapshot"   the state those entries led to
+//! ```
+//!
+//! A write that somebody else will rely on commits with [`Durability::Immediate`]: redb writes its
+//! pages, flushes, swings the root and flushes again before `commit` returns. One such commit is about
+//! 28 kB and one or two flushes, whatever is in it, so openraft's batches go in as one.
+//!
+//! The first failed commit ends this process's right to answer: redb refuses everything from then on,
+//! [`Db::fault`] keeps the reason, and the group stops. After a failed flush nobody can tell which
+//! pages reached the disk, so going on, or trying again, would mean to vouch for what may be gone.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{OnceLock, PoisonError, RwLock, RwLockReadGuard};
+
+use mesh_model::codec::{self, Message};
+use redb::{
+    Database, Durability, ReadTransaction, ReadableDatabase as _, ReadableTable, TableDefinition,
+    WriteTransaction,
+};
+
+use super::error::StoreError;
+use crate::ports::LogDisk;
+
+/// The log: entries by index.
+pub(super) const LOG: TableDefinition<'static, u64, &[u8]> = TableDefinition::new("log");
+
+/// Everything that exists once.
+pub(super) const META: TableDefinition<'static, &str, &[u8]> = TableDefinition::new("meta");
+
+/// redb's page cache, in bytes. A thousand entries of half a kilobyte and a snapshot of a few hundred
+/// members fit; an idle daemon is to stay below 40 MB in all, and redb's own default is 1 GiB.
+const CACHE_BYTES: usize = 2 << 20;
+
+/// A row of [`META`]: its key and its type, together.
+pub(super) struct Row<M> {
+    key: &'static str,
+    of: std::marker::PhantomData<fn() -> M>,
+}
+
+impl<M: Message> Row<M> {
+    pub(super) const fn new(key: &'static str) -> Self {
+        Self { key, of: std::marker::PhantomData }
+    }
+
+    pub(super) fn read(
+        &self,
+        table: &impl ReadableTable<&'static str, &'static [u8]>,
+    ) -> Result<Option<M>, StoreError> {
+        let guard = table.get(self.key).map_err(redb::Error::from)?;
+        guard.map(|bytes| Ok(codec::decode(bytes.value())?)).transpose()
+    }
+
+    pub(super) fn write(
+        &self,
+        table: &mut redb::Table<'_, &'static str, &'static [u8]>,
+        value: &M,
+    ) -> Result<(), StoreError> {
+        let bytes = codec::encode(value);
+        table.insert(self.key, bytes.as_slice()).map_err(redb::Error::from)?;
+        Ok(())
+    }
+}
+
+/// The open database.
+pub(crate) struct Db {
+    /// `None` once closed.
+    database: RwLock<Option<Database>>,
+    /// Something was committed without a flush since the last one.
+    unflushed: AtomicBool,
+    fault: OnceLock<StoreError>,
+}
+
+impl Db {
+    /// Opens what is on `disk`, or lays out an empty store there.
+    ///
+    /// The whole file is checked against its checksums; a log and a snapshot are a few megabytes at
+    /// most. redb repairs what an interrupted commit left. Whatever else it finds damaged is an error,
+    /// and so is a panic of redb over bytes it did not expect: a damaged file is the operator's to
+    /// hear of, not a bug of ours.
+    pub(super) fn open(disk: impl LogDisk) -> Result<Self, StoreError> {
+        catch_unwind(AssertUnwindSafe(|| Self::try_open(disk))).unwrap_or_else(|_| {
+            Err(StoreError::Corrupt("the store cannot be read at all".to_owned()))
+        })
+    }
+
+    fn try_open(disk: impl LogDisk) -> Result<Self, StoreError> {
+        let mut database = redb::Builder::new()
+            .set_cache_size(CACHE_BYTES)
+            .create_with_backend(disk)
+            .map_err(redb::Error::from)?;
+        let clean = database.check_integrity().map_err(redb::Error::from)?;
+        if !clean {
+            tracing::warn!("the agreement store was repaired after an unclean end");
+        }
+        let db = Self {
+            database: RwLock::new(Some(database)),
+            unflushed: AtomicBool::new(false),
+            fault: OnceLock::new(),
+        };
+        db.write(Durability::Immediate, |txn| {
+            txn.open_table(LOG).map_err(redb::Error::from)?;
+            txn.open_table(META).map_err(redb::Error::from)?;
+            Ok(())
+        })?;
+        Ok(db)
+    }
+
+    /// Runs `change` in one transaction and commits it.
+    pub(super) fn write<T>(
+        &self,
+        durability: Durability,
+        change: impl FnOnce(&WriteTransaction) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        self.check()?;
+        let result = self.try_write(durability, change);
+        if let Err(error) = &result
+            && *error != StoreError::Closed
+        {
+            tracing::error!(%error, "agreement on this host ends here");
+            // Only the first fault matters; a second caller finds it in place.
+            let _ = self.fault.set(error.clone());
+        }
+        result
+    }
+
+    fn try_write<T>(
+        &self,
+        durability: Durability,
+        change: impl FnOnce(&WriteTransaction) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let database = self.database();
+        let database = database.as_ref().ok_or(StoreError::Closed)?;
+        let mut txn = database.begin_write().map_err(redb::Error::from)?;
+        txn.set_durability(durability).map_err(redb::Error::from)?;
+        let done = change(&txn)?;
+        txn.commit().map_err(redb::Error::from)?;
+        self.unflushed
+            .store(matches!(durability, Durability::None), Ordering::Relaxed);
+        Ok(done)
+    }
+
+    /// Runs `look` on a consistent picture of the store.
+    pub(super) fn read<T>(
+        &self,
+        look: impl FnOnce(&ReadTransaction) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let database = self.database();
+        let database = database.as_ref().ok_or(StoreError::Closed)?;
+        let txn = database.begin_read().map_err(redb::Error::from)?;
+        look(&txn)
+    }
+
+    /// Whether something was committed without a flush since the last one.
+    pub(crate) fn has_unflushed(&self) -> bool {
+        self.unflushed.load(Ordering::Relaxed)
+    }
+
+    /// Closes the file in good order, whoever still holds a handle.
+    pub(crate) fn close(&self) {
+        let closed = self.database.write().unwrap_or_else(PoisonError::into_inner).take();
+        drop(closed);
+    }
+
+    fn database(&self) -> RwLockReadGuard<'_, Option<Database>> {
+        self.database.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes durable what was committed without a flush, if anything was.
+    pub(crate) fn flush(&self) -> Result<(), StoreError> {
+        if self.has_unflushed() {
+            self.write(Durability::Immediate, |_| Ok(()))?;
+        }
+        Ok(())
+    }
+
+    /// Why the store no longer serves, if it does not.
+    pub(crate) fn fault(&self) -> Option<&StoreError> {
+        self.fault.get()
+    }
+
+    fn check(&self) -> Result<(), StoreError> {
+        self.fault.get().map_or(Ok(()), |fault| Err(fault.clone()))
+    }
+}

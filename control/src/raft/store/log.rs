@@ -1,0 +1,164 @@
+//! openraft's log storage on the tables.
+//!
+//! Appending commits and flushes before it returns, on the task that runs Raft. So writes are in order
+//! by construction, entries are readable when `append` returns, and the completion callback never runs
+//! ahead of the disk. The price is that Raft waits for its disk; while it waits, proposals and appends
+//! queue up, and the next append takes them all in one commit.
+
+use std::fmt::Debug;
+use std::io;
+use std::ops::RangeBounds;
+use std::sync::Arc;
+
+use mesh_model::codec;
+use openraft::storage::{IOFlushed, LogState, RaftLogStorage};
+use openraft::{OptionalSend, RaftLogReader};
+use redb::{Durability, ReadableTable as _};
+
+use super::super::records::{EntryRecord, LogIdRecord, VoteRecord};
+use super::super::types::{Entry, LogId, Types, Vote};
+use super::db::{Db, LOG, META, Row};
+use super::error::StoreError;
+
+pub(super) const VOTE: Row<VoteRecord> = Row::new("vote");
+pub(super) const COMMITTED: Row<LogIdRecord> = Row::new("committed");
+pub(super) const PURGED: Row<LogIdRecord> = Row::new("purged");
+
+/// The log, as openraft writes and reads it.
+#[derive(Clone)]
+pub(crate) struct LogStore {
+    pub(crate) db: Arc<Db>,
+}
+
+impl LogStore {
+    /// The entries of `range` that exist, without a hole between them.
+    pub(super) fn entries(&self, range: impl RangeBounds<u64>) -> Result<Vec<Entry>, StoreError> {
+        self.db.read(|txn| {
+            let table = txn.open_table(LOG).map_err(redb::Error::from)?;
+            let mut entries: Vec<Entry> = Vec::new();
+            for row in table.range(range).map_err(redb::Error::from)? {
+                let (index, bytes) = row.map_err(redb::Error::from)?;
+                let record: EntryRecord = codec::decode(bytes.value())?;
+                let expected = entries.last().map_or(index.value(), |last| last.log_id.index + 1);
+                if record.index() != index.value() || index.value() != expected {
+                    return Err(StoreError::Corrupt(format!("log entry {expected} is missing")));
+                }
+                entries.push(record.open()?);
+            }
+            Ok(entries)
+        })
+    }
+
+    pub(super) fn committed(&self) -> Result<Option<LogId>, StoreError> {
+        self.meta(&COMMITTED)
+    }
+
+    pub(super) fn vote(&self) -> Result<Option<Vote>, StoreError> {
+        self.meta(&VOTE)
+    }
+
+    fn meta<R: codec::Message, T: From<R>>(&self, row: &Row<R>) -> Result<Option<T>, StoreError> {
+        self.db.read(|txn| {
+            let table = txn.open_table(META).map_err(redb::Error::from)?;
+            Ok(row.read(&table)?.map(Into::into))
+        })
+    }
+
+    /// The last purged and the last present log id.
+    pub(super) fn bounds(&self) -> Result<(Option<LogId>, Option<LogId>), StoreError> {
+        let purged: Option<LogId> = self.meta(&PURGED)?;
+        let last = self.db.read(|txn| {
+            let table = txn.open_table(LOG).map_err(redb::Error::from)?;
+            let Some((_, bytes)) = table.last().map_err(redb::Error::from)? else {
+                return Ok(None);
+            };
+            let record: EntryRecord = codec::decode(bytes.value())?;
+            Ok(Some(record.id()))
+        })?;
+        Ok((purged, last.or(purged)))
+    }
+}
+
+impl RaftLogReader<Types> for LogStore {
+    async fn try_get_log_entries<R: RangeBounds<u64> + Clone + Debug + OptionalSend>(
+        &mut self,
+        range: R,
+    ) -> Result<Vec<Entry>, io::Error> {
+        Ok(self.entries(range)?)
+    }
+
+    async fn read_vote(&mut self) -> Result<Option<Vote>, io::Error> {
+        Ok(self.vote()?)
+    }
+}
+
+impl RaftLogStorage<Types> for LogStore {
+    type LogReader = Self;
+
+    async fn get_log_state(&mut self) -> Result<LogState<Types>, io::Error> {
+        let (last_purged_log_id, last_log_id) = self.bounds()?;
+        Ok(LogState { last_purged_log_id, last_log_id })
+    }
+
+    async fn get_log_reader(&mut self) -> Self {
+        self.clone()
+    }
+
+    async fn save_vote(&mut self, vote: &Vote) -> Result<(), io::Error> {
+        Ok(self.db.write(Durability::Immediate, |txn| {
+            let mut table = txn.open_table(META).map_err(redb::Error::from)?;
+            VOTE.write(&mut table, &(*vote).into())
+        })?)
+    }
+
+    /// Without a flush of its own: what was agreed can be learnt again from the others. It matters to a
+    /// host that reboots while nobody leads, so the steward flushes it soon after.
+    async fn save_committed(&mut self, committed: Option<LogId>) -> Result<(), io::Error> {
+        let Some(committed) = committed else { return Ok(()) };
+        Ok(self.db.write(Durability::None, |txn| {
+            let mut table = txn.open_table(META).map_err(redb::Error::from)?;
+            COMMITTED.write(&mut table, &committed.into())
+        })?)
+    }
+
+    async fn read_committed(&mut self) -> Result<Option<LogId>, io::Error> {
+        Ok(self.committed()?)
+    }
+
+    async fn append<I>(&mut self, entries: I, callback: IOFlushed<Types>) -> Result<(), io::Error>
+    where
+        I: IntoIterator<Item = Entry> + OptionalSend,
+        I::IntoIter: OptionalSend,
+    {
+        self.db.write(Durability::Immediate, |txn| {
+            let mut table = txn.open_table(LOG).map_err(redb::Error::from)?;
+            for entry in entries {
+                let index = entry.log_id.index;
+                let bytes = codec::encode(&EntryRecord::from(entry));
+                table.insert(index, bytes.as_slice()).map_err(redb::Error::from)?;
+            }
+            Ok(())
+        })?;
+        callback.io_completed(Ok(()));
+        Ok(())
+    }
+
+    async fn truncate_after(&mut self, last: Option<LogId>) -> Result<(), io::Error> {
+        let first_gone = last.map_or(0, |last| last.index + 1);
+        Ok(self.db.write(Durability::Immediate, |txn| {
+            let mut table = txn.open_table(LOG).map_err(redb::Error::from)?;
+            table.retain_in(first_gone.., |_, _| false).map_err(redb::Error::from)?;
+            Ok(())
+        })?)
+    }
+
+    /// Without a flush: a crash brings the entries back together with the older mark.
+    async fn purge(&mut self, upto: LogId) -> Result<(), io::Error> {
+        Ok(self.db.write(Durability::None, |txn| {
+            let mut table = txn.open_table(LOG).map_err(redb::Error::from)?;
+            table.retain_in(..=upto.index, |_, _| false).map_err(redb::Error::from)?;
+            let mut meta = txn.open_table(META).map_err(redb::Error::from)?;
+            PURGED.write(&mut meta, &upto.into())
+        })?)
+    }
+}

@@ -1,0 +1,212 @@
+//! What agreement keeps on disk: whose store it is, the log, the vote, and the last snapshot.
+//!
+//! A store is made once: by the founder from its genesis, or by a joining host from the snapshot in
+//! its welcome. From then on it is opened. Both check, before anything else believes it, that the
+//! store is this member's, of this mesh, and that every signature in the snapshot holds.
+//!
+//! ```text
+//! create(genesis | welcome) ─┐                        ┌─> view(): replica = snapshot + log up to committed,
+//!                            ├─ Store { db, replica } ┤   before Raft runs and with no leader anywhere
+//! open ──────────────────────┘                        └─> Group::start
+//! ```
+//!
+//! A store that lost its log but kept its identity must not exist: a voter that forgot its vote could
+//! vote twice. So identity, vote and log share one file and one transaction log; they are lost together
+//! or not at all, and a host whose store is gone comes back under a new id.
+
+mod db;
+mod error;
+mod log;
+
+use std::sync::Arc;
+
+use mesh_model::trust::{Genesis, MeshRoot};
+use mesh_model::view::ClusterView;
+use mesh_model::{MemberId, Signed};
+use redb::Durability;
+use serde::{Deserialize, Serialize};
+
+pub(crate) use db::Db;
+pub use error::StoreError;
+pub(crate) use log::LogStore;
+
+use super::replica::Replica;
+use super::snapshot::SNAPSHOT_LIMIT;
+use crate::ports::LogDisk;
+use crate::state::State;
+use db::{META, Row};
+use log::{COMMITTED, PURGED};
+
+/// Whose store it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Identity {
+    me: MemberId,
+    root: MeshRoot,
+    genesis: Signed<Genesis>,
+}
+
+mesh_model::message!(Identity, "store identity", version 1, limit 2048);
+
+/// Snapshot bytes, kept as they came.
+#[derive(Serialize, Deserialize)]
+struct Stored(Vec<u8>);
+
+mesh_model::message!(Stored, "stored snapshot", version 1, limit SNAPSHOT_LIMIT + 16);
+
+const IDENTITY: Row<Identity> = Row::new("identity");
+const SNAPSHOT: Row<Stored> = Row::new("snapshot");
+
+/// What a new store starts from.
+#[derive(Debug, Clone)]
+pub enum Start {
+    /// This host founds the mesh. It is [`MemberId::FOUNDER`].
+    Genesis(Signed<Genesis>),
+    /// This host was admitted.
+    Welcome {
+        /// The id it was given.
+        member: MemberId,
+        /// How the mesh began.
+        genesis: Signed<Genesis>,
+        /// The agreed state at or after the admission, from [`Group::snapshot`](super::Group::snapshot).
+        snapshot: Vec<u8>,
+    },
+}
+
+/// An open store, not yet in Raft's hands.
+pub struct Store {
+    pub(crate) log: LogStore,
+    pub(crate) replica: Replica,
+    identity: Identity,
+}
+
+impl Store {
+    /// Makes a store on an empty `disk`, for the mesh whose trust starts at `root`.
+    ///
+    /// What the disk held is not looked at: it must have no bytes. To be safe against a crash half way,
+    /// make the store beside its final place and rename it.
+    pub fn create(disk: impl LogDisk, root: &MeshRoot, start: Start) -> Result<Self, StoreError> {
+        let length = disk.len().map_err(|error| StoreError::Disk(error.to_string()))?;
+        if length != 0 {
+            return Err(StoreError::Occupied);
+        }
+        let (identity, replica, snapshot) = match start {
+            Start::Genesis(genesis) => {
+                let state = State::genesis(&genesis, root)?;
+                let me = MemberId::FOUNDER;
+                (Identity { me, root: *root, genesis }, Replica::new(state), None)
+            }
+            Start::Welcome { member, genesis, snapshot } => {
+                Genesis::verify(&genesis, root)?;
+                let replica = Replica::open(&snapshot, root)?;
+                let identity = Identity { me: member, root: *root, genesis };
+                (identity, replica, Some(snapshot))
+            }
+        };
+        let db = Db::open(disk)?;
+        db.write(Durability::Immediate, |txn| {
+            let mut meta = txn.open_table(META).map_err(redb::Error::from)?;
+            IDENTITY.write(&mut meta, &identity)?;
+            if let Some(snapshot) = snapshot {
+                SNAPSHOT.write(&mut meta, &Stored(snapshot))?;
+            }
+            // The log in front of the snapshot was purged, as far as Raft is concerned.
+            if let Some(applied) = replica.applied {
+                PURGED.write(&mut meta, &applied.into())?;
+                COMMITTED.write(&mut meta, &applied.into())?;
+            }
+            Ok(())
+        })?;
+        Ok(Self { log: LogStore { db: Arc::new(db) }, replica, identity })
+    }
+
+    /// Opens the store of member `me` of the mesh whose trust starts at `root`, and replays what is
+    /// known to be agreed.
+    pub fn open(disk: impl LogDisk, me: MemberId, root: &MeshRoot) -> Result<Self, StoreError> {
+        let length = disk.len().map_err(|error| StoreError::Disk(error.to_string()))?;
+        if length == 0 {
+            return Err(StoreError::Empty);
+        }
+        let log = LogStore { db: Arc::new(Db::open(disk)?) };
+        let (identity, snapshot) = log.db.read(|txn| {
+            let meta = txn.open_table(META).map_err(redb::Error::from)?;
+            Ok((IDENTITY.read(&meta)?, SNAPSHOT.read(&meta)?))
+        })?;
+        let identity = identity.ok_or(StoreError::Empty)?;
+        if identity.root != *root {
+            let (expected, found) = (root.mesh, identity.root.mesh);
+            return Err(StoreError::OtherMesh { expected, found });
+        }
+        if identity.me != me {
+            return Err(StoreError::OtherMember { expected: me, found: identity.me });
+        }
+        let mut replica = match snapshot {
+            Some(Stored(bytes)) => Replica::open(&bytes, root)
+                .map_err(|error| StoreError::Corrupt(error.to_string()))?,
+            None => Replica::new(State::genesis(&identity.genesis, root)?),
+        };
+        replay(&log, &mut replica)?;
+        Ok(Self { log, replica, identity })
+    }
+
+    /// Whose store it is.
+    pub fn me(&self) -> MemberId {
+        self.identity.me
+    }
+
+    /// The mesh and its root key.
+    pub fn root(&self) -> &MeshRoot {
+        &self.identity.root
+    }
+
+    /// How the mesh began.
+    pub fn genesis(&self) -> &Signed<Genesis> {
+        &self.identity.genesis
+    }
+
+    /// The agreed state as far as this host knows it. Needs no leader, no network and no Raft.
+    pub fn view(&self) -> Arc<ClusterView> {
+        self.replica.view()
+    }
+
+    /// Whether this is the founder's store before its first start.
+    pub(crate) fn is_unborn(&self) -> Result<bool, StoreError> {
+        let (purged, last) = self.log.bounds()?;
+        let founder = self.identity.me == MemberId::FOUNDER;
+        Ok(founder && purged.is_none() && last.is_none() && self.log.vote()?.is_none())
+    }
+}
+
+/// Applies the log to `replica`, up to the last index saved as committed.
+fn replay(log: &LogStore, replica: &mut Replica) -> Result<(), StoreError> {
+    let Some(committed) = log.committed()? else { return Ok(()) };
+    let first = replica.applied.map_or(0, |applied| applied.index + 1);
+    if committed.index < first {
+        return Ok(());
+    }
+    let entries = log.entries(first..=committed.index)?;
+    let found = entries.first().map(|entry| entry.log_id.index);
+    if found.is_some_and(|found| found != first) {
+        return Err(StoreError::Corrupt(format!("log entry {first} is missing")));
+    }
+    for entry in &entries {
+        replica.apply(entry);
+    }
+    Ok(())
+}
+
+/// Where the state machine keeps its snapshot.
+impl Db {
+    pub(crate) fn save_snapshot(&self, bytes: Vec<u8>) -> Result<(), StoreError> {
+        self.write(Durability::Immediate, |txn| {
+            let mut meta = txn.open_table(META).map_err(redb::Error::from)?;
+            SNAPSHOT.write(&mut meta, &Stored(bytes))
+        })
+    }
+
+    pub(crate) fn snapshot(&self) -> Result<Option<Vec<u8>>, StoreError> {
+        self.read(|txn| {
+            let meta = txn.open_table(META).map_err(redb::Error::from)?;
+            Ok(SNAPSHOT.read(&meta)?.map(|Stored(bytes)| bytes))
+        })
+    }
+}

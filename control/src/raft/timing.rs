@@ -1,0 +1,100 @@
+//! How fast agreement notices things, and what openraft is told about it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use mesh_model::MeshId;
+use openraft::{Config, ConfigError, SnapshotPolicy, StepDownPolicy};
+
+use super::rpc::MAX_APPEND;
+
+/// Entries between two snapshots. An entry is half a kilobyte and replaying one costs three signature
+/// checks (0.1 ms): a start replays at most 0.15 s, and the log stays below a megabyte.
+const SNAPSHOT_EVERY: u64 = 1000;
+
+/// Entries kept behind a snapshot, so that a member that was away for a moment gets the entries it
+/// missed and not the whole state.
+const KEEP_BEHIND_SNAPSHOT: u64 = 200;
+
+/// How long a snapshot may be on its way: 5 MB (10,000 members, compressed) at 4 Mbit/s.
+const SNAPSHOT_LIMIT: Duration = Duration::from_secs(10);
+
+/// Proposals and requests that may wait for Raft; more wait at the door. A join is one, so 1024 is a
+/// rack of hosts joining in the same second.
+const QUEUE: u64 = 1024;
+
+/// How fast agreement notices things. One setting for the whole mesh.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timing {
+    /// How often a leader shows that it is there.
+    pub heartbeat: Duration,
+    /// The shortest silence after which a voter asks for votes; three heartbeats must fit, or one lost
+    /// packet costs an election.
+    pub election_min: Duration,
+    /// The longest. The spread keeps voters from asking at the same time.
+    pub election_max: Duration,
+    /// How long a proposal may take, elections included: two of the longest and a reply.
+    pub propose: Duration,
+}
+
+impl Default for Timing {
+    /// A supervisor is missed after 0.9 to 1.8 s. Heartbeats of a 300-member mesh are 1200 small packets
+    /// a second at the leader, of a 3-member mesh 8.
+    fn default() -> Self {
+        Self {
+            heartbeat: Duration::from_millis(250),
+            election_min: Duration::from_millis(900),
+            election_max: Duration::from_millis(1800),
+            propose: Duration::from_secs(5),
+        }
+    }
+}
+
+impl Timing {
+    pub(super) fn config(&self, mesh: MeshId) -> Result<Arc<Config>, ConfigError> {
+        let config = Config {
+            cluster_name: mesh.to_string(),
+            heartbeat_interval: millis(self.heartbeat),
+            election_timeout_min: millis(self.election_min),
+            election_timeout_max: millis(self.election_max),
+            // A host that comes back from a partition must not unseat a leader the others are happy
+            // with by having counted terms in its corner.
+            enable_pre_vote: Some(true),
+            // A leader that reaches only learners or a minority falls silent, so that those who could
+            // elect another do: with heartbeats going on they would not. The least openraft allows.
+            quorum_loss_probe_interval: Some(2 * millis(self.election_max)),
+            // Long enough to tell the others that the new voters are agreed on.
+            removed_leader_step_down: StepDownPolicy::After(millis(2 * self.heartbeat)),
+            // A restarted leader asks again: the others may have moved on.
+            enable_leader_restore: Some(false),
+            install_snapshot_timeout: millis(SNAPSHOT_LIMIT),
+            max_payload_entries: MAX_APPEND as u64,
+            snapshot_policy: SnapshotPolicy::LogsSinceLast(SNAPSHOT_EVERY),
+            max_in_snapshot_log_to_keep: KEEP_BEHIND_SNAPSHOT,
+            replication_lag_threshold: 2 * SNAPSHOT_EVERY,
+            api_channel_size: Some(QUEUE),
+            ..Config::default()
+        };
+        config.validate().map(Arc::new)
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_timing_is_one_openraft_accepts() {
+        Timing::default().config(MeshId([0; 16])).expect("valid");
+    }
+
+    #[test]
+    fn elections_faster_than_heartbeats_are_refused() {
+        let timing = Timing { election_min: Duration::from_millis(200), ..Timing::default() };
+        assert!(timing.config(MeshId([0; 16])).is_err());
+    }
+}
