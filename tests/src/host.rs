@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use std::time::Duration;
@@ -46,6 +47,7 @@ pub struct Host {
     place: Place,
     binaries: Binaries,
     extra_args: Vec<String>,
+    outlives_us: bool,
     daemon: Option<Daemon>,
 }
 
@@ -59,6 +61,7 @@ impl Host {
             place,
             binaries: binaries.clone(),
             extra_args: Vec::new(),
+            outlives_us: false,
             daemon: None,
         })
     }
@@ -126,6 +129,12 @@ impl Host {
         self.extra_args = args.iter().map(|&arg| arg.to_owned()).collect();
     }
 
+    /// The daemon's next start makes it independent of our terminal, so that it can be
+    /// [detached](Self::detach).
+    pub fn outlive_us(&mut self) {
+        self.outlives_us = true;
+    }
+
     /// The daemon's command line.
     pub fn command(&self) -> Command {
         let mut command = Command::new(&self.binaries.meshd);
@@ -145,6 +154,9 @@ impl Host {
             }
         }
         command.args(&self.extra_args);
+        if self.outlives_us {
+            command.process_group(0);
+        }
         for variable in [
             "MESHD_CONFIG",
             "MESHD_STATE_DIR",

@@ -36,6 +36,12 @@ impl Lab {
         Self::in_namespaces(hosts, Fabric::bridge(Netns::anonymous("hub")?)?)
     }
 
+    /// `hosts` hosts on a kernel bridge or, where the kernel has none, on our own wire.
+    pub fn switched(hosts: usize) -> Result<Self> {
+        let fabric = Fabric::bridge(Netns::anonymous("hub")?);
+        Self::in_namespaces(hosts, fabric.or_else(|_| Wire::new(0).map(Fabric::Wire))?)
+    }
+
     /// `hosts` hosts on our own wire, none a member of anything. `seed` decides its losses.
     pub fn wired(hosts: usize, seed: u64) -> Result<Self> {
         Self::in_namespaces(hosts, Fabric::Wire(Wire::new(seed)?))
@@ -139,6 +145,11 @@ impl Lab {
         self.fabric
             .as_ref()
             .ok_or_else(|| Error::Failed("a lab on loopback has no fabric".to_owned()))
+    }
+
+    /// Whether the hosts have namespaces and TUN devices.
+    pub fn has_namespaces(&self) -> bool {
+        self.fabric.is_some()
     }
 
     /// A directory of the lab's own.

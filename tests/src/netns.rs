@@ -87,6 +87,21 @@ impl Netns {
         }
     }
 
+    /// Whether the directory of names is there; the first name makes it.
+    pub fn names_dir_exists() -> bool {
+        Path::new(NAMES).exists()
+    }
+
+    /// Removes the directory of names, for whoever found it missing, unless it holds names by now.
+    pub fn remove_names_dir() -> Result<()> {
+        let mut names = fs::read_dir(NAMES).context(format!("list {NAMES}"))?;
+        if names.next().is_some() {
+            return Ok(());
+        }
+        umount2(NAMES, MntFlags::MNT_DETACH).context(format!("unmount {NAMES}"))?;
+        fs::remove_dir(NAMES).context(format!("remove {NAMES}"))
+    }
+
     /// What messages call it.
     pub fn label(&self) -> &str {
         &self.label
