@@ -1,0 +1,241 @@
+//! The packet core: routes packets between peers, sink and table; decides nothing about a single one.
+
+mod inbound;
+
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use mesh_model::plan::{PeerPlan, Update};
+use mesh_model::{OverlayAddrs, TunnelKey, TunnelSecret};
+use rand::SeedableRng as _;
+use rand_chacha::ChaCha8Rng;
+
+use crate::drops::{Drop, Drops};
+use crate::event::Event;
+use crate::fib::Fib;
+use crate::handshake::{Gate, HandshakeBudget};
+use crate::packet::ip::Inner;
+use crate::peer::Peer;
+use crate::peers::{Peers, Slot};
+use crate::sink::Sink;
+use crate::stats::PeerStats;
+use crate::tunnel::Message;
+use crate::turn::Kit;
+
+/// The longest datagram there is, in bytes: what an IP packet can state.
+pub const MAX_DATAGRAM: usize = 65_535;
+
+/// The longest inner packet, in bytes: a UDP payload over IPv4 (65507) less WireGuard's 32, cut to whole
+/// paddings of 16.
+pub const MAX_INNER: usize = 65_472;
+
+/// What an engine is made of.
+#[derive(Debug, Clone)]
+pub struct EngineConfig {
+    /// Our end of every tunnel.
+    pub secret: TunnelSecret,
+    /// Our overlay addresses: packets to them are for this host.
+    pub addrs: OverlayAddrs,
+    /// What strangers' handshakes may cost.
+    pub budget: HandshakeBudget,
+}
+
+/// The packet core of one host.
+///
+/// One `handle_*`, then drain [`poll_event`](Self::poll_event), then the next. `now` never goes back;
+/// calling [`handle_timeout`](Self::handle_timeout) early is harmless.
+pub struct Engine {
+    addrs: OverlayAddrs,
+    gate: Gate,
+    fib: Fib,
+    peers: Peers,
+    kit: Kit,
+    /// Scratch of `handle_timeout`.
+    due: Vec<Slot>,
+}
+
+impl Engine {
+    /// An engine without peers. All its randomness but boringtun's keys comes from `seed`.
+    pub fn new(config: EngineConfig, seed: [u8; 32], now: Instant) -> Self {
+        Self {
+            addrs: config.addrs,
+            gate: Gate::new(&config.secret, config.budget, now),
+            fib: Fib::default(),
+            peers: Peers::default(),
+            kit: Kit::new(ChaCha8Rng::from_seed(seed), now),
+            due: Vec::new(),
+        }
+    }
+
+    /// Takes one step of the plan. A peer that stays keeps its session; one that goes loses it at once.
+    pub fn handle_update(&mut self, update: Update, now: Instant, sink: &mut impl Sink) {
+        match update {
+            Update::SetPeer(key, plan) => self.set_peer(key, &plan, now, sink),
+            Update::RemovePeer(key) => self.remove_peer(key),
+        }
+    }
+
+    fn set_peer(&mut self, key: TunnelKey, plan: &PeerPlan, now: Instant, sink: &mut impl Sink) {
+        if key == self.gate.identity.key() {
+            // A tunnel with oneself cannot be; the planner leaves us out.
+            tracing::error!(member = %plan.member, "the plan names this host as its own peer");
+            return;
+        }
+        let slot = self.peers.slot_for(key, || Peer::new(key, plan.member));
+        self.set_allowed_ips(slot, plan);
+        if let Some(peer) = self.peers.get_mut(slot) {
+            peer.update(plan, now);
+        }
+        self.run_timers(slot, now, sink);
+    }
+
+    /// Gives `slot` exactly the plan's prefixes, taking them from whoever held them.
+    fn set_allowed_ips(&mut self, slot: Slot, plan: &PeerPlan) {
+        let Some(peer) = self.peers.get_mut(slot) else {
+            return;
+        };
+        for prefix in std::mem::take(&mut peer.allowed_ips) {
+            self.fib.remove(prefix);
+        }
+        let mut allowed: Vec<_> = plan.allowed_ips.iter().map(ipnet::IpNet::trunc).collect();
+        allowed.sort_unstable();
+        allowed.dedup();
+        for prefix in &allowed {
+            if let Some(before) = self.fib.insert(*prefix, slot)
+                && let Some(other) = self.peers.get_mut(before)
+            {
+                other.allowed_ips.retain(|held| held != prefix);
+            }
+        }
+        if let Some(peer) = self.peers.get_mut(slot) {
+            peer.allowed_ips = allowed;
+        }
+    }
+
+    fn remove_peer(&mut self, key: TunnelKey) {
+        let Some((_, mut peer)) = self.peers.remove(key) else {
+            return;
+        };
+        for prefix in std::mem::take(&mut peer.allowed_ips) {
+            self.fib.remove(prefix);
+        }
+        self.kit.drops.add(Drop::PeerRemoved, peer.close());
+    }
+
+    /// Sends an inner packet of the daemon's own: its destination decides the peer.
+    ///
+    /// Packets from the kernel go through [`handle_kernel`](Self::handle_kernel).
+    pub fn handle_inner(&mut self, packet: &[u8], now: Instant, sink: &mut impl Sink) {
+        match Inner::parse(packet) {
+            Ok(inner) => self.send(&inner, now, sink),
+            Err(_) => self.kit.drops.count(Drop::InnerMalformed),
+        }
+    }
+
+    /// Sends an inner packet from the kernel's TUN device.
+    ///
+    /// Like [`handle_inner`](Self::handle_inner), except that nobody but the daemon may talk to other
+    /// daemons' ports: any local process can send UDP from any port above 1023, and the receiver would
+    /// take it for this member's word.
+    pub fn handle_kernel(&mut self, packet: &[u8], now: Instant, sink: &mut impl Sink) {
+        match Inner::parse(packet) {
+            Ok(inner) if inner.is_control() => self.kit.drops.count(Drop::ControlFromKernel),
+            Ok(inner) => self.send(&inner, now, sink),
+            Err(_) => self.kit.drops.count(Drop::InnerMalformed),
+        }
+    }
+
+    fn send(&mut self, inner: &Inner<'_>, now: Instant, sink: &mut impl Sink) {
+        if inner.bytes().len() > MAX_INNER {
+            return self.kit.drops.count(Drop::InnerTooLarge);
+        }
+        let Some(slot) = self.fib.lookup(inner.dst()) else {
+            return self.kit.drops.count(Drop::NoRoute);
+        };
+        let Some(peer) = self.peers.get_mut(slot).filter(|peer| peer.is_reachable()) else {
+            return self.kit.drops.count(Drop::NoEndpoint);
+        };
+        peer.catch_up(&mut self.kit.turn(now, sink));
+        self.ensure_tunnel(slot, now);
+        if let Some(peer) = self.peers.get_mut(slot) {
+            peer.send(inner.bytes(), &mut self.kit.turn(now, sink));
+        }
+        self.peers.settle(slot);
+    }
+
+    fn ensure_tunnel(&mut self, slot: Slot, now: Instant) {
+        let next_tick = self.kit.next_tick(now);
+        self.peers.ensure_tunnel(slot, &self.gate.identity, next_tick, &mut self.kit.rng);
+    }
+
+    /// Takes a WireGuard datagram off the wire; see [`steer`](crate::steer()). Its bytes are scratch
+    /// afterwards.
+    pub fn handle_datagram(
+        &mut self,
+        from: SocketAddr,
+        datagram: &mut [u8],
+        now: Instant,
+        sink: &mut impl Sink,
+    ) {
+        let message = Message::of(datagram).filter(|_| datagram.len() <= MAX_DATAGRAM);
+        let handled = match message {
+            Some(Message::Initiation) => self.handle_initiation(from, datagram, now, sink),
+            Some(Message::Response { receiver }) => {
+                self.handle_response(from, receiver, datagram, now, sink)
+            }
+            Some(Message::Cookie { receiver }) => self.handle_cookie(receiver, datagram),
+            Some(Message::Data { receiver }) => {
+                self.handle_data(from, receiver, datagram, now, sink)
+            }
+            None => Err(Drop::DatagramMalformed),
+        };
+        if let Err(drop) = handled {
+            self.kit.drops.count(drop);
+        }
+    }
+
+    /// Does what is due: handshake retries, keepalives, the tunnels' own timers.
+    pub fn handle_timeout(&mut self, now: Instant, sink: &mut impl Sink) {
+        let mut due = std::mem::take(&mut self.due);
+        self.peers.take_due(now, &mut due);
+        for slot in due.drain(..) {
+            self.run_timers(slot, now, sink);
+        }
+        self.due = due;
+    }
+
+    fn run_timers(&mut self, slot: Slot, now: Instant, sink: &mut impl Sink) {
+        let Some(peer) = self.peers.get_mut(slot) else {
+            return;
+        };
+        peer.catch_up(&mut self.kit.turn(now, sink));
+        if peer.wants_tunnel(now) {
+            self.ensure_tunnel(slot, now);
+        }
+        if let Some(peer) = self.peers.get_mut(slot) {
+            peer.handle_timeout(&mut self.kit.turn(now, sink));
+        }
+        self.peers.settle(slot);
+    }
+
+    /// When to call [`handle_timeout`](Self::handle_timeout), and why. `None` while there is no tunnel and
+    /// no keepalive to send; else at most once a second, but for early handshake retries.
+    pub fn poll_timeout(&self) -> Option<(Instant, &'static str)> {
+        self.peers.next_due()
+    }
+
+    /// What happened to peers. Drain after each call.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.kit.events.pop()
+    }
+
+    /// How many packets ended early, and why.
+    pub fn drops(&self) -> &Drops {
+        &self.kit.drops
+    }
+
+    /// All peers, by key.
+    pub fn peers(&self) -> impl Iterator<Item = PeerStats> + '_ {
+        self.peers.iter().map(Peer::stats)
+    }
+}

@@ -1,0 +1,7 @@
+//! The forwarding table: which peer holds which addresses. One table answers both questions: whom a
+//! packet goes to, and whose packet a source address makes it.
+
+mod source;
+mod trie;
+
+pub(crate) use trie::Fib;

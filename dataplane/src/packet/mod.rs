@@ -1,0 +1,5 @@
+//! Inner packets: parsed once, bounded, never trusted.
+
+mod checksum;
+pub mod ip;
+pub mod udp;
