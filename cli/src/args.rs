@@ -24,7 +24,6 @@ const MAX_PINGS: u32 = 86_400;
     name = "mesh",
     version,
     arg_required_else_help = true,
-    disable_help_subcommand = true,
     after_help = "Exit codes: 0 done, 1 failed, 2 usage, 3 daemon unreachable, 4 not permitted, \
                   5 no quorum, 6 timed out, 130 interrupted.\n\n\
                   Examples:\n  \
@@ -35,15 +34,24 @@ const MAX_PINGS: u32 = 86_400;
 )]
 pub(crate) struct Cli {
     /// The daemon's socket [default: root's or this user's own daemon, then the system's]
-    #[arg(long, global = true, env = "MESH_SOCKET", value_name = "PATH", value_parser = value::socket)]
+    #[arg(long, global = true, env = "MESH_SOCKET", hide_env_values = true, value_name = "PATH",
+          value_parser = value::socket, help_heading = "Global options")]
     pub(crate) socket: Option<PathBuf>,
 
-    /// Tables for people, or one JSON document for programs
-    #[arg(long, global = true, value_enum, default_value_t, value_name = "FORMAT")]
+    /// table for people, json for programs
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value_t,
+        value_name = "FORMAT",
+        hide_possible_values = true,
+        help_heading = "Global options"
+    )]
     pub(crate) format: Format,
 
     /// No colours, not even on a terminal; NO_COLOR in the environment does the same
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = "Global options")]
     pub(crate) no_color: bool,
 
     /// What to do.

@@ -1,0 +1,234 @@
+//! What a small mesh would say: n1 supervises, n2 is reached directly, n3 has gone silent.
+
+use mesh_model::addr::DEFAULT_IPV4_PREFIX;
+use mesh_model::api::v1::{
+    DaemonState, DropCount, GossipMember, GossipState, InviteReply, JoinedReply, LeaveReply,
+    Offload, Path, Peer, Peers, PingReply, RaftRole, RaftStatus, Role, Status, Supervisor, Tunnel,
+    Tunnels, WaitReply,
+};
+use mesh_model::facts::Capability;
+use mesh_model::trust::{Bootstrap, Invite, MeshRoot, Name, Token};
+use mesh_model::view::StateHash;
+use mesh_model::{
+    IdentitySecret, InviteId, MemberId, MeshId, OverlayAddrs, Prefixes, Signed, TunnelKey,
+};
+
+const MESH: MeshId = MeshId([0xfe; 16]);
+
+pub(crate) fn name(text: &str) -> Name {
+    text.parse().expect("a name")
+}
+
+fn prefixes() -> Prefixes {
+    Prefixes::for_mesh(MESH, DEFAULT_IPV4_PREFIX).expect("prefixes")
+}
+
+fn addrs(member: u8) -> OverlayAddrs {
+    OverlayAddrs {
+        v4: [100, 88, 0, member].into(),
+        v6: prefixes().ipv6_of(MemberId(member.into())),
+    }
+}
+
+fn n2() -> Peer {
+    Peer {
+        member: MemberId(2),
+        name: name("n2"),
+        addrs: addrs(2),
+        role: Role::Voter,
+        state: GossipState::Alive,
+        path: Path::Direct,
+        endpoint: Some("192.0.2.2:51820".parse().expect("an address")),
+        last_handshake_ms: Some(12_300),
+        rx_bytes: 104_857_600,
+        tx_bytes: 1536,
+        rtt_us: Some(421),
+        version: Some("0.1.0".to_owned()),
+        capabilities: vec![Capability::KernelTun],
+        applied: Some(42),
+        last_seen_ms: Some(300),
+    }
+}
+
+fn n3() -> Peer {
+    Peer {
+        member: MemberId(13),
+        name: name("database-3"),
+        addrs: addrs(13),
+        role: Role::Learner,
+        state: GossipState::Dead,
+        path: Path::None,
+        endpoint: None,
+        last_handshake_ms: None,
+        rx_bytes: 0,
+        tx_bytes: 148,
+        rtt_us: None,
+        version: None,
+        capabilities: Vec::new(),
+        applied: None,
+        last_seen_ms: None,
+    }
+}
+
+pub(crate) fn peers() -> Peers {
+    Peers { peers: vec![n2(), n3()] }
+}
+
+pub(crate) fn status() -> Status {
+    let seen =
+        |member, state, incarnation| GossipMember { member: MemberId(member), state, incarnation };
+    Status {
+        version: "0.1.0".to_owned(),
+        state: DaemonState::Member,
+        mesh: Some(MESH),
+        mesh_name: Some(name("home")),
+        prefixes: Some(prefixes()),
+        member: Some(MemberId(1)),
+        name: Some(name("n1")),
+        addrs: Some(addrs(1)),
+        role: Some(Role::Supervisor),
+        interface: Some("mesh0".to_owned()),
+        listen_port: 51820,
+        uptime_s: 192,
+        members: 3,
+        raft: Some(RaftStatus {
+            role: RaftRole::Leader,
+            term: 3,
+            leader: Some(MemberId(1)),
+            commit: 43,
+            applied: 42,
+            voters: vec![MemberId(1), MemberId(2)],
+            learners: vec![MemberId(13)],
+            state_hash: StateHash([0x3f; 32]),
+        }),
+        peers: peers().peers,
+        gossip: vec![
+            seen(1, GossipState::Alive, 0),
+            seen(2, GossipState::Alive, 4),
+            seen(13, GossipState::Dead, 1),
+        ],
+        drops: vec![DropCount { reason: "source_not_allowed".to_owned(), packets: 7 }],
+        offloads: vec![Offload { name: "udp_gso".to_owned(), active: true }],
+    }
+}
+
+pub(crate) fn not_joined() -> Status {
+    Status {
+        version: "0.1.0".to_owned(),
+        state: DaemonState::NotJoined,
+        mesh: None,
+        mesh_name: None,
+        prefixes: None,
+        member: None,
+        name: None,
+        addrs: None,
+        role: None,
+        interface: None,
+        listen_port: 51820,
+        uptime_s: 3,
+        members: 0,
+        raft: None,
+        peers: Vec::new(),
+        gossip: Vec::new(),
+        drops: Vec::new(),
+        offloads: Vec::new(),
+    }
+}
+
+pub(crate) fn tunnels() -> Tunnels {
+    let tunnel = |peer: Peer, key| Tunnel {
+        member: peer.member,
+        name: peer.name,
+        public_key: TunnelKey([key; 32]),
+        endpoint: peer.endpoint,
+        allowed_ips: peer.addrs.host_prefixes().to_vec(),
+        established: peer.path != Path::None,
+        last_handshake_ms: peer.last_handshake_ms,
+        rx_bytes: peer.rx_bytes,
+        tx_bytes: peer.tx_bytes,
+        keepalive_s: peer.endpoint.map(|_| 25),
+    };
+    Tunnels {
+        public_key: TunnelKey([1; 32]),
+        listen_port: 51820,
+        tunnels: vec![tunnel(n2(), 2), tunnel(n3(), 3)],
+    }
+}
+
+pub(crate) fn joined() -> JoinedReply {
+    JoinedReply {
+        mesh: MESH,
+        mesh_name: name("home"),
+        member: MemberId(2),
+        name: name("n2"),
+        addrs: addrs(2),
+    }
+}
+
+pub(crate) fn founded() -> JoinedReply {
+    JoinedReply { member: MemberId(1), name: name("n1"), addrs: addrs(1), ..joined() }
+}
+
+pub(crate) fn invite(uses: u32) -> InviteReply {
+    InviteReply { invite: InviteId([5; 16]), token: token(), uses, expires_ms: 1_767_225_600_000 }
+}
+
+pub(crate) fn left(index: Option<u64>) -> LeaveReply {
+    LeaveReply { mesh: MESH, member: MemberId(2), index }
+}
+
+pub(crate) fn supervisor(leader: Option<u64>) -> Supervisor {
+    Supervisor {
+        term: 3,
+        leader: leader.map(MemberId),
+        name: leader.map(|_| name("n1")),
+        is_self: leader.is_some(),
+        voters: vec![MemberId(1), MemberId(2)],
+    }
+}
+
+pub(crate) fn pong(rtt_us: u64) -> PingReply {
+    let peer = n2();
+    PingReply {
+        member: peer.member,
+        name: peer.name,
+        addr: peer.addrs.v6.into(),
+        rtt_us,
+        endpoint: peer.endpoint,
+        path: Path::Direct,
+    }
+}
+
+pub(crate) fn waited() -> WaitReply {
+    WaitReply {
+        leader: Some(MemberId(1)),
+        applied: 42,
+        state_hash: StateHash([0x3f; 32]),
+        waited_ms: 1200,
+    }
+}
+
+/// A token whose signatures hold.
+pub(crate) fn token() -> String {
+    let root = IdentitySecret::from_seed([1; 32]);
+    let secret = IdentitySecret::from_seed([2; 32]);
+    let mesh_root = MeshRoot::of(root.public());
+    let invite = Invite {
+        mesh: mesh_root.mesh,
+        id: InviteId::of_key(&secret.public()),
+        key: secret.public(),
+        uses: 1,
+        created_ms: 0,
+        expires_ms: 600_000,
+    };
+    let token = Token {
+        root: mesh_root,
+        invite: Signed::seal(&invite, &root),
+        secret,
+        bootstraps: vec![Bootstrap {
+            endpoint: "192.0.2.1:51820".parse().expect("an address"),
+            identity: IdentitySecret::from_seed([3; 32]).public(),
+        }],
+    };
+    token.to_text().to_string()
+}

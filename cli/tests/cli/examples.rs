@@ -1,0 +1,56 @@
+//! The examples of docs/cli.md are what the program prints.
+
+use mesh_model::api::v1::VersionReply;
+
+use crate::daemon::{Daemon, Reply};
+use crate::documents;
+use crate::run::{mesh, mesh_with_input};
+
+/// The fenced blocks that start with `$ mesh`: arguments and expected output.
+fn examples(page: &str) -> Vec<(&str, &str)> {
+    let blocks = page.split("```console\n").skip(1);
+    blocks
+        .map(|block| {
+            let (block, _) = block.split_once("```").expect("a closed block");
+            let (line, output) = block.split_once('\n').expect("a command line");
+            let args = line.strip_prefix("$ mesh ").expect("a `$ mesh` line");
+            (args, output)
+        })
+        .collect()
+}
+
+#[test]
+fn the_manuals_examples_are_true() {
+    let manual = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/cli.md");
+    let page = std::fs::read_to_string(manual).expect("the manual");
+    let version = VersionReply { version: env!("CARGO_PKG_VERSION").to_owned() };
+    let daemon = Daemon::with(&[
+        ("GET /v1/status", Reply::document(documents::status())),
+        ("GET /v1/peers", Reply::document(documents::peers())),
+        ("GET /v1/tunnels", Reply::document(documents::tunnels())),
+        ("GET /v1/supervisor", Reply::document(documents::supervisor(Some(1)))),
+        ("GET /v1/version", Reply::document(version)),
+        ("POST /v1/init", Reply::document(documents::founded())),
+        ("POST /v1/invites", Reply::document(documents::invite(1))),
+        ("POST /v1/join", Reply::document(documents::joined())),
+        ("POST /v1/leave", Reply::document(documents::left(Some(44)))),
+        ("POST /v1/ping", Reply::document(documents::pong(421))),
+        ("POST /v1/wait", Reply::document(documents::waited())),
+    ]);
+    let token = documents::token();
+    let examples = examples(&page);
+    assert!(examples.len() >= 11, "one for each verb that asks the daemon");
+    for (line, expected) in examples {
+        let (words, reads_token) = match line.strip_suffix(" < token") {
+            Some(words) => (words, true),
+            None => (line, false),
+        };
+        let args: Vec<&str> = words.split(' ').collect();
+        let ran = match reads_token {
+            true => mesh_with_input(daemon.socket(), &args, token.as_bytes()),
+            false => mesh(daemon.socket(), &args),
+        };
+        let printed = (ran.stdout + &ran.stderr).replace(&token, "mesh1-...");
+        assert_eq!(printed, expected, "mesh {line}");
+    }
+}

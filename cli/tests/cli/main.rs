@@ -1,0 +1,11 @@
+//! The built `mesh` against a daemon of cardboard: what it sends, prints and exits with.
+
+mod arguments;
+mod daemon;
+mod documents;
+mod examples;
+mod failures;
+mod interrupts;
+mod run;
+mod terminals;
+mod verbs;
