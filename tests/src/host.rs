@@ -5,6 +5,7 @@ use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
+use std::sync::Arc;
 use std::time::Duration;
 
 use mesh_model::addr::OverlayAddrs;
@@ -34,7 +35,7 @@ const START_LIMIT: Duration = Duration::from_secs(15);
 #[derive(Debug)]
 pub enum Place {
     /// A network of its own, with a TUN device.
-    Namespace(Netns),
+    Namespace(Arc<Netns>),
     /// A port on this machine's loopback, without a TUN device.
     Loopback(u16),
 }
@@ -76,6 +77,11 @@ impl Host {
         name_of(self.number)
     }
 
+    /// Its directory.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
     /// Where its daemon keeps its state.
     pub fn state_dir(&self) -> PathBuf {
         self.dir.join("state")
@@ -107,7 +113,18 @@ impl Host {
         }
     }
 
-    /// Its namespace, if it has one.
+    /// Its namespace, shared, for work that goes on while the host is started and stopped.
+    ///
+    /// # Panics
+    /// When it has none.
+    pub fn netns_handle(&self) -> Arc<Netns> {
+        match &self.place {
+            Place::Namespace(netns) => Arc::clone(netns),
+            Place::Loopback(_) => panic!("{} has no namespace", self.name()),
+        }
+    }
+
+    /// Where its packets are.
     pub fn place(&self) -> &Place {
         &self.place
     }
@@ -157,16 +174,11 @@ impl Host {
         if self.outlives_us {
             command.process_group(0);
         }
-        for variable in [
-            "MESHD_CONFIG",
-            "MESHD_STATE_DIR",
-            "MESH_SOCKET",
-            "MESHD_TUN",
-            "MESHD_LISTEN",
-            "NOTIFY_SOCKET",
-        ] {
+        // Whatever the machine's own daemon is told is not for this one.
+        for variable in ["MESHD_CONFIG", "MESHD_NAME", "MESHD_LOG_FORMAT", "NOTIFY_SOCKET"] {
             command.env_remove(variable);
         }
+        command.env("CONFIGURATION_DIRECTORY", &self.dir);
         command
     }
 
@@ -207,7 +219,7 @@ impl Host {
     /// Starts another program in this host's network, beside its daemon.
     pub fn start_beside(&self, command: Command, log: &Path) -> Result<Daemon> {
         let netns = match &self.place {
-            Place::Namespace(netns) => Some(netns),
+            Place::Namespace(netns) => Some(&**netns),
             Place::Loopback(_) => None,
         };
         Daemon::start(command, netns, log)

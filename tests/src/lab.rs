@@ -1,6 +1,7 @@
 //! A lab: a few hosts and what connects them.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use mesh_model::api::v1::Supervisor;
@@ -82,7 +83,7 @@ impl Lab {
         let number = self.hosts.len() + 1;
         let netns = Netns::anonymous(&name_of(number))?;
         self.fabric()?.attach(number, &netns)?;
-        self.add(Place::Namespace(netns))
+        self.add(Place::Namespace(Arc::new(netns)))
     }
 
     fn add(&mut self, place: Place) -> Result<usize> {

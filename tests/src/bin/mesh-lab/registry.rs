@@ -27,8 +27,15 @@ pub(crate) struct Registry {
     pub(crate) dir: PathBuf,
 }
 
+/// Names another directory than the user's own, for a second cluster beside the first (without
+/// namespaces: their names are taken).
+const DIR: &str = "MESH_LAB_DIR";
+
 /// Where this user's cluster keeps its things.
 pub(crate) fn lab_dir() -> Result<PathBuf> {
+    if let Some(dir) = std::env::var_os(DIR) {
+        return Ok(dir.into());
+    }
     if nix::unistd::geteuid().is_root() {
         return Ok("/run/mesh-lab".into());
     }
@@ -103,7 +110,7 @@ impl Registry {
     pub(crate) fn host(&self, number: usize) -> Result<Host> {
         let place = match self.ports.get(number - 1) {
             Some(port) => Place::Loopback(*port),
-            None => Place::Namespace(Netns::open(&self.netns_of(number))?),
+            None => Place::Namespace(Netns::open(&self.netns_of(number))?.into()),
         };
         let dir = self.dir.join(name_of(number));
         Host::new(number, &dir, place, &Binaries::find()?)

@@ -1,0 +1,64 @@
+//! End to end: real daemons, real TUN devices, real namespaces, the real command line.
+
+// Everything here is test code: a panic is the report.
+#![allow(clippy::unwrap_used)]
+
+mod bad_input;
+mod failover;
+mod lab_program;
+mod membership;
+mod restart;
+mod rights;
+mod rootless;
+mod state_dir;
+mod tokens;
+mod traffic;
+
+use std::net::IpAddr;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use mesh_tests::Lab;
+use mesh_tests::lab::SETTLE_LIMIT;
+use mesh_tests::traffic::ping;
+
+/// How long one answer may take on a mesh that is ready.
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// Lets one cluster run at a time: their deadlines are of seconds, and several would measure each
+/// other's load. Under nextest its configuration says the same across processes.
+fn alone() -> MutexGuard<'static, ()> {
+    static ONE: Mutex<()> = Mutex::new(());
+    ONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A formed mesh of `hosts` hosts on a kernel bridge.
+fn bridged(hosts: usize) -> Lab {
+    let mut lab = Lab::switched(hosts).unwrap();
+    lab.form().unwrap();
+    lab
+}
+
+/// A formed mesh of `hosts` hosts on our own wire.
+fn wired(hosts: usize) -> Lab {
+    let mut lab = Lab::wired(hosts, 1).unwrap();
+    lab.form().unwrap();
+    lab
+}
+
+/// The overlay addresses of host `number`.
+fn addresses(lab: &Lab, number: usize) -> [IpAddr; 2] {
+    let (_, addrs) = lab.host(number).membership().unwrap();
+    [addrs.v4.into(), addrs.v6.into()]
+}
+
+/// Asserts that `from` reaches `to` through the kernel's interfaces, over both families.
+fn assert_reaches(lab: &Lab, from: usize, to: usize) {
+    for target in addresses(lab, to) {
+        // While a tunnel comes up, the first echo may be lost: one answer is what is asked for.
+        mesh_tests::eventually(SETTLE_LIMIT, &format!("n{from} reaches {target}"), || {
+            ping(lab.host(from).netns(), target, Duration::from_millis(500)).ok()
+        })
+        .unwrap();
+    }
+}

@@ -1,0 +1,127 @@
+//! Tokens that do not let anybody in, and what the refused are told.
+
+use std::time::Duration;
+
+use mesh_model::api::v1::{DaemonState, ErrorBody, ErrorCode, InviteReply};
+use mesh_tests::lab::SETTLE_LIMIT;
+use mesh_tests::mesh::exit;
+use mesh_tests::{Lab, eventually};
+
+use crate::alone;
+
+/// A mesh of one, and a host that wants in; on loopback, for tokens know nothing of devices.
+fn founder_and_stranger() -> Lab {
+    let mut lab = Lab::rootless(2).unwrap();
+    for number in [1, 2] {
+        lab.host_mut(number).start().unwrap();
+    }
+    lab.host(1).init().unwrap();
+    lab
+}
+
+/// What host 2 is told when it tries `token`; it must be left as it was.
+fn refusal(lab: &Lab, token: &str) -> ErrorBody {
+    let answer = lab.host(2).mesh().run_with_input(&["join"], token).unwrap();
+    let error = answer.error(exit::FAILED).unwrap();
+    let status = lab.host(2).status().unwrap();
+    assert_eq!(status.state, DaemonState::NotJoined);
+    assert_eq!(lab.host(1).status().unwrap().members, 1);
+    error
+}
+
+/// `token` with the character at `at` replaced by another of the alphabet.
+fn with_other_char(token: &str, at: usize) -> String {
+    let mut chars: Vec<char> = token.chars().collect();
+    chars[at] = if chars[at] == 'A' { 'B' } else { 'A' };
+    chars.into_iter().collect()
+}
+
+#[test]
+fn a_garbled_token_is_refused_as_damaged_and_the_whole_one_still_works() {
+    let _alone = alone();
+    let lab = founder_and_stranger();
+    let token = lab.host(1).invite(1).unwrap().token;
+    let middle = token.len() / 2;
+    for garbled in [
+        with_other_char(&token, middle),
+        with_other_char(&token, token.len() - 1),
+        token[..token.len() - 20].to_owned(),
+        token.replacen("mesh1-", "mesh1-A", 1),
+    ] {
+        let error = refusal(&lab, &garbled);
+        assert!(error.message.contains("damaged"), "{error:?}");
+    }
+    for (text, reason) in [("hello", "not a join token"), (&"x".repeat(3000), "not a join token")] {
+        let error = refusal(&lab, text);
+        assert!(error.message.contains(reason), "{error:?}");
+    }
+    lab.host(2).join(&token).unwrap();
+}
+
+#[test]
+fn a_used_token_is_refused_as_used() {
+    let _alone = alone();
+    let mut lab = Lab::rootless(3).unwrap();
+    for number in 1..=3 {
+        lab.host_mut(number).start().unwrap();
+    }
+    lab.host(1).init().unwrap();
+    let token = lab.host(1).invite(1).unwrap().token;
+    lab.host(2).join(&token).unwrap();
+
+    let answer = lab.host(3).mesh().run_with_input(&["join"], &token).unwrap();
+    let error = answer.error(exit::FAILED).unwrap();
+    assert_eq!(error.code, ErrorCode::Refused);
+    assert!(error.message.contains("already been used"), "{error:?}");
+    assert_eq!(lab.host(1).status().unwrap().members, 2);
+}
+
+#[test]
+fn an_expired_token_is_refused_as_expired() {
+    let _alone = alone();
+    let lab = founder_and_stranger();
+    let endpoint = lab.host(1).endpoints()[0].to_string();
+    let invite: InviteReply =
+        lab.host(1).mesh().get(&["invite", "--lifetime", "1s", "--endpoint", &endpoint]).unwrap();
+    eventually(SETTLE_LIMIT, "the token's second passes", || {
+        let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap();
+        (now > Duration::from_millis(invite.expires_ms + 1)).then_some(())
+    })
+    .unwrap();
+    let error = refusal(&lab, &invite.token);
+    assert_eq!(error.code, ErrorCode::Refused);
+    assert!(error.message.contains("expired"), "{error:?}");
+}
+
+#[test]
+fn a_token_of_a_mesh_that_is_gone_reaches_nobody() {
+    let _alone = alone();
+    let mut lab = founder_and_stranger();
+    let token = lab.host(1).invite(1).unwrap().token;
+    lab.host_mut(1).terminate().unwrap();
+    let answer = lab.host(2).mesh().run_with_input(&["join"], &token).unwrap();
+    let error = answer.error(exit::FAILED).unwrap();
+    assert_eq!(error.code, ErrorCode::Unreachable, "{error:?}");
+}
+
+#[test]
+fn only_the_holder_of_the_root_key_makes_tokens() {
+    let _alone = alone();
+    let lab = founder_and_stranger();
+    let token = lab.host(1).invite(1).unwrap().token;
+    lab.host(2).join(&token).unwrap();
+    let error = lab.host(2).mesh().run(&["invite"]).unwrap().error(exit::FAILED).unwrap();
+    assert_eq!(error.code, ErrorCode::NotAdmin);
+}
+
+#[test]
+fn a_token_alone_goes_to_standard_output() {
+    let _alone = alone();
+    let lab = founder_and_stranger();
+    let endpoint = lab.host(1).endpoints()[0].to_string();
+    let answer = lab.host(1).mesh().run_plain(&["invite", "--endpoint", &endpoint], "").unwrap();
+    let text = answer.text().unwrap();
+    let token = text.strip_suffix('\n').unwrap();
+    assert!(token.starts_with("mesh1-") && !token.contains(char::is_whitespace), "{text}");
+    lab.host(2).join(token).unwrap();
+}
