@@ -4,7 +4,9 @@
 //! signal is taken over when the client is made, so whatever asks the person something (a token, a
 //! confirmation) comes before that and can be interrupted the ordinary way.
 
-use std::fmt;
+mod answer;
+mod error;
+
 use std::future::Future;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -14,14 +16,19 @@ use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::{Method, Request, StatusCode, header};
 use hyper_util::rt::TokioIo;
-use mesh_model::api::v1::{ErrorCode, Schema};
+use mesh_model::api::v1::Schema;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 use tokio::net::UnixStream;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::render::unit;
+
+pub(crate) use answer::Answer;
+pub(crate) use error::ClientError;
+
+use answer::{read_document, read_refusal};
 
 /// The longest answer that is read, in bytes: the status of 10,000 members takes about 7 MB.
 const MAX_ANSWER: usize = 32 << 20;
@@ -31,86 +38,6 @@ const READ_PATIENCE: Duration = Duration::from_secs(10);
 
 /// What is added to a wait the daemon itself keeps, so that its answer about it comes first.
 pub(crate) const GRACE: Duration = Duration::from_secs(5);
-
-/// Why there is no answer to show.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum ClientError {
-    /// Nobody listens.
-    #[error("no meshd answers at {}: {reason}", socket.display())]
-    Unreachable {
-        /// The socket tried.
-        socket: PathBuf,
-        /// What the system said.
-        reason: String,
-    },
-    /// The socket is not for this user.
-    #[error("this user may not talk to meshd at {}", socket.display())]
-    Forbidden {
-        /// The socket tried.
-        socket: PathBuf,
-    },
-    /// The connection ended before the answer did.
-    #[error("meshd at {} hung up before it answered: {reason}", socket.display())]
-    HungUp {
-        /// The socket in use.
-        socket: PathBuf,
-        /// What was seen of it.
-        reason: String,
-    },
-    /// No answer in time.
-    #[error("meshd at {} did not answer within {}", socket.display(), unit::duration(*patience))]
-    Silent {
-        /// The socket in use.
-        socket: PathBuf,
-        /// How long we waited.
-        patience: Duration,
-    },
-    /// An answer that is none of the API's.
-    #[error("cannot use the answer from {}: {reason}", socket.display())]
-    Garbled {
-        /// The socket in use.
-        socket: PathBuf,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// The daemon said no.
-    #[error("{0}")]
-    Refused(Refusal),
-    /// Ctrl-C.
-    #[error("interrupted")]
-    Interrupted,
-    /// This process could not set itself up.
-    #[error("cannot start: {0}")]
-    Setup(io::Error),
-}
-
-/// The daemon's own error document, read leniently: a newer daemon may have codes unknown here.
-#[derive(Debug, Clone)]
-pub(crate) struct Refusal {
-    /// The code, if this build knows it.
-    pub(crate) code: Option<ErrorCode>,
-    /// The code as it came.
-    pub(crate) code_name: String,
-    /// What happened and what it means.
-    message: String,
-    /// What to do about it.
-    pub(crate) hint: String,
-}
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
-    }
-}
-
-/// A document from the daemon.
-#[derive(Debug, Clone)]
-pub(crate) struct Answer<T> {
-    /// What it says.
-    pub(crate) body: T,
-    /// Its text as it came, on one line.
-    pub(crate) text: String,
-}
 
 /// The way to one daemon.
 pub(crate) struct Client {
@@ -272,77 +199,19 @@ impl Exchange {
     }
 }
 
-/// The `T` in `text`, under the right name.
-fn read_document<T: Schema + DeserializeOwned>(text: &[u8]) -> Result<Answer<T>, String> {
-    #[derive(Deserialize)]
-    struct Head {
-        schema: String,
-    }
-    let text = std::str::from_utf8(text).map_err(|_| "not JSON: not even UTF-8".to_owned())?;
-    let head: Head = serde_json::from_str(text)
-        .map_err(|error| format!("not a document of meshd's API: {error}"))?;
-    if head.schema != T::SCHEMA {
-        return Err(format!(
-            "it is `{}`, this mesh understands `{}`",
-            head.schema.escape_debug(),
-            T::SCHEMA
-        ));
-    }
-    let body = serde_json::from_str(text)
-        .map_err(|error| format!("not a `{}` document: {error}", T::SCHEMA))?;
-    // Line breaks outside of strings mean nothing in JSON, and inside they cannot occur.
-    let text = text.trim().replace(['\n', '\r'], " ");
-    Ok(Answer { body, text })
-}
-
-/// The refusal in `text`.
-fn read_refusal(status: StatusCode, text: &[u8]) -> Result<Refusal, String> {
-    #[derive(Deserialize)]
-    struct Outer {
-        error: Inner,
-    }
-    #[derive(Deserialize)]
-    struct Inner {
-        code: String,
-        message: String,
-        #[serde(default)]
-        hint: String,
-    }
-    let Outer { error } = serde_json::from_slice(text)
-        .map_err(|_| format!("HTTP status {status} without an explanation"))?;
-    Ok(Refusal {
-        code: serde_json::from_value(error.code.clone().into()).ok(),
-        code_name: error.code,
-        message: error.message,
-        hint: error.hint,
-    })
-}
-
 #[cfg(test)]
 mod tests {
-    use mesh_model::api::v1::VersionReply;
-
     use super::*;
+    use crate::exit::{Exit, Failure};
 
     #[test]
-    fn a_document_keeps_fields_this_build_does_not_know() {
-        let text = "{\"schema\":\"mesh.version/v1\",\n \"version\":\"9\",\"new\":1}\n";
-        let answer = read_document::<VersionReply>(text.as_bytes()).expect("a document");
-        assert_eq!(answer.body.version, "9");
-        assert_eq!(answer.text, "{\"schema\":\"mesh.version/v1\",  \"version\":\"9\",\"new\":1}");
-    }
-
-    #[test]
-    fn another_schema_is_refused_by_name() {
-        let text = br#"{"schema":"mesh.version/v2","version":"9"}"#;
-        let reason = read_document::<VersionReply>(text).expect_err("another version");
-        assert_eq!(reason, "it is `mesh.version/v2`, this mesh understands `mesh.version/v1`");
-    }
-
-    #[test]
-    fn a_code_of_the_future_is_passed_on() {
-        let text = br#"{"error":{"code":"moon_phase","message":"wait"}}"#;
-        let refusal = read_refusal(StatusCode::CONFLICT, text).expect("a refusal");
-        assert_eq!((refusal.code, refusal.code_name.as_str()), (None, "moon_phase"));
+    fn a_socket_of_others_is_forbidden_not_absent() {
+        let exchange = Exchange { socket: "/run/meshd/meshd.sock".into() };
+        let error = exchange.no_connection(&io::ErrorKind::PermissionDenied.into());
+        let Failure::Told(told) = Failure::from(error) else {
+            panic!("it is told");
+        };
+        assert_eq!(told.exit, Exit::NotPermitted);
+        assert_eq!(told.message, "this user may not talk to meshd at /run/meshd/meshd.sock");
     }
 }
