@@ -1,0 +1,357 @@
+//! The wire: hosts, datagrams under way, and time.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use mesh_dataplane::packet::udp;
+use mesh_dataplane::{Drop, Engine, EngineConfig, Event, HandshakeBudget, PeerStats, Sink};
+use mesh_model::plan::{PeerPlan, Update};
+use mesh_model::{MemberId, OverlayAddrs, TunnelKey, TunnelSecret};
+use rand::{RngExt as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
+
+/// One way, on a wire without faults.
+const DELAY: Duration = Duration::from_millis(1);
+
+/// An overlay UDP port that is the kernel's.
+pub(crate) const KERNEL_PORT: u16 = 4000;
+
+/// Everything an engine put out.
+#[derive(Default)]
+pub(crate) struct Outbox {
+    slot: Vec<u8>,
+    /// How much a slot may hold.
+    pub(crate) room: Option<usize>,
+    pub(crate) sent: Vec<(SocketAddr, Vec<u8>)>,
+    pub(crate) delivered: Vec<Vec<u8>>,
+    pub(crate) control: Vec<(MemberId, Vec<u8>)>,
+}
+
+impl Sink for Outbox {
+    fn slot(&mut self, max: usize) -> &mut [u8] {
+        // Old bytes stay in a batch's buffer, so they do here.
+        self.slot.resize(max.min(self.room.unwrap_or(max)), 0xee);
+        &mut self.slot
+    }
+
+    fn send(&mut self, to: SocketAddr, len: usize) {
+        self.sent.push((to, self.slot[..len].to_vec()));
+    }
+
+    fn deliver(&mut self, packet: &[u8]) {
+        self.delivered.push(packet.to_vec());
+    }
+
+    fn control(&mut self, from: MemberId, packet: &[u8]) {
+        self.control.push((from, packet.to_vec()));
+    }
+}
+
+/// An engine and what it has put out.
+pub(crate) struct Host {
+    pub(crate) engine: Engine,
+    pub(crate) secret: TunnelSecret,
+    pub(crate) member: MemberId,
+    pub(crate) addrs: OverlayAddrs,
+    /// Its underlay address now.
+    pub(crate) at: SocketAddr,
+    pub(crate) out: Outbox,
+    pub(crate) events: Vec<Event>,
+    pub(crate) wakes: usize,
+}
+
+impl Host {
+    pub(crate) fn key(&self) -> TunnelKey {
+        self.secret.public()
+    }
+
+    /// What others' plans say of it.
+    pub(crate) fn plan(&self) -> PeerPlan {
+        PeerPlan {
+            member: self.member,
+            allowed_ips: self.addrs.host_prefixes().to_vec(),
+            endpoints: vec![self.at],
+            keepalive: None,
+        }
+    }
+
+    pub(crate) fn drops(&self, reason: Drop) -> u64 {
+        self.engine.drops().get(reason)
+    }
+
+    pub(crate) fn peer(&self, key: TunnelKey) -> PeerStats {
+        let mut peers = self.engine.peers();
+        peers.find(|peer| peer.key == key).expect("a peer")
+    }
+
+    pub(crate) fn handshakes(&self) -> usize {
+        let done = |event: &&Event| matches!(event, Event::HandshakeDone { .. });
+        self.events.iter().filter(done).count()
+    }
+}
+
+/// A datagram under way.
+#[derive(Clone)]
+pub(crate) struct Flying {
+    pub(crate) due: Instant,
+    pub(crate) from: SocketAddr,
+    pub(crate) to: SocketAddr,
+    pub(crate) bytes: Vec<u8>,
+}
+
+/// What the wire does to datagrams.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Faults {
+    /// Of a hundred, so many are lost.
+    pub(crate) loss: u32,
+    /// Of a hundred, so many arrive twice.
+    pub(crate) double: u32,
+    /// Up to so much later than others.
+    pub(crate) delay: Duration,
+}
+
+/// Some hosts, a wire between them, and the time.
+pub(crate) struct Wire {
+    pub(crate) now: Instant,
+    start: Instant,
+    pub(crate) hosts: Vec<Host>,
+    flying: Vec<Flying>,
+    /// All datagrams ever sent, also lost ones.
+    pub(crate) seen: Vec<Flying>,
+    pub(crate) faults: Faults,
+    /// Types of the next datagrams to lose.
+    pub(crate) lose_next: Vec<u8>,
+    /// All datagrams are lost.
+    pub(crate) cut: bool,
+    rng: ChaCha8Rng,
+}
+
+pub(crate) fn secret(n: u8) -> TunnelSecret {
+    TunnelSecret::from_bytes([n; 32])
+}
+
+pub(crate) fn underlay(n: u8) -> SocketAddr {
+    ([192, 0, 2, n], 51820).into()
+}
+
+impl Wire {
+    /// `n` hosts that know nothing of each other.
+    pub(crate) fn strangers(n: u8) -> Self {
+        Self::with_budget(n, HandshakeBudget::default())
+    }
+
+    pub(crate) fn with_budget(n: u8, budget: HandshakeBudget) -> Self {
+        // The only instant there is; nothing measures it.
+        #[allow(clippy::disallowed_methods)]
+        let start = Instant::now();
+        let mut wire = Self {
+            now: start,
+            start,
+            hosts: Vec::new(),
+            flying: Vec::new(),
+            seen: Vec::new(),
+            faults: Faults::default(),
+            lose_next: Vec::new(),
+            cut: false,
+            rng: ChaCha8Rng::from_seed([7; 32]),
+        };
+        wire.set_clock(start);
+        wire.hosts = (1..=n).map(|n| new_host(n, budget, start)).collect();
+        wire
+    }
+
+    /// `n` hosts that know each other.
+    pub(crate) fn mesh(n: u8) -> Self {
+        let mut wire = Self::strangers(n);
+        for a in 0..wire.hosts.len() {
+            for b in (0..wire.hosts.len()).filter(|b| *b != a) {
+                wire.introduce(a, b);
+            }
+        }
+        wire
+    }
+
+    pub(crate) fn seed(&mut self, seed: u64) {
+        self.rng = ChaCha8Rng::seed_from_u64(seed);
+    }
+
+    /// `host` learns of `peer`.
+    pub(crate) fn introduce(&mut self, host: usize, peer: usize) {
+        let (key, plan) = (self.hosts[peer].key(), self.hosts[peer].plan());
+        self.update(host, Update::SetPeer(key, plan));
+    }
+
+    pub(crate) fn update(&mut self, host: usize, update: Update) {
+        let Host { engine, out, .. } = &mut self.hosts[host];
+        engine.handle_update(update, self.now, out);
+        self.drain(host);
+    }
+
+    #[cfg(feature = "mock-instant")]
+    /// A new engine with the old key, which is all that a restart keeps.
+    pub(crate) fn restart(&mut self, host: usize) {
+        let n = host as u8 + 1;
+        self.hosts[host] = new_host(n, HandshakeBudget::default(), self.now);
+    }
+
+    /// An overlay UDP packet from one host's address to another's.
+    pub(crate) fn packet(
+        &self,
+        from: usize,
+        to: usize,
+        port: u16,
+        payload: &[u8],
+        v6: bool,
+    ) -> Vec<u8> {
+        let addr = |host: usize| -> IpAddr {
+            let addrs = self.hosts[host].addrs;
+            if v6 { addrs.v6.into() } else { addrs.v4.into() }
+        };
+        let src = SocketAddr::new(addr(from), KERNEL_PORT);
+        udp::encode(src, SocketAddr::new(addr(to), port), payload).expect("fits")
+    }
+
+    /// `from` sends such a packet.
+    pub(crate) fn send(&mut self, from: usize, to: usize, payload: &[u8]) -> Vec<u8> {
+        let packet = self.packet(from, to, KERNEL_PORT, payload, true);
+        self.inner(from, &packet);
+        packet
+    }
+
+    /// `host` sends this inner packet, whatever it says.
+    pub(crate) fn inner(&mut self, host: usize, packet: &[u8]) {
+        let Host { engine, out, .. } = &mut self.hosts[host];
+        engine.handle_inner(packet, self.now, out);
+        self.drain(host);
+    }
+
+    /// `host` receives this datagram now, whoever sent it. Returns what it sent at once.
+    pub(crate) fn inject(
+        &mut self,
+        host: usize,
+        from: SocketAddr,
+        datagram: &[u8],
+    ) -> Vec<Vec<u8>> {
+        let before = self.seen.len();
+        let mut bytes = datagram.to_vec();
+        let Host { engine, out, .. } = &mut self.hosts[host];
+        engine.handle_datagram(from, &mut bytes, self.now, out);
+        self.drain(host);
+        let sent = self.seen[before..].iter();
+        sent.map(|datagram| datagram.bytes.clone()).collect()
+    }
+
+    /// Lets time pass.
+    pub(crate) fn run(&mut self, time: Duration) {
+        let end = self.now + time;
+        while let Some(next) = self.next_due().filter(|next| *next <= end) {
+            self.set_clock(next.max(self.now));
+            self.step();
+        }
+        self.set_clock(end);
+    }
+
+    pub(crate) fn run_ms(&mut self, ms: u64) {
+        self.run(Duration::from_millis(ms));
+    }
+
+    /// Time passes, but nobody wakes the engines.
+    #[cfg(feature = "mock-instant")]
+    pub(crate) fn skip_ms(&mut self, ms: u64) {
+        self.set_clock(self.now + Duration::from_millis(ms));
+    }
+
+    fn next_due(&self) -> Option<Instant> {
+        let wakes = self.hosts.iter().filter_map(|host| host.engine.poll_timeout());
+        let flying = self.flying.iter().map(|datagram| datagram.due);
+        wakes.map(|(at, _)| at).chain(flying).min()
+    }
+
+    fn step(&mut self) {
+        let now = self.now;
+        self.flying.sort_by_key(|datagram| datagram.due);
+        let landed = self.flying.partition_point(|datagram| datagram.due <= now);
+        for datagram in self.flying.drain(..landed).collect::<Vec<_>>() {
+            let hosts = &self.hosts;
+            if let Some(host) = hosts.iter().position(|host| host.at == datagram.to) {
+                self.inject(host, datagram.from, &datagram.bytes);
+            }
+        }
+        for host in 0..self.hosts.len() {
+            let Host { engine, out, .. } = &mut self.hosts[host];
+            if engine.poll_timeout().is_some_and(|(at, _)| at <= now) {
+                engine.handle_timeout(now, out);
+                self.hosts[host].wakes += 1;
+                self.drain(host);
+            }
+        }
+    }
+
+    fn set_clock(&mut self, now: Instant) {
+        self.now = now;
+        #[cfg(feature = "mock-instant")]
+        mesh_dataplane::mock::set(now - self.start);
+        #[cfg(not(feature = "mock-instant"))]
+        let _ = self.start;
+    }
+
+    fn drain(&mut self, host: usize) {
+        let Host { engine, out, events, at, .. } = &mut self.hosts[host];
+        events.extend(std::iter::from_fn(|| engine.poll_event()));
+        let (from, sent) = (*at, std::mem::take(&mut out.sent));
+        for (to, bytes) in sent {
+            self.carry(from, to, bytes);
+        }
+    }
+
+    fn carry(&mut self, from: SocketAddr, to: SocketAddr, bytes: Vec<u8>) {
+        let kind = bytes[0];
+        let mut datagram = Flying { due: self.now + DELAY, from, to, bytes };
+        self.seen.push(datagram.clone());
+        if self.lose_next.first() == Some(&kind) {
+            self.lose_next.remove(0);
+            return;
+        }
+        let copies = 1 + usize::from(self.rng.random_range(0..100) < self.faults.double);
+        for _ in 0..copies {
+            if self.cut || self.rng.random_range(0..100) < self.faults.loss {
+                continue;
+            }
+            let most = self.faults.delay.as_micros() as u64;
+            datagram.due =
+                self.now + DELAY + Duration::from_micros(self.rng.random_range(0..=most));
+            self.flying.push(datagram.clone());
+        }
+    }
+
+    /// Datagrams of type `kind` ever sent.
+    pub(crate) fn count(&self, kind: u8) -> usize {
+        let of_kind = |datagram: &&Flying| datagram.bytes[0] == kind;
+        self.seen.iter().filter(of_kind).count()
+    }
+
+    /// The last datagram of type `kind`.
+    pub(crate) fn last(&self, kind: u8) -> Vec<u8> {
+        let mut seen = self.seen.iter().rev();
+        let found = seen.find(|datagram| datagram.bytes[0] == kind);
+        found.expect("such a datagram").bytes.clone()
+    }
+}
+
+fn new_host(n: u8, budget: HandshakeBudget, now: Instant) -> Host {
+    let addrs = OverlayAddrs {
+        v4: [100, 88, 0, n].into(),
+        v6: [0xfd00, 0, 0, 0, 0, 0, 0, n.into()].into(),
+    };
+    let config = EngineConfig { secret: secret(n), addrs, budget };
+    Host {
+        engine: Engine::new(config, [n; 32], now),
+        secret: secret(n),
+        member: MemberId(n.into()),
+        addrs,
+        at: underlay(n),
+        out: Outbox::default(),
+        events: Vec::new(),
+        wakes: 0,
+    }
+}
