@@ -19,9 +19,15 @@ const MAX_INTERFACE_NAME: usize = 15;
 #[derive(Debug)]
 pub(super) struct Allowed(pub(super) String);
 
-impl<T: fmt::Display> From<T> for Allowed {
-    fn from(allowed: T) -> Self {
-        Self(allowed.to_string())
+impl From<&str> for Allowed {
+    fn from(allowed: &str) -> Self {
+        Self(allowed.to_owned())
+    }
+}
+
+impl From<String> for Allowed {
+    fn from(allowed: String) -> Self {
+        Self(allowed)
     }
 }
 

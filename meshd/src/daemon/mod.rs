@@ -1,25 +1,175 @@
 //! The daemon's life: not joined, a member, gone.
+//!
+//! ```text
+//!              init / join                      leave
+//! not joined ───────────────> member ─────────────────────> not joined (under a new identity)
+//!                               │ Mesh: packet thread, driver, agreement, door
+//!                               └─ a part that cannot go on ends the process with its reason
+//! ```
+//!
+//! One change of membership happens at a time: whoever makes one holds the state directory. Everything
+//! that only looks works on the [`Mesh`] in service, or says that there is none.
 
-use mesh_model::api::v1::{
-    ErrorBody, InitRequest, InviteReply, InviteRequest, JoinRequest, JoinedReply, LeaveReply, LeaveRequest, Peers,
-    PingReply, PingRequest, Status, Supervisor, Tunnels, WaitReply, WaitRequest,
-};
+mod boot;
+mod door;
+mod driver;
+mod echo;
+mod founding;
+mod inviting;
+mod joining;
+mod leaving;
+mod mesh;
+mod pinging;
+mod refusal;
+mod remembering;
+mod report;
+mod target;
+mod waiting;
 
-/// What every operation of the local API answers.
-pub(crate) type Answer<T> = Result<T, ErrorBody>;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
 
-/// The daemon as the local API sees it.
-pub(crate) struct Daemon {}
+use arc_swap::ArcSwapOption;
+use mesh_control::raft::{Store, StoreError};
+use mesh_model::api::v1::ErrorBody;
+use mesh_model::wire::join::PeerHint;
+use tokio::sync::{Mutex, watch};
+
+use crate::config::{Config, Tun as TunConfig};
+use crate::exit::{Exit, Reason};
+use crate::io::udp::{BindError, UdpPort};
+use crate::io::{clock, disk, tun::Tun};
+use crate::state_dir::{Membership, StateDir};
+use boot::Opening;
+use mesh::Mesh;
+use refusal::not_joined;
+
+/// The daemon as the local API and `main` see it.
+pub(crate) struct Daemon {
+    config: Config,
+    started: Instant,
+    /// When it started, by the wall clock: orders this run's facts after those of earlier runs.
+    boot_ms: u64,
+    /// Held through every change of membership.
+    state_dir: Mutex<StateDir>,
+    mesh: ArcSwapOption<Mesh>,
+    /// Why the process must end, once a part of it cannot go on.
+    end: watch::Sender<Option<Exit>>,
+}
 
 impl Daemon {
-    pub(crate) async fn status(&self) -> Answer<Status> { todo!() }
-    pub(crate) async fn peers(&self) -> Answer<Peers> { todo!() }
-    pub(crate) async fn tunnels(&self) -> Answer<Tunnels> { todo!() }
-    pub(crate) async fn supervisor(&self) -> Answer<Supervisor> { todo!() }
-    pub(crate) async fn init(&self, _request: InitRequest) -> Answer<JoinedReply> { todo!() }
-    pub(crate) async fn invite(&self, _request: InviteRequest) -> Answer<InviteReply> { todo!() }
-    pub(crate) async fn join(&self, _request: JoinRequest) -> Answer<JoinedReply> { todo!() }
-    pub(crate) async fn leave(&self, _request: LeaveRequest) -> Answer<LeaveReply> { todo!() }
-    pub(crate) async fn ping(&self, _request: PingRequest) -> Answer<PingReply> { todo!() }
-    pub(crate) async fn wait(&self, _request: WaitRequest) -> Answer<WaitReply> { todo!() }
+    /// Starts with what `state_dir` remembers: a member has its tunnels up when this returns, whoever
+    /// else is there or not.
+    pub(crate) async fn start(config: Config, state_dir: StateDir) -> Result<Arc<Self>, Exit> {
+        let membership = state_dir.membership().copied();
+        let daemon = Arc::new(Self {
+            config,
+            started: clock::now(),
+            boot_ms: clock::wall_ms(),
+            state_dir: Mutex::new(state_dir),
+            mesh: ArcSwapOption::empty(),
+            end: watch::Sender::new(None),
+        });
+        match membership {
+            Some(membership) => daemon.resume(membership).await?,
+            None => daemon.check_host()?,
+        }
+        // Ends with the daemon it looks after.
+        tokio::spawn(remembering::run(Arc::downgrade(&daemon)));
+        Ok(daemon)
+    }
+
+    /// Runs until `signal` comes or a part cannot go on; either way everything is closed afterwards.
+    pub(crate) async fn run_until(&self, signal: impl Future<Output = ()>) -> Exit {
+        let mut end = self.end.subscribe();
+        let failed = end.wait_for(Option::is_some);
+        let exit = tokio::select! {
+            () = signal => Exit::clean(),
+            exit = failed => exit
+                .ok()
+                .and_then(|exit| exit.clone())
+                .unwrap_or_else(Exit::clean),
+        };
+        let state_dir = self.state_dir.lock().await;
+        if let Some(mesh) = self.mesh.swap(None) {
+            remembering::save(&state_dir, &mesh.hints().await);
+            mesh.stop().await;
+        }
+        exit
+    }
+
+    /// Takes up the membership that was there before the process started.
+    async fn resume(&self, membership: Membership) -> Result<(), Exit> {
+        let state_dir = self.state_dir.lock().await;
+        let path = state_dir.store_path();
+        let file = disk::open_log(&path)?;
+        let store =
+            tokio::task::block_in_place(|| Store::open(file, membership.member, &membership.root))
+                .map_err(|error| store_exit(&error, &path))?;
+        let port = self.bind()?;
+        let mesh = self.open(&state_dir, store, port, state_dir.peer_hints()).await?;
+        self.mesh.store(Some(mesh));
+        Ok(())
+    }
+
+    /// Puts a mesh into service.
+    async fn open(
+        &self,
+        state_dir: &StateDir,
+        store: Store,
+        port: UdpPort,
+        hints: Vec<PeerHint>,
+    ) -> Result<Arc<Mesh>, Exit> {
+        let opening = Opening {
+            identity: state_dir.identity().clone(),
+            is_admin: state_dir.is_admin(),
+            boot_ms: self.boot_ms,
+            store,
+            port,
+            hints,
+        };
+        Mesh::start(&self.config, opening, self.end.clone()).await
+    }
+
+    /// A host that is no member finds out now, not when it joins, what it will be missing.
+    fn check_host(&self) -> Result<(), Exit> {
+        self.bind()?;
+        if let TunConfig::Kernel(name) = &self.config.tun {
+            Tun::create(name, self.config.mtu)?;
+        }
+        Ok(())
+    }
+
+    /// The one UDP port.
+    fn bind(&self) -> Result<UdpPort, BindError> {
+        match self.config.listen.addr {
+            Some(addr) => UdpPort::bind(SocketAddr::new(addr, self.config.listen.port)),
+            None => UdpPort::bind_any(self.config.listen.port),
+        }
+    }
+
+    /// The mesh in service.
+    fn mesh(&self) -> Result<Arc<Mesh>, ErrorBody> {
+        self.mesh.load_full().ok_or_else(not_joined)
+    }
+}
+
+/// Why a store that cannot be opened ends the process.
+fn store_exit(error: &StoreError, path: &Path) -> Exit {
+    let what = format!("{}: {error}", path.display());
+    match error {
+        StoreError::Disk(_) => Exit::because(Reason::Disk, what)
+            .meaning("the log cannot be read or written, so this host can promise nothing")
+            .remedy("check the disk and its free space, then start meshd again"),
+        StoreError::Empty | StoreError::OtherMesh { .. } | StoreError::OtherMember { .. } => {
+            Exit::because(Reason::Mismatch, what)
+                .meaning("the store is not the one this identity voted with; voting with another could undo what was agreed")
+                .remedy("move the state directory away and join again with a fresh token")
+        }
+        _ => Exit::because(Reason::Corrupt, what)
+            .meaning("the agreed log on this host is damaged; nothing was changed")
+            .remedy("move the state directory away and join again with a fresh token; the other members still have everything"),
+    }
 }

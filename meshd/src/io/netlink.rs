@@ -12,7 +12,6 @@ use std::time::Duration;
 
 use futures_util::stream::BoxStream;
 use futures_util::{FutureExt as _, StreamExt as _, TryStreamExt as _};
-use mesh_model::addr::OVERLAY_MTU;
 use mesh_model::facts::MAX_ENDPOINTS;
 use mesh_model::{OverlayAddrs, Prefixes};
 use netlink_packet_route::address::{AddressAttribute, AddressFlags, AddressMessage};
@@ -96,7 +95,7 @@ impl Netlink {
                 .await
                 .context(|| format!("add the address {net}"))?;
         }
-        let up = LinkUnspec::new_with_index(index).mtu(u32::from(OVERLAY_MTU)).up().build();
+        let up = LinkUnspec::new_with_index(index).up().build();
         self.handle
             .link()
             .change(up)

@@ -2,7 +2,6 @@
 
 use std::io;
 
-use mesh_model::addr::OVERLAY_MTU;
 use tun_rs::{AsyncDevice, DeviceBuilder, SyncDevice};
 
 /// The longest interface name the kernel takes, in bytes (IFNAMSIZ less its end mark).
@@ -51,15 +50,16 @@ pub(crate) struct Tun {
 }
 
 impl Tun {
-    /// Creates interface `name` with the overlay's MTU. It is down until netlink brings it up.
-    pub(crate) fn create(name: &str) -> Result<Self, TunError> {
+    /// Creates interface `name` for packets of at most `mtu` bytes. It is down until netlink brings it
+    /// up.
+    pub(crate) fn create(name: &str, mtu: u16) -> Result<Self, TunError> {
         let odd = |c: char| c == '/' || c.is_whitespace() || c.is_control();
         if name.is_empty() || name.len() > MAX_NAME_LEN || name.contains(odd) {
             return Err(TunError::Name(name.to_owned()));
         }
         let device = DeviceBuilder::new()
             .name(name)
-            .mtu(OVERLAY_MTU)
+            .mtu(mtu)
             .enable(false)
             .with(|linux| {
                 linux.packet_information(false);
@@ -102,6 +102,8 @@ fn explain(name: &str, error: io::Error) -> TunError {
 
 #[cfg(test)]
 mod tests {
+    use mesh_model::addr::OVERLAY_MTU;
+
     use super::*;
 
     #[test]
@@ -117,7 +119,7 @@ mod tests {
     #[test]
     fn a_name_the_kernel_would_not_take_is_refused_before_asking() {
         for name in ["", "a/b", "sixteen-letters-", "two words"] {
-            assert!(matches!(Tun::create(name), Err(TunError::Name(_))), "{name}");
+            assert!(matches!(Tun::create(name, OVERLAY_MTU), Err(TunError::Name(_))), "{name}");
         }
     }
 }

@@ -1,0 +1,268 @@
+//! Puts a mesh into service: local replica, tunnels, gossip, agreement, door.
+//!
+//! Nothing here waits for another host, so a host that comes back finds its tunnels working with no leader
+//! anywhere. What cannot start ends the process with its reason; so does what cannot go on later.
+
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use mesh_control::node::{Node, NodeConfig, Timing as GossipTiming};
+use mesh_control::raft::{Group, GroupFailure, RpcError, Store, Timing};
+use mesh_dataplane::{EngineConfig, HandshakeBudget};
+use mesh_model::facts::Capability;
+use mesh_model::view::{ClusterView, MemberView};
+use mesh_model::wire::join::PeerHint;
+use mesh_model::{Fault, MemberId};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+
+use super::door::Door;
+use super::driver::{Driver, QUESTIONS};
+use super::echo::{self, Echoes};
+use super::mesh::Mesh;
+use crate::config::{Config, Tun as TunConfig};
+use crate::exit::{Exit, Reason};
+use crate::io::agreement::{Agreement, Answer, EndpointError};
+use crate::io::clock;
+use crate::io::directory::Directory;
+use crate::io::disk::DiskError;
+use crate::io::entropy::Entropy;
+use crate::io::join::JoinServer;
+use crate::io::netlink::{Exclude, Netlink};
+use crate::io::overlay::Overlay;
+use crate::io::tls::TlsIdentity;
+use crate::io::tun::{Tun, TunError};
+use crate::io::udp::{BindError, UdpPort};
+use crate::pipeline::{PacketThread, PathConfig, PathError};
+use crate::state_dir::Identity;
+
+/// What a mesh starts from.
+pub(super) struct Opening {
+    pub(super) identity: Identity,
+    pub(super) is_admin: bool,
+    pub(super) boot_ms: u64,
+    pub(super) store: Store,
+    pub(super) port: UdpPort,
+    pub(super) hints: Vec<PeerHint>,
+}
+
+/// Where a part that cannot go on says so.
+pub(super) type End = watch::Sender<Option<Exit>>;
+
+impl Mesh {
+    /// Puts the mesh of `opening` into service. A failure later on goes to `end`.
+    pub(super) async fn start(
+        config: &Config,
+        opening: Opening,
+        end: End,
+    ) -> Result<Arc<Self>, Exit> {
+        let Opening { identity, is_admin, boot_ms, store, port, hints } = opening;
+        let me = store.me();
+        let genesis = store.genesis().clone();
+        let view = store.view();
+        let own = own_record(&view, me)?;
+        let directory = Directory::new(Arc::clone(&view));
+        let listen = port.local();
+
+        let device = device(config, &own, &view).await?;
+        let interface = device.as_ref().map(|tun| tun.name().to_owned());
+        let exclude =
+            Exclude { interface: device.as_ref().map(Tun::index), prefixes: Some(view.prefixes) };
+        let engine = EngineConfig {
+            secret: identity.tunnel.clone(),
+            addrs: own.addrs,
+            budget: HandshakeBudget::default(),
+        };
+        let path = PathConfig { engine, seed: Entropy.fresh(), port, tun: device };
+        let (thread, path, outputs) = PacketThread::start(path).await?;
+        let overlay = Overlay::new(own.addrs, path.clone());
+
+        let node_config = NodeConfig {
+            me,
+            identity: identity.identity.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            capabilities: capabilities(interface.is_some(), is_admin),
+            boot_ms,
+            timing: GossipTiming::default(),
+        };
+        let node = Node::new(node_config, view, hints, Entropy.fresh(), clock::now());
+
+        let tls = TlsIdentity::new(&identity.identity).map_err(|error| unusable(error.into()))?;
+        let underlay = path.underlay_socket(listen, outputs.joiners);
+        let door = JoinServer::open(underlay, &tls).map_err(unusable)?;
+        let socket = overlay.agreement_socket(outputs.control.agreement);
+        let agreement = Agreement::open(socket, tls, directory.clone()).map_err(unusable)?;
+        let group = Group::start(store, agreement.clone(), &Entropy, Timing::default())
+            .await
+            .map_err(|error| Exit::because(Reason::Corrupt, error))?;
+
+        let (questions, asked) = mpsc::channel(QUESTIONS);
+        let (stopping, stop) = watch::channel(false);
+        let echoes = Arc::new(Echoes::default());
+        let mut tasks = JoinSet::new();
+        let driver = Driver {
+            node,
+            path: path.clone(),
+            overlay: overlay.clone(),
+            directory: directory.clone(),
+            gossip: outputs.control.gossip,
+            events: outputs.events,
+            views: group.views(),
+            questions: asked,
+            listen,
+            exclude,
+            advertised: config.endpoints.clone(),
+        };
+        tasks.spawn(driver.run(stop.clone()));
+        tasks.spawn(echo::serve(
+            outputs.control.echo,
+            overlay.clone(),
+            Arc::clone(&echoes),
+            stop.clone(),
+        ));
+        tasks.spawn(guard(thread, group.clone(), end, stop));
+        let serving = agreement.clone();
+        let answers = Answers(group.clone());
+        tasks.spawn(async move { serving.serve(answers).await });
+        let opened = door.clone();
+        let doorkeeper = Door::new(me, genesis, group.clone(), questions.clone());
+        tasks.spawn(async move { opened.serve(doorkeeper).await });
+        tracing::info!(member = %me, name = %own.name, v4 = %own.addrs.v4, v6 = %own.addrs.v6, "in service");
+        Ok(Arc::new(Self {
+            me,
+            own,
+            identity,
+            is_admin,
+            since: clock::now(),
+            interface,
+            listen,
+            directory,
+            path,
+            overlay,
+            echoes,
+            group,
+            questions,
+            agreement,
+            door,
+            round_trips: Mutex::default(),
+            stopping,
+            tasks: tokio::sync::Mutex::new(tasks),
+        }))
+    }
+}
+
+/// This host in its own replica. It may be gone from it: a departure that was agreed while the host was
+/// down, or whose last step a crash cut short.
+fn own_record(view: &ClusterView, me: MemberId) -> Result<MemberView, Exit> {
+    view.members.get(&me).cloned().ok_or_else(|| {
+        Exit::because(Reason::Mismatch, format_args!("{me} is no member of this mesh any more"))
+            .meaning("the mesh has agreed that this host left")
+            .remedy("move the state directory away and join again with a fresh token")
+    })
+}
+
+/// The TUN device with its addresses and routes, unless the operator wants none.
+async fn device(
+    config: &Config,
+    own: &MemberView,
+    view: &ClusterView,
+) -> Result<Option<Tun>, Exit> {
+    let TunConfig::Kernel(name) = &config.tun else {
+        return Ok(None);
+    };
+    let tun = Tun::create(name, config.mtu)?;
+    let configured =
+        async { Netlink::open()?.configure(tun.index(), own.addrs, view.prefixes).await };
+    configured.await.map_err(|error| {
+        Exit::because(Reason::Environment, error)
+            .meaning("the interface cannot carry the mesh's traffic")
+            .remedy("run meshd as root or with CAP_NET_ADMIN, or with `--tun none`")
+    })?;
+    Ok(Some(tun))
+}
+
+fn capabilities(kernel_tun: bool, admin: bool) -> Vec<Capability> {
+    let all = [(kernel_tun, Capability::KernelTun), (admin, Capability::Admin)];
+    all.into_iter().filter_map(|(has, capability)| has.then_some(capability)).collect()
+}
+
+fn unusable(error: EndpointError) -> Exit {
+    Exit::because(Reason::Environment, error)
+}
+
+/// Members' questions go to the group.
+#[derive(Clone)]
+struct Answers(Group);
+
+impl Answer for Answers {
+    type Error = RpcError;
+
+    async fn answer(&self, from: MemberId, request: Bytes) -> Result<Bytes, RpcError> {
+        self.0.handle_rpc(from, &request).await
+    }
+}
+
+/// Owns the packet thread, and ends the process when it or agreement cannot go on.
+async fn guard(mut thread: PacketThread, group: Group, end: End, mut stop: watch::Receiver<bool>) {
+    let failed = tokio::select! {
+        _ = stop.wait_for(|stop| *stop) => None,
+        error = thread.failed() => Some(Exit::from(error)),
+        failure = group.failed() => agreement_exit(&failure),
+    };
+    if let Some(exit) = failed {
+        tracing::error!(%exit, "cannot go on");
+        end.send_replace(Some(exit));
+    }
+    // Agreement ends before the tunnels do; they go on until everything else has ended.
+    let _ = stop.wait_for(|stop| *stop).await;
+    thread.shutdown().await;
+}
+
+/// Why the end of agreement ends the process; an orderly end does not.
+fn agreement_exit(failure: &GroupFailure) -> Option<Exit> {
+    let meaning = "this host can no longer keep what it promises to agree on";
+    match failure {
+        GroupFailure::Shutdown => None,
+        GroupFailure::Store(error) if error.fault() == Fault::Local => Some(
+            Exit::because(Reason::Disk, error)
+                .meaning(meaning)
+                .remedy("check the disk and its free space, then start meshd again"),
+        ),
+        GroupFailure::Store(error) => Some(Exit::because(Reason::Corrupt, error).meaning(meaning)),
+        GroupFailure::Bug(_) => Some(Exit::because(Reason::Bug, failure).meaning(meaning)),
+    }
+}
+
+impl From<TunError> for Exit {
+    fn from(error: TunError) -> Self {
+        Self::because(Reason::Environment, error)
+    }
+}
+
+impl From<BindError> for Exit {
+    fn from(error: BindError) -> Self {
+        Self::because(Reason::Environment, error)
+            .meaning("without its one UDP port this host can reach nobody")
+            .remedy("stop what uses the port, or choose another with `--listen`")
+    }
+}
+
+impl From<DiskError> for Exit {
+    fn from(error: DiskError) -> Self {
+        Self::because(Reason::Disk, error)
+            .meaning("the agreed log cannot be opened")
+            .remedy("check the state directory's disk and permissions, then start meshd again")
+    }
+}
+
+impl From<PathError> for Exit {
+    fn from(error: PathError) -> Self {
+        let reason = match &error {
+            PathError::Vanished => Reason::Bug,
+            _ => Reason::Environment,
+        };
+        Self::because(reason, error)
+            .meaning("this host can no longer carry packets")
+            .remedy("start meshd again; if something else removes the interface, stop that")
+    }
+}

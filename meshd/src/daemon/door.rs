@@ -1,0 +1,102 @@
+//! The door: a stranger with a token asks, the mesh decides.
+//!
+//! This member only carries: the proposal goes to the supervisor, every member checks its signatures when
+//! it applies it, and the answer is the mesh's. Then the newcomer gets the agreed state and word of where
+//! everyone is.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use mesh_control::command::{Command, Outcome, Proposal, Refusal};
+use mesh_control::raft::Group;
+use mesh_model::trust::Genesis;
+use mesh_model::wire::join::{JoinRefusal, JoinReply, JoinRequest, PeerHint, Welcome};
+use mesh_model::{LogIndex, MemberId, Signed};
+use tokio::sync::{mpsc, oneshot};
+
+use super::driver::Question;
+use crate::io::clock;
+use crate::io::join::Doorkeeper;
+
+/// How long this member may need to apply what the supervisor said was agreed: a heartbeat brings the news.
+const APPLY_LIMIT: Duration = Duration::from_secs(5);
+
+/// Decides about joiners by asking the mesh.
+#[derive(Clone)]
+pub(super) struct Door {
+    me: MemberId,
+    genesis: Signed<Genesis>,
+    group: Group,
+    questions: mpsc::Sender<Question>,
+}
+
+impl Door {
+    pub(super) fn new(
+        me: MemberId,
+        genesis: Signed<Genesis>,
+        group: Group,
+        questions: mpsc::Sender<Question>,
+    ) -> Self {
+        Self { me, genesis, group, questions }
+    }
+
+    /// What an admitted host starts from; `None` when this member cannot catch up.
+    async fn welcome(
+        &self,
+        member: MemberId,
+        index: LogIndex,
+        from: SocketAddr,
+    ) -> Option<Welcome> {
+        let snapshot = self.group.snapshot_at_least(index, APPLY_LIMIT).await?;
+        // The newcomer's tunnel will come from the port it asked from.
+        self.questions.send(Question::Seen(member, from)).await.ok()?;
+        Some(Welcome {
+            member,
+            genesis: self.genesis.clone(),
+            snapshot,
+            peers: self.hints(member).await,
+            answered_by: self.me,
+        })
+    }
+
+    async fn hints(&self, newcomer: MemberId) -> Vec<PeerHint> {
+        let (reply, hints) = oneshot::channel();
+        if self.questions.send(Question::Hints(reply)).await.is_err() {
+            return Vec::new();
+        }
+        let mut hints = hints.await.unwrap_or_default();
+        hints.retain(|hint| hint.member != newcomer);
+        hints
+    }
+}
+
+impl Doorkeeper for Door {
+    async fn admit(&self, from: SocketAddr, request: JoinRequest) -> JoinReply {
+        let command = Command::Admit(request.admission);
+        let applied = match self.group.propose(Proposal { at_ms: clock::wall_ms(), command }).await
+        {
+            Ok(applied) => applied,
+            Err(error) => {
+                tracing::warn!(%from, %error, "a joiner could not be decided on");
+                return JoinReply::Unavailable;
+            }
+        };
+        match applied.outcome {
+            Outcome::Admitted { member, .. } => {
+                tracing::info!(%from, %member, "admitted");
+                match self.welcome(member, applied.index, from).await {
+                    Some(welcome) => JoinReply::Welcome(Box::new(welcome)),
+                    None => JoinReply::Unavailable,
+                }
+            }
+            Outcome::Refused(refusal) => {
+                tracing::info!(%from, %refusal, "joiner refused");
+                JoinReply::Refused(match refusal {
+                    Refusal::Join(refusal) => refusal,
+                    other => JoinRefusal::Chain(other.to_string()),
+                })
+            }
+            Outcome::InviteAdded(_) | Outcome::Departed(_) => JoinReply::Unavailable,
+        }
+    }
+}

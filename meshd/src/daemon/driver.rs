@@ -1,0 +1,204 @@
+//! Drives the node: what happens goes in, what it says is carried out.
+//!
+//! The one task that touches the [`Node`]. After each input it drains the node and goes back to sleep until
+//! something happens or the node's own deadline comes.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use mesh_control::node::{Event, Node};
+use mesh_dataplane::Event as PathEvent;
+use mesh_model::MemberId;
+use mesh_model::addr::port;
+use mesh_model::api::v1::GossipState;
+use mesh_model::facts::{Facts, MAX_ENDPOINTS};
+use mesh_model::view::ClusterView;
+use mesh_model::wire::join::PeerHint;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::io::clock;
+use crate::io::directory::Directory;
+use crate::io::netlink::{AddressWatch, Exclude, Netlink, NetlinkError};
+use crate::io::overlay::{GossipFrame, Overlay};
+use crate::pipeline::PacketPath;
+
+/// Questions that may wait: as many as the local API has connections, and joiners besides.
+pub(super) const QUESTIONS: usize = 128;
+
+/// What others ask the driver.
+pub(super) enum Question {
+    /// What gossip thinks of everyone.
+    Gossip(oneshot::Sender<Gossip>),
+    /// Where everyone was last seen.
+    Hints(oneshot::Sender<Vec<PeerHint>>),
+    /// `member` was just heard from `endpoint`, outside its tunnel but beyond doubt.
+    Seen(MemberId, SocketAddr),
+}
+
+/// A member as gossip sees it, for the local API.
+#[derive(Debug, Clone)]
+pub(super) struct Sighting {
+    pub(super) member: MemberId,
+    pub(super) state: GossipState,
+    pub(super) incarnation: u64,
+    pub(super) facts: Option<Facts>,
+}
+
+/// Everyone as gossip sees them.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Gossip {
+    /// This host; `None` while the process is ending.
+    pub(super) own: Option<Sighting>,
+    /// The others, by id.
+    pub(super) others: Vec<Sighting>,
+}
+
+/// The node and everything it is connected with.
+pub(super) struct Driver {
+    pub(super) node: Node,
+    pub(super) path: PacketPath,
+    pub(super) overlay: Overlay,
+    pub(super) directory: Directory,
+    pub(super) gossip: mpsc::Receiver<GossipFrame>,
+    pub(super) events: mpsc::Receiver<PathEvent>,
+    pub(super) views: watch::Receiver<Arc<ClusterView>>,
+    pub(super) questions: mpsc::Receiver<Question>,
+    /// Where the one UDP port listens.
+    pub(super) listen: SocketAddr,
+    pub(super) exclude: Exclude,
+    /// Underlay addresses the operator names, before those found.
+    pub(super) advertised: Vec<SocketAddr>,
+}
+
+impl Driver {
+    /// Runs until `stop` says so.
+    pub(super) async fn run(mut self, mut stop: watch::Receiver<bool>) {
+        let mut addresses = AddressWatch::open()
+            .inspect_err(
+                |error| tracing::warn!(%error, "changes of this host's addresses go unseen"),
+            )
+            .ok();
+        self.look_up_own_endpoints().await;
+        loop {
+            self.drain().await;
+            let deadline = self.node.poll_timeout().map(|(at, _)| at);
+            tokio::select! {
+                () = stopped(&mut stop) => return,
+                Some(frame) = self.gossip.recv() => {
+                    self.node.handle_datagram(frame.from, &frame.payload, clock::now());
+                }
+                Some(event) = self.events.recv() => self.heed(event),
+                Ok(()) = self.views.changed() => {
+                    let view = Arc::clone(&self.views.borrow_and_update());
+                    self.directory.store(Arc::clone(&view));
+                    self.node.handle_view(view, clock::now());
+                }
+                Some(question) = self.questions.recv() => self.answer(question),
+                () = changed(&mut addresses) => self.look_up_own_endpoints().await,
+                () = until(deadline) => self.node.handle_timeout(clock::now()),
+            }
+        }
+    }
+
+    /// Carries out everything the node has to say.
+    async fn drain(&mut self) {
+        let mut updates = Vec::new();
+        while let Some(event) = self.node.poll_event() {
+            match event {
+                Event::Update(update) => updates.push(update),
+                Event::Peer { member, state } => tracing::info!(%member, ?state, "gossip"),
+                Event::Removed => tracing::warn!("the mesh has agreed that this host is no member"),
+            }
+        }
+        self.path.update(updates).await;
+        let view = self.directory.view();
+        while let Some(datagram) = self.node.poll_transmit() {
+            if let Some(to) = view.members.get(&datagram.to) {
+                let to = SocketAddr::from((to.addrs.v6, port::GOSSIP));
+                // A full queue is counted there; gossip survives losses.
+                let _ = self.overlay.send(port::GOSSIP, to, &datagram.payload);
+            }
+        }
+    }
+
+    fn heed(&mut self, event: PathEvent) {
+        match event {
+            PathEvent::EndpointChanged { member, endpoint } => {
+                self.node.handle_endpoint(member, endpoint, clock::now());
+            }
+            PathEvent::HandshakeDone { member } => tracing::debug!(%member, "tunnel up"),
+        }
+    }
+
+    fn answer(&mut self, question: Question) {
+        // Whoever asked may have given up; then nobody misses the answer.
+        match question {
+            Question::Gossip(reply) => drop(reply.send(self.sightings())),
+            Question::Hints(reply) => drop(reply.send(self.node.hints())),
+            Question::Seen(member, endpoint) => {
+                self.node.handle_endpoint(member, endpoint, clock::now());
+            }
+        }
+    }
+
+    fn sightings(&self) -> Gossip {
+        let sighting = |peer: mesh_control::node::PeerState<'_>| Sighting {
+            member: peer.member,
+            state: peer.state,
+            incarnation: peer.incarnation,
+            facts: peer.facts.cloned(),
+        };
+        Gossip {
+            own: Some(sighting(self.node.own())),
+            others: self.node.peers().map(sighting).collect(),
+        }
+    }
+
+    /// Tells the node where this host can be reached.
+    async fn look_up_own_endpoints(&mut self) {
+        match own_endpoints(self.listen, self.exclude, &self.advertised).await {
+            Ok(endpoints) => self.node.handle_own_endpoints(endpoints, clock::now()),
+            Err(error) => tracing::warn!(%error, "this host's addresses are unknown"),
+        }
+    }
+}
+
+/// Where others may reach this host, best first: what the operator says, then what the interfaces have.
+async fn own_endpoints(
+    listen: SocketAddr,
+    exclude: Exclude,
+    advertised: &[SocketAddr],
+) -> Result<Vec<SocketAddr>, NetlinkError> {
+    let found = Netlink::open()?.endpoints(listen, exclude).await?;
+    let mut endpoints = advertised.to_vec();
+    for endpoint in found {
+        if !endpoints.contains(&endpoint) {
+            endpoints.push(endpoint);
+        }
+    }
+    endpoints.truncate(MAX_ENDPOINTS);
+    Ok(endpoints)
+}
+
+/// Returns once everything shall end.
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    // The sender going away means the same.
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
+/// Returns when the host's addresses have changed; never without a watch.
+async fn changed(watch: &mut Option<AddressWatch>) {
+    match watch {
+        Some(watch) => watch.changed().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Returns at `deadline`; never without one.
+async fn until(deadline: Option<Instant>) {
+    match deadline {
+        Some(at) => tokio::time::sleep_until(at.into()).await,
+        None => std::future::pending().await,
+    }
+}

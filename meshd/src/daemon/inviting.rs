@@ -1,0 +1,120 @@
+//! `mesh invite`: permission to bring hosts in, as one line of text.
+
+use std::net::SocketAddr;
+
+use mesh_control::command::{Command, Outcome};
+use mesh_model::api::v1::{DEFAULT_INVITE_LIFETIME_S, ErrorCode, InviteReply, InviteRequest};
+use mesh_model::trust::{
+    Bootstrap, Invite, MAX_BOOTSTRAPS, MAX_INVITE_LIFETIME_MS, MAX_INVITE_USES, Token,
+};
+use mesh_model::{IdentitySecret, InviteId, Signed};
+
+use super::refusal::{Answer, failed, internal, refusal};
+use super::{Daemon, Mesh};
+use crate::io::{clock, entropy::Entropy};
+
+impl Daemon {
+    /// Makes an invite and has it agreed.
+    pub(crate) async fn invite(&self, request: InviteRequest) -> Answer<InviteReply> {
+        let mesh = self.mesh()?;
+        let (uses, lifetime_ms) = terms(&request)?;
+        let root_secret =
+            self.state_dir.lock().await.admin().map_err(failed)?.ok_or_else(|| {
+                refusal(
+                    ErrorCode::NotAdmin,
+                    "this host does not hold the mesh's root key, and only that can sign invites",
+                    "run `mesh invite` on the host where `mesh init` ran",
+                )
+            })?;
+        let bootstraps = mesh.bootstraps(&request.endpoints).await;
+        if bootstraps.is_empty() {
+            return Err(refusal(
+                ErrorCode::Refused,
+                "this host knows no underlay address of its own to put into the token",
+                "name one with `--endpoint ADDR:PORT`",
+            ));
+        }
+        let secret = IdentitySecret::from_seed(Entropy.fresh());
+        let now = clock::wall_ms();
+        let view = mesh.view();
+        let invite = Invite {
+            mesh: view.mesh(),
+            id: InviteId::of_key(&secret.public()),
+            key: secret.public(),
+            uses,
+            created_ms: now,
+            expires_ms: now.saturating_add(lifetime_ms),
+        };
+        let signed = Signed::seal(&invite, &root_secret);
+        let applied = mesh.propose(Command::Invite(signed.clone()), "an invite").await?;
+        match applied.outcome {
+            Outcome::InviteAdded(_) => {}
+            Outcome::Refused(refused) => {
+                return Err(refusal(
+                    ErrorCode::Refused,
+                    format!("the mesh refused: {refused}"),
+                    "",
+                ));
+            }
+            other => return Err(internal(format!("an invite came to {other:?}"))),
+        }
+        let token = Token { root: view.root, invite: signed, secret, bootstraps };
+        Ok(InviteReply {
+            invite: invite.id,
+            token: token.to_text().to_string(),
+            uses,
+            expires_ms: invite.expires_ms,
+        })
+    }
+}
+
+/// Uses and lifetime in milliseconds, within their bounds.
+fn terms(request: &InviteRequest) -> Answer<(u32, u64)> {
+    let uses = request.uses.unwrap_or(1);
+    if !(1..=MAX_INVITE_USES).contains(&uses) {
+        return Err(refusal(
+            ErrorCode::BadRequest,
+            format!("`uses` is {uses}; an invite admits 1 to {MAX_INVITE_USES} hosts"),
+            "make a second invite for more",
+        ));
+    }
+    let lifetime_s = request.lifetime_s.unwrap_or(DEFAULT_INVITE_LIFETIME_S);
+    let longest_s = MAX_INVITE_LIFETIME_MS / 1000;
+    if !(1..=longest_s).contains(&lifetime_s) {
+        return Err(refusal(
+            ErrorCode::BadRequest,
+            format!(
+                "`lifetime_s` is {lifetime_s}; an invite is valid for 1 to {longest_s} seconds"
+            ),
+            "",
+        ));
+    }
+    Ok((uses, lifetime_s * 1000))
+}
+
+impl Mesh {
+    /// The members a token names: this host at `wanted` or where it knows itself to be, then others where
+    /// they are seen, in case this host is down when the token is used.
+    async fn bootstraps(&self, wanted: &[SocketAddr]) -> Vec<Bootstrap> {
+        let gossip = self.gossip().await;
+        let own = match wanted {
+            [] => gossip.own.and_then(|own| own.facts).map(|facts| facts.endpoints),
+            wanted => Some(wanted.to_vec()),
+        };
+        let identity = self.own.identity;
+        let mut doors: Vec<Bootstrap> = own
+            .unwrap_or_default()
+            .into_iter()
+            .map(|endpoint| Bootstrap { endpoint, identity })
+            .collect();
+        let view = self.view();
+        for sighting in gossip.others {
+            let Some(member) = view.members.get(&sighting.member) else { continue };
+            let endpoints = sighting.facts.map(|facts| facts.endpoints).unwrap_or_default();
+            let door = |endpoint| Bootstrap { endpoint, identity: member.identity };
+            doors.extend(endpoints.into_iter().take(1).map(door));
+        }
+        doors.truncate(MAX_BOOTSTRAPS);
+        doors
+    }
+}

@@ -1,0 +1,233 @@
+//! What the daemon tells of itself: status, peers, tunnels, supervisor.
+
+use std::time::Instant;
+
+use mesh_control::raft::{GroupStatus, Role as GroupRole};
+use mesh_dataplane::PeerStats;
+use mesh_model::MemberId;
+use mesh_model::api::v1::{
+    DaemonState, DropCount, GossipMember, GossipState, Offload, Path, Peer, Peers, RaftRole,
+    RaftStatus, Role, Status, Supervisor, Tunnel, Tunnels,
+};
+use mesh_model::view::MemberView;
+
+use super::driver::{Gossip, Sighting};
+use super::refusal::{Answer, internal};
+use super::{Daemon, Mesh};
+use crate::io::clock;
+use crate::pipeline::PathStats;
+
+impl Daemon {
+    /// Everything at one glance.
+    pub(crate) async fn status(&self) -> Answer<Status> {
+        let mut status = Status {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            state: DaemonState::NotJoined,
+            mesh: None,
+            mesh_name: None,
+            prefixes: None,
+            member: None,
+            name: None,
+            addrs: None,
+            role: None,
+            interface: None,
+            listen_port: self.config.listen.port,
+            uptime_s: self.started.elapsed().as_secs(),
+            members: 0,
+            raft: None,
+            peers: Vec::new(),
+            gossip: Vec::new(),
+            drops: Vec::new(),
+            offloads: Vec::new(),
+        };
+        if let Some(mesh) = self.mesh.load_full() {
+            mesh.describe(&mut status).await?;
+        }
+        Ok(status)
+    }
+
+    /// The other members.
+    pub(crate) async fn peers(&self) -> Answer<Peers> {
+        let mesh = self.mesh()?;
+        let stats = mesh.stats().await?;
+        let gossip = mesh.gossip().await;
+        Ok(Peers { peers: mesh.peer_list(&stats, &gossip, &mesh.group.status()) })
+    }
+
+    /// The WireGuard tunnels.
+    pub(crate) async fn tunnels(&self) -> Answer<Tunnels> {
+        let mesh = self.mesh()?;
+        let view = mesh.view();
+        let now = clock::now();
+        let tunnels = mesh.stats().await?.peers.into_iter();
+        Ok(Tunnels {
+            public_key: mesh.own.tunnel,
+            listen_port: mesh.listen.port(),
+            tunnels: tunnels
+                // A member that left between the two looks is left out.
+                .filter_map(|peer| Some(tunnel(view.members.get(&peer.member)?, peer, now)))
+                .collect(),
+        })
+    }
+
+    /// Who leads.
+    pub(crate) async fn supervisor(&self) -> Answer<Supervisor> {
+        let mesh = self.mesh()?;
+        let status = mesh.group.status();
+        let leader = status.leadership.leader;
+        let view = mesh.view();
+        let name = leader.and_then(|leader| view.members.get(&leader));
+        Ok(Supervisor {
+            term: status.leadership.term,
+            leader,
+            name: name.map(|member| member.name.clone()),
+            is_self: leader == Some(mesh.me),
+            voters: status.voters,
+        })
+    }
+}
+
+impl Mesh {
+    async fn stats(&self) -> Answer<PathStats> {
+        self.path_stats().await.ok_or_else(|| internal("the packet thread has ended"))
+    }
+
+    async fn describe(&self, status: &mut Status) -> Answer<()> {
+        let stats = self.stats().await?;
+        let gossip = self.gossip().await;
+        let group = self.group.status();
+        let view = self.view();
+        status.state = DaemonState::Member;
+        status.mesh = Some(view.mesh());
+        status.mesh_name = Some(view.mesh_name.clone());
+        status.prefixes = Some(view.prefixes);
+        status.member = Some(self.me);
+        status.name = Some(self.own.name.clone());
+        status.addrs = Some(self.own.addrs);
+        status.role = Some(role(self.me, &group));
+        status.interface.clone_from(&self.interface);
+        status.listen_port = self.listen.port();
+        status.members = view.members.len();
+        status.peers = self.peer_list(&stats, &gossip, &group);
+        status.gossip = gossip.own.iter().chain(&gossip.others).map(gossip_member).collect();
+        status.drops = drops(&stats);
+        status.offloads = offloads(&stats);
+        status.raft = Some(raft_status(group));
+        Ok(())
+    }
+
+    fn peer_list(&self, stats: &PathStats, gossip: &Gossip, group: &GroupStatus) -> Vec<Peer> {
+        let now = clock::now();
+        let view = self.view();
+        let others = view.members.values().filter(|member| member.id != self.me);
+        let peer = |member: &MemberView| {
+            let path = stats.peers.iter().find(|peer| peer.member == member.id);
+            let seen = gossip.others.iter().find(|sighting| sighting.member == member.id);
+            self.peer(member, path, seen, group, now)
+        };
+        others.map(peer).collect()
+    }
+
+    fn peer(
+        &self,
+        member: &MemberView,
+        path: Option<&PeerStats>,
+        seen: Option<&Sighting>,
+        group: &GroupStatus,
+        now: Instant,
+    ) -> Peer {
+        let facts = seen.and_then(|sighting| sighting.facts.as_ref());
+        let established = path.is_some_and(|peer| peer.established);
+        let round_trip = self.round_trip(member.id);
+        Peer {
+            member: member.id,
+            name: member.name.clone(),
+            addrs: member.addrs,
+            role: role(member.id, group),
+            state: seen.map_or(GossipState::Unknown, |sighting| sighting.state),
+            path: if established { Path::Direct } else { Path::None },
+            endpoint: path.and_then(|peer| peer.endpoint),
+            last_handshake_ms: path.and_then(|peer| ago(peer.last_handshake, now)),
+            rx_bytes: path.map_or(0, |peer| peer.rx_bytes),
+            tx_bytes: path.map_or(0, |peer| peer.tx_bytes),
+            rtt_us: round_trip.and_then(|rtt| u64::try_from(rtt.as_micros()).ok()),
+            version: facts.map(|facts| facts.version.clone()),
+            capabilities: facts.map(|facts| facts.capabilities.clone()).unwrap_or_default(),
+            applied: facts.map(|facts| facts.applied),
+            last_seen_ms: path.and_then(|peer| ago(peer.last_received, now)),
+        }
+    }
+}
+
+/// A member's part in agreement.
+fn role(member: MemberId, group: &GroupStatus) -> Role {
+    if group.leadership.leader == Some(member) {
+        Role::Supervisor
+    } else if group.voters.contains(&member) {
+        Role::Voter
+    } else {
+        Role::Learner
+    }
+}
+
+fn raft_status(group: GroupStatus) -> RaftStatus {
+    RaftStatus {
+        role: match group.leadership.role {
+            GroupRole::Leader => RaftRole::Leader,
+            GroupRole::Follower => RaftRole::Follower,
+            GroupRole::Candidate => RaftRole::Candidate,
+            GroupRole::Learner => RaftRole::Learner,
+            GroupRole::Stopped => RaftRole::Stopped,
+        },
+        term: group.leadership.term,
+        leader: group.leadership.leader,
+        commit: group.commit,
+        applied: group.applied,
+        voters: group.voters,
+        learners: group.learners,
+        state_hash: group.state_hash,
+    }
+}
+
+fn gossip_member(sighting: &Sighting) -> GossipMember {
+    GossipMember {
+        member: sighting.member,
+        state: sighting.state,
+        incarnation: sighting.incarnation,
+    }
+}
+
+fn tunnel(member: &MemberView, peer: PeerStats, now: Instant) -> Tunnel {
+    Tunnel {
+        member: member.id,
+        name: member.name.clone(),
+        public_key: peer.key,
+        endpoint: peer.endpoint,
+        established: peer.established,
+        last_handshake_ms: ago(peer.last_handshake, now),
+        rx_bytes: peer.rx_bytes,
+        tx_bytes: peer.tx_bytes,
+        keepalive_s: peer.keepalive.map(|interval| interval.as_secs()),
+        allowed_ips: peer.allowed_ips,
+    }
+}
+
+fn drops(stats: &PathStats) -> Vec<DropCount> {
+    let seen = stats.drops.iter().filter(|(_, packets)| *packets > 0);
+    seen.map(|(reason, packets)| DropCount { reason: (*reason).to_owned(), packets: *packets })
+        .collect()
+}
+
+fn offloads(stats: &PathStats) -> Vec<Offload> {
+    let of = &stats.offloads;
+    [("tun_gso", of.tun_gso), ("udp_gso", of.udp_gso), ("udp_gro", of.udp_gro)]
+        .into_iter()
+        .map(|(name, active)| Offload { name: name.to_owned(), active })
+        .collect()
+}
+
+/// Milliseconds since `then`.
+fn ago(then: Option<Instant>, now: Instant) -> Option<u64> {
+    let elapsed = now.saturating_duration_since(then?);
+    u64::try_from(elapsed.as_millis()).ok()
+}
