@@ -2,30 +2,14 @@
 
 mod fixture;
 
-use std::collections::{BTreeMap, VecDeque};
-
+use fixture::forge::{Forge, forged};
 use fixture::{BORN_MS, Host, Log, Mesh, after};
 use mesh_control::command::Outcome;
 use mesh_control::state::members::Departed;
 use mesh_control::state::{Entry, Event, Origin, State};
-use mesh_model::trust::{ChainError, Departure, Genesis, Invite};
+use mesh_model::trust::{ChainError, Departure};
 use mesh_model::{InviteId, MemberId, OverlayAddrs, Signed, codec};
 use proptest::prelude::*;
-use serde::{Deserialize, Serialize};
-
-/// The encoding of a state with every field in reach: what a member that cheats would write.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-struct Forge {
-    genesis: Signed<Genesis>,
-    now_ms: u64,
-    present: BTreeMap<MemberId, (Origin, OverlayAddrs)>,
-    departed: BTreeMap<MemberId, Departed>,
-    next_host: u32,
-    invites: BTreeMap<InviteId, (Signed<Invite>, u32)>,
-    audit: VecDeque<Entry>,
-}
-
-mesh_model::message!(Forge, "state", version 1, limit codec::MAX_MESSAGE);
 
 /// A mesh with members 1 (founder), 3 and 4 under one invite of three uses, and one that left (5).
 fn settled() -> (Mesh, Log) {
@@ -44,10 +28,7 @@ fn settled() -> (Mesh, Log) {
 #[track_caller]
 fn verdict(plant: impl FnOnce(&mut Forge, &Mesh)) -> Result<(), ChainError> {
     let (mesh, log) = settled();
-    let mut forge: Forge = codec::decode(&codec::encode(&log.state)).expect("the same encoding");
-    plant(&mut forge, &mesh);
-    let state: State = codec::decode(&codec::encode(&forge)).expect("still a state");
-    state.verify(&mesh.root)
+    forged(&log.state, |forge| plant(forge, &mesh)).verify(&mesh.root)
 }
 
 #[track_caller]
@@ -68,33 +49,33 @@ fn a_planted_member_is_found() {
         v6: forge.present[&MemberId::FOUNDER].1.v6.segments().map(|part| part | 9).into(),
     };
     // Under an invite the root never signed.
-    let forged = verdict(|forge, mesh| {
+    let planted = verdict(|forge, mesh| {
         let mut ticket = mesh.invite(7, 1);
         ticket.signed = Signed::seal(&ticket.invite, &mesh.founder.identity);
         let origin = Origin::Admitted(ticket.admission(&Host::new(9)));
         forge.invites.insert(ticket.invite.id, (ticket.signed, 1));
         forge.present.insert(MemberId(9), (origin, addrs(forge)));
     });
-    assert_found(&forged, "signature");
+    assert_found(&planted, "signature");
     // Under a genuine invite, without its secret.
-    let forged = verdict(|forge, mesh| {
+    let planted = verdict(|forge, mesh| {
         let mut ticket = mesh.invite(1, 3);
         ticket.secret = mesh.founder.identity.clone();
         let origin = Origin::Admitted(ticket.admission(&Host::new(9)));
         forge.present.insert(MemberId(9), (origin, addrs(forge)));
     });
-    assert_found(&forged, "signature");
+    assert_found(&planted, "signature");
     // Under no invite at all, and as another founder.
-    let forged = verdict(|forge, mesh| {
+    let planted = verdict(|forge, mesh| {
         let origin = Origin::Admitted(mesh.invite(7, 1).admission(&Host::new(9)));
         forge.present.insert(MemberId(9), (origin, addrs(forge)));
     });
-    assert_found(&forged, "invite is missing");
-    let forged = verdict(|forge, mesh| {
+    assert_found(&planted, "invite is missing");
+    let planted = verdict(|forge, mesh| {
         let origin = Origin::Founder(Host::new(9).record(mesh.id()));
         forge.present.insert(MemberId(9), (origin, addrs(forge)));
     });
-    assert_found(&forged, "second founder");
+    assert_found(&planted, "second founder");
 }
 
 #[test]
@@ -191,8 +172,8 @@ fn a_made_up_departure_is_found() {
         forge.present.remove(&member);
         forge.departed.insert(member, Departed { identity, departure });
     };
-    let forged = verdict(|forge, mesh| lock_out(forge, mesh, &mesh.founder));
-    assert_found(&forged, "signature");
+    let planted = verdict(|forge, mesh| lock_out(forge, mesh, &mesh.founder));
+    assert_found(&planted, "signature");
     assert_eq!(verdict(|forge, mesh| lock_out(forge, mesh, &Host::new(2))), Ok(()));
     // Bringing back one that did.
     let back = verdict(|forge, mesh| {

@@ -8,6 +8,7 @@
 //! Only authenticated bytes, or bytes bounded by [`Message::LIMIT`], may come in here. Packets from
 //! strangers are parsed by hand in the packet core.
 
+use bincode::error::DecodeError;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -113,10 +114,21 @@ pub fn decode<M: Message>(bytes: &[u8]) -> Result<M, CodecError> {
         bincode::serde::decode_from_slice(body, format::<MAX_MESSAGE>())
     };
     let (message, used) =
-        decoded.map_err(|error| CodecError::Malformed { name, reason: error.to_string() })?;
+        decoded.map_err(|error| CodecError::Malformed { name, reason: reason(error) })?;
     match body.len() - used {
         0 => Ok(message),
         extra => Err(CodecError::Trailing { name, extra }),
+    }
+}
+
+/// What the decoder found, in words. Its own `Display` is its `Debug`.
+fn reason(error: DecodeError) -> String {
+    match error {
+        DecodeError::UnexpectedEnd { .. } => "cut off".to_owned(),
+        DecodeError::LimitExceeded => "a length beyond the message's end".to_owned(),
+        DecodeError::OtherString(text) => text,
+        DecodeError::Other(text) => text.to_owned(),
+        other => other.to_string(),
     }
 }
 

@@ -1,0 +1,312 @@
+//! The JSON of the local API: what programs rely on.
+
+mod sample;
+
+use std::fmt::Debug;
+
+use mesh_model::api::v1::{
+    DaemonState, Document, DropCount, ErrorBody, ErrorCode, ErrorDocument, Family, GossipMember,
+    GossipState, InitRequest, InviteReply, InviteRequest, JoinRequest, JoinedReply, LeaveReply,
+    LeaveRequest, Offload, Path, Peer, Peers, PingReply, PingRequest, RaftRole, RaftStatus, Role,
+    Schema, Status, Supervisor, Tunnel, Tunnels, VersionReply, WaitFor, WaitReply, WaitRequest,
+};
+use mesh_model::facts::Capability;
+use mesh_model::view::StateHash;
+use mesh_model::{MemberId, OverlayAddrs, Prefixes};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+/// Larger than any float holds exactly: an id or index must not pass through one.
+const BIG: u64 = u64::MAX;
+
+/// Sends `body` through its document and back.
+#[track_caller]
+fn document<T>(body: T) -> Value
+where
+    T: Schema + Serialize + DeserializeOwned + Clone + PartialEq + Debug,
+{
+    let document = Document::from(body.clone());
+    let text = serde_json::to_string(&document).expect("plain data");
+    let read: Document<T> = serde_json::from_str(&text).expect("its own text");
+    assert_eq!(read, document);
+    assert_eq!(read.body, body);
+    // A newer daemon may add fields; an older program reads on.
+    let mut value: Value = serde_json::from_str(&text).expect("JSON");
+    value["a_field_of_the_future"] = json!([1]);
+    let read: Document<T> = serde_json::from_value(value.clone()).expect("more fields are fine");
+    assert_eq!(read.body, body);
+    assert_eq!(value["schema"], T::SCHEMA);
+    value
+}
+
+#[track_caller]
+fn request<T>(body: &T) -> Value
+where
+    T: Serialize + DeserializeOwned + PartialEq + Debug,
+{
+    let value = serde_json::to_value(body).expect("plain data");
+    assert_eq!(&serde_json::from_value::<T>(value.clone()).expect("its own JSON"), body);
+    let mut typo = value.clone();
+    typo["naem"] = json!(1);
+    let error = serde_json::from_value::<T>(typo).expect_err("an unknown field").to_string();
+    assert!(error.contains("naem"), "{error}");
+    value
+}
+
+fn addrs() -> OverlayAddrs {
+    OverlayAddrs { v4: [100, 88, 0, 1].into(), v6: "fd00::1".parse().expect("an address") }
+}
+
+fn hash() -> StateHash {
+    StateHash([0xab; 32])
+}
+
+fn peer() -> Peer {
+    Peer {
+        member: MemberId(BIG),
+        name: sample::name("h1"),
+        addrs: addrs(),
+        role: Role::Voter,
+        state: GossipState::Suspect,
+        path: Path::Direct,
+        endpoint: Some(sample::endpoint("[2001:db8::1]:51820")),
+        last_handshake_ms: Some(BIG),
+        rx_bytes: BIG,
+        tx_bytes: 0,
+        rtt_us: None,
+        version: Some("0.1.0".to_owned()),
+        capabilities: vec![Capability::KernelTun, Capability::Admin],
+        applied: Some(BIG),
+        last_seen_ms: None,
+    }
+}
+
+fn status() -> Status {
+    Status {
+        version: "0.1.0".to_owned(),
+        state: DaemonState::Member,
+        mesh: Some(sample::mesh()),
+        mesh_name: Some(sample::name("office")),
+        prefixes: Some(sample::genesis().prefixes),
+        member: Some(MemberId(1)),
+        name: Some(sample::name("h0")),
+        addrs: Some(addrs()),
+        role: Some(Role::Supervisor),
+        interface: Some("mesh0".to_owned()),
+        listen_port: 51820,
+        uptime_s: BIG,
+        members: 2,
+        raft: Some(RaftStatus {
+            role: RaftRole::Leader,
+            term: BIG,
+            leader: Some(MemberId(1)),
+            commit: BIG,
+            applied: BIG,
+            voters: vec![MemberId(1), MemberId(BIG)],
+            learners: vec![],
+            state_hash: hash(),
+        }),
+        peers: vec![peer()],
+        gossip: vec![GossipMember {
+            member: MemberId(1),
+            state: GossipState::Alive,
+            incarnation: BIG,
+        }],
+        drops: vec![DropCount { reason: "no_route".to_owned(), packets: BIG }],
+        offloads: vec![Offload { name: "udp_gso".to_owned(), active: true }],
+    }
+}
+
+#[test]
+fn status_survives_and_reads_as_documented() {
+    let value = document(status());
+    assert_eq!(value["schema"], "mesh.status/v1");
+    assert_eq!(value["state"], "member");
+    assert_eq!(value["role"], "supervisor");
+    assert_eq!(value["raft"]["role"], "leader");
+    assert_eq!(value["raft"]["term"], BIG);
+    assert_eq!(value["raft"]["state_hash"], "ab".repeat(32));
+    assert_eq!(value["raft"]["voters"], json!([1, BIG]));
+    assert_eq!(value["mesh"], sample::mesh().to_string());
+    assert_eq!(value["addrs"], json!({"v4": "100.88.0.1", "v6": "fd00::1"}));
+    assert_eq!(value["prefixes"]["v4"], "100.88.0.0/16");
+    assert_eq!(value["peers"][0]["endpoint"], "[2001:db8::1]:51820");
+    assert_eq!(value["peers"][0]["capabilities"], json!(["kernel_tun", "admin"]));
+    assert_eq!(value["gossip"][0]["state"], "alive");
+}
+
+#[test]
+fn status_of_a_daemon_without_a_mesh_survives() {
+    let value = document(Status {
+        state: DaemonState::NotJoined,
+        mesh: None,
+        mesh_name: None,
+        prefixes: None::<Prefixes>,
+        member: None,
+        name: None,
+        addrs: None,
+        role: None,
+        interface: None,
+        raft: None,
+        peers: vec![],
+        gossip: vec![],
+        drops: vec![],
+        offloads: vec![],
+        ..status()
+    });
+    assert_eq!(value["state"], "not_joined");
+    assert_eq!(value["mesh"], Value::Null);
+}
+
+#[test]
+fn peers_and_tunnels_survive() {
+    document(Peers { peers: vec![peer(), peer()] });
+    let value = document(Tunnels {
+        public_key: sample::record().tunnel,
+        listen_port: 51820,
+        tunnels: vec![Tunnel {
+            member: MemberId(BIG),
+            name: sample::name("h1"),
+            public_key: sample::record().tunnel,
+            endpoint: None,
+            allowed_ips: addrs().host_prefixes().to_vec(),
+            established: true,
+            last_handshake_ms: None,
+            rx_bytes: BIG,
+            tx_bytes: BIG,
+            keepalive_s: Some(25),
+        }],
+    });
+    assert_eq!(value["tunnels"][0]["allowed_ips"], json!(["100.88.0.1/32", "fd00::1/128"]));
+    assert_eq!(value["public_key"], sample::record().tunnel.to_string());
+}
+
+#[test]
+fn answers_survive() {
+    let value = document(JoinedReply {
+        mesh: sample::mesh(),
+        mesh_name: sample::name("office"),
+        member: MemberId(BIG),
+        name: sample::name("h1"),
+        addrs: addrs(),
+    });
+    assert_eq!(value["member"], BIG);
+    document(InviteReply {
+        invite: sample::invite().id,
+        token: "mesh1-x".to_owned(),
+        uses: 1,
+        expires_ms: BIG,
+    });
+    document(LeaveReply { mesh: sample::mesh(), member: MemberId(3), index: None });
+    document(Supervisor {
+        term: BIG,
+        leader: None,
+        name: None,
+        is_self: false,
+        voters: vec![MemberId(BIG)],
+    });
+    document(WaitReply { leader: None, applied: BIG, state_hash: hash(), waited_ms: 3 });
+    document(VersionReply { version: "0.1.0".to_owned() });
+    let value = document(PingReply {
+        member: MemberId(2),
+        name: sample::name("h1"),
+        addr: addrs().v6.into(),
+        rtt_us: BIG,
+        endpoint: None,
+        path: Path::None,
+    });
+    assert_eq!(value["addr"], "fd00::1");
+}
+
+#[test]
+fn requests_survive_and_refuse_a_field_nobody_knows() {
+    request(&InitRequest {
+        mesh_name: Some(sample::name("office")),
+        name: None,
+        ipv4_prefix: Some("10.0.0.0/24".parse().expect("a prefix")),
+    });
+    request(&InviteRequest {
+        uses: Some(3),
+        lifetime_s: Some(BIG),
+        endpoints: vec![sample::endpoint("192.0.2.1:1")],
+    });
+    request(&JoinRequest { token: "mesh1-x".to_owned(), name: Some(sample::name("h1")) });
+    request(&LeaveRequest { force: true });
+    request(&PingRequest { target: "h1".to_owned(), family: Family::V4, timeout_ms: BIG });
+    for (wait_for, text) in [
+        (WaitFor::Ready, json!("ready")),
+        (WaitFor::Leader, json!("leader")),
+        (WaitFor::Applied(BIG), json!({"applied": BIG})),
+    ] {
+        let value = request(&WaitRequest { wait_for, timeout_ms: 30_000 });
+        assert_eq!(value["for"], text);
+    }
+}
+
+#[test]
+fn what_a_request_leaves_out_has_a_default() {
+    let empty = || json!({});
+    assert_eq!(serde_json::from_value::<InitRequest>(empty()).ok(), Some(InitRequest::default()));
+    assert_eq!(
+        serde_json::from_value::<InviteRequest>(empty()).ok(),
+        Some(InviteRequest::default())
+    );
+    assert_eq!(serde_json::from_value::<LeaveRequest>(empty()).ok(), Some(LeaveRequest::default()));
+    let ping: PingRequest =
+        serde_json::from_value(json!({"target": "h1", "timeout_ms": 5})).expect("enough");
+    assert_eq!(ping.family, Family::V6);
+}
+
+#[test]
+fn a_request_with_a_bad_value_names_it() {
+    let error = |value| serde_json::from_value::<InitRequest>(value).expect_err("bad").to_string();
+    assert!(error(json!({"name": "No Name"})).contains("`No Name` cannot be a name"));
+    assert!(error(json!({"ipv4_prefix": "10.0.0.0/33"})).contains("invalid"));
+}
+
+#[test]
+fn errors_have_stable_codes_and_hide_an_empty_hint() {
+    let document = |hint: &str| ErrorDocument {
+        error: ErrorBody {
+            code: ErrorCode::NoQuorum,
+            message: "no supervisor".to_owned(),
+            hint: hint.to_owned(),
+        },
+    };
+    let bare = serde_json::to_value(document("")).expect("plain data");
+    assert_eq!(bare, json!({"error": {"code": "no_quorum", "message": "no supervisor"}}));
+    for hint in ["", "wait"] {
+        let value = serde_json::to_value(document(hint)).expect("plain data");
+        assert_eq!(serde_json::from_value::<ErrorDocument>(value).ok(), Some(document(hint)));
+    }
+    let codes = [
+        (ErrorCode::BadRequest, "bad_request"),
+        (ErrorCode::NotPermitted, "not_permitted"),
+        (ErrorCode::NotJoined, "not_joined"),
+        (ErrorCode::AlreadyJoined, "already_joined"),
+        (ErrorCode::UnknownMember, "unknown_member"),
+        (ErrorCode::Refused, "refused"),
+        (ErrorCode::NotAdmin, "not_admin"),
+        (ErrorCode::NoQuorum, "no_quorum"),
+        (ErrorCode::TimedOut, "timed_out"),
+        (ErrorCode::Unreachable, "unreachable"),
+        (ErrorCode::Disk, "disk"),
+        (ErrorCode::Internal, "internal"),
+    ];
+    for (code, text) in codes {
+        assert_eq!(serde_json::to_value(code).ok(), Some(json!(text)));
+    }
+}
+
+#[test]
+fn secrets_do_not_show_in_debug_output() {
+    let request = JoinRequest { token: "mesh1-secret".to_owned(), name: None };
+    let reply = InviteReply {
+        invite: sample::invite().id,
+        token: "mesh1-secret".to_owned(),
+        uses: 1,
+        expires_ms: 1,
+    };
+    assert!(!format!("{request:?} {reply:?}").contains("secret"));
+}

@@ -1,0 +1,180 @@
+//! Golden vectors: the exact bytes of every message. They are stored on disks and sent between
+//! versions, so a test here that fails means a new version number, not a new vector. Ed25519
+//! signatures are deterministic (RFC 8032), so signed messages have vectors too.
+
+mod sample;
+
+use std::fmt::Debug;
+
+use data_encoding::HEXLOWER;
+use mesh_model::codec::{self, CodecError, Message};
+use mesh_model::facts::Facts;
+use mesh_model::trust::{Admission, Departure, Genesis, Invite, MemberRecord};
+use mesh_model::wire::join::{JoinReply, JoinRequest};
+
+/// Holds one message to its vector and to the laws of the codec.
+#[track_caller]
+fn check<M: Message + PartialEq + Debug>(message: &M, golden: &str) {
+    let bytes = codec::encode(message);
+    let hex = HEXLOWER.encode(&bytes);
+    let golden: String = golden.split_whitespace().collect();
+    assert_eq!(hex, golden, "the encoding of a {} changed", M::NAME);
+    assert_eq!(codec::decode::<M>(&bytes).as_ref(), Ok(message));
+    laws::<M>(&bytes);
+}
+
+/// What must be refused of any message: every cut, a tail, another version, too many bytes.
+#[track_caller]
+fn laws<M: Message + PartialEq + Debug>(bytes: &[u8]) {
+    for len in 0..bytes.len() {
+        let cut = codec::decode::<M>(&bytes[..len]);
+        assert!(cut.is_err(), "{} bytes of {} were taken for the whole", len, bytes.len());
+    }
+    assert_eq!(codec::decode::<M>(&[]), Err(CodecError::Empty { name: M::NAME }));
+    let tailed = [bytes, &[0, 0]].concat();
+    assert_eq!(codec::decode::<M>(&tailed), Err(CodecError::Trailing { name: M::NAME, extra: 2 }));
+    let mut newer = bytes.to_vec();
+    newer[0] = M::VERSION + 1;
+    let known = M::VERSION;
+    assert_eq!(
+        codec::decode::<M>(&newer),
+        Err(CodecError::Version { name: M::NAME, found: known + 1, known })
+    );
+    let (len, limit) = (M::LIMIT + 1, M::LIMIT);
+    let mut long = bytes.to_vec();
+    long.resize(len, 0);
+    assert_eq!(codec::decode::<M>(&long), Err(CodecError::TooLong { name: M::NAME, len, limit }));
+}
+
+#[test]
+fn member_record() {
+    check::<MemberRecord>(
+        &sample::record(),
+        "
+         0112abf3819f2bbf184856c088556ffd6007656467652d30378139770ea87d175f56a35466c34c7ecccb8d8a
+         91b4ee37a25df60f5b8fc9b394ac01b2209e86354fb853237b5de0f4fab13c7fcbf433a61c019369617fecf1
+         0b",
+    );
+}
+
+#[test]
+fn invite() {
+    check::<Invite>(
+        &sample::invite(),
+        "
+         0112abf3819f2bbf184856c088556ffd609616ac1e4d939bda604536623a576b36ed4928c628d1c2c6eae903
+         38905995612959273a5c63f93636c14614ac8737d1fb2c01fd00505c18a3010000fdc0776518a3010000",
+    );
+}
+
+#[test]
+fn admission() {
+    check::<Admission>(
+        &sample::admission(),
+        "
+         019616ac1e4d939bda604536623a576b36590112abf3819f2bbf184856c088556ffd6007656467652d303781
+         39770ea87d175f56a35466c34c7ecccb8d8a91b4ee37a25df60f5b8fc9b394ac01b2209e86354fb853237b5d
+         e0f4fab13c7fcbf433a61c019369617fecf10b470cca0552c6375f4c029bcca899714ee83a9d18e9b039af14
+         83a8eab9d6797ba96443cdb5888e014680271a6b8b2c46b6035473d5670232c189cc639bc9de02bf14e5b679
+         32a9809ac49d09cdfe35b45bf0a9d685b6b5144e3121f91e36332afdafa80fc439379aba13febe479ea7bee0
+         cf0393f578459164b1bd5af1aada00",
+    );
+}
+
+#[test]
+fn genesis() {
+    check::<Genesis>(
+        &sample::genesis(),
+        "
+         0112abf3819f2bbf184856c088556ffd608a88e3dd7409f195fd52db2d3cba5d72ca6709bf1d94121bf37488
+         01b40f6f5c066f66666963656458000010fd12abf3819f000000000000000000004012abf3819f2bbf184856
+         c088556ffd6007656467652d30378139770ea87d175f56a35466c34c7ecccb8d8a91b4ee37a25df60f5b8fc9
+         b394ac01b2209e86354fb853237b5de0f4fab13c7fcbf433a61c019369617fecf10bfd00505c18a3010000",
+    );
+}
+
+#[test]
+fn departure() {
+    check::<Departure>(
+        &sample::departure(),
+        "
+         0112abf3819f2bbf184856c088556ffd60fc70110100",
+    );
+}
+
+#[test]
+fn facts() {
+    check::<Facts>(
+        &sample::facts(),
+        "
+         0112abf3819f2bbf184856c088556ffd6007fd00505c18a30100000305302e312e30020001fbfb000200c000
+         0201fb6cca0120010db8000000000000000000000001fb6cca",
+    );
+}
+
+#[test]
+fn join_request() {
+    check::<JoinRequest>(
+        &sample::join_request(),
+        "
+         019616ac1e4d939bda604536623a576b36590112abf3819f2bbf184856c088556ffd6007656467652d303781
+         39770ea87d175f56a35466c34c7ecccb8d8a91b4ee37a25df60f5b8fc9b394ac01b2209e86354fb853237b5d
+         e0f4fab13c7fcbf433a61c019369617fecf10b470cca0552c6375f4c029bcca899714ee83a9d18e9b039af14
+         83a8eab9d6797ba96443cdb5888e014680271a6b8b2c46b6035473d5670232c189cc639bc9de02bf14e5b679
+         32a9809ac49d09cdfe35b45bf0a9d685b6b5144e3121f91e36332afdafa80fc439379aba13febe479ea7bee0
+         cf0393f578459164b1bd5af1aada00",
+    );
+}
+
+#[test]
+fn join_reply_welcome() {
+    check::<JoinReply>(
+        &sample::welcome(),
+        "
+         010009af0112abf3819f2bbf184856c088556ffd608a88e3dd7409f195fd52db2d3cba5d72ca6709bf1d9412
+         1bf3748801b40f6f5c066f66666963656458000010fd12abf3819f000000000000000000004012abf3819f2b
+         bf184856c088556ffd6007656467652d30378139770ea87d175f56a35466c34c7ecccb8d8a91b4ee37a25df6
+         0f5b8fc9b394ac01b2209e86354fb853237b5de0f4fab13c7fcbf433a61c019369617fecf10bfd00505c18a3
+         010000acef86c9d9e88fd3f54be7466c9010ac87789d2fb047d0b77cee989e58a9324fb1de105eed0425f0e9
+         672605b8915f6b80d319ca72e01eeb5051ab0b5a3f0d0c02cafe02070100c0000201fb6cca01450112abf381
+         9f2bbf184856c088556ffd6007fd00505c18a30100000305302e312e30020001fbfb000200c0000201fb6cca
+         0120010db8000000000000000000000001fb6cca69edfc9a2eeb56a470ff754f6dc827e8901ac31444e9a64f
+         b2d3059615ee31627e33df56f55cde0997fe4c9ca5dc00203c531715da1da2edcae1b550f127430801000001",
+    );
+}
+
+#[test]
+fn join_reply_refused() {
+    let refused = sample::refusals().map(|refusal| codec::encode(&JoinReply::Refused(refusal)));
+    let hex: Vec<_> = refused.iter().map(|bytes| HEXLOWER.encode(bytes)).collect();
+    assert_eq!(
+        hex,
+        [
+            "010100",
+            "010101",
+            "010102",
+            "010103",
+            "01010403776879",
+            "010105026831",
+            "010106",
+            "010107",
+            "0101080b31302e302e302e302f3330",
+            "010109fb1027"
+        ]
+    );
+    check(&JoinReply::Unavailable, "0102");
+}
+
+#[test]
+fn join_token() {
+    let text = sample::token().to_text();
+    assert_eq!(
+        *text,
+        "mesh1-AYqI4910CfGV_VLbLTy6XXLKZwm_HZQSG_N0iAG0D29cVgESq_OBnyu_GEhWwIhVb_1glhasHk2Tm9\
+         pgRTZiOldrNu1JKMYo0cLG6ukDOJBZlWEpWSc6XGP5NjbBRhSshzfR-ywB_QBQXBijAQAA_cB3ZRijAQAAp5\
+         6xLfA7eoD1suYWziDqx20UC7s9EB2K2nYBq6j2ARYv4FxOFQGkrkQte1hDnl4YxKI52dC6p6m-epKG9ibeCA\
+         MDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAgDAAAIB-2zKgTl3Dqh9F19Wo1Rmw0x-zMuNipG07j\
+         eiXfYPW4_Js5QBIAENuAAAAAAAAAAAAAAAAftsyoE5dw6ofRdfVqNUZsNMfszLjYqRtO43ol32D1uPybOU-b\
+         16deb7c"
+    );
+}

@@ -1,0 +1,143 @@
+//! One value of every message, made from fixed seeds.
+#![allow(dead_code, reason = "each test binary compiles this module and uses a part of it")]
+
+use std::net::SocketAddr;
+
+use mesh_model::addr::DEFAULT_IPV4_PREFIX;
+use mesh_model::facts::{Capability, Facts};
+use mesh_model::trust::{
+    Admission, Bootstrap, Departure, Genesis, Invite, MemberRecord, MeshRoot, Name, Token,
+};
+use mesh_model::wire::join::{JoinRefusal, JoinReply, JoinRequest, PeerHint, Welcome};
+use mesh_model::{IdentitySecret, InviteId, MemberId, MeshId, Prefixes, Signed, TunnelSecret};
+
+pub(crate) const BORN_MS: u64 = 1_800_000_000_000;
+
+pub(crate) fn root_secret() -> IdentitySecret {
+    IdentitySecret::from_seed([1; 32])
+}
+
+pub(crate) fn identity() -> IdentitySecret {
+    IdentitySecret::from_seed([2; 32])
+}
+
+pub(crate) fn invite_secret() -> IdentitySecret {
+    IdentitySecret::from_seed([3; 32])
+}
+
+pub(crate) fn root() -> MeshRoot {
+    MeshRoot::of(root_secret().public())
+}
+
+pub(crate) fn mesh() -> MeshId {
+    root().mesh
+}
+
+pub(crate) fn name(text: &str) -> Name {
+    text.parse().expect("a name")
+}
+
+pub(crate) fn record() -> MemberRecord {
+    MemberRecord {
+        mesh: mesh(),
+        name: name("edge-07"),
+        identity: identity().public(),
+        tunnel: TunnelSecret::from_bytes([4; 32]).public(),
+    }
+}
+
+pub(crate) fn invite() -> Invite {
+    let key = invite_secret().public();
+    Invite {
+        mesh: mesh(),
+        id: InviteId::of_key(&key),
+        key,
+        uses: 300,
+        created_ms: BORN_MS,
+        expires_ms: BORN_MS + 600_000,
+    }
+}
+
+pub(crate) fn admission() -> Admission {
+    Admission::sign(&record(), invite().id, &invite_secret(), &identity())
+}
+
+pub(crate) fn genesis() -> Genesis {
+    Genesis {
+        root: root(),
+        name: name("office"),
+        prefixes: Prefixes::for_mesh(mesh(), DEFAULT_IPV4_PREFIX).expect("usable"),
+        founder: record(),
+        created_ms: BORN_MS,
+    }
+}
+
+pub(crate) fn departure() -> Departure {
+    Departure { mesh: mesh(), member: MemberId(70_000) }
+}
+
+pub(crate) fn facts() -> Facts {
+    Facts {
+        mesh: mesh(),
+        member: MemberId(7),
+        boot_ms: BORN_MS,
+        revision: 3,
+        version: "0.1.0".to_owned(),
+        capabilities: vec![Capability::KernelTun, Capability::Admin],
+        applied: 251,
+        endpoints: vec![endpoint("192.0.2.1:51820"), endpoint("[2001:db8::1]:51820")],
+    }
+}
+
+pub(crate) fn endpoint(text: &str) -> SocketAddr {
+    text.parse().expect("an endpoint")
+}
+
+pub(crate) fn join_request() -> JoinRequest {
+    JoinRequest { admission: admission() }
+}
+
+pub(crate) fn welcome() -> JoinReply {
+    JoinReply::Welcome(Box::new(Welcome {
+        member: MemberId(9),
+        genesis: Signed::seal(&genesis(), &root_secret()),
+        snapshot: vec![0xca, 0xfe],
+        peers: vec![
+            PeerHint {
+                member: MemberId(7),
+                endpoint: Some(endpoint("192.0.2.1:51820")),
+                facts: Some(Signed::seal(&facts(), &identity())),
+            },
+            PeerHint { member: MemberId(1), endpoint: None, facts: None },
+        ],
+        answered_by: MemberId(1),
+    }))
+}
+
+pub(crate) fn refusals() -> [JoinRefusal; 10] {
+    [
+        JoinRefusal::UnknownInvite,
+        JoinRefusal::Used,
+        JoinRefusal::Expired,
+        JoinRefusal::Revoked,
+        JoinRefusal::Chain("why".to_owned()),
+        JoinRefusal::NameTaken("h1".to_owned()),
+        JoinRefusal::KeyTaken,
+        JoinRefusal::Departed,
+        JoinRefusal::AddressesExhausted("10.0.0.0/30".to_owned()),
+        JoinRefusal::Full(10_000),
+    ]
+}
+
+pub(crate) fn bootstrap(text: &str) -> Bootstrap {
+    Bootstrap { endpoint: endpoint(text), identity: identity().public() }
+}
+
+pub(crate) fn token() -> Token {
+    Token {
+        root: root(),
+        invite: Signed::seal(&invite(), &root_secret()),
+        secret: invite_secret(),
+        bootstraps: vec![bootstrap("192.0.2.1:51820"), bootstrap("[2001:db8::1]:51820")],
+    }
+}

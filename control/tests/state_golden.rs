@@ -1,0 +1,148 @@
+//! Golden vectors of what goes into the log and into snapshots. A test here that fails means that
+//! members of this version and the one before would not read each other's logs, or would disagree
+//! about the state's hash: a new version number, not a new vector.
+
+mod fixture;
+
+use std::fmt::{Debug, Write as _};
+
+use fixture::{Host, Log, Mesh, after};
+use mesh_control::command::{InviteField, Outcome, Proposal, Refusal};
+use mesh_control::state::State;
+use mesh_model::codec::{self, Message};
+use mesh_model::wire::join::JoinRefusal;
+use mesh_model::{InviteId, MemberId, OverlayAddrs};
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").expect("writing to a string");
+        text
+    })
+}
+
+#[track_caller]
+fn check<M: Message + PartialEq + Debug>(message: &M, golden: &str) {
+    let bytes = codec::encode(message);
+    let golden: String = golden.split_whitespace().collect();
+    assert_eq!(hex(&bytes), golden, "the encoding of a {} changed", M::NAME);
+    assert_eq!(codec::decode::<M>(&bytes).as_ref(), Ok(message));
+    for len in 0..bytes.len() {
+        assert!(codec::decode::<M>(&bytes[..len]).is_err(), "cut at {len}");
+    }
+}
+
+#[test]
+fn proposals() {
+    let mesh = Mesh::new(1);
+    let ticket = mesh.invite(1, 3);
+    check::<Proposal>(
+        &after(1, ticket.add()),
+        "
+        01fd01505c18a3010000005401dcdf9834798de5fbc50542ae6e4ca0b35ae0fcd471ee8c4ebe16970d0d24a5
+         cfed126ce69fb0d2ad6d70753ff6c05f70813592b324c506963b8b708c369b87f603fd00505c18a3010000fd
+         c0776518a301000068e4224dee359bf9baec91b63fc17fa5821c6aaacbdc6e9357bbea8e19463f0990088bb4
+         65a8fc8782813c3c87a748c240a919a414571b4938cb59e5fdeb290a
+    ",
+    );
+    check::<Proposal>(
+        &after(2, ticket.admit(&Host::new(1))),
+        "
+        01fd02505c18a3010000015ae0fcd471ee8c4ebe16970d0d24a5cf5401dcdf9834798de5fbc50542ae6e4ca0
+         b30268315b5d6f7a4becbff2940e7ca65fe0854e74451eeb02ff72c2c23eade5702280733ddae709246e7bd4
+         317a99062d3bf18ea9c00f9021fc32cfc704ac23bda80b4062a605c8c12368b291bf49b8db9cc505705e4823
+         c0ea2633c6e3a3c8d15ee5522c9b5fe42f6c5e51dd472b53c317c00e3b49d9f502f6907ead67ac34c30dc609
+         4ca74b4d2adc70cda30a980a0ce91f9389ad033a0728fd51db65d84b0daa83662571f18f91df764f60ebce17
+         87b7605fb811d8d64d6881b3e19aafd8635a1d0a
+    ",
+    );
+    check::<Proposal>(
+        &after(3, Host::new(1).depart(mesh.id(), MemberId(3))),
+        "
+        01fd03505c18a301000002031201dcdf9834798de5fbc50542ae6e4ca0b303c4dc59003f7f1a136b43f0aca6
+         d49b6b261fdbe612c69bd280d1d73df21e10bd54cd921bedea42180e5ae937072fcec9f06db78fdbccbcc8eb
+         782f1edf6b9601
+    ",
+    );
+}
+
+#[test]
+fn outcomes() {
+    let addrs =
+        OverlayAddrs { v4: [100, 88, 0, 2].into(), v6: "fd00::3".parse().expect("an address") };
+    let refusals = [
+        Refusal::Join(JoinRefusal::Used),
+        Refusal::Chain("why".to_owned()),
+        Refusal::InviteBounds(InviteField::Uses),
+        Refusal::InviteBounds(InviteField::Lifetime),
+        Refusal::InviteExpired,
+        Refusal::InviteExists,
+        Refusal::TooManyInvites(11_000),
+        Refusal::UnknownMember(MemberId(77)),
+        Refusal::IndexReused(5),
+    ];
+    check(&Outcome::InviteAdded(InviteId([7; 16])), "010007070707070707070707070707070707");
+    check(
+        &Outcome::Admitted { member: MemberId(3), addrs },
+        "01010364580002fd000000000000000000000000000003",
+    );
+    check(&Outcome::Departed(MemberId(3)), "010203");
+    let refused = refusals.map(|refusal| hex(&codec::encode(&Outcome::Refused(refusal))));
+    assert_eq!(
+        refused,
+        [
+            "01030001",
+            "01030103776879",
+            "01030200",
+            "01030201",
+            "010303",
+            "010304",
+            "010305fbf82a",
+            "0103064d",
+            "01030705"
+        ]
+    );
+}
+
+/// The hash covers every byte of the encoding, so it stands for it.
+#[test]
+fn states() {
+    let mesh = Mesh::new(1);
+    assert_eq!(
+        mesh.state().hash().to_string(),
+        "26949b1145980399d4e21f3a844ad673648ff9b756cc371be3f4f133138d4613"
+    );
+    let ticket = mesh.invite(1, 3);
+    let mut log = Log::of(&mesh);
+    log.apply(1, ticket.add());
+    log.admit(&ticket, &Host::new(1));
+    log.admit(&ticket, &Host::new(2));
+    log.apply(9, Host::new(1).depart(mesh.id(), MemberId(3)));
+    assert_eq!(
+        log.state.hash().to_string(),
+        "9dee783926aafce1460b6228a489c7d53285fe22be71d63c8cbcf7de1ce2dbc3"
+    );
+    assert_eq!(codec::encode(&log.state).len(), 997);
+}
+
+/// Two states that differ in anything at all have different hashes.
+#[test]
+fn a_hash_notices_everything() {
+    let mesh = Mesh::new(1);
+    let ticket = mesh.invite(1, 3);
+    let mut hashes = vec![Mesh::new(2).state().hash()];
+    let mut log = Log::of(&mesh);
+    let mut note = |state: &State| hashes.push(state.hash());
+    note(&log.state);
+    log.apply(1, ticket.add());
+    note(&log.state);
+    log.admit(&ticket, &Host::new(1));
+    note(&log.state);
+    let mut other = log.state.clone();
+    other.apply(90, &after(1, Host::new(1).depart(mesh.id(), MemberId(3))));
+    note(&other);
+    let mut later = log.state.clone();
+    later.apply(90, &after(2, Host::new(1).depart(mesh.id(), MemberId(3))));
+    note(&later);
+    let distinct: std::collections::BTreeSet<_> = hashes.iter().collect();
+    assert_eq!(distinct.len(), hashes.len());
+}
