@@ -59,8 +59,16 @@ async fn read(request: Request) -> Result<Bytes, Problem> {
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     let bytes = if bytes.trim_ascii().is_empty() { b"{}" } else { bytes };
     let bad = |message: String| {
-        Problem::new(ErrorCode::BadRequest, message, "see docs/api.md for the request's fields")
+        Problem::new(
+            ErrorCode::BadRequest,
+            message,
+            "correct it and send the request again; nothing was changed",
+        )
     };
+    // Serde would also take an array as the fields in their order; no caller should rely on an order.
+    if !bytes.trim_ascii_start().starts_with(b"{") {
+        return Err(bad("the request's body is not a JSON object".to_owned()));
+    }
     let mut json = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
         let path = error.path().to_string();

@@ -165,7 +165,7 @@ async fn unknown_route(uri: Uri) -> Problem {
     Problem::new(
         ErrorCode::BadRequest,
         format!("there is nothing at `{}`", uri.path()),
-        format!("try `{}`; the routes are in docs/api.md", route::STATUS),
+        format!("the API is version 1; `{}` is a place to start", route::STATUS),
     )
     .with_status(StatusCode::NOT_FOUND)
 }

@@ -1,4 +1,5 @@
-//! Where things are when nobody said: system places for root, XDG places for everyone else.
+//! Where things are when nobody said: the directories a service manager made, system places for
+//! root, XDG places for everyone else.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -16,25 +17,26 @@ pub(super) struct Defaults {
 impl Defaults {
     /// The places of the user that runs the daemon.
     pub(super) fn of_host(env: &dyn Fn(&str) -> Option<OsString>, root: bool) -> Self {
-        if root {
-            return Self {
-                config_file: Some(PathBuf::from("/etc/meshd/meshd.toml")),
-                state_dir: PathBuf::from("/var/lib/meshd"),
-                runtime_dir: Some(PathBuf::from("/run/meshd")),
-            };
-        }
-        // The XDG base directory specification: a relative path is invalid and ignored.
-        let place = |name| env(name).map(PathBuf::from).filter(|path| path.is_absolute());
-        let home = place("HOME");
-        let or_home =
-            |name, below: &str| place(name).or_else(|| home.as_ref().map(|home| home.join(below)));
+        let place = |name| env(name).and_then(absolute);
+        let (config_dir, state_dir, runtime_dir) = if root {
+            let system = |path: &str| Some(PathBuf::from(path));
+            (system("/etc/meshd"), system("/var/lib/meshd"), system("/run/meshd"))
+        } else {
+            let home = |below: &str| place("HOME").map(|home| home.join(below));
+            let below = |place: Option<PathBuf>| place.map(|place| place.join("meshd"));
+            (
+                below(place("XDG_CONFIG_HOME").or_else(|| home(".config"))),
+                below(place("XDG_STATE_HOME").or_else(|| home(".local/state"))),
+                below(place("XDG_RUNTIME_DIR")),
+            )
+        };
+        // What a service manager made for this very service (systemd.exec(5)) comes first.
         Self {
-            config_file: or_home("XDG_CONFIG_HOME", ".config")
-                .map(|dir| dir.join("meshd/meshd.toml")),
-            state_dir: or_home("XDG_STATE_HOME", ".local/state")
-                .map(|dir| dir.join("meshd"))
-                .unwrap_or_default(),
-            runtime_dir: place("XDG_RUNTIME_DIR").map(|dir| dir.join("meshd")),
+            config_file: place("CONFIGURATION_DIRECTORY")
+                .or(config_dir)
+                .map(|dir| dir.join("meshd.toml")),
+            state_dir: place("STATE_DIRECTORY").or(state_dir).unwrap_or_default(),
+            runtime_dir: place("RUNTIME_DIRECTORY").or(runtime_dir),
         }
     }
 
@@ -42,4 +44,10 @@ impl Defaults {
     pub(super) fn socket_for(&self, state_dir: &Path) -> PathBuf {
         self.runtime_dir.as_deref().unwrap_or(state_dir).join("meshd.sock")
     }
+}
+
+/// The path in `value`; a relative one is invalid and ignored, as the XDG base directory specification
+/// has it.
+fn absolute(value: OsString) -> Option<PathBuf> {
+    Some(PathBuf::from(value)).filter(|path| path.is_absolute())
 }

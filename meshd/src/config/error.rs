@@ -69,7 +69,7 @@ impl From<ConfigError> for Exit {
             ConfigError::Unreadable { .. } => "check the path given by --config or MESHD_CONFIG",
             ConfigError::NoStateDir => "name one with --state-dir DIR or MESHD_STATE_DIR",
             _ => {
-                "correct it and try again; config/meshd.toml explains every key, \
+                "correct it and try again; the sample config/meshd.toml explains every key, \
                  `meshd check-config` tests without starting"
             }
         };
