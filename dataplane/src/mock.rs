@@ -42,8 +42,9 @@ pub fn elapsed() -> Duration {
     MockClock::time().saturating_sub(START)
 }
 
-/// Runs `make` with the clock at zero.
-pub(crate) fn at_zero<T>(make: impl FnOnce() -> T) -> T {
+/// Runs `make` with the clock at zero: how engines make their tunnels. For a simulated stranger who uses
+/// boringtun directly and whose initiations are to be as young as the engines'.
+pub fn at_zero<T>(make: impl FnOnce() -> T) -> T {
     let time = MockClock::time();
     MockClock::set_time(Duration::ZERO);
     let made = make();

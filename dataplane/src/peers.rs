@@ -99,6 +99,7 @@ impl Peers {
         &mut self,
         slot: Slot,
         identity: &Identity,
+        now: Instant,
         next_tick: Instant,
         rng: &mut ChaCha8Rng,
     ) {
@@ -108,7 +109,7 @@ impl Peers {
         self.settle(slot);
         let index = self.free_index(rng);
         if let Some(peer) = self.get_mut(slot) {
-            peer.open_tunnel(identity.tunnel(peer.key(), index), index, next_tick);
+            peer.open_tunnel(identity.tunnel(peer.key(), index), index, now, next_tick);
             self.by_index.insert(index, slot);
         }
     }

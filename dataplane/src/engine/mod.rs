@@ -165,7 +165,7 @@ impl Engine {
 
     fn ensure_tunnel(&mut self, slot: Slot, now: Instant) {
         let next_tick = self.kit.next_tick(now);
-        self.peers.ensure_tunnel(slot, &self.gate.identity, next_tick, &mut self.kit.rng);
+        self.peers.ensure_tunnel(slot, &self.gate.identity, now, next_tick, &mut self.kit.rng);
     }
 
     /// Takes a WireGuard datagram off the wire; see [`steer`](crate::steer()). Its bytes are scratch

@@ -38,6 +38,10 @@ use session::Sessions;
 /// WireGuard pads packets to a multiple of this, to hide their exact length (paper, section 5.4.6).
 const PADDING: usize = 16;
 
+/// A tunnel in use looks at the clock this often. boringtun stamps what it sends and receives with the time
+/// of its last look, and compares such stamps to tell whether an answer came after the question.
+const PRECISION: Duration = Duration::from_millis(100);
+
 /// A peer of the plan.
 pub(crate) struct Peer {
     key: TunnelKey,
@@ -64,6 +68,9 @@ struct Live {
     index: u32,
     sessions: Sessions,
     attempt: Option<Attempt>,
+    /// The longest packet that the tunnel itself keeps for want of a session.
+    kept: Option<usize>,
+    last_tick: Instant,
     next_tick: Instant,
 }
 
@@ -131,9 +138,22 @@ impl Peer {
     }
 
     /// Takes a new tunnel into use.
-    pub(crate) fn open_tunnel(&mut self, tunnel: Box<dyn Tunnel>, index: u32, next_tick: Instant) {
-        self.live =
-            Some(Live { tunnel, index, sessions: Sessions::default(), attempt: None, next_tick });
+    pub(crate) fn open_tunnel(
+        &mut self,
+        tunnel: Box<dyn Tunnel>,
+        index: u32,
+        now: Instant,
+        next_tick: Instant,
+    ) {
+        self.live = Some(Live {
+            tunnel,
+            index,
+            sessions: Sessions::default(),
+            attempt: None,
+            kept: None,
+            last_tick: now,
+            next_tick,
+        });
     }
 
     /// The index of a tunnel that is gone, once.
@@ -189,12 +209,13 @@ impl Peer {
         self.start_handshake(turn);
     }
 
-    /// Lets the tunnel's timers run if they are due.
+    /// Lets the tunnel's timers run if it has not looked at the clock for a while.
     pub(crate) fn catch_up<S: Sink>(&mut self, turn: &mut Turn<'_, S>) {
         let Some(live) = &mut self.live else { return };
-        if turn.now < live.next_tick {
+        if turn.now < live.next_tick && turn.now < live.last_tick + PRECISION {
             return;
         }
+        live.last_tick = turn.now;
         live.next_tick = turn.next_tick;
         let empty = live.sessions.expire(turn.now);
         let Some(out) = room(turn.sink, turn.drops, MIN_OUT) else {
@@ -284,6 +305,7 @@ impl Peer {
             Sealed::Kept(initiation) => {
                 // Its clock ran on while ours stood still: the host was suspended.
                 live.sessions.lost();
+                live.kept = live.kept.max(Some(plain.len()));
                 match initiation {
                     Some(len) => self.send_initiation(len, turn),
                     None => self.start_handshake(turn),
@@ -303,13 +325,17 @@ impl Peer {
 
     /// Sends what waited for a session.
     fn flush<S: Sink>(&mut self, turn: &mut Turn<'_, S>) {
-        while let Some(live) = &mut self.live
-            && let Some(out) = room(turn.sink, turn.drops, crate::MAX_INNER + OVERHEAD)
+        let kept = self.live.as_mut().and_then(|live| live.kept.take());
+        while let Some(longest) = kept
+            && let Some(live) = &mut self.live
+            && let Some(out) = room(turn.sink, turn.drops, (longest + OVERHEAD).max(MIN_OUT))
             && let Some(len) = live.tunnel.next_kept(out)
         {
             self.transmit(self.endpoints.current(), len, turn);
         }
-        while let Some(packet) = self.held.pop() {
+        while self.is_confirmed(turn.now)
+            && let Some(packet) = self.held.pop()
+        {
             self.seal(&packet, turn);
         }
     }

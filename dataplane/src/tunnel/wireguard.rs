@@ -8,6 +8,7 @@
 //!   stays 33 bits below it;
 //! - a cookie is bound to the source address without its port;
 //! - no pre-shared keys that change;
+//! - a dropped session's symmetric keys are freed, not overwritten (ring keeps them); X25519 secrets are;
 //! - the TAI64N stamp follows this host's wall clock, so a clock set back makes peers refuse us until it
 //!   has caught up, or until they initiate;
 //! - the newest stamp of a peer is forgotten with the tunnel, so an initiation recorded earlier can be

@@ -10,7 +10,11 @@ pub(crate) struct Attacker(Tunn);
 impl Attacker {
     pub(crate) fn new(secret: &TunnelSecret, victim: TunnelKey) -> Self {
         let secret = StaticSecret::from(*secret.to_bytes());
-        Self(Tunn::new(secret, PublicKey::from(victim.0), None, None, 1, None))
+        let make = || Tunn::new(secret, PublicKey::from(victim.0), None, None, 1, None);
+        #[cfg(not(feature = "mock-instant"))]
+        return Self(make());
+        #[cfg(feature = "mock-instant")]
+        return Self(mesh_dataplane::mock::at_zero(make));
     }
 
     /// A new initiation, with a cookie if one was read.

@@ -1,5 +1,7 @@
 //! What only time brings. boringtun's clock is the mock one here, and jumps along.
 
+use std::time::Duration;
+
 use mesh_dataplane::Drop;
 
 use crate::wire::{Wire, underlay};
@@ -109,4 +111,18 @@ fn a_packet_right_after_a_long_sleep_of_the_shell_crosses() {
     let packet = wire.send(0, 1, b"awake");
     wire.run_ms(1000);
     assert_eq!(wire.hosts[1].out.delivered.last(), Some(&packet));
+}
+
+#[test]
+fn a_suspended_host_notices_that_its_keys_have_died() {
+    let mut wire = Wire::mesh(2);
+    wire.send(0, 1, b"hello");
+    wire.run_ms(100);
+    // boringtun's clock counts the time asleep, the one behind `now` does not.
+    wire.ahead = Duration::from_secs(200);
+    wire.run_ms(2000);
+    let packets: Vec<_> = (0..3).map(|n| wire.send(0, 1, &[n; 500])).collect();
+    wire.run_ms(50);
+    assert_eq!(wire.hosts[1].out.delivered[1..], packets);
+    assert_eq!(wire.hosts[0].engine.drops().total(), 0);
 }

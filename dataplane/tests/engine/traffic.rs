@@ -162,3 +162,9 @@ fn a_full_sink_costs_packets_and_nothing_else() {
     wire.run_ms(50);
     assert_eq!(wire.hosts[1].out.delivered.len(), 2);
 }
+
+#[test]
+fn an_engine_can_be_given_to_a_thread() {
+    fn send<T: Send>() {}
+    send::<mesh_dataplane::Engine>();
+}

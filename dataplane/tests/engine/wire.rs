@@ -121,6 +121,9 @@ pub(crate) struct Wire {
     pub(crate) faults: Faults,
     /// Types of the next datagrams to lose.
     pub(crate) lose_next: Vec<u8>,
+    /// How far boringtun's clock is ahead, as it is after the host was suspended.
+    #[cfg(feature = "mock-instant")]
+    pub(crate) ahead: Duration,
     /// All datagrams are lost.
     pub(crate) cut: bool,
     rng: ChaCha8Rng,
@@ -152,6 +155,8 @@ impl Wire {
             seen: Vec::new(),
             faults: Faults::default(),
             lose_next: Vec::new(),
+            #[cfg(feature = "mock-instant")]
+            ahead: Duration::ZERO,
             cut: false,
             rng: ChaCha8Rng::from_seed([7; 32]),
         };
@@ -290,7 +295,7 @@ impl Wire {
     fn set_clock(&mut self, now: Instant) {
         self.now = now;
         #[cfg(feature = "mock-instant")]
-        mesh_dataplane::mock::set(now - self.start);
+        mesh_dataplane::mock::set(now - self.start + self.ahead);
         #[cfg(not(feature = "mock-instant"))]
         let _ = self.start;
     }
