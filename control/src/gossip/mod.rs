@@ -47,7 +47,7 @@ mod wakes;
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use mesh_model::api::v1::GossipState;
 use mesh_model::facts::{Capability, Facts};
@@ -76,6 +76,9 @@ pub use timing::Timing;
 /// Generations above [`HIGHEST_RUMOURED`] that a member may be told to outbid: more lives than
 /// anyone can be talked out of.
 const OUTBID_MARGIN: u64 = 1 << 32;
+
+/// How much faster than usual a newcomer compares facts at first; the pause doubles from there.
+const NEW_SYNCS_FASTER: u32 = 10;
 
 /// What gossip is told about this host at its start.
 #[derive(Debug)]
@@ -129,6 +132,8 @@ pub struct Gossip {
     book: Book,
     own: OwnFacts,
     rumours: Rumours,
+    /// The pause until the sync after the next: short while we are new.
+    sync_pause: Duration,
     /// Whose facts changed since last asked.
     news: BTreeSet<MemberId>,
     rng: ChaCha8Rng,
@@ -157,7 +162,8 @@ impl Gossip {
         let mut book = Book::new(me);
         for signed in facts {
             match book.receive(signed, &view) {
-                Ok(Received::OwnAhead(boot_ms, revision)) => own.outbid((boot_ms, revision)),
+                // An earlier life's: this one has to outrank it as a whole.
+                Ok(Received::OwnAhead(boot_ms, _)) => own.outbid((boot_ms.saturating_add(1), 0)),
                 Ok(Received::News(_) | Received::Known) => {}
                 Err(reason) => tracing::debug!(reason = reason.name(), "remembered facts left out"),
             }
@@ -178,6 +184,7 @@ impl Gossip {
             book,
             own,
             rumours: Rumours::default(),
+            sync_pause: timing.sync_interval,
             news: BTreeSet::new(),
             rng: rng("meshd v1 gossip choices"),
             outbox: Outbox::default(),
@@ -240,6 +247,10 @@ impl Gossip {
         }
         while let Some((wake, timer)) = self.wakes.take_due(now) {
             match (wake, timer) {
+                (_, Some(timer)) if self.table.is_refuted(&timer) => {
+                    // SWIM would see that too, but the crate tells the refuter all the same that it
+                    // is dead (foca 2.0.0, `ChangeSuspectToDown`), and it would begin a new life.
+                }
                 (_, Some(timer)) => {
                     let handled = self.swim.handle_timer(timer);
                     self.expect_swim(handled);
@@ -318,6 +329,7 @@ impl Gossip {
             return Err(Drop::Generation);
         }
         let swim = self.receive_swim(from, &packet);
+        let heard = swim.is_ok_and(|to| to == Some(self.swim.me()));
         for signed in packet.facts {
             self.receive_facts(signed);
         }
@@ -325,19 +337,24 @@ impl Gossip {
             self.answer(from, &digest);
         }
         self.settle(now);
-        swim
+        if heard && self.table.is_active(from) {
+            self.reach.found(from);
+        }
+        swim.map(|_| ())
     }
 
-    fn receive_swim(&mut self, from: MemberId, packet: &Packet) -> Result<(), Drop> {
+    /// Gives SWIM its message; returns which life of ours it was meant for.
+    fn receive_swim(&mut self, from: MemberId, packet: &Packet) -> Result<Option<SwimId>, Drop> {
         if packet.swim.is_empty() {
-            return Ok(());
+            return Ok(None);
         }
         let mut screen =
             Screen { me: self.me, known: self.table.generations(), drops: &mut self.drops };
-        let admitted = screen.admit(from, &packet.swim)?;
+        let (to, admitted) = screen.admit(from, &packet.swim)?;
         let outbid = self.swim.outbid(packet.generation);
         self.expect_swim(outbid);
-        self.swim.handle_data(&admitted).map_err(|_| Drop::Protocol)
+        self.swim.handle_data(&admitted).map_err(|_| Drop::Protocol)?;
+        Ok(Some(to))
     }
 
     fn receive_facts(&mut self, signed: Signed<Facts>) {
@@ -369,10 +386,12 @@ impl Gossip {
             self.send_swim(to, message);
         }
         if effects.connected {
+            self.sync_pause = self.timing.sync_interval / NEW_SYNCS_FASTER;
             self.wakes.set(Wake::Sync, now);
         }
         if effects.reborn {
-            self.reach.restart(now);
+            // The others still talk to our life before, and SWIM hears only what is meant for this.
+            self.table.ids().for_each(|id| self.reach.restart(id, now));
         }
     }
 

@@ -42,17 +42,15 @@ impl Reach {
         self.silent.entry(member).or_insert(attempt);
     }
 
-    /// `member` is heard, or gone from the view.
+    /// `member` talks to us, or is gone from the view.
     pub(super) fn found(&mut self, member: MemberId) {
         self.silent.remove(&member);
     }
 
-    /// Calls on everybody anew, because we are someone new to them.
-    pub(super) fn restart(&mut self, now: Instant) {
-        for attempt in self.silent.values_mut() {
-            attempt.next = now;
-            attempt.pause = self.first;
-        }
+    /// Calls on `member` anew, because we are someone new to it.
+    pub(super) fn restart(&mut self, member: MemberId, now: Instant) {
+        self.silent.remove(&member);
+        self.lost(member, now);
     }
 
     pub(super) fn clear(&mut self) {

@@ -30,14 +30,19 @@ pub(super) struct Screen<'a> {
 }
 
 impl Screen<'_> {
-    /// The part of `swim` that may go in, or why all of it may not. `from` is proven.
-    pub(super) fn admit(&mut self, from: MemberId, mut swim: &[u8]) -> Result<Vec<u8>, Drop> {
+    /// The part of `swim` that may go in and the life it is meant for, or why nothing may. `from`
+    /// is proven.
+    pub(super) fn admit(
+        &mut self,
+        from: MemberId,
+        mut swim: &[u8],
+    ) -> Result<(SwimId, Vec<u8>), Drop> {
         let header = SwimCodec.decode_header(&mut swim)?;
         self.check(from, &header)?;
         let mut admitted = Vec::with_capacity(swim.len());
         SwimCodec.encode_header(&header, &mut admitted)?;
         if swim.is_empty() {
-            return Ok(admitted);
+            return Ok((header.dst, admitted));
         }
         if matches!(header.message, Message::Announce | Message::Broadcast | Message::TurnUndead) {
             return Err(Drop::Malformed);
@@ -48,7 +53,7 @@ impl Screen<'_> {
         for update in updates {
             SwimCodec.encode_member(&update, &mut admitted)?;
         }
-        Ok(admitted)
+        Ok((header.dst, admitted))
     }
 
     fn check(&self, from: MemberId, header: &Header<SwimId>) -> Result<(), Drop> {

@@ -90,7 +90,8 @@ impl Gossip {
 
     /// Compares facts with one random member, now and regularly.
     pub(super) fn sync(&mut self, now: Instant) {
-        self.wakes.set(Wake::Sync, now + self.timing.sync_interval);
+        self.wakes.set(Wake::Sync, now + self.sync_pause);
+        self.sync_pause = (self.sync_pause * 2).min(self.timing.sync_interval);
         for to in self.choose(1) {
             let digest = self.book.digest(true);
             self.send(to, Vec::new(), Vec::new(), Some(digest));

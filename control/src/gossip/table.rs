@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use foca::State;
+use foca::{State, Timer};
 use mesh_model::MemberId;
 use mesh_model::api::v1::GossipState;
 
 use super::swim::{Standing, Swim};
+use super::swim_id::SwimId;
 
 /// The other present members, their standing in SWIM and the changes nobody was told of yet.
 #[derive(Debug, Default)]
@@ -54,6 +55,28 @@ impl Table {
 
     pub(super) fn contains(&self, member: MemberId) -> bool {
         self.members.contains_key(&member)
+    }
+
+    pub(super) fn is_active(&self, member: MemberId) -> bool {
+        is_active(self.standing(member))
+    }
+
+    /// Whether `timer` would end a suspicion that is over.
+    pub(super) fn is_refuted(&self, timer: &Timer<SwimId>) -> bool {
+        let Timer::ChangeSuspectToDown { member_id, incarnation, .. } = timer else {
+            return false;
+        };
+        let suspect = Standing {
+            state: State::Suspect,
+            generation: member_id.generation,
+            incarnation: *incarnation,
+        };
+        self.standing(member_id.member) != Some(suspect)
+    }
+
+    /// The others, by id.
+    pub(super) fn ids(&self) -> impl Iterator<Item = MemberId> + '_ {
+        self.members.keys().copied()
     }
 
     /// How many others there are.
