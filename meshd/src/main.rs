@@ -127,9 +127,9 @@ async fn serve(config: Config, state_dir: StateDir, socket: Socket) -> Result<Ex
     Ok(end)
 }
 
-/// Tells the service manager, if there is one. It also sees the process, so nothing is lost with it.
+/// Tells the service manager, if there is one.
 fn tell_manager(news: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(news) {
-        tracing::debug!(%error, "the service manager cannot be told");
+        tracing::warn!(%error, "the service manager cannot be told");
     }
 }

@@ -8,7 +8,6 @@ use crate::exit::{Exit, Reason};
 pub(crate) struct Signals {
     terminate: Signal,
     interrupt: Signal,
-    hangup: Signal,
 }
 
 impl Signals {
@@ -25,7 +24,6 @@ impl Signals {
         Ok(Self {
             terminate: catch(SignalKind::terminate())?,
             interrupt: catch(SignalKind::interrupt())?,
-            hangup: catch(SignalKind::hangup())?,
         })
     }
 
@@ -35,7 +33,6 @@ impl Signals {
         tokio::select! {
             _ = self.terminate.recv() => "SIGTERM",
             _ = self.interrupt.recv() => "SIGINT",
-            _ = self.hangup.recv() => "SIGHUP",
         }
     }
 }

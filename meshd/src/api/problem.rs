@@ -23,11 +23,6 @@ impl Problem {
         self.status = status;
         self
     }
-
-    /// The answer's code, for the log.
-    pub(super) fn code(&self) -> ErrorCode {
-        self.body.code
-    }
 }
 
 impl From<ErrorBody> for Problem {

@@ -3,7 +3,6 @@
 use std::io;
 use std::path::PathBuf;
 
-use mesh_model::Fault;
 use nix::errno::Errno;
 
 use crate::exit::{Exit, Reason};
@@ -114,14 +113,6 @@ impl StateDirError {
             // What O_NOFOLLOW says of a symbolic link.
             Some(Errno::ELOOP) => Self::NotAFile { path },
             _ => Self::Disk { action, path, source },
-        }
-    }
-
-    /// Whose fault it is: the disk's, or this host's operator's.
-    pub(crate) fn fault(&self) -> Fault {
-        match self {
-            Self::Disk { .. } => Fault::World,
-            _ => Fault::Local,
         }
     }
 
