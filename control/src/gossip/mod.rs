@@ -30,10 +30,13 @@
 //! Sans-IO: see [`Gossip`] for the calls.
 
 mod book;
+mod config;
 mod drops;
 mod own_facts;
 mod packet;
+mod peer_state;
 mod reach;
+mod receive;
 mod rumours;
 mod screen;
 mod send;
@@ -43,6 +46,7 @@ mod swim_id;
 mod table;
 mod timing;
 mod wakes;
+mod work;
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -50,68 +54,28 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mesh_model::api::v1::GossipState;
-use mesh_model::facts::{Capability, Facts};
+use mesh_model::facts::Facts;
 use mesh_model::view::ClusterView;
-use mesh_model::{IdentitySecret, MemberId, Signed, codec};
+use mesh_model::{MemberId, Signed};
 use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;
 
 use book::{Book, Received};
 use own_facts::OwnFacts;
-use packet::Packet;
 use reach::Reach;
 use rumours::Rumours;
-use screen::Screen;
 use send::Outbox;
 use swim::Swim;
 use swim_id::{HIGHEST_RUMOURED, SwimId};
 use table::Table;
 use wakes::{Wake, Wakes};
 
+pub use config::GossipConfig;
 pub use drops::{Drop, Drops};
 pub use packet::MAX_DATAGRAM;
+pub use peer_state::PeerState;
 pub use send::{Datagram, MAX_OUTBOX};
 pub use timing::Timing;
-
-/// Generations above [`HIGHEST_RUMOURED`] that a member may be told to outbid: more lives than
-/// anyone can be talked out of.
-const OUTBID_MARGIN: u64 = 1 << 32;
-
-/// How much faster than usual a newcomer compares facts at first; the pause doubles from there.
-const NEW_SYNCS_FASTER: u32 = 10;
-
-/// What gossip is told about this host at its start.
-#[derive(Debug)]
-pub struct GossipConfig {
-    /// This host's id.
-    pub me: MemberId,
-    /// Signs its facts.
-    pub identity: IdentitySecret,
-    /// Its build, such as `0.1.0`.
-    pub version: String,
-    /// What its build and host can do.
-    pub capabilities: Vec<Capability>,
-    /// When the daemon started, in milliseconds since the Unix epoch.
-    pub boot_ms: u64,
-    /// How fast gossip goes.
-    pub timing: Timing,
-}
-
-/// What gossip thinks of one member.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PeerState<'a> {
-    /// Who.
-    pub member: MemberId,
-    /// Whether it answers.
-    pub state: GossipState,
-    /// Which of its lives: grows when its daemon restarts and when it was wrongly declared dead. 0
-    /// while unknown.
-    pub generation: u64,
-    /// Grows each time it refutes a suspicion; starts anew with each generation.
-    pub incarnation: u64,
-    /// What it says of itself.
-    pub facts: Option<&'a Facts>,
-}
 
 /// Gossip of one member.
 ///
@@ -315,144 +279,5 @@ impl Gossip {
     /// What was not taken, and how often.
     pub fn drops(&self) -> &Drops {
         &self.drops
-    }
-
-    fn receive(&mut self, from: MemberId, payload: &[u8], now: Instant) -> Result<(), Drop> {
-        if self.removed {
-            return Err(Drop::Removed);
-        }
-        if !self.table.contains(from) {
-            return Err(Drop::UnknownSender);
-        }
-        let packet: Packet = codec::decode(payload).map_err(|_| Drop::Malformed)?;
-        if packet.generation > HIGHEST_RUMOURED + OUTBID_MARGIN {
-            return Err(Drop::Generation);
-        }
-        let swim = self.receive_swim(from, &packet);
-        let heard = swim.is_ok_and(|to| to == Some(self.swim.me()));
-        for signed in packet.facts {
-            self.receive_facts(signed);
-        }
-        if let Some(digest) = packet.digest {
-            self.answer(from, &digest);
-        }
-        self.settle(now);
-        if heard && self.table.is_active(from) {
-            self.reach.found(from);
-        }
-        swim.map(|_| ())
-    }
-
-    /// Gives SWIM its message; returns which life of ours it was meant for.
-    fn receive_swim(&mut self, from: MemberId, packet: &Packet) -> Result<Option<SwimId>, Drop> {
-        if packet.swim.is_empty() {
-            return Ok(None);
-        }
-        let mut screen =
-            Screen { me: self.me, known: self.table.generations(), drops: &mut self.drops };
-        let (to, admitted) = screen.admit(from, &packet.swim)?;
-        let outbid = self.swim.outbid(packet.generation);
-        self.expect_swim(outbid);
-        self.swim.handle_data(&admitted).map_err(|_| Drop::Protocol)?;
-        Ok(Some(to))
-    }
-
-    fn receive_facts(&mut self, signed: Signed<Facts>) {
-        match self.book.receive(signed, &self.view) {
-            Ok(Received::News(member)) => {
-                self.news.insert(member);
-                self.rumours.start(member, self.tellings());
-            }
-            Ok(Received::OwnAhead(boot_ms, revision)) => self.own.outbid((boot_ms, revision)),
-            Ok(Received::Known) => {}
-            Err(reason) => self.drops.count(reason),
-        }
-    }
-
-    /// Carries out what SWIM asked for.
-    fn settle(&mut self, now: Instant) {
-        let effects = self.swim.take_effects();
-        for (member, active) in self.table.refresh(&self.swim) {
-            if active {
-                self.reach.found(member);
-            } else {
-                self.reach.lost(member, now);
-            }
-        }
-        for (after, timer) in effects.timers {
-            self.wakes.set_swim(timer, now + after);
-        }
-        for (to, message) in effects.sent {
-            self.send_swim(to, message);
-        }
-        if effects.connected {
-            self.sync_pause = self.timing.sync_interval / NEW_SYNCS_FASTER;
-            self.wakes.set(Wake::Sync, now);
-        }
-        if effects.reborn {
-            // The others still talk to our life before, and SWIM hears only what is meant for this.
-            self.table.ids().for_each(|id| self.reach.restart(id, now));
-        }
-    }
-
-    /// Does what is due of our own: calls, facts; and sees to the next wake of each.
-    fn work(&mut self, now: Instant) {
-        if self.removed {
-            return;
-        }
-        for member in self.reach.take_due(now) {
-            let announced = self.swim.announce(member);
-            self.expect_swim(announced);
-        }
-        self.settle(now);
-        if let Some(due) = self.own.due(self.timing.facts_interval, now) {
-            if due <= now {
-                let (signed, facts) = self.own.publish(now);
-                self.book.publish(signed, facts);
-                self.rumours.start(self.me, self.tellings());
-            } else {
-                self.wakes.set(Wake::Facts, due);
-            }
-        }
-        if let Some(due) = self.reach.due() {
-            self.wakes.set(Wake::Reach, due);
-        }
-        if !self.rumours.is_empty() && !self.table.alive().is_empty() {
-            let round = now + self.timing.gossip_interval;
-            self.wakes.at_latest(Wake::Rumours, round);
-        }
-    }
-
-    /// Whether we overslept and put everything off once: what looks like silence of others may
-    /// lie unread in our own socket. Answers that waited there get one probe's time to be read.
-    fn excuse_lateness(&mut self, now: Instant) -> bool {
-        let Some((due, _)) = self.wakes.next().filter(|(due, _)| *due <= now) else {
-            return false;
-        };
-        let late = now - due;
-        if late <= self.timing.probe_rtt || self.excused {
-            self.excused = false;
-            return false;
-        }
-        tracing::debug!(?late, "woke late; excusing silent members once");
-        self.wakes.postpone(late + self.timing.probe_rtt);
-        self.excused = true;
-        true
-    }
-
-    fn stop(&mut self) {
-        self.removed = true;
-        self.wakes.clear();
-        self.reach.clear();
-        self.rumours.clear();
-        self.news.clear();
-        self.outbox.clear();
-    }
-
-    /// SWIM fails on our own calls only when this module misuses it.
-    fn expect_swim(&self, done: Result<(), foca::Error>) {
-        if let Err(error) = done {
-            tracing::error!(%error, member = %self.me, "gossip lost its thread");
-        }
     }
 }

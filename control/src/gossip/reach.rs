@@ -86,6 +86,8 @@ impl Reach {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::disallowed_methods, reason = "a test supplies time")]
+
     use super::*;
 
     #[test]

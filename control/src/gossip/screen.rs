@@ -3,8 +3,6 @@
 //! SWIM believes every word of every member. Here, words that cannot be right are taken out first:
 //! the tunnel has proven who speaks, and the agreed view says who exists.
 
-use std::collections::BTreeMap;
-
 use bytes::{Buf as _, BufMut as _};
 use foca::{Codec as _, Header, Member, Message};
 use mesh_model::MemberId;
@@ -12,6 +10,7 @@ use mesh_model::MemberId;
 use super::drops::{Drop, Drops};
 use super::swim_codec::{SwimCodec, SwimCodecError};
 use super::swim_id::{HIGHEST_RUMOURED, SwimId};
+use super::table::Table;
 
 impl From<SwimCodecError> for Drop {
     fn from(_: SwimCodecError) -> Self {
@@ -24,7 +23,7 @@ pub(super) struct Screen<'a> {
     /// This host.
     pub(super) me: MemberId,
     /// The other members and the generation they are known by.
-    pub(super) known: BTreeMap<MemberId, u64>,
+    pub(super) table: &'a Table,
     /// Counts what is taken out.
     pub(super) drops: &'a mut Drops,
 }
@@ -64,7 +63,7 @@ impl Screen<'_> {
             return Err(Drop::WrongTarget);
         }
         match super::swim_codec::subject(&header.message) {
-            Some(subject) if !self.known.contains_key(&subject.member) => Err(Drop::UnknownMember),
+            Some(subject) if !self.table.contains(subject.member) => Err(Drop::UnknownMember),
             _ => Ok(()),
         }
     }
@@ -87,12 +86,11 @@ impl Screen<'_> {
         if about.member == self.me {
             return (about.generation > HIGHEST_RUMOURED).then_some(Drop::Generation);
         }
-        match self.known.get(&about.member) {
-            None => Some(Drop::UnknownMember),
-            Some(known) if about.generation > HIGHEST_RUMOURED.max(*known) => {
-                Some(Drop::Generation)
-            }
-            Some(_) => None,
+        if !self.table.contains(about.member) {
+            return Some(Drop::UnknownMember);
         }
+        let known = self.table.standing(about.member);
+        let highest = known.map_or(0, |known| known.generation).max(HIGHEST_RUMOURED);
+        (about.generation > highest).then_some(Drop::Generation)
     }
 }

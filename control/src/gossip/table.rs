@@ -103,13 +103,6 @@ impl Table {
         members.filter(|member| self.state(*member) == GossipState::Alive).collect()
     }
 
-    /// Each other member and the generation it is known by, 0 for those never heard.
-    pub(super) fn generations(&self) -> BTreeMap<MemberId, u64> {
-        let each = self.members.iter();
-        each.map(|(member, standing)| (*member, standing.map_or(0, |known| known.generation)))
-            .collect()
-    }
-
     /// The next change of state to tell.
     pub(super) fn poll_change(&mut self) -> Option<(MemberId, GossipState)> {
         if self.changes.is_empty() {

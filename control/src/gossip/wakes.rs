@@ -119,6 +119,8 @@ impl Wakes {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::disallowed_methods, reason = "a test supplies time")]
+
     use super::*;
 
     fn suspicion(incarnation: u16) -> Timer<SwimId> {

@@ -134,9 +134,13 @@ impl Node {
         if let Some(update) = self.updates.pop_front() {
             return Some(Event::Update(update));
         }
-        if self.removed == Removal::ToTell {
-            self.removed = Removal::Told;
-            return Some(Event::Removed);
+        match self.removed {
+            Removal::Present => {}
+            Removal::ToTell => {
+                self.removed = Removal::Told;
+                return Some(Event::Removed);
+            }
+            Removal::Told => return None,
         }
         let (member, state) = self.gossip.poll_change()?;
         Some(Event::Peer { member, state })
