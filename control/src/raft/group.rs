@@ -16,16 +16,16 @@ use openraft::async_runtime::watch::WatchReceiver as _;
 use openraft::type_config::TypeConfigExt as _;
 use tokio::sync::watch;
 
+use super::herald::Herald;
 use super::machine::{Machine, SharedReplica};
 use super::network::Peers;
 use super::runtime::{Runtime, fold};
 use super::speaker::Speakers;
 use super::status::{GroupFailure, GroupStatus, Leadership, Role};
-use super::herald::Herald;
 use super::steward::{Steward, Stewardship};
 use super::store::{Db, Store, StoreError};
 use super::timing::Timing;
-use super::types::{Raft, Types};
+use super::types::{Raft, StoredMembership, Types};
 use crate::ports::{Seeds, Transport};
 
 /// Why a group could not start.
@@ -73,28 +73,25 @@ impl Group {
         seeds: &impl Seeds,
         timing: Timing,
     ) -> Result<Self, GroupError> {
-        let start = Self::start_seeded(store, transport, timing);
+        let peers = Peers::new(store.me(), transport);
+        let start = Self::start_among(peers, store, timing);
         Box::pin(Runtime::scope(fold(seeds.seed()), start)).await
     }
 
-    async fn start_seeded(
-        store: Store,
-        transport: impl Transport,
-        timing: Timing,
-    ) -> Result<Self, GroupError> {
+    /// Knows neither the transport's nor the seeds' type, so that openraft is compiled here, once.
+    async fn start_among(peers: Peers, store: Store, timing: Timing) -> Result<Self, GroupError> {
         let me = store.me();
-        let unborn = store.is_unborn()?;
+        let (unborn, membership) = (store.is_unborn()?, store.membership()?);
         let config = timing.config(store.root().mesh)?;
         let db = Arc::clone(&store.log.db);
         let (view_tx, views) = watch::channel(store.view());
         let root = *store.root();
         let replica = SharedReplica::new(store.replica);
         let machine = Machine::new(Arc::clone(&db), root, replica.clone(), view_tx);
-        let peers = Peers::new(me, transport);
         let raft = Raft::new(me.0, config, peers.clone(), store.log, machine)
             .await
             .map_err(|error| GroupError::Start(error.to_string()))?;
-        begin(&raft, me, unborn).await?;
+        begin(&raft, me, unborn, &membership).await?;
         let (leadership_tx, leadership) = watch::channel(leadership(&raft));
         let (failure_tx, failure) = watch::channel(None);
         let inner = Arc::new(Inner {
@@ -195,16 +192,26 @@ impl Group {
     }
 }
 
-/// Founds the group, or has a sole voter lead at once.
-async fn begin(raft: &Raft, me: MemberId, unborn: bool) -> Result<(), GroupError> {
+/// Founds the group, or has a sole voter lead at once; then waits until openraft shows the membership
+/// it started with, which decides whom this host listens to.
+async fn begin(
+    raft: &Raft,
+    me: MemberId,
+    unborn: bool,
+    membership: &StoredMembership,
+) -> Result<(), GroupError> {
     let failed = |error: String| GroupError::Start(error);
+    let mut server = raft.server_metrics();
     if unborn {
         let founder = BTreeMap::from([(me.0, ())]);
-        return raft.initialize(founder).await.map_err(|error| failed(error.to_string()));
-    }
-    let alone = raft.voter_ids().eq([me.0]);
-    if alone {
+        raft.initialize(founder).await.map_err(|error| failed(error.to_string()))?;
+    } else if membership.membership().voter_ids().eq([me.0]) {
         raft.trigger().elect(false).await.map_err(|error| failed(error.to_string()))?;
+    }
+    while unborn && server.borrow_watched().membership_config.log_id().is_none()
+        || server.borrow_watched().membership_config.log_id() < membership.log_id()
+    {
+        server.changed().await.map_err(|_| failed("it ended at once".to_owned()))?;
     }
     Ok(())
 }

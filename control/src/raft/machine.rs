@@ -100,7 +100,9 @@ impl RaftStateMachine<Types> for Machine {
     ) -> Result<(), io::Error> {
         let replica = Replica::open(&snapshot, &self.root).map_err(StoreError::from)?;
         if replica.meta() != *meta {
-            return Err(io::Error::other("the snapshot stands for another log id than it was sent as"));
+            return Err(io::Error::other(
+                "the snapshot stands for another log id than it was sent as",
+            ));
         }
         self.db.save_snapshot(snapshot)?;
         *self.replica.lock() = replica;

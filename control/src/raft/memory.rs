@@ -1,6 +1,7 @@
 //! A disk in memory that can crash, for tests and the simulator.
 
 use std::io;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::ports::StorageBackend;
@@ -21,6 +22,8 @@ pub struct MemoryDisk {
 struct Platter {
     written: Vec<u8>,
     flushed: Vec<u8>,
+    /// Where the two differ.
+    dirty: Vec<Range<usize>>,
     boot: u64,
     flushes: u64,
     fail_flush_after: Option<u64>,
@@ -47,6 +50,7 @@ impl MemoryDisk {
     pub fn crash(&self) {
         let mut platter = self.lock();
         platter.written = platter.flushed.clone();
+        platter.dirty.clear();
         platter.boot += 1;
         platter.fail_flush_after = None;
     }
@@ -101,7 +105,11 @@ impl StorageBackend for MemoryDisk {
 
     fn set_len(&self, len: u64) -> io::Result<()> {
         let len = usize::try_from(len).map_err(io::Error::other)?;
-        self.powered()?.written.resize(len, 0);
+        let mut platter = self.powered()?;
+        let before = platter.written.len();
+        platter.written.resize(len, 0);
+        // Bytes that come back after a cut are zero, whatever was flushed there.
+        platter.dirty.push(before.min(len)..len);
         Ok(())
     }
 
@@ -111,20 +119,28 @@ impl StorageBackend for MemoryDisk {
             return Err(io::Error::other("the disk could not flush"));
         }
         platter.flushes += 1;
-        platter.flushed = platter.written.clone();
+        let Platter { written, flushed, dirty, .. } = &mut *platter;
+        flushed.resize(written.len(), 0);
+        for range in dirty.drain(..) {
+            // What was cut off since needs no copy.
+            let end = range.end.min(written.len());
+            let start = range.start.min(end);
+            flushed[start..end].copy_from_slice(&written[start..end]);
+        }
         Ok(())
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
         let mut platter = self.powered()?;
         let range = range(offset, data.len())?;
-        let bytes = platter.written.get_mut(range).ok_or(io::ErrorKind::UnexpectedEof)?;
+        let bytes = platter.written.get_mut(range.clone()).ok_or(io::ErrorKind::UnexpectedEof)?;
         bytes.copy_from_slice(data);
+        platter.dirty.push(range);
         Ok(())
     }
 }
 
-fn range(offset: u64, len: usize) -> io::Result<std::ops::Range<usize>> {
+fn range(offset: u64, len: usize) -> io::Result<Range<usize>> {
     let start = usize::try_from(offset).map_err(io::Error::other)?;
     Ok(start..start.saturating_add(len))
 }

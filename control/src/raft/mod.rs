@@ -22,6 +22,8 @@
 //! founder's id, 1, can never be given to an admission.
 
 mod answer;
+#[cfg(test)]
+mod fixture;
 mod group;
 mod herald;
 mod machine;

@@ -8,9 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use mesh_model::MemberId;
 use mesh_model::codec::{self, CodecError};
-use openraft::errors::{
-    RPCError, ReplicationClosed, StreamingError, Timeout, Unreachable,
-};
+use openraft::errors::{RPCError, ReplicationClosed, StreamingError, Timeout, Unreachable};
 use openraft::network::{RPCOption, RPCTypes};
 use openraft::raft::{
     AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, TransferLeaderRequest,

@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use mesh_model::trust::Departure;
 use mesh_model::{Fault, LogIndex, MemberId};
-use openraft::async_runtime::watch::WatchReceiver as _;
 use openraft::async_runtime::Instant as _;
+use openraft::async_runtime::watch::WatchReceiver as _;
 use openraft::errors::{ClientWriteError, RaftError};
 use openraft::type_config::TypeConfigExt as _;
 

@@ -105,10 +105,7 @@ pub(crate) struct StoredMembershipRecord {
 
 impl From<&StoredMembership> for StoredMembershipRecord {
     fn from(stored: &StoredMembership) -> Self {
-        Self {
-            by: stored.log_id().map(Into::into),
-            membership: stored.membership().into(),
-        }
+        Self { by: stored.log_id().map(Into::into), membership: stored.membership().into() }
     }
 }
 
@@ -180,15 +177,10 @@ mod tests {
         assert_eq!(codec::encode(&id), [1, 3, 251, 44, 1]);
         let vote = VoteRecord { term: 3, node: 7, committed: true };
         assert_eq!(codec::encode(&vote), [1, 3, 7, 1]);
-        let membership = MembershipRecord {
-            configs: vec![[1, 2].into(), [1].into()],
-            nodes: [1, 2, 9].into(),
-        };
+        let membership =
+            MembershipRecord { configs: vec![[1, 2].into(), [1].into()], nodes: [1, 2, 9].into() };
         let entry = EntryRecord { id, payload: PayloadRecord::Membership(membership) };
-        assert_eq!(
-            codec::encode(&entry),
-            [1, 3, 251, 44, 1, 2, 2, 2, 1, 2, 1, 1, 3, 1, 2, 9]
-        );
+        assert_eq!(codec::encode(&entry), [1, 3, 251, 44, 1, 2, 2, 2, 1, 2, 1, 1, 3, 1, 2, 9]);
         let blank = EntryRecord { id, payload: PayloadRecord::Blank };
         assert_eq!(codec::encode(&blank), [1, 3, 251, 44, 1, 0]);
     }

@@ -32,8 +32,7 @@ impl Replica {
             Payload::Blank => None,
             Payload::Normal(proposal) => Some(self.state.apply(entry.log_id.index, proposal)),
             Payload::Membership(membership) => {
-                self.membership =
-                    StoredMembership::new(Some(entry.log_id), membership.clone());
+                self.membership = StoredMembership::new(Some(entry.log_id), membership.clone());
                 None
             }
         }

@@ -29,7 +29,7 @@ pub struct Roles<'a> {
     pub voters: &'a BTreeSet<MemberId>,
     /// Raft's learners.
     pub learners: &'a BTreeSet<MemberId>,
-    /// Learners that hold nearly all of the log and answered lately.
+    /// Those, voters or learners, that hold nearly all of the log and answered lately.
     pub ready: &'a BTreeSet<MemberId>,
 }
 
@@ -49,12 +49,11 @@ pub enum Step {
 /// The next step, if Raft's membership is not yet what it should be.
 pub fn next_step(roles: &Roles<'_>) -> Option<Step> {
     if !roles.voters.contains(&roles.leader) {
-        return roles.voters.first().copied().map(Step::HandOver);
+        let ready = roles.voters.intersection(roles.ready).next();
+        return ready.or(roles.voters.first()).copied().map(Step::HandOver);
     }
-    let newcomer = roles
-        .members
-        .iter()
-        .find(|id| !roles.voters.contains(id) && !roles.learners.contains(id));
+    let newcomer =
+        roles.members.iter().find(|id| !roles.voters.contains(id) && !roles.learners.contains(id));
     if let Some(newcomer) = newcomer {
         return Some(Step::AddLearner(*newcomer));
     }
@@ -63,11 +62,7 @@ pub fn next_step(roles: &Roles<'_>) -> Option<Step> {
     if !voters.is_empty() && voters != *roles.voters {
         return Some(Step::SetVoters(voters));
     }
-    roles
-        .learners
-        .difference(roles.members)
-        .next()
-        .map(|gone| Step::Remove(*gone))
+    roles.learners.difference(roles.members).next().map(|gone| Step::Remove(*gone))
 }
 
 /// Who should vote.
@@ -155,7 +150,11 @@ mod tests {
         assert_eq!(step_when(1, &[4, 6], &[1, 4, 6], &[], &[]), set(&[4]));
         assert_eq!(step_when(1, &[4], &[1], &[4], &[4]), set(&[4]));
         assert_eq!(step_when(1, &[4], &[1], &[4], &[]), None, "nobody could take over yet");
-        assert_eq!(step_when(1, &[4], &[4], &[1], &[1]), Some(Step::HandOver(MemberId(4))));
+        assert_eq!(
+            step_when(1, &[4, 6, 8], &[4, 6, 8], &[1], &[6]),
+            Some(Step::HandOver(MemberId(6)))
+        );
+        assert_eq!(step_when(1, &[4], &[4], &[1], &[]), Some(Step::HandOver(MemberId(4))));
     }
 
     #[test]
@@ -167,7 +166,10 @@ mod tests {
     fn steps_lead_to_rest_from_anywhere() {
         for bits in 0u32..4096 {
             let pick = |shift: u32| -> BTreeSet<MemberId> {
-                (0..4).filter(|i| bits >> (shift + i) & 1 == 1).map(|i| MemberId(u64::from(i) + 1)).collect()
+                (0..4)
+                    .filter(|i| bits >> (shift + i) & 1 == 1)
+                    .map(|i| MemberId(u64::from(i) + 1))
+                    .collect()
             };
             let (members, mut voters, mut learners) = (pick(0), pick(4), pick(8));
             learners = learners.difference(&voters).copied().collect();
@@ -175,7 +177,13 @@ mod tests {
             for round in 0.. {
                 assert!(round < 20, "{members:?} never comes to rest");
                 let ready = learners.clone();
-                let roles = Roles { leader, members: &members, voters: &voters, learners: &learners, ready: &ready };
+                let roles = Roles {
+                    leader,
+                    members: &members,
+                    voters: &voters,
+                    learners: &learners,
+                    ready: &ready,
+                };
                 match next_step(&roles) {
                     None => break,
                     Some(Step::AddLearner(id)) => assert!(learners.insert(id)),

@@ -11,13 +11,13 @@
 //!
 //! The link says who speaks; [`speaker`](super::speaker) decides who may say what.
 
-use openraft::errors::ForwardToLeader;
-use openraft::raft::{
-    AppendEntriesRequest, AppendEntriesResponse, TransferLeaderError,
-    TransferLeaderRequest, TransferLeaderResponse, VoteRequest, VoteResponse,
-};
 use mesh_model::codec::{self, CodecError};
 use mesh_model::{Fault, LogIndex, MemberId};
+use openraft::errors::ForwardToLeader;
+use openraft::raft::{
+    AppendEntriesRequest, AppendEntriesResponse, TransferLeaderError, TransferLeaderRequest,
+    TransferLeaderResponse, VoteRequest, VoteResponse,
+};
 use serde::{Deserialize, Serialize};
 
 use super::records::{ENTRY_LIMIT, EntryRecord, LogIdRecord, VoteRecord};

@@ -65,10 +65,7 @@ impl Replica {
 
     /// What openraft wants to know about this replica's snapshot.
     pub(crate) fn meta(&self) -> SnapshotMeta {
-        SnapshotMeta {
-            last_log_id: self.applied,
-            last_membership: self.membership.clone(),
-        }
+        SnapshotMeta { last_log_id: self.applied, last_membership: self.membership.clone() }
     }
 
     /// The replica in `bytes`, if every chain in it starts at `root`.
@@ -99,10 +96,7 @@ fn expand(compressed: &[u8]) -> Result<Vec<u8>, SnapshotError> {
     let mut decoder = zstd::stream::read::Decoder::with_buffer(compressed).map_err(failed)?;
     decoder.window_log_max(WINDOW_LOG_MAX).map_err(failed)?;
     let mut expanded = Vec::new();
-    decoder
-        .take(State::LIMIT as u64 + 1)
-        .read_to_end(&mut expanded)
-        .map_err(failed)?;
+    decoder.take(State::LIMIT as u64 + 1).read_to_end(&mut expanded).map_err(failed)?;
     if expanded.len() > State::LIMIT {
         return Err(SnapshotError::Compression(format!("more than {} bytes", State::LIMIT)));
     }
@@ -112,12 +106,45 @@ fn expand(compressed: &[u8]) -> Result<Vec<u8>, SnapshotError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::raft::fixture::{forged, other_root, root, settled};
 
     #[test]
     fn a_small_snapshot_that_expands_without_end_is_refused() {
         let bomb = zstd::bulk::compress(&vec![0; State::LIMIT + 1], 19).expect("compresses");
         assert!(bomb.len() < 64 << 10);
         assert!(matches!(expand(&bomb), Err(SnapshotError::Compression(_))));
+    }
+
+    #[test]
+    fn a_snapshot_comes_back_as_it_went() {
+        let replica = settled();
+        let back = Replica::open(&replica.to_snapshot(), &root()).expect("genuine");
+        assert_eq!(back.view(), replica.view());
+        assert_eq!(back.meta(), replica.meta());
+        assert_eq!(peek_meta(&replica.to_snapshot()), Ok(replica.meta()));
+    }
+
+    #[test]
+    fn a_snapshot_with_another_key_for_a_member_is_refused() {
+        let refused = Replica::open(&forged().to_snapshot(), &root());
+        assert!(matches!(refused, Err(SnapshotError::Chain(_))), "{refused:?}");
+    }
+
+    #[test]
+    fn a_snapshot_of_another_mesh_is_refused() {
+        let refused = Replica::open(&settled().to_snapshot(), &other_root());
+        assert!(matches!(refused, Err(SnapshotError::Chain(_))), "{refused:?}");
+    }
+
+    #[test]
+    fn a_damaged_snapshot_is_an_error_and_not_a_panic() {
+        let whole = settled().to_snapshot();
+        for at in 0..whole.len() {
+            let mut bytes = whole.clone();
+            bytes[at] ^= 0x55;
+            drop(Replica::open(&bytes, &root()));
+            drop(Replica::open(&whole[..at], &root()));
+        }
     }
 
     #[test]

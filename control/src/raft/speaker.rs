@@ -78,3 +78,63 @@ impl Speakers {
         self.vouched.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use mesh_model::codec;
+    use openraft::type_config::TypeConfigExt as _;
+
+    use super::*;
+    use crate::ports::{Transport, TransportError};
+    use crate::raft::types::Types;
+
+    const ME: MemberId = MemberId(9);
+
+    /// Voters 1 and 2. Only 2 answers; it knows of voter 5.
+    #[derive(Clone)]
+    struct Voters;
+
+    impl Transport for Voters {
+        async fn call(
+            &self,
+            to: MemberId,
+            request: Bytes,
+            _: Duration,
+        ) -> Result<Bytes, TransportError> {
+            match codec::decode(&request).expect("our own question") {
+                Request::IsVoter(member) if to == MemberId(2) => {
+                    Ok(Reply::IsVoter(member == MemberId(5)).encode())
+                }
+                _ => Err(TransportError::Unreachable(to)),
+            }
+        }
+    }
+
+    fn check(speakers: &Speakers, from: u64, voters: &[u64]) -> bool {
+        let voters = voters.iter().copied().map(MemberId).collect();
+        let peers = Peers::new(ME, Voters);
+        Types::run(async { speakers.check(MemberId(from), &voters, &peers).await.is_ok() })
+    }
+
+    #[test]
+    fn a_voter_is_heard() {
+        assert!(check(&Speakers::default(), 1, &[1, 2]));
+    }
+
+    #[test]
+    fn a_voter_this_host_does_not_know_is_heard_on_the_word_of_one_it_knows() {
+        let speakers = Speakers::default();
+        assert!(check(&speakers, 5, &[1, 2]));
+        assert!(check(&speakers, 5, &[1]), "remembered, though nobody answers now");
+        speakers.forget();
+        assert!(!check(&speakers, 5, &[1]), "forgotten with the membership it belonged to");
+    }
+
+    #[test]
+    fn a_member_nobody_vouches_for_is_not_heard() {
+        assert!(!check(&Speakers::default(), 6, &[1, 2]), "the voter says no");
+        assert!(!check(&Speakers::default(), 5, &[1]), "the voter does not answer");
+        assert!(!check(&Speakers::default(), 5, &[5 + 1, ME.0]), "no voter to ask");
+    }
+}

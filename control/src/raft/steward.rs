@@ -138,11 +138,12 @@ impl Inner {
         }
     }
 
-    /// Learners that hold nearly all of the log and answered lately.
+    /// Others that hold nearly all of the log and answered lately.
     fn ready(&self) -> BTreeSet<MemberId> {
         let metrics = self.raft.metrics();
         let metrics = metrics.borrow_watched();
-        let (Some(replication), Some(heartbeat)) = (&metrics.replication, &metrics.heartbeat) else {
+        let (Some(replication), Some(heartbeat)) = (&metrics.replication, &metrics.heartbeat)
+        else {
             return BTreeSet::new();
         };
         let last = metrics.last_log_index.unwrap_or(0);
@@ -194,7 +195,9 @@ impl Inner {
                 tracing::warn!(%error, "the agreement group's membership did not change");
                 Types::sleep(LOOK_AGAIN).await;
             }
-            Err(_) => tracing::warn!("no majority for a change of the agreement group's membership"),
+            Err(_) => {
+                tracing::warn!("no majority for a change of the agreement group's membership")
+            }
         }
     }
 }

@@ -119,16 +119,9 @@ impl Db {
         durability: Durability,
         change: impl FnOnce(&WriteTransaction) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        self.check()?;
+        self.fault.get().map_or(Ok(()), |fault| Err(fault.clone()))?;
         let result = self.try_write(durability, change);
-        if let Err(error) = &result
-            && *error != StoreError::Closed
-        {
-            tracing::error!(%error, "agreement on this host ends here");
-            // Only the first fault matters; a second caller finds it in place.
-            let _ = self.fault.set(error.clone());
-        }
-        result
+        self.keep_fault(result)
     }
 
     fn try_write<T>(
@@ -142,8 +135,7 @@ impl Db {
         txn.set_durability(durability).map_err(redb::Error::from)?;
         let done = change(&txn)?;
         txn.commit().map_err(redb::Error::from)?;
-        self.unflushed
-            .store(matches!(durability, Durability::None), Ordering::Relaxed);
+        self.unflushed.store(matches!(durability, Durability::None), Ordering::Relaxed);
         Ok(done)
     }
 
@@ -152,10 +144,32 @@ impl Db {
         &self,
         look: impl FnOnce(&ReadTransaction) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
+        let result = self.try_read(look);
+        self.keep_fault(result)
+    }
+
+    fn try_read<T>(
+        &self,
+        look: impl FnOnce(&ReadTransaction) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
         let database = self.database();
         let database = database.as_ref().ok_or(StoreError::Closed)?;
         let txn = database.begin_read().map_err(redb::Error::from)?;
         look(&txn)
+    }
+
+    /// Remembers the first fault; whoever asks later hears that one.
+    fn keep_fault<T>(&self, result: Result<T, StoreError>) -> Result<T, StoreError> {
+        match result {
+            Err(error) if error != StoreError::Closed => {
+                let fault = self.fault.get_or_init(|| {
+                    tracing::error!(%error, "agreement on this host ends here");
+                    error
+                });
+                Err(fault.clone())
+            }
+            result => result,
+        }
     }
 
     /// Whether something was committed without a flush since the last one.
@@ -184,9 +198,5 @@ impl Db {
     /// Why the store no longer serves, if it does not.
     pub(crate) fn fault(&self) -> Option<&StoreError> {
         self.fault.get()
-    }
-
-    fn check(&self) -> Result<(), StoreError> {
-        self.fault.get().map_or(Ok(()), |fault| Err(fault.clone()))
     }
 }

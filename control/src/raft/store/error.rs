@@ -64,9 +64,10 @@ impl StoreError {
 impl From<redb::Error> for StoreError {
     fn from(error: redb::Error) -> Self {
         use redb::Error as E;
+        use std::io::ErrorKind as Kind;
         match error {
-            // How redb says that the file has another format.
-            E::Io(error) if error.kind() == std::io::ErrorKind::InvalidData => {
+            // How redb says that the file has another format, or ends before it should.
+            E::Io(error) if matches!(error.kind(), Kind::InvalidData | Kind::UnexpectedEof) => {
                 Self::Corrupt(error.to_string())
             }
             E::Io(_) | E::PreviousIo | E::Unsupported | E::DatabaseClosed | E::LockPoisoned(_) => {

@@ -32,6 +32,7 @@ pub(crate) use log::LogStore;
 
 use super::replica::Replica;
 use super::snapshot::SNAPSHOT_LIMIT;
+use super::types::{Payload, StoredMembership};
 use crate::ports::LogDisk;
 use crate::state::State;
 use db::{META, Row};
@@ -168,6 +169,18 @@ impl Store {
         self.replica.view()
     }
 
+    /// Raft's membership by the last entry in snapshot or log that sets one.
+    pub(crate) fn membership(&self) -> Result<StoredMembership, StoreError> {
+        let behind = self.replica.applied.map_or(0, |applied| applied.index + 1);
+        let mut last = self.replica.membership.clone();
+        for entry in self.log.entries(behind..)? {
+            if let Payload::Membership(membership) = entry.payload {
+                last = StoredMembership::new(Some(entry.log_id), membership);
+            }
+        }
+        Ok(last)
+    }
+
     /// Whether this is the founder's store before its first start.
     pub(crate) fn is_unborn(&self) -> Result<bool, StoreError> {
         let (purged, last) = self.log.bounds()?;
@@ -210,3 +223,6 @@ impl Db {
         })
     }
 }
+
+#[cfg(test)]
+mod suite;

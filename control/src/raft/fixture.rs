@@ -1,0 +1,131 @@
+//! A mesh small enough for unit tests: founder 1, and member 3 as soon as it is let in.
+
+use mesh_model::addr::DEFAULT_IPV4_PREFIX;
+use mesh_model::trust::{Admission, Genesis, Invite, MemberRecord, MeshRoot, Name};
+use mesh_model::{
+    IdentityKey, IdentitySecret, InviteId, MemberId, Prefixes, Signed, TunnelKey, TunnelSecret,
+};
+
+use super::MemoryDisk;
+use super::replica::Replica;
+use super::store::{Start, Store};
+use super::types::{CommittedLeaderId, Entry, LogId, Membership, Payload, Vote};
+use crate::command::{Command, Proposal};
+use crate::state::State;
+
+/// When the mesh began, in milliseconds since the Unix epoch.
+const BORN_MS: u64 = 1_800_000_000_000;
+
+/// The member that is let in.
+pub(crate) const GUEST: MemberId = MemberId(3);
+
+fn secret(number: u8) -> IdentitySecret {
+    IdentitySecret::from_seed([number; 32])
+}
+
+fn tunnel(number: u8) -> TunnelKey {
+    TunnelSecret::from_bytes([number; 32]).public()
+}
+
+pub(crate) fn root() -> MeshRoot {
+    MeshRoot::of(secret(1).public())
+}
+
+pub(crate) fn other_root() -> MeshRoot {
+    MeshRoot::of(secret(99).public())
+}
+
+fn name(text: &str) -> Name {
+    text.parse().expect("a name")
+}
+
+fn record(text: &str, number: u8) -> MemberRecord {
+    let identity: IdentityKey = secret(number).public();
+    MemberRecord { mesh: root().mesh, name: name(text), identity, tunnel: tunnel(number) }
+}
+
+pub(crate) fn genesis() -> Signed<Genesis> {
+    let prefixes = Prefixes::for_mesh(root().mesh, DEFAULT_IPV4_PREFIX).expect("usable");
+    let (founder, created_ms) = (record("founder", 2), BORN_MS);
+    let genesis = Genesis { root: root(), name: name("test"), prefixes, founder, created_ms };
+    Signed::seal(&genesis, &secret(1))
+}
+
+fn invite() -> Invite {
+    let key = secret(3).public();
+    Invite {
+        mesh: root().mesh,
+        id: InviteId::of_key(&key),
+        key,
+        uses: 3,
+        created_ms: BORN_MS,
+        expires_ms: BORN_MS + 600_000,
+    }
+}
+
+/// "Let the holder of the invite bring members in."
+pub(crate) fn invitation() -> Proposal {
+    let command = Command::Invite(Signed::seal(&invite(), &secret(1)));
+    Proposal { at_ms: BORN_MS, command }
+}
+
+fn admission() -> Proposal {
+    let admission = Admission::sign(&record("guest", 4), invite().id, &secret(3), &secret(4));
+    Proposal { at_ms: BORN_MS, command: Command::Admit(admission) }
+}
+
+pub(crate) fn log_id(term: u64, index: u64) -> LogId {
+    LogId { leader_id: CommittedLeaderId::new(term), index }
+}
+
+/// Member 1's vote for itself.
+pub(crate) fn vote(term: u64) -> Vote {
+    Vote::new(term, MemberId::FOUNDER.0)
+}
+
+pub(crate) fn blank(term: u64, index: u64) -> Entry {
+    Entry { log_id: log_id(term, index), payload: Payload::Blank }
+}
+
+pub(crate) fn founder_store(disk: MemoryDisk) -> Store {
+    Store::create(disk, &root(), Start::Genesis(genesis())).expect("an empty disk")
+}
+
+/// The state after the guest was let in, at index 3 of term 1; the founder votes alone.
+pub(crate) fn settled() -> Replica {
+    let state = State::genesis(&genesis(), &root()).expect("our own genesis");
+    let mut replica = Replica::new(state);
+    let founding = Membership::new_with_defaults(vec![[1].into()], []);
+    for (index, payload) in [
+        Payload::Membership(founding),
+        Payload::Blank,
+        Payload::Normal(invitation()),
+        Payload::Normal(admission()),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let log_id = log_id(u64::from(index > 0), index as u64);
+        replica.apply(&Entry { log_id, payload });
+    }
+    replica
+}
+
+/// The guest's store as its welcome makes it.
+pub(crate) fn guest_store(disk: MemoryDisk) -> Store {
+    let snapshot = settled().to_snapshot();
+    let start = Start::Welcome { member: GUEST, genesis: genesis(), snapshot };
+    Store::create(disk, &root(), start).expect("a genuine welcome")
+}
+
+/// The settled state with the guest's WireGuard key replaced by another: what a voter that cheats would
+/// send to have the guest's traffic.
+pub(crate) fn forged() -> Replica {
+    let mut replica = settled();
+    let mut bytes = mesh_model::codec::encode(&replica.state);
+    let key = tunnel(4).0;
+    let at = bytes.windows(32).position(|part| part == key).expect("the key is in the state");
+    bytes[at..at + 32].copy_from_slice(&tunnel(66).0);
+    replica.state = mesh_model::codec::decode(&bytes).expect("still a state");
+    replica
+}

@@ -1,0 +1,11 @@
+//! Agreement among a few members in virtual time: elections, crashes, departures, snapshots.
+#![allow(clippy::disallowed_methods, reason = "a test supplies time, threads and the runtime")]
+#![allow(clippy::disallowed_types, reason = "a test supplies time, threads and the runtime")]
+
+mod crash;
+#[path = "../fixture/mod.rs"]
+mod fixture;
+mod leaving;
+mod members;
+mod repeat;
+mod world;

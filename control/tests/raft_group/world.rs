@@ -1,0 +1,315 @@
+//! Members with memory disks on a network in memory, in virtual time.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::Future;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use bytes::Bytes;
+use mesh_control::command::{Command, Outcome};
+use mesh_control::ports::{Seeds, Transport, TransportError};
+use mesh_control::raft::{
+    Applied, Group, GroupStatus, MemoryDisk, ProposeError, Role, Start, Store, Timing,
+};
+use mesh_model::MemberId;
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::fixture::{Host, Mesh, Ticket, after};
+
+/// One way through the network: a fast home line.
+const TRAVEL: Duration = Duration::from_millis(5);
+
+/// How long a test waits for what must come, in virtual time: many elections.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Who is up, who is cut off, and everything that was sent.
+#[derive(Default)]
+struct Wires {
+    groups: BTreeMap<MemberId, Group>,
+    cut: BTreeSet<MemberId>,
+    trace: Vec<String>,
+}
+
+#[derive(Clone)]
+pub(crate) struct Net {
+    wires: Arc<Mutex<Wires>>,
+    born: Instant,
+}
+
+impl Net {
+    fn new() -> Self {
+        Self { wires: Arc::default(), born: Instant::now() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Wires> {
+        self.wires.lock().expect("no test panics while it holds the network")
+    }
+
+    fn reach(&self, from: MemberId, to: MemberId) -> Result<Group, TransportError> {
+        let wires = self.lock();
+        let connected = !wires.cut.contains(&from) && !wires.cut.contains(&to);
+        let group = wires.groups.get(&to).filter(|_| connected);
+        group.cloned().ok_or(TransportError::Unreachable(to))
+    }
+
+    fn note(&self, from: MemberId, to: MemberId, request: &[u8]) {
+        let at = self.born.elapsed().as_micros();
+        let hash = blake3::hash(request).to_hex();
+        self.lock().trace.push(format!("{at} {from}->{to} {} {}", request.len(), &hash[..8]));
+    }
+
+    async fn carry(
+        &self,
+        from: MemberId,
+        to: MemberId,
+        request: &[u8],
+    ) -> Result<Bytes, TransportError> {
+        self.note(from, to, request);
+        sleep(TRAVEL).await;
+        let reply = self.reach(from, to)?.handle_rpc(from, request).await;
+        sleep(TRAVEL).await;
+        self.reach(to, from)?;
+        reply.map_err(|error| TransportError::Broken { member: to, reason: error.to_string() })
+    }
+}
+
+/// The network as one member has it.
+#[derive(Clone)]
+struct Link {
+    me: MemberId,
+    net: Net,
+}
+
+impl Transport for Link {
+    async fn call(
+        &self,
+        to: MemberId,
+        request: Bytes,
+        limit: Duration,
+    ) -> Result<Bytes, TransportError> {
+        let carried = timeout(limit, self.net.carry(self.me, to, &request)).await;
+        carried.unwrap_or(Err(TransportError::Timeout(to)))
+    }
+}
+
+struct Entropy([u8; 32]);
+
+impl Seeds for Entropy {
+    fn seed(&self) -> [u8; 32] {
+        self.0
+    }
+}
+
+/// One host.
+struct Node {
+    host: Host,
+    disk: MemoryDisk,
+    starts: u8,
+}
+
+pub(crate) struct World {
+    pub(crate) mesh: Mesh,
+    ticket: Ticket,
+    net: Net,
+    nodes: BTreeMap<MemberId, Node>,
+    seed: u8,
+    hosts: u64,
+}
+
+impl World {
+    /// A mesh of one, with an invite for the others.
+    pub(crate) async fn found(seed: u8) -> Self {
+        let mesh = Mesh::new(1);
+        let ticket = mesh.invite(1, 500);
+        let net = Net::new();
+        let mut world = Self { ticket, net, nodes: BTreeMap::new(), seed, hosts: 0, mesh };
+        let disk = MemoryDisk::new();
+        let start = Start::Genesis(world.mesh.genesis.clone());
+        let store = Store::create(disk.attach(), &world.mesh.root, start).expect("an empty disk");
+        let host = world.mesh.founder.clone();
+        world.nodes.insert(MemberId::FOUNDER, Node { host, disk, starts: 0 });
+        world.run(store).await;
+        let added = world.propose(MemberId::FOUNDER, world.ticket.add()).await;
+        assert!(matches!(added.expect("agreed").outcome, Outcome::InviteAdded(_)));
+        world
+    }
+
+    /// A mesh of `members` with as many voters as it should have.
+    pub(crate) async fn of(members: usize, seed: u8) -> Self {
+        let mut world = Self::found(seed).await;
+        for _ in 1..members {
+            world.join().await;
+        }
+        world.settle().await;
+        world
+    }
+
+    async fn run(&mut self, store: Store) {
+        let me = store.me();
+        let node = self.nodes.get_mut(&me).expect("a host has a disk before it runs");
+        node.starts += 1;
+        let mut seed = [self.seed; 32];
+        seed[..8].copy_from_slice(&me.0.to_le_bytes());
+        seed[8] = node.starts;
+        let link = Link { me, net: self.net.clone() };
+        let started = Group::start(store, link, &Entropy(seed), Timing::default()).await;
+        self.net.lock().groups.insert(me, started.expect("starts"));
+    }
+
+    pub(crate) fn group(&self, member: MemberId) -> Group {
+        self.net.lock().groups[&member].clone()
+    }
+
+    pub(crate) fn status(&self, member: MemberId) -> GroupStatus {
+        self.group(member).status()
+    }
+
+    pub(crate) fn disk(&self, member: MemberId) -> &MemoryDisk {
+        &self.nodes[&member].disk
+    }
+
+    /// Those that run, by id.
+    pub(crate) fn running(&self) -> Vec<MemberId> {
+        self.net.lock().groups.keys().copied().collect()
+    }
+
+    pub(crate) async fn propose(
+        &self,
+        at: MemberId,
+        command: Command,
+    ) -> Result<Applied, ProposeError> {
+        self.group(at).propose(after(0, command)).await
+    }
+
+    /// Admits another host without starting it.
+    pub(crate) async fn admit(&mut self, at: MemberId) -> Result<MemberId, ProposeError> {
+        self.hosts += 1;
+        let applied = self.propose(at, self.ticket.admit(&Host::new(self.hosts))).await?;
+        match applied.outcome {
+            Outcome::Admitted { member, .. } => {
+                assert_eq!(member, MemberId(applied.index));
+                Ok(member)
+            }
+            other => panic!("host {} was not admitted: {other:?}", self.hosts),
+        }
+    }
+
+    /// Admits another host and starts it from its welcome.
+    pub(crate) async fn join(&mut self) -> MemberId {
+        let at = self.leader().await;
+        let member = self.admit(at).await.expect("agreed");
+        let snapshot = self.group(at).snapshot_at_least(member.0, PATIENCE).await;
+        let snapshot = snapshot.expect("the leader has applied what it agreed to");
+        let genesis = self.mesh.genesis.clone();
+        let disk = MemoryDisk::new();
+        let start = Start::Welcome { member, genesis, snapshot };
+        let store =
+            Store::create(disk.attach(), &self.mesh.root, start).expect("a genuine welcome");
+        assert!(store.view().members.contains_key(&member), "a replica from the first moment");
+        let host = Host::new(self.hosts);
+        self.nodes.insert(member, Node { host, disk, starts: 0 });
+        self.run(store).await;
+        member
+    }
+
+    pub(crate) fn goodbye(&self, member: MemberId) -> Command {
+        self.nodes[&member].host.depart(self.mesh.id(), member)
+    }
+
+    /// The invite again: agreed, and changes nothing.
+    pub(crate) fn filler(&self) -> Command {
+        self.ticket.add()
+    }
+
+    /// Power fails at `member`: what its disk had not flushed is gone.
+    pub(crate) async fn crash(&self, member: MemberId) {
+        let group = self.net.lock().groups.remove(&member).expect("it runs");
+        self.disk(member).crash();
+        group.shutdown().await;
+    }
+
+    /// `member` ends in good order.
+    pub(crate) async fn stop(&self, member: MemberId) {
+        let group = self.net.lock().groups.remove(&member).expect("it runs");
+        group.shutdown().await;
+    }
+
+    /// What `member` finds on its disk.
+    pub(crate) fn store(&self, member: MemberId) -> Store {
+        let disk = self.disk(member).attach();
+        Store::open(disk, member, &self.mesh.root).expect("its own store")
+    }
+
+    pub(crate) async fn restart(&mut self, member: MemberId) {
+        let store = self.store(member);
+        self.run(store).await;
+    }
+
+    pub(crate) fn cut(&self, member: MemberId) {
+        self.net.lock().cut.insert(member);
+    }
+
+    pub(crate) fn heal(&self, member: MemberId) {
+        self.net.lock().cut.remove(&member);
+    }
+
+    pub(crate) fn trace(&self) -> Vec<String> {
+        self.net.lock().trace.clone()
+    }
+
+    /// Waits until `done`, or fails the test.
+    pub(crate) async fn until(&self, what: &str, mut done: impl FnMut(&Self) -> bool) {
+        let waited = timeout(PATIENCE, async {
+            while !done(self) {
+                sleep(Duration::from_millis(20)).await;
+            }
+        });
+        if waited.await.is_err() {
+            let now: Vec<_> = self.running().iter().map(|id| (*id, self.status(*id))).collect();
+            panic!("{what}: not within {PATIENCE:?}: {now:#?}");
+        }
+    }
+
+    fn leader_now(&self) -> Option<MemberId> {
+        let cut = self.net.lock().cut.clone();
+        let leads = |id: &MemberId| self.status(*id).leadership.role == Role::Leader;
+        let reachable = self.running().into_iter().filter(|id| !cut.contains(id));
+        reachable.filter(leads).max_by_key(|id| self.status(*id).leadership.term)
+    }
+
+    /// The leader, once there is one among those that are not cut off.
+    pub(crate) async fn leader(&self) -> MemberId {
+        self.until("a leader", |world| world.leader_now().is_some()).await;
+        self.leader_now().expect("just seen")
+    }
+
+    /// Waits until all that run have as many voters as they should and the same state.
+    pub(crate) async fn settle(&self) {
+        let voters = match self.running().len() {
+            0..=2 => 1,
+            _ => 3,
+        };
+        self.until("the same voters everywhere", |world| {
+            let seen = world.running().into_iter().map(|id| world.status(id));
+            let mut seen = seen.map(|status| (status.voters, status.state_hash, status.applied));
+            let Some(first) = seen.next() else { return true };
+            first.0.len() == voters && seen.all(|other| other == first)
+        })
+        .await;
+    }
+}
+
+/// Runs `test` in a thread and runtime of its own, in virtual time.
+pub(crate) fn in_virtual_time<T: Send + 'static, F: Future<Output = T>>(
+    test: impl FnOnce() -> F + Send + 'static,
+) -> T {
+    let run = std::thread::spawn(move || {
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = runtime.enable_time().start_paused(true).build().expect("a runtime");
+        runtime.block_on(test())
+    });
+    match run.join() {
+        Ok(result) => result,
+        Err(panic) => std::panic::resume_unwind(panic),
+    }
+}
