@@ -239,7 +239,7 @@ fn invites_are_forgotten_when_they_are_of_no_more_use() {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: 512, failure_persistence: None, ..ProptestConfig::default()
+        cases: 192, failure_persistence: None, ..ProptestConfig::default()
     })]
 
     #[test]
