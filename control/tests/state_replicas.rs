@@ -125,7 +125,7 @@ fn config(cases: u32) -> ProptestConfig {
 }
 
 proptest! {
-    #![proptest_config(config(48))]
+    #![proptest_config(config(32))]
 
     #[test]
     fn replicas_agree_and_a_snapshot_is_as_good_as_the_log(steps in steps(), cut in 0..60usize) {

@@ -21,16 +21,17 @@ pub const INVITE_MEMORY_MS: u64 = 7 * 24 * 60 * 60 * 1000;
 
 /// An invite and how often it was used.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "StoredInvite", into = "StoredInvite")]
+#[serde(try_from = "StoredInvite")]
 pub struct InviteEntry {
     signed: Signed<Invite>,
     /// What `signed` says, decoded.
+    #[serde(skip_serializing)]
     terms: Invite,
     used: u32,
 }
 
 /// An invite as it is encoded: the signed bytes once.
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 struct StoredInvite {
     signed: Signed<Invite>,
     used: u32,
@@ -41,12 +42,6 @@ impl TryFrom<StoredInvite> for InviteEntry {
 
     fn try_from(stored: StoredInvite) -> Result<Self, CodecError> {
         Ok(Self { terms: stored.signed.peek()?, signed: stored.signed, used: stored.used })
-    }
-}
-
-impl From<InviteEntry> for StoredInvite {
-    fn from(entry: InviteEntry) -> Self {
-        Self { signed: entry.signed, used: entry.used }
     }
 }
 

@@ -31,16 +31,17 @@ pub enum Origin {
 
 /// A present member.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "StoredMember", into = "StoredMember")]
+#[serde(try_from = "StoredMember")]
 pub struct Member {
     /// What `origin` says, decoded.
+    #[serde(skip_serializing)]
     record: MemberRecord,
     origin: Origin,
     addrs: OverlayAddrs,
 }
 
 /// A member as it is encoded: the signed bytes once, and what no signature covers.
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 struct StoredMember {
     origin: Origin,
     addrs: OverlayAddrs,
@@ -55,12 +56,6 @@ impl TryFrom<StoredMember> for Member {
             Origin::Admitted(admission) => admission.record.peek()?,
         };
         Ok(Self { record, origin: stored.origin, addrs: stored.addrs })
-    }
-}
-
-impl From<Member> for StoredMember {
-    fn from(member: Member) -> Self {
-        Self { origin: member.origin, addrs: member.addrs }
     }
 }
 
