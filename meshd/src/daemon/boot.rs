@@ -112,6 +112,7 @@ impl Mesh {
             listen,
             exclude,
             advertised: config.endpoints.clone(),
+            own_endpoints: Vec::new(),
         };
         tasks.spawn(driver.run(stop.clone()));
         tasks.spawn(echo::serve(

@@ -50,6 +50,8 @@ pub(super) struct Sighting {
 pub(super) struct Gossip {
     /// This host; `None` while the process is ending.
     pub(super) own: Option<Sighting>,
+    /// Where this host can be reached, best first; its facts say so a little later.
+    pub(super) own_endpoints: Vec<SocketAddr>,
     /// The others, by id.
     pub(super) others: Vec<Sighting>,
 }
@@ -69,6 +71,8 @@ pub(super) struct Driver {
     pub(super) exclude: Exclude,
     /// Underlay addresses the operator names, before those found.
     pub(super) advertised: Vec<SocketAddr>,
+    /// Both together, as last looked up.
+    pub(super) own_endpoints: Vec<SocketAddr>,
 }
 
 impl Driver {
@@ -151,6 +155,7 @@ impl Driver {
         };
         Gossip {
             own: Some(sighting(self.node.own())),
+            own_endpoints: self.own_endpoints.clone(),
             others: self.node.peers().map(sighting).collect(),
         }
     }
@@ -158,7 +163,10 @@ impl Driver {
     /// Tells the node where this host can be reached.
     async fn look_up_own_endpoints(&mut self) {
         match own_endpoints(self.listen, self.exclude, &self.advertised).await {
-            Ok(endpoints) => self.node.handle_own_endpoints(endpoints, clock::now()),
+            Ok(endpoints) => {
+                self.own_endpoints.clone_from(&endpoints);
+                self.node.handle_own_endpoints(endpoints, clock::now());
+            }
             Err(error) => tracing::warn!(%error, "this host's addresses are unknown"),
         }
     }

@@ -98,15 +98,12 @@ impl Mesh {
     async fn bootstraps(&self, wanted: &[SocketAddr]) -> Vec<Bootstrap> {
         let gossip = self.gossip().await;
         let own = match wanted {
-            [] => gossip.own.and_then(|own| own.facts).map(|facts| facts.endpoints),
-            wanted => Some(wanted.to_vec()),
+            [] => gossip.own_endpoints,
+            wanted => wanted.to_vec(),
         };
         let identity = self.own.identity;
-        let mut doors: Vec<Bootstrap> = own
-            .unwrap_or_default()
-            .into_iter()
-            .map(|endpoint| Bootstrap { endpoint, identity })
-            .collect();
+        let mut doors: Vec<Bootstrap> =
+            own.into_iter().map(|endpoint| Bootstrap { endpoint, identity }).collect();
         let view = self.view();
         for sighting in gossip.others {
             let Some(member) = view.members.get(&sighting.member) else { continue };

@@ -56,7 +56,12 @@ pub(super) fn not_agreed(what: &str, error: &ProposeError) -> ErrorBody {
             format!("{what} needs the mesh's agreement, and that could not be had: {error}"),
             "traffic goes on without it; `mesh status` shows the voters, bring one back and try again",
         ),
-        other => internal(other),
+        ProposeError::NoSuccessor(_) => refusal(
+            ErrorCode::NoQuorum,
+            format!("{what} is not possible yet: {error}"),
+            "wait until another member is alive in `mesh peers`, and try again",
+        ),
+        ProposeError::Stopped => internal(error),
     }
 }
 
