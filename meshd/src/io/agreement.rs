@@ -9,8 +9,8 @@
 //!
 //! Connections are kept per member and made when first needed. Dialling goes on when its first
 //! caller gives up: heartbeats have less patience than a handshake over a long line takes. A broken
-//! connection is noticed by QUIC (nothing heard for four seconds while something was said) and
-//! replaced by the next call.
+//! connection is noticed by QUIC (nothing heard for four seconds while something was said, or a reset
+//! from a member that was restarted) and replaced by the next call.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -30,7 +30,7 @@ use quinn::{AsyncUdpSocket, Connection, Endpoint, TokioRuntime, VarInt};
 
 use super::directory::Directory;
 use super::tls::{self, Clients, SERVER_NAME, TlsError, TlsIdentity};
-use super::{frame, quic};
+use super::{frame, quic, reset};
 
 /// The ALPN protocol name (RFC 7301) of agreement.
 const ALPN: &[u8] = b"meshd-agreement/1";
@@ -119,7 +119,7 @@ impl Agreement {
             .migration(false)
             .max_incoming(MAX_CONNECTIONS);
         let endpoint = Endpoint::new_with_abstract_socket(
-            quic::endpoint(quic::OVERLAY_PAYLOAD),
+            quic::endpoint(reset::config(tls.reset_key()), quic::OVERLAY_PAYLOAD),
             Some(server),
             socket,
             Arc::new(TokioRuntime),
@@ -169,12 +169,19 @@ impl Agreement {
             None => None,
         };
         let connection = connection.ok_or(TransportError::Unreachable(to))?;
-        let broken = |reason: String| TransportError::Broken { member: to, reason };
-        let (mut send, mut recv) =
-            connection.open_bi().await.map_err(|error| broken(error.to_string()))?;
-        frame::write(&mut send, request).await.map_err(|error| broken(error.to_string()))?;
-        frame::read(&mut recv, MAX_RPC).await.map_err(|error| broken(error.to_string()))
+        converse(&connection, request).await.map_err(|error| {
+            // Why the connection is gone says more than that the stream is.
+            let reason = connection.close_reason().map_or(error, |reason| reason.to_string());
+            TransportError::Broken { member: to, reason }
+        })
     }
+}
+
+/// One question and its answer.
+async fn converse(connection: &Connection, request: &[u8]) -> Result<Bytes, String> {
+    let (mut send, mut recv) = connection.open_bi().await.map_err(|error| error.to_string())?;
+    frame::write(&mut send, request).await.map_err(|error| error.to_string())?;
+    frame::read(&mut recv, MAX_RPC).await.map_err(|error| error.to_string())
 }
 
 impl Transport for Agreement {
@@ -274,5 +281,134 @@ async fn serve_stream(
         tracing::debug!(%from, reason, "a question was not answered");
         // Already gone when the connection broke.
         let _ = send.reset(REFUSED);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::io::fixture::{addrs, identity, tls, view, wire};
+
+    const LIMIT: Duration = Duration::from_secs(20);
+
+    /// Answers with the asker's id and the request reversed; refuses an empty request.
+    #[derive(Clone)]
+    struct Mirror;
+
+    impl Answer for Mirror {
+        type Error = &'static str;
+
+        async fn answer(&self, from: MemberId, request: Bytes) -> Result<Bytes, &'static str> {
+            if request.is_empty() {
+                return Err("nothing asked");
+            }
+            Ok([from.to_string().as_bytes(), b":"]
+                .into_iter()
+                .flatten()
+                .chain(request.iter().rev())
+                .copied()
+                .collect())
+        }
+    }
+
+    /// Members 1 and 2 on one wire; each sees the members it is given.
+    fn pair(seen_by_one: &[u8], seen_by_two: &[u8]) -> [(Agreement, Directory); 2] {
+        let at = |id| SocketAddr::from((addrs(id).v6, port::AGREEMENT));
+        let (near, far) = wire(at(1), at(2), 256);
+        [(1, near, seen_by_one), (2, far, seen_by_two)].map(|(id, socket, seen)| {
+            let directory = Directory::new(view(seen));
+            let agreement = Agreement::open(socket, tls(id), directory.clone()).expect("opened");
+            let serving = agreement.clone();
+            tokio::spawn(async move { serving.serve(Mirror).await });
+            (agreement, directory)
+        })
+    }
+
+    async fn ask(from: &Agreement, request: &'static [u8]) -> Result<Bytes, TransportError> {
+        from.call(MemberId(2), Bytes::from_static(request), LIMIT).await
+    }
+
+    #[tokio::test]
+    async fn a_question_is_answered_by_who_it_was_meant_for() {
+        let [(one, _), (two, _)] = pair(&[1, 2], &[1, 2]);
+        assert_eq!(ask(&one, b"abc").await.expect("answered"), "m1:cba");
+        let back = two.call(MemberId(1), Bytes::from_static(b"x"), LIMIT).await;
+        assert_eq!(back.expect("answered"), "m2:x");
+    }
+
+    #[tokio::test]
+    async fn a_megabyte_passes_whole_in_both_directions() {
+        let [(one, _), _two] = pair(&[1, 2], &[1, 2]);
+        let request: Bytes = (0..3u32 << 20).map(|at| at as u8).collect();
+        let reply = one.call(MemberId(2), request.clone(), LIMIT).await.expect("answered");
+        assert!(reply[3..].iter().eq(request.iter().rev()));
+    }
+
+    #[tokio::test]
+    async fn a_refusal_is_told_and_spoils_nothing() {
+        let [(one, _), _two] = pair(&[1, 2], &[1, 2]);
+        let refused = ask(&one, b"").await.expect_err("refused");
+        assert!(matches!(refused, TransportError::Broken { .. }), "{refused}");
+        assert_eq!(ask(&one, b"abc").await.expect("answered"), "m1:cba");
+    }
+
+    #[tokio::test]
+    async fn whoever_is_no_member_is_neither_called_nor_answered() {
+        let [(one, _), (_, of_two)] = pair(&[1, 2], &[2]);
+        let unknown = one.call(MemberId(9), Bytes::from_static(b"x"), LIMIT).await;
+        assert_eq!(unknown, Err(TransportError::Unreachable(MemberId(9))));
+        let stranger = ask(&one, b"abc").await.expect_err("answered a stranger");
+        assert!(matches!(stranger, TransportError::Broken { .. }), "{stranger}");
+
+        // Once the other side has applied the admission, the next call succeeds: the link that broke
+        // is not used again.
+        of_two.store(view(&[1, 2]));
+        assert_eq!(ask(&one, b"abc").await.expect("answered"), "m1:cba");
+    }
+
+    #[tokio::test]
+    async fn a_member_that_left_loses_its_open_connection() {
+        let [(one, _), (_, of_two)] = pair(&[1, 2], &[1, 2]);
+        ask(&one, b"abc").await.expect("answered");
+        of_two.store(view(&[2]));
+        ask(&one, b"abc").await.expect_err("answered after leaving");
+    }
+
+    #[tokio::test]
+    async fn a_member_that_crashed_and_came_back_says_so() {
+        let at = |id| SocketAddr::from((addrs(id).v6, port::AGREEMENT));
+        let (near, far) = wire(at(1), at(2), 256);
+        let run_two = || {
+            let far = Arc::clone(&far);
+            let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+            let runtime = runtime.expect("a runtime");
+            runtime.spawn(async move {
+                let directory = Directory::new(view(&[1, 2]));
+                let two = Agreement::open(far, tls(2), directory).expect("opened");
+                two.serve(Mirror).await;
+            });
+            runtime
+        };
+        let one = Agreement::open(near, tls(1), Directory::new(view(&[1, 2]))).expect("opened");
+        let first_run = run_two();
+        assert_eq!(ask(&one, b"abc").await.expect("answered"), "m1:cba");
+        // Its tasks end where they stand: nothing is closed, nobody is told.
+        first_run.shutdown_background();
+        let second_run = run_two();
+        let error = ask(&one, b"abc").await.expect_err("the old connection");
+        assert!(error.to_string().contains("reset by peer"), "{error}");
+        assert_eq!(ask(&one, b"abc").await.expect("answered"), "m1:cba");
+        second_run.shutdown_background();
+    }
+
+    #[tokio::test]
+    async fn an_impostor_at_the_right_address_is_not_spoken_to() {
+        let [(one, of_one), _two] = pair(&[1, 2], &[1, 2]);
+        let mut mistaken = (*view(&[1, 2])).clone();
+        let two = mistaken.members.get_mut(&MemberId(2)).expect("member 2");
+        two.identity = identity(7).public();
+        of_one.store(Arc::new(mistaken));
+        let impostor = ask(&one, b"abc").await.expect_err("spoke to an impostor");
+        assert_eq!(impostor, TransportError::Unreachable(MemberId(2)));
     }
 }

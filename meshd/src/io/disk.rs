@@ -13,9 +13,6 @@ use super::log_file::LogFile;
 /// Owner reads and writes, nobody else does anything.
 const FILE_MODE: u32 = 0o600;
 
-/// Owner enters, nobody else.
-const DIR_MODE: u32 = 0o700;
-
 /// A file operation that failed. The operator's or the disk's fault.
 #[derive(Debug, thiserror::Error)]
 #[error("{action} {}: {source}", path.display())]
@@ -38,7 +35,8 @@ impl<T> Context<T> for io::Result<T> {
     }
 }
 
-/// Opens the agreement log's file, made if it is missing. Held exclusively: a second opener fails.
+/// Opens the agreement log's file, made if it is missing. redb holds it exclusively while its store
+/// is open.
 pub(crate) fn open_log(path: &Path) -> Result<LogFile, DiskError> {
     let fresh = !path.exists();
     let file = OpenOptions::new()
@@ -53,7 +51,7 @@ pub(crate) fn open_log(path: &Path) -> Result<LogFile, DiskError> {
         restrict(&file, path)?;
         sync_parent(path)?;
     }
-    LogFile::new(file).context("lock", path)
+    LogFile::new(file).context("open", path)
 }
 
 /// Replaces the whole of `path` by `bytes`: afterwards either the old content or the new one is
@@ -80,21 +78,6 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<(), DiskError> {
     file.sync_all().context("sync", &draft)?;
     fs::rename(&draft, path).context("rename to", path)?;
     sync_parent(path)
-}
-
-/// Removes `path` for good; a missing file is as good as a removed one.
-pub(crate) fn remove(path: &Path) -> Result<(), DiskError> {
-    match fs::remove_file(path) {
-        Ok(()) => sync_parent(path),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(error).context("remove", path),
-    }
-}
-
-/// Makes `path` and its missing parents; `path` itself is the owner's only.
-pub(crate) fn create_dir(path: &Path) -> Result<(), DiskError> {
-    fs::create_dir_all(path).context("create directory", path)?;
-    fs::set_permissions(path, Permissions::from_mode(DIR_MODE)).context("restrict", path)
 }
 
 /// The umask can only take bits away from the mode a file is created with, and an odd one takes the
@@ -135,20 +118,19 @@ mod tests {
             assert_eq!(mode(&path), 0o600);
             assert!(!draft.exists());
         }
-        remove(&path).expect("removed");
-        remove(&path).expect("removed again");
-        assert!(!path.exists());
     }
 
     #[test]
     fn the_log_file_is_the_owners_only_and_held_once() {
         let dir = tempfile::tempdir().expect("a directory");
         let path = dir.path().join("mesh.redb");
-        let held = open_log(&path).expect("opened");
+        let store = |log| redb::Database::builder().create_with_backend(log);
+        let held = store(open_log(&path).expect("opened")).expect("a store");
         assert_eq!(mode(&path), 0o600);
-        assert!(open_log(&path).is_err(), "a second holder got in");
+        let second = store(open_log(&path).expect("opened"));
+        assert!(second.is_err(), "a second holder got in");
         drop(held);
-        open_log(&path).expect("opened again");
+        store(open_log(&path).expect("opened")).expect("a store again");
     }
 
     #[test]

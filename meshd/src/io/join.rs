@@ -19,7 +19,7 @@ use futures_util::stream::FuturesUnordered;
 use mesh_model::codec::{self, CodecError, Message as _};
 use mesh_model::trust::{Admission, Bootstrap};
 use mesh_model::wire::join::{ALPN, JoinRefusal, JoinReply, JoinRequest, Welcome};
-use quinn::{AsyncUdpSocket, Endpoint, TokioRuntime, VarInt};
+use quinn::{AsyncUdpSocket, Endpoint, EndpointConfig, TokioRuntime, VarInt};
 use tokio::sync::Semaphore;
 
 use super::agreement::EndpointError;
@@ -125,7 +125,7 @@ pub(crate) async fn ask(
 }
 
 fn client_endpoint(port: &UdpPort) -> Result<Endpoint, EndpointError> {
-    let config = quic::endpoint(quic::UNDERLAY_PAYLOAD);
+    let config = quic::endpoint(EndpointConfig::default(), quic::UNDERLAY_PAYLOAD);
     Ok(Endpoint::new(config, None, port.share()?, Arc::new(TokioRuntime))?)
 }
 
@@ -228,7 +228,7 @@ impl JoinServer {
             .incoming_buffer_size(INCOMING_BUFFER)
             .incoming_buffer_size_total(INCOMING_BUFFER * MAX_INCOMING as u64);
         let endpoint = Endpoint::new_with_abstract_socket(
-            quic::endpoint(quic::UNDERLAY_PAYLOAD),
+            quic::endpoint(EndpointConfig::default(), quic::UNDERLAY_PAYLOAD),
             Some(server),
             socket,
             Arc::new(TokioRuntime),
@@ -295,4 +295,139 @@ async fn serve_one(
         connection.close(REFUSED, b"not understood");
     }
     outcome
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use mesh_model::trust::{Genesis, MemberRecord};
+    use mesh_model::{InviteId, MemberId, Signed};
+    use quinn::Runtime as _;
+
+    use super::*;
+    use crate::io::fixture::{identity, prefixes, root, tls, tunnel};
+
+    type Seen = Arc<Mutex<Vec<(SocketAddr, JoinRequest)>>>;
+
+    /// Gives everyone the same reply and remembers who asked.
+    #[derive(Clone)]
+    struct Porter {
+        reply: JoinReply,
+        seen: Seen,
+    }
+
+    impl Doorkeeper for Porter {
+        async fn admit(&self, from: SocketAddr, request: JoinRequest) -> JoinReply {
+            self.seen.lock().expect("no panic").push((from, request));
+            self.reply.clone()
+        }
+    }
+
+    fn record(id: u8) -> MemberRecord {
+        MemberRecord {
+            mesh: root().mesh,
+            name: format!("n{id}").parse().expect("a name"),
+            identity: identity(id).public(),
+            tunnel: tunnel(id).public(),
+        }
+    }
+
+    fn admission() -> Admission {
+        Admission::sign(&record(9), InviteId([1; 16]), &identity(100), &identity(9))
+    }
+
+    /// A welcome whose snapshot takes many datagrams.
+    fn welcome() -> JoinReply {
+        let genesis = Genesis {
+            root: root(),
+            name: "test".parse().expect("a name"),
+            prefixes: prefixes(),
+            founder: record(1),
+            created_ms: 0,
+        };
+        JoinReply::Welcome(Box::new(Welcome {
+            member: MemberId(9),
+            genesis: Signed::seal(&genesis, &identity(200)),
+            snapshot: (0..300_000u32).map(|at| at as u8).collect(),
+            peers: Vec::new(),
+            answered_by: MemberId(1),
+        }))
+    }
+
+    /// A door on loopback kept by member `id`.
+    fn door(id: u8, reply: JoinReply) -> (Bootstrap, Seen) {
+        let socket = std::net::UdpSocket::bind("127.0.0.1:0").expect("loopback");
+        let endpoint = socket.local_addr().expect("bound");
+        let socket = TokioRuntime.wrap_udp_socket(socket).expect("a socket");
+        let server = JoinServer::open(socket, &tls(id)).expect("a server");
+        let seen = Seen::default();
+        let porter = Porter { reply, seen: Arc::clone(&seen) };
+        tokio::spawn(async move { server.serve(porter).await });
+        let identity = identity(id).public();
+        (Bootstrap { endpoint, identity }, seen)
+    }
+
+    fn port() -> UdpPort {
+        UdpPort::bind("127.0.0.1:0".parse().expect("an address")).expect("loopback")
+    }
+
+    #[tokio::test]
+    async fn a_joiner_is_welcomed_and_seen_at_the_daemons_own_port() {
+        let (door, seen) = door(1, welcome());
+        let port = port();
+        let got = ask(&port, &tls(9), &[door], admission()).await.expect("welcomed");
+        assert_eq!(JoinReply::Welcome(Box::new(got)), welcome());
+        let seen = seen.lock().expect("no panic");
+        assert_eq!(*seen, [(port.local(), JoinRequest { admission: admission() })]);
+    }
+
+    #[tokio::test]
+    async fn a_dual_stack_port_reaches_an_ipv4_door() {
+        let (door, seen) = door(1, welcome());
+        let port = UdpPort::bind_any(0).expect("any");
+        ask(&port, &tls(9), &[door], admission()).await.expect("welcomed");
+        let seen = seen.lock().expect("no panic");
+        assert_eq!(seen[0].0.port(), port.local().port());
+    }
+
+    #[tokio::test]
+    async fn an_impostor_and_an_undecided_member_are_passed_over() {
+        let (undecided, _) = door(1, JoinReply::Unavailable);
+        let (mut impostor, seen) = door(2, welcome());
+        impostor.identity = identity(3).public();
+        let (good, _) = door(4, welcome());
+        let doors = [undecided, impostor, good];
+        ask(&port(), &tls(9), &doors, admission()).await.expect("welcomed");
+        assert!(seen.lock().expect("no panic").is_empty(), "an impostor was told something");
+    }
+
+    #[tokio::test]
+    async fn a_silent_door_is_not_waited_for_and_a_refusal_is_final() {
+        let silent = std::net::UdpSocket::bind("127.0.0.1:0").expect("loopback");
+        let endpoint = silent.local_addr().expect("bound");
+        let silent = Bootstrap { endpoint, identity: identity(1).public() };
+        let (no, _) = door(2, JoinReply::Refused(JoinRefusal::Used));
+        match ask(&port(), &tls(9), &[silent, no], admission()).await {
+            Err(JoinError::Refused(JoinRefusal::Used)) => {}
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn closed_doors_are_named_with_their_reasons() {
+        let (undecided, _) = door(1, JoinReply::Unavailable);
+        let (mut impostor, _) = door(2, welcome());
+        impostor.identity = identity(3).public();
+        let error = ask(&port(), &tls(9), &[undecided, impostor], admission())
+            .await
+            .expect_err("nobody could welcome");
+        let text = error.to_string();
+        for part in [
+            format!("{}: connected, but the mesh has no supervisor", undecided.endpoint),
+            format!("{}: no secure connection", impostor.endpoint),
+        ] {
+            assert!(text.contains(&part), "{text}");
+        }
+    }
 }

@@ -15,6 +15,8 @@ pub(crate) mod clock;
 pub(crate) mod directory;
 pub(crate) mod disk;
 pub(crate) mod entropy;
+#[cfg(test)]
+pub(crate) mod fixture;
 pub(crate) mod frame;
 pub(crate) mod join;
 pub(crate) mod log_file;
@@ -22,6 +24,7 @@ pub(crate) mod netlink;
 pub(crate) mod overlay;
 pub(crate) mod quic;
 pub(crate) mod quic_socket;
+pub(crate) mod reset;
 pub(crate) mod tls;
 pub(crate) mod tun;
 pub(crate) mod udp;

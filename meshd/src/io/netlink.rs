@@ -7,16 +7,23 @@
 //! when the daemon ends, however it ends.
 
 use std::collections::BTreeSet;
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use futures_util::stream::BoxStream;
 use futures_util::{FutureExt as _, StreamExt as _, TryStreamExt as _};
+use ipnet::IpNet;
 use mesh_model::facts::MAX_ENDPOINTS;
 use mesh_model::{OverlayAddrs, Prefixes};
-use netlink_packet_route::address::{AddressAttribute, AddressFlags, AddressMessage};
-use netlink_packet_route::link::{LinkFlags, LinkMessage};
+use netlink_packet_route::address::{
+    AddressAttribute, AddressFlags, AddressHeaderFlags, AddressMessage,
+};
+use netlink_packet_route::link::{
+    AfSpecInet6, AfSpecUnspec, In6AddrGenMode, LinkAttribute, LinkFlags, LinkMessage,
+};
 use netlink_packet_route::route::{RouteAttribute, RouteMessage};
+use nix::libc;
 use rtnetlink::{Handle, LinkUnspec, MulticastGroup, RouteMessageBuilder};
 use tokio::task::AbortHandle;
 
@@ -29,15 +36,23 @@ const SETTLE: Duration = Duration::from_millis(500);
 pub(crate) enum NetlinkError {
     /// No netlink socket at all.
     #[error("cannot open a netlink socket: {0}")]
-    Open(#[from] std::io::Error),
+    Open(#[from] io::Error),
     /// The kernel refused a request.
     #[error("cannot {action}: {source}")]
     Request {
         /// What was tried.
         action: String,
         /// What the kernel said.
-        source: rtnetlink::Error,
+        source: io::Error,
     },
+}
+
+impl NetlinkError {
+    /// The kernel was built or booted without IPv6, or has it switched off for the interface.
+    fn is_ipv6_off(&self) -> bool {
+        let Self::Request { source, .. } = self else { return false };
+        matches!(source.raw_os_error(), Some(libc::EACCES | libc::EAFNOSUPPORT | libc::EOPNOTSUPP))
+    }
 }
 
 trait Context<T> {
@@ -46,7 +61,13 @@ trait Context<T> {
 
 impl<T> Context<T> for Result<T, rtnetlink::Error> {
     fn context(self, action: impl FnOnce() -> String) -> Result<T, NetlinkError> {
-        self.map_err(|source| NetlinkError::Request { action: action(), source })
+        self.map_err(|error| {
+            let source = match error {
+                rtnetlink::Error::NetlinkError(message) => message.to_io(),
+                error => io::Error::other(error),
+            };
+            NetlinkError::Request { action: action(), source }
+        })
     }
 }
 
@@ -80,40 +101,72 @@ impl Netlink {
     }
 
     /// Gives interface `index` its addresses, brings it up, and sends the mesh's prefixes through it.
+    /// On a host without IPv6 the IPv6 half is left out.
     pub(crate) async fn configure(
         &self,
         index: u32,
         addrs: OverlayAddrs,
         prefixes: Prefixes,
     ) -> Result<(), NetlinkError> {
-        for net in addrs.host_prefixes() {
-            self.handle
-                .address()
-                .add(index, net.addr(), net.prefix_len())
-                .replace()
-                .execute()
-                .await
-                .context(|| format!("add the address {net}"))?;
+        self.address(index, addrs.v4.into()).await?;
+        let has_ipv6 = match self.address(index, addrs.v6.into()).await {
+            Err(error) if error.is_ipv6_off() => {
+                tracing::warn!(%error, "this host has IPv6 off: programs reach the mesh by IPv4 only");
+                false
+            }
+            result => result.map(|()| true)?,
+        };
+        if has_ipv6 {
+            self.silence(index).await?;
         }
-        let up = LinkUnspec::new_with_index(index).up().build();
-        self.handle
-            .link()
-            .change(up)
-            .execute()
-            .await
-            .context(|| "bring the interface up".to_owned())?;
+        self.bring_up(index).await?;
         let v4 = RouteMessageBuilder::<Ipv4Addr>::new()
             .destination_prefix(prefixes.v4.network(), prefixes.v4.prefix_len())
             .pref_source(addrs.v4)
             .output_interface(index)
             .build();
+        self.route(v4, || format!("route {} into the mesh", prefixes.v4)).await?;
+        if !has_ipv6 {
+            return Ok(());
+        }
         let v6 = RouteMessageBuilder::<Ipv6Addr>::new()
             .destination_prefix(prefixes.v6.network(), prefixes.v6.prefix_len())
             .pref_source(addrs.v6)
             .output_interface(index)
             .build();
-        self.route(v4, || format!("route {} into the mesh", prefixes.v4)).await?;
         self.route(v6, || format!("route {} into the mesh", prefixes.v6)).await
+    }
+
+    /// Adds a host address, again if need be. It is ours by agreement: the kernel need not look for
+    /// duplicates, and may use it at once.
+    async fn address(&self, index: u32, address: IpAddr) -> Result<(), NetlinkError> {
+        let host = IpNet::from(address);
+        let mut request = self.handle.address().add(index, address, host.prefix_len()).replace();
+        request.message_mut().header.flags |= AddressHeaderFlags::Nodad;
+        request.execute().await.context(|| format!("add the address {host}"))
+    }
+
+    /// Keeps the kernel from giving the interface a link-local address and asking for routers there.
+    async fn silence(&self, index: u32) -> Result<(), NetlinkError> {
+        let none = AfSpecUnspec::Inet6(vec![AfSpecInet6::AddrGenMode(In6AddrGenMode::None)]);
+        let link = LinkUnspec::new_with_index(index)
+            .append_extra_attribute(LinkAttribute::AfSpecUnspec(vec![none]))
+            .build();
+        let request = self.handle.link().change(link).execute();
+        request.await.context(|| "turn automatic addresses off".to_owned())
+    }
+
+    /// Brings interface `index` up. Its MTU was set when it was made.
+    pub(crate) async fn bring_up(&self, index: u32) -> Result<(), NetlinkError> {
+        let link = LinkUnspec::new_with_index(index).up().build();
+        let request = self.handle.link().change(link).execute();
+        request.await.context(|| "bring the interface up".to_owned())
+    }
+
+    /// Deletes interface `index`, as an administrator would.
+    #[cfg(test)]
+    pub(crate) async fn delete(&self, index: u32) -> Result<(), NetlinkError> {
+        self.handle.link().del(index).execute().await.context(|| "delete the interface".to_owned())
     }
 
     async fn route(

@@ -29,10 +29,9 @@ const STREAM_WINDOW: u32 = 1 << 20;
 /// The most of one connection that may be under way, in bytes: a snapshot beside everything else.
 const CONNECTION_WINDOW: u32 = 2 << 20;
 
-/// Settings of an endpoint whose datagrams are at most `payload` bytes. quinn's receive buffer is 32
-/// times that.
-pub(crate) fn endpoint(payload: u16) -> EndpointConfig {
-    let mut config = EndpointConfig::default();
+/// `config` for an endpoint whose datagrams are at most `payload` bytes. quinn's receive buffer is
+/// 32 times that.
+pub(crate) fn endpoint(mut config: EndpointConfig, payload: u16) -> EndpointConfig {
     config
         .max_udp_payload_size(payload.max(UNDERLAY_PAYLOAD))
         .expect("at least 1200 bytes, which is what QUIC demands");

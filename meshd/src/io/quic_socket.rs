@@ -123,3 +123,72 @@ impl<T> fmt::Debug for VirtualSocket<T> {
         write!(f, "VirtualSocket({})", self.local)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::io::fixture::wire;
+
+    fn addr(last: u8) -> SocketAddr {
+        SocketAddr::from(([1, 0, 0, last], 1))
+    }
+
+    fn datagram(contents: &[u8]) -> Transmit<'_> {
+        Transmit { destination: addr(2), ecn: None, contents, segment_size: None, src_ip: None }
+    }
+
+    async fn receive(socket: &VirtualSocket<Inbound>, room: usize) -> Vec<(SocketAddr, Vec<u8>)> {
+        let mut storage = vec![vec![0; room]; 4];
+        let mut metas = [RecvMeta::default(); 4];
+        let count = std::future::poll_fn(|cx| {
+            let mut bufs: Vec<_> = storage.iter_mut().map(|buf| IoSliceMut::new(buf)).collect();
+            socket.poll_recv(cx, &mut bufs, &mut metas)
+        })
+        .await
+        .expect("received");
+        let filled = storage.iter().zip(&metas).take(count);
+        filled.map(|(buf, meta)| (meta.addr, buf[..meta.len].to_vec())).collect()
+    }
+
+    #[tokio::test]
+    async fn a_full_way_out_makes_quic_wait_and_room_wakes_it() {
+        let (near, far) = wire(addr(1), addr(2), 2);
+        for contents in [b"a", b"b"] {
+            near.try_send(&datagram(contents)).expect("room");
+        }
+        let full = near.try_send(&datagram(b"c")).expect_err("full");
+        assert_eq!(full.kind(), io::ErrorKind::WouldBlock);
+
+        let mut poller = near.clone().create_io_poller();
+        let mut room =
+            tokio_test_poll(std::future::poll_fn(|cx| poller.as_mut().poll_writable(cx)));
+        assert!(room.is_none(), "room where there is none");
+        let got = receive(&far, 10).await;
+        assert_eq!(got, [(addr(1), b"a".to_vec()), (addr(1), b"b".to_vec())]);
+        room = Some(std::future::poll_fn(|cx| poller.as_mut().poll_writable(cx)).await);
+        assert!(matches!(room, Some(Ok(()))));
+        near.try_send(&datagram(b"c")).expect("room again");
+    }
+
+    #[tokio::test]
+    async fn what_is_too_long_for_the_buffer_is_skipped() {
+        let (near, far) = wire(addr(1), addr(2), 8);
+        near.try_send(&datagram(&[7; 100])).expect("room");
+        near.try_send(&datagram(b"short")).expect("room");
+        assert_eq!(receive(&far, 10).await, [(addr(1), b"short".to_vec())]);
+    }
+
+    #[tokio::test]
+    async fn a_gone_packet_thread_is_an_error_to_send_to_and_silence_to_hear() {
+        let (near, far) = wire(addr(1), addr(2), 8);
+        drop(far);
+        let gone = near.try_send(&datagram(b"x")).expect_err("gone");
+        assert_eq!(gone.kind(), io::ErrorKind::NotConnected);
+        assert!(tokio_test_poll(receive(&near, 10)).is_none());
+    }
+
+    /// One look at `future`.
+    fn tokio_test_poll<T>(future: impl Future<Output = T>) -> Option<T> {
+        futures_util::FutureExt::now_or_never(future)
+    }
+}

@@ -221,3 +221,77 @@ impl ReceiveBatch {
         self.filled = 0;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Everything the next receive call brings, once something has arrived.
+    async fn receive(udp: &Udp) -> Vec<(SocketAddr, Vec<u8>)> {
+        let mut batch = ReceiveBatch::new();
+        loop {
+            udp.readable().await.expect("a port");
+            match udp.receive(&mut batch) {
+                Ok(()) => break,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => panic!("{error}"),
+            }
+        }
+        let mut got = Vec::new();
+        batch.drain(|from, datagram| got.push((from, datagram.to_vec())));
+        got
+    }
+
+    #[tokio::test]
+    async fn ipv4_peers_of_the_dual_stack_port_look_like_ipv4() {
+        let port = UdpPort::bind_any(0).expect("any");
+        let to = SocketAddr::from((Ipv4Addr::LOCALHOST, port.local().port()));
+        let udp = Udp::serve(port).expect("served");
+        let peer = std::net::UdpSocket::bind("127.0.0.1:0").expect("loopback");
+        peer.send_to(b"hello", to).expect("sent");
+        let from = peer.local_addr().expect("bound");
+        assert_eq!(receive(&udp).await, [(from, b"hello".to_vec())]);
+
+        udp.writable().await.expect("a port");
+        udp.send(from, b"back", None).expect("sent");
+        let mut buf = [0; 16];
+        let (len, _) = peer.recv_from(&mut buf).expect("received");
+        assert_eq!(&buf[..len], b"back");
+    }
+
+    #[tokio::test]
+    async fn a_run_arrives_as_the_datagrams_it_was_made_of() {
+        let open = || {
+            let port = UdpPort::bind("127.0.0.1:0".parse().expect("an address")).expect("bound");
+            let at = port.local();
+            (Udp::serve(port).expect("served"), at)
+        };
+        let ((near, from), (far, to)) = (open(), open());
+        let run = [[1; 100], [2; 100]].concat();
+        let run = [&run[..], &[3; 40]].concat();
+        near.writable().await.expect("a port");
+        if near.max_run() > 1 {
+            near.send(to, &run, Some(100)).expect("sent");
+        } else {
+            for datagram in run.chunks(100) {
+                near.send(to, datagram, None).expect("sent");
+            }
+        }
+        near.send(to, &[], None).expect("sent");
+        let mut got = Vec::new();
+        // The empty one may be dropped on the way up: it carries nothing.
+        while got.len() < 3 {
+            got.extend(receive(&far).await);
+        }
+        got.truncate(3);
+        let parts = [vec![1; 100], vec![2; 100], vec![3; 40]];
+        assert_eq!(got, parts.map(|part| (from, part)));
+    }
+
+    #[test]
+    fn a_taken_port_is_named() {
+        let held = UdpPort::bind("127.0.0.1:0".parse().expect("an address")).expect("bound");
+        let error = UdpPort::bind(held.local()).expect_err("taken");
+        assert!(error.to_string().contains(&held.local().to_string()), "{error}");
+    }
+}

@@ -52,10 +52,6 @@ impl SendBatch {
         self.written.len() < MAX_DATAGRAMS && self.arena.len() - self.end >= max
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.written.is_empty()
-    }
-
     /// Room for one datagram; the same room again until [`SendBatch::push`] keeps it. Shorter than
     /// `max` only when the batch [has no room](SendBatch::has_room).
     pub(crate) fn slot(&mut self, max: usize) -> &mut [u8] {
@@ -167,6 +163,6 @@ mod tests {
         }
         assert!(batch.len() > 64);
         batch.clear();
-        assert!(batch.is_empty() && batch.has_room(1500));
+        assert!(batch.len() == 0 && batch.has_room(1500));
     }
 }

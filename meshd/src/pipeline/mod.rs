@@ -8,9 +8,9 @@ mod batch;
 mod drops;
 mod handle;
 mod outlet;
+#[cfg(test)]
+mod tests;
 mod worker;
 
 pub(crate) use drops::PathDrop;
-pub(crate) use handle::{
-    Order, PacketPath, PacketThread, PathConfig, PathError, PathOffloads, PathStats,
-};
+pub(crate) use handle::{Order, PacketPath, PacketThread, PathConfig, PathError, PathStats};

@@ -188,7 +188,7 @@ impl Worker {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) => return Err(PathError::Tun(error)),
             };
-            self.engine.handle_inner(&self.inner[..len], clock::now(), &mut self.outlet);
+            self.engine.handle_kernel(&self.inner[..len], clock::now(), &mut self.outlet);
             drain(&mut self.engine, &self.events, &mut self.outlet);
         }
         Ok(())

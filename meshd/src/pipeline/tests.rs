@@ -1,0 +1,206 @@
+//! Two packet threads on one host, over loopback; with root also a TUN device, in a network
+//! namespace of the test's own.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use mesh_dataplane::{EngineConfig, Event, HandshakeBudget};
+use mesh_model::MemberId;
+use mesh_model::addr::{OVERLAY_MTU, port};
+use mesh_model::plan::{PeerPlan, Update};
+
+use super::handle::PathOutputs;
+use super::*;
+use crate::io::fixture::{addrs, prefixes, tunnel};
+use crate::io::netlink::{AddressWatch, Exclude, Netlink};
+use crate::io::overlay::Overlay;
+use crate::io::tun::Tun;
+use crate::io::udp::UdpPort;
+
+struct Host {
+    id: u8,
+    at: SocketAddr,
+    thread: PacketThread,
+    path: PacketPath,
+    outputs: PathOutputs,
+    overlay: Overlay,
+}
+
+async fn host(id: u8, tun: Option<Tun>) -> Host {
+    let port = UdpPort::bind("127.0.0.1:0".parse().expect("an address")).expect("loopback");
+    let at = port.local();
+    let engine =
+        EngineConfig { secret: tunnel(id), addrs: addrs(id), budget: HandshakeBudget::default() };
+    let config = PathConfig { engine, seed: [id; 32], port, tun };
+    let (thread, path, outputs) = PacketThread::start(config).await.expect("started");
+    let overlay = Overlay::new(addrs(id), path.clone());
+    Host { id, at, thread, path, outputs, overlay }
+}
+
+impl Host {
+    /// Makes `other` a peer; its endpoint is known only to the caller.
+    async fn knows(&self, other: &Host, endpoints: Vec<SocketAddr>) {
+        let plan = PeerPlan {
+            member: MemberId(u64::from(other.id)),
+            allowed_ips: addrs(other.id).host_prefixes().to_vec(),
+            endpoints,
+            keepalive: None,
+        };
+        let update = Update::SetPeer(tunnel(other.id).public(), plan);
+        self.path.update(vec![update]).await;
+    }
+
+    fn to(&self, port: u16) -> SocketAddr {
+        SocketAddr::from((addrs(self.id).v6, port))
+    }
+}
+
+async fn pair() -> (Host, Host) {
+    let (one, two) = (host(1, None).await, host(2, None).await);
+    one.knows(&two, vec![two.at]).await;
+    two.knows(&one, Vec::new()).await;
+    (one, two)
+}
+
+#[tokio::test]
+async fn control_frames_cross_the_tunnel_and_come_out_by_port() {
+    let (one, mut two) = pair().await;
+    assert!(one.overlay.send(port::GOSSIP, two.to(port::GOSSIP), b"rumour"));
+    let rumour = two.outputs.control.gossip.recv().await.expect("a frame");
+    assert_eq!((rumour.from, &rumour.payload[..]), (MemberId(1), &b"rumour"[..]));
+    assert!(matches!(
+        two.outputs.events.recv().await,
+        Some(Event::HandshakeDone { member: MemberId(1) } | Event::EndpointChanged { .. })
+    ));
+
+    let mut one = one;
+    let to_v4 = SocketAddr::new(IpAddr::V4(addrs(1).v4), port::ECHO);
+    assert!(two.overlay.send(port::ECHO, to_v4, b"echo"));
+    let echo = one.outputs.control.echo.recv().await.expect("a frame");
+    assert_eq!(echo.from, MemberId(2));
+    assert_eq!(echo.reply_to, SocketAddr::new(IpAddr::V4(addrs(2).v4), port::ECHO));
+    assert_eq!(echo.payload, b"echo");
+
+    let stats = one.path.stats().await.expect("running");
+    assert!(stats.peers.len() == 1 && stats.peers[0].established);
+    assert!(stats.drops.iter().all(|(_, count)| *count == 0), "{:?}", stats.drops);
+    one.thread.shutdown().await;
+    assert!(one.path.stats().await.is_none());
+    two.thread.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_large_payload_leaves_no_one_behind() {
+    let (one, mut two) = pair().await;
+    let payload = vec![7; 1300];
+    for _ in 0..64 {
+        assert!(one.overlay.send(port::AGREEMENT, two.to(port::AGREEMENT), &payload));
+    }
+    let mut got = 0;
+    // Packets wait for the handshake boundedly: the surplus is a counted drop, the rest arrives.
+    let held = loop {
+        let datagram = two.outputs.control.agreement.recv().await.expect("a frame");
+        assert_eq!(datagram.payload, payload);
+        got += 1;
+        let stats = one.path.stats().await.expect("running");
+        let dropped: u64 = stats.drops.iter().map(|(_, count)| count).sum();
+        if got + dropped == 64 {
+            break dropped;
+        }
+    };
+    assert!(got > 0 && held < 64);
+}
+
+#[tokio::test]
+async fn strangers_quic_goes_to_the_door_and_noise_is_counted() {
+    let mut one = host(1, None).await;
+    let stranger = tokio::net::UdpSocket::bind("127.0.0.1:0").await.expect("loopback");
+    stranger.send_to(b"\0noise", one.at).await.expect("sent");
+    let quic = [0xc0; 1200];
+    stranger.send_to(&quic, one.at).await.expect("sent");
+    let inbound = one.outputs.joiners.recv().await.expect("a datagram");
+    assert_eq!(inbound.from, stranger.local_addr().expect("bound"));
+    assert!(inbound.payload == quic, "{} other bytes", inbound.payload.len());
+
+    let stats = one.path.stats().await.expect("running");
+    let noise = stats.drops.iter().find(|(name, _)| *name == "not_ours");
+    assert_eq!(noise, Some(&("not_ours", 1)));
+
+    // And back out of the same port.
+    let order = Order::Datagram { to: inbound.from, payload: b"reply"[..].into() };
+    assert!(one.path.orders().send(order).await.is_ok());
+    let mut buf = [0; 16];
+    let (len, from) = stranger.recv_from(&mut buf).await.expect("received");
+    assert_eq!((&buf[..len], from), (&b"reply"[..], one.at));
+}
+
+/// Moves the calling thread into a network namespace of its own; `false` without the right to.
+fn enter_own_namespace() -> bool {
+    nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET).is_ok()
+}
+
+#[tokio::test]
+async fn kernel_traffic_crosses_and_a_deleted_interface_is_noticed() {
+    if !enter_own_namespace() {
+        return eprintln!("SKIPPED: needs the right to make network namespaces and TUN devices");
+    }
+    let netlink = Netlink::open().expect("netlink");
+    let loopback = nix::net::if_::if_nametoindex("lo").expect("loopback");
+    netlink.bring_up(loopback).await.expect("loopback up");
+    let tun = Tun::create("meshtest0", OVERLAY_MTU).expect("a device");
+    let index = tun.index();
+    assert_eq!(tun.name(), "meshtest0");
+
+    let mut one = host(1, Some(tun)).await;
+    let mut two = host(2, None).await;
+    one.knows(&two, vec![two.at]).await;
+    two.knows(&one, Vec::new()).await;
+    let mut watch = AddressWatch::open().expect("a subscription");
+    netlink.configure(index, addrs(1), prefixes()).await.expect("configured");
+    watch.changed().await;
+
+    // Nothing but loopback is left for others to reach us by, and it is offered last resort.
+    let exclude = Exclude { interface: Some(index), prefixes: Some(prefixes()) };
+    let any = SocketAddr::from(([0; 16], 51820));
+    let endpoints = netlink.endpoints(any, exclude).await.expect("listed");
+    assert!(!endpoints.is_empty() && endpoints.iter().all(|at| at.ip().is_loopback()));
+    assert!(endpoints.iter().all(|at| at.port() == 51820));
+
+    // No neighbour or router solicitations, and nothing but what was asked for.
+    let quiet = one.path.stats().await.expect("running");
+    assert!(quiet.drops.iter().all(|(_, count)| *count == 0), "{:?}", quiet.drops);
+
+    // The kernel routes to member 2 through the device, from our own address.
+    let socket = tokio::net::UdpSocket::bind("[::]:0").await.expect("a socket");
+    socket.send_to(b"x", two.to(9)).await.expect("routed");
+    let stats = loop {
+        let stats = two.path.stats().await.expect("running");
+        if stats.drops.contains(&("tun_absent", 1)) {
+            break stats;
+        }
+        tokio::task::yield_now().await;
+    };
+    assert!(stats.peers[0].established);
+
+    netlink.delete(index).await.expect("deleted");
+    let failed = tokio::time::timeout(Duration::from_secs(20), one.thread.failed()).await;
+    assert!(matches!(failed, Ok(PathError::Tun(_))), "{failed:?}");
+    two.outputs.events.close();
+    two.thread.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_host_without_ipv6_gets_the_ipv4_half() {
+    if !enter_own_namespace() {
+        return eprintln!("SKIPPED: needs the right to make network namespaces and TUN devices");
+    }
+    if std::fs::write("/proc/sys/net/ipv6/conf/default/disable_ipv6", "1").is_err() {
+        return eprintln!("SKIPPED: cannot switch IPv6 off in a namespace here");
+    }
+    let netlink = Netlink::open().expect("netlink");
+    let tun = Tun::create("meshtest0", OVERLAY_MTU).expect("a device");
+    netlink.configure(tun.index(), addrs(1), prefixes()).await.expect("configured");
+    let socket = std::net::UdpSocket::bind("0.0.0.0:0").expect("a socket");
+    socket.connect((addrs(2).v4, 9)).expect("routed");
+    assert_eq!(socket.local_addr().expect("connected").ip(), IpAddr::V4(addrs(1).v4));
+}
