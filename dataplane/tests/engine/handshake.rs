@@ -145,6 +145,25 @@ fn an_update_keeps_the_session_and_a_removal_ends_it() {
 }
 
 #[test]
+fn a_removed_peers_session_is_not_inherited() {
+    let mut wire = Wire::mesh(3);
+    wire.send(0, 1, b"one");
+    wire.run_ms(50);
+    for peer in [0, 2] {
+        wire.update(1, Update::RemovePeer(wire.hosts[peer].key()));
+    }
+    // The third takes the first one's place in the table.
+    wire.introduce(1, 2);
+    wire.send(2, 1, b"two");
+    wire.run_ms(50);
+    wire.introduce(1, 0);
+    wire.send(0, 1, b"three");
+    wire.run_ms(50);
+    assert_eq!(wire.hosts[1].drops(Drop::UnknownIndex), 1);
+    assert_eq!(wire.hosts[1].engine.drops().total(), 1);
+}
+
+#[test]
 fn packets_that_wait_for_a_removed_peer_are_counted() {
     let mut wire = Wire::mesh(2);
     wire.cut = true;
@@ -170,6 +189,22 @@ fn a_keepalive_peer_is_reached_unasked_and_kept_open() {
     assert!(
         own.filter(|datagram| datagram.bytes[0] == 4).all(|datagram| datagram.bytes.len() == 32)
     );
+}
+
+#[test]
+fn any_packet_serves_as_a_keepalive() {
+    let mut wire = Wire::mesh(2);
+    let (key, mut plan) = (wire.hosts[1].key(), wire.hosts[1].plan());
+    plan.keepalive = Some(Duration::from_secs(10));
+    wire.update(0, Update::SetPeer(key, plan));
+    wire.run_ms(50);
+    let before = wire.seen.len();
+    for n in 0..60 {
+        wire.send(0, 1, &[n]);
+        wire.run_ms(1000);
+    }
+    let own = wire.seen[before..].iter().filter(|datagram| datagram.from == underlay(1));
+    assert_eq!(own.filter(|datagram| datagram.bytes.len() == 32).count(), 0);
 }
 
 #[test]

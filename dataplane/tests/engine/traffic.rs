@@ -106,6 +106,8 @@ fn packets_of_the_responder_wait_for_proof() {
         wire.run(std::time::Duration::from_micros(100));
     }
     assert!(!wire.hosts[1].peer(wire.hosts[0].key()).established);
+    // It begins a handshake of its own meanwhile, which is lost too.
+    wire.lose_next.insert(0, 1);
     let answer = wire.send(1, 0, b"answer");
     wire.run_ms(50);
     assert_eq!(wire.hosts[1].out.delivered, [hello]);
