@@ -48,9 +48,11 @@ drops! {
     SinkFull => "sink_full", World;
     /// Incoming: not a WireGuard message of types 1 to 4, or not of its type's length.
     DatagramMalformed => "datagram_malformed", Peer;
-    /// Incoming: a handshake whose first MAC is wrong: the sender does not know our key, or it was damaged.
+    /// Incoming: a handshake whose first MAC is wrong: the sender does not know our key, or it was
+    /// damaged.
     BadMac => "bad_mac", Peer;
-    /// Incoming: a handshake answered with a cookie, to be repeated with proof of its source address.
+    /// Incoming: a handshake answered with a cookie, to be repeated with proof of its source
+    /// address.
     CookieRequired => "cookie_required", World;
     /// Incoming: a handshake from a source that has used up its budget.
     HandshakeBudget => "handshake_budget", Peer;

@@ -22,8 +22,8 @@ pub enum Event {
     },
 }
 
-/// Events wait here until they are polled. One call makes at most two, and the law is to drain after each
-/// call, so a full queue means that nobody does.
+/// Events wait here until they are polled. One call makes at most two, and the law is to drain
+/// after each call, so a full queue means that nobody does.
 const MAX_EVENTS: usize = 1024;
 
 /// The queue behind [`Engine::poll_event`](crate::Engine::poll_event).

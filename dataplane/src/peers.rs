@@ -149,8 +149,8 @@ impl Peers {
         self.slots[slot.0 as usize].as_ref()?.due
     }
 
-    /// Takes all peers that need attention by `now` off the schedule; [`settle`](Self::settle) puts each
-    /// back.
+    /// Takes all peers that need attention by `now` off the schedule; [`settle`](Self::settle) puts
+    /// each back.
     pub(crate) fn take_due(&mut self, now: Instant, due: &mut Vec<Slot>) {
         while let Some((at, slot)) = self.schedule.first().copied()
             && at <= now

@@ -13,9 +13,9 @@ pub enum Steer {
 
 /// Tells from its first bytes who a datagram is for. Nothing is verified.
 ///
-/// WireGuard messages start with a type from 1 to 4 and three zero bytes. Every QUIC packet has the fixed
-/// bit 0x40 set in its first byte (RFC 9000, section 17), which no type has, so the two never meet. Our
-/// endpoints do not grease that bit (RFC 9287).
+/// WireGuard messages start with a type from 1 to 4 and three zero bytes. Every QUIC packet has the
+/// fixed bit 0x40 set in its first byte (RFC 9000, section 17), which no type has, so the two never
+/// meet. Our endpoints do not grease that bit (RFC 9287).
 pub fn steer(datagram: &[u8]) -> Steer {
     match datagram {
         [1..=4, 0, 0, 0, ..] => Steer::WireGuard,

@@ -9,8 +9,8 @@ use crate::engine::MAX_DATAGRAM;
 use crate::event::{Event, Events};
 use crate::sink::Sink;
 
-/// How often tunnels' timers run. They are all of whole seconds, and one wake a second serves all tunnels,
-/// since their ticks fall together.
+/// How often tunnels' timers run. They are all of whole seconds, and one wake a second serves all
+/// tunnels, since their ticks fall together.
 const TICK: Duration = Duration::from_secs(1);
 
 /// What the engine lends to a peer for a turn.

@@ -1,4 +1,5 @@
-//! The packet core: routes packets between peers, sink and table; decides nothing about a single one.
+//! The packet core: routes packets between peers, sink and table; decides nothing about a single
+//! one.
 
 mod inbound;
 
@@ -25,8 +26,8 @@ use crate::turn::Kit;
 /// The longest datagram there is, in bytes: what an IP packet can state.
 pub const MAX_DATAGRAM: usize = 65_535;
 
-/// The longest inner packet, in bytes: a UDP payload over IPv4 (65507) less WireGuard's 32, cut to whole
-/// paddings of 16.
+/// The longest inner packet, in bytes: a UDP payload over IPv4 (65507) less WireGuard's 32, cut to
+/// whole paddings of 16.
 pub const MAX_INNER: usize = 65_472;
 
 /// What an engine is made of.
@@ -42,8 +43,8 @@ pub struct EngineConfig {
 
 /// The packet core of one host.
 ///
-/// One `handle_*`, then drain [`poll_event`](Self::poll_event), then the next. `now` never goes back;
-/// calling [`handle_timeout`](Self::handle_timeout) early is harmless.
+/// One `handle_*`, then drain [`poll_event`](Self::poll_event), then the next. `now` never goes
+/// back; calling [`handle_timeout`](Self::handle_timeout) early is harmless.
 pub struct Engine {
     addrs: OverlayAddrs,
     gate: Gate,
@@ -67,7 +68,8 @@ impl Engine {
         }
     }
 
-    /// Takes one step of the plan. A peer that stays keeps its session; one that goes loses it at once.
+    /// Takes one step of the plan. A peer that stays keeps its session; one that goes loses it at
+    /// once.
     pub fn handle_update(&mut self, update: Update, now: Instant, sink: &mut impl Sink) {
         match update {
             Update::SetPeer(key, plan) => self.set_peer(key, &plan, now, sink),
@@ -134,9 +136,9 @@ impl Engine {
 
     /// Sends an inner packet from the kernel's TUN device.
     ///
-    /// Like [`handle_inner`](Self::handle_inner), except that nobody but the daemon may talk to other
-    /// daemons' ports: any local process can send UDP from any port above 1023, and the receiver would
-    /// take it for this member's word.
+    /// Like [`handle_inner`](Self::handle_inner), except that nobody but the daemon may talk to
+    /// other daemons' ports: any local process can send UDP from any port above 1023, and the
+    /// receiver would take it for this member's word.
     pub fn handle_kernel(&mut self, packet: &[u8], now: Instant, sink: &mut impl Sink) {
         match Inner::parse(packet) {
             Ok(inner) if inner.is_control() => self.kit.drops.count(Drop::ControlFromKernel),
@@ -168,8 +170,8 @@ impl Engine {
         self.peers.ensure_tunnel(slot, &self.gate.identity, now, next_tick, &mut self.kit.rng);
     }
 
-    /// Takes a WireGuard datagram off the wire; see [`steer`](crate::steer()). Its bytes are scratch
-    /// afterwards.
+    /// Takes a WireGuard datagram off the wire; see [`steer`](crate::steer()). Its bytes are
+    /// scratch afterwards.
     pub fn handle_datagram(
         &mut self,
         from: SocketAddr,
@@ -218,8 +220,9 @@ impl Engine {
         self.peers.settle(slot);
     }
 
-    /// When to call [`handle_timeout`](Self::handle_timeout), and why. `None` while there is no tunnel and
-    /// no keepalive to send; else at most once a second, but for early handshake retries.
+    /// When to call [`handle_timeout`](Self::handle_timeout), and why. `None` while there is no
+    /// tunnel and no keepalive to send; else at most once a second, but for early handshake
+    /// retries.
     pub fn poll_timeout(&self) -> Option<(Instant, &'static str)> {
         self.peers.next_due()
     }

@@ -1,9 +1,9 @@
 //! The device-wide source check.
 //!
-//! WireGuard accepts a decrypted packet if its source lies in the sender's allowed IPs. That is not enough
-//! once prefixes nest: a peer that holds 10.0.0.0/8 could speak for the peer that holds 10.1.2.3/32. So
-//! the question is asked the other way round: whose address is this, over all peers? It must be the
-//! sender's.
+//! WireGuard accepts a decrypted packet if its source lies in the sender's allowed IPs. That is not
+//! enough once prefixes nest: a peer that holds 10.0.0.0/8 could speak for the peer that holds
+//! 10.1.2.3/32. So the question is asked the other way round: whose address is this, over all
+//! peers? It must be the sender's.
 
 use std::net::IpAddr;
 

@@ -18,7 +18,8 @@ pub struct Rate {
 /// One costs about 0.5 ms of a core, or 0.1 ms when it turns out to come from no peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HandshakeBudget {
-    /// Without proof of the source address, over all sources. 128 per second are some 6 % of a core.
+    /// Without proof of the source address, over all sources. 128 per second are some 6 % of a
+    /// core.
     pub free: Rate,
     /// Without proof, per source: a reboot with a few retries, or a few members behind one NAT.
     pub free_per_source: Rate,
@@ -36,10 +37,10 @@ impl Default for HandshakeBudget {
     }
 }
 
-/// Sources remembered per map: 4096 at some 50 bytes each. A source is forgotten once its bucket is full
-/// again, two seconds at the default rates. A full map refuses new sources: a flood from more free sources
-/// than this makes everybody show a cookie, one from more proven sources is a botnet that fills the link
-/// as well.
+/// Sources remembered per map: 4096 at some 50 bytes each. A source is forgotten once its bucket is
+/// full again, two seconds at the default rates. A full map refuses new sources: a flood from more
+/// free sources than this makes everybody show a cookie, one from more proven sources is a botnet
+/// that fills the link as well.
 const MAX_SOURCES: usize = 4096;
 
 /// Full buckets are swept at most this often, so that a flood does not pay for a sweep per packet.
@@ -131,7 +132,8 @@ impl Sources {
     }
 }
 
-/// Whom a budget belongs to: an IPv4 address, or the /64 that one IPv6 host can choose its address from.
+/// Whom a budget belongs to: an IPv4 address, or the /64 that one IPv6 host can choose its address
+/// from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Source(u128);
 

@@ -8,10 +8,11 @@
 //! else ............................................ drop
 //! ```
 //!
-//! The free budget is the cookie mechanism of the WireGuard paper (section 5.3) with "under load" made
-//! precise: a rate over all sources, and one per source. Without proof the source address may be forged,
-//! so spending the free budget of a source must never lock it out; it only costs it a round trip. What can
-//! be exhausted for good is the budget of a source that has shown it reads what is sent to it.
+//! The free budget is the cookie mechanism of the WireGuard paper (section 5.3) with "under load"
+//! made precise: a rate over all sources, and one per source. Without proof the source address may
+//! be forged, so spending the free budget of a source must never lock it out; it only costs it a
+//! round trip. What can be exhausted for good is the budget of a source that has shown it reads
+//! what is sent to it.
 
 mod budget;
 
@@ -67,8 +68,8 @@ impl Gate {
         self.admit_proven(from, datagram, now, out)
     }
 
-    /// Judges a response that names an index of ours. Nobody off the path can guess one, so it does not
-    /// compete with a flood of initiations: only its own source's budget counts.
+    /// Judges a response that names an index of ours. Nobody off the path can guess one, so it does
+    /// not compete with a flood of initiations: only its own source's budget counts.
     pub(crate) fn admit_response(
         &mut self,
         from: IpAddr,

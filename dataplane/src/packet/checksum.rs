@@ -7,8 +7,8 @@ use std::net::IpAddr;
 pub(super) struct Sum(u32);
 
 impl Sum {
-    /// Adds `bytes` as big-endian words, the last one padded with zero. Only the last part of a message
-    /// may have an odd length.
+    /// Adds `bytes` as big-endian words, the last one padded with zero. Only the last part of a
+    /// message may have an odd length.
     #[must_use]
     pub(super) fn add(self, bytes: &[u8]) -> Self {
         let mut words = bytes.chunks_exact(2);

@@ -27,7 +27,8 @@ pub enum IpError {
     Length,
 }
 
-/// A packet whose outer header has been checked. Cut to the length the header states, so padding is gone.
+/// A packet whose outer header has been checked. Cut to the length the header states, so padding is
+/// gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Inner<'a> {
     bytes: &'a [u8],
@@ -124,8 +125,9 @@ impl<'a> Inner<'a> {
         }
     }
 
-    /// Whether this goes to a port that daemons serve themselves. Sender and receiver judge by the same
-    /// rule, so that what a receiver takes for control is never let through from a sender's kernel.
+    /// Whether this goes to a port that daemons serve themselves. Sender and receiver judge by the
+    /// same rule, so that what a receiver takes for control is never let through from a sender's
+    /// kernel.
     pub fn is_control(&self) -> bool {
         self.udp_dst_port().is_some_and(port::is_control)
     }

@@ -1,4 +1,5 @@
-//! Whole UDP datagrams inside IPv4 and IPv6: how the daemon talks over the overlay without a kernel.
+//! Whole UDP datagrams inside IPv4 and IPv6: how the daemon talks over the overlay without a
+//! kernel.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -65,7 +66,8 @@ pub fn encode_into(
         (IpAddr::V4(src), IpAddr::V4(dst)) => {
             let total = len.checked_add(V4_HEADER as u16).ok_or(UdpError::TooLarge)?;
             let [total_high, total_low] = total.to_be_bytes();
-            // Version and header length, DSCP, total length, id 0, don't fragment, hops, protocol, checksum.
+            // Version and header length, DSCP, total length, id 0, don't fragment, hops, protocol,
+            // checksum.
             packet.extend([0x45, 0, total_high, total_low, 0, 0, 0x40, 0]);
             packet.extend([HOP_LIMIT, UDP, 0, 0]);
             packet.extend(src.octets());

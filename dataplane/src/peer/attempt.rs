@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 use rand::RngExt as _;
 use rand_chacha::ChaCha8Rng;
 
-/// Pauses after the first initiations. WireGuard waits 5 s, but a joiner's first initiation often reaches
-/// a peer that has not applied the admission yet, which takes some round trips; and a cookie is to be
-/// shown soon. Four early tries of 148 bytes are cheap, and far below the 50 per second at which the
-/// kernel's responder starts to ignore a peer.
+/// Pauses after the first initiations. WireGuard waits 5 s, but a joiner's first initiation often
+/// reaches a peer that has not applied the admission yet, which takes some round trips; and a
+/// cookie is to be shown soon. Four early tries of 148 bytes are cheap, and far below the 50 per
+/// second at which the kernel's responder starts to ignore a peer.
 const EARLY: [Duration; 4] = [
     Duration::from_millis(300),
     Duration::from_millis(600),
@@ -22,7 +22,8 @@ const REKEY_TIMEOUT: Duration = Duration::from_secs(5);
 /// When to give up (Rekey-Attempt-Time, ibid.).
 const REKEY_ATTEMPT_TIME: Duration = Duration::from_secs(90);
 
-/// Jitter is at most this part of a pause, so that two ends which began together do not stay together.
+/// Jitter is at most this part of a pause, so that two ends which began together do not stay
+/// together.
 const JITTER_PART: u32 = 4;
 
 /// A handshake under way, from our first initiation to a confirmed session.

@@ -2,8 +2,8 @@
 
 use std::net::SocketAddr;
 
-/// Candidates kept per peer. A host has a few addresses per family; whoever lists more hopes to be used as
-/// a reflector.
+/// Candidates kept per peer. A host has a few addresses per family; whoever lists more hopes to be
+/// used as a reflector.
 const MAX_CANDIDATES: usize = 8;
 
 /// Where a peer was last heard, and where the plan supposes it.

@@ -5,12 +5,12 @@ use std::collections::VecDeque;
 /// Packets kept per peer: the first window of a few connections.
 const MAX_PACKETS: usize = 128;
 
-/// Bytes kept per peer, so that a thousand unreachable peers cost at most 128 MB, and that only while
-/// somebody sends to each of them.
+/// Bytes kept per peer, so that a thousand unreachable peers cost at most 128 MB, and that only
+/// while somebody sends to each of them.
 const MAX_BYTES: usize = 128 * 1024;
 
-/// The packets, oldest first. When it is full the newest is refused: the first packets are the ones that
-/// open connections.
+/// The packets, oldest first. When it is full the newest is refused: the first packets are the ones
+/// that open connections.
 #[derive(Debug, Default)]
 pub(crate) struct Held {
     packets: VecDeque<Vec<u8>>,

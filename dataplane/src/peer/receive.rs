@@ -69,8 +69,8 @@ impl Peer {
         Ok(())
     }
 
-    /// Keeps a cookie for the next initiation, which is due soon anyway. The endpoint stays: a cookie
-    /// proves less than a handshake.
+    /// Keeps a cookie for the next initiation, which is due soon anyway. The endpoint stays: a
+    /// cookie proves less than a handshake.
     pub(crate) fn handle_cookie(&mut self, datagram: &[u8]) -> Result<(), Drop> {
         let live = self.live.as_mut().ok_or(Drop::NoSession)?;
         live.tunnel.keep_cookie(datagram)

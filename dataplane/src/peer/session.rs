@@ -1,8 +1,8 @@
 //! Which sessions exist, as far as the engine must know.
 //!
-//! The initiator of a handshake has a session as soon as the response is authentic. The responder has
-//! merely offered one: the initiation may be a recording. Only data sealed in that very session confirms
-//! it. Until then nothing is sent in it, and the peer's endpoint stays where it was.
+//! The initiator of a handshake has a session as soon as the response is authentic. The responder
+//! has merely offered one: the initiation may be a recording. Only data sealed in that very session
+//! confirms it. Until then nothing is sent in it, and the peer's endpoint stays where it was.
 
 use std::time::Instant;
 

@@ -2,7 +2,8 @@
 
 use super::OVERHEAD;
 
-/// Which message a datagram is. `receiver` is the session index it names, one of ours if it is genuine.
+/// Which message a datagram is. `receiver` is the session index it names, one of ours if it is
+/// genuine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Message {
     /// Type 1: somebody wants a session.

@@ -13,8 +13,8 @@ use crate::drops::Drop;
 /// Bytes WireGuard adds to a packet: type and index 8, counter 8, tag 16.
 pub(crate) const OVERHEAD: usize = 32;
 
-/// The longest message that is not data: an initiation. Every output buffer has room for it, because any
-/// call may start a handshake.
+/// The longest message that is not data: an initiation. Every output buffer has room for it,
+/// because any call may start a handshake.
 pub(crate) const MIN_OUT: usize = 148;
 
 /// Reject-After-Messages (WireGuard paper, section 6.1): no counter reaches it.
@@ -26,8 +26,8 @@ pub(crate) const REJECT_AFTER_TIME: Duration = Duration::from_secs(180);
 /// One end of a tunnel with one peer: handshakes, sessions, sealing and opening.
 ///
 /// `out` is always at least [`MIN_OUT`] long, and [`OVERHEAD`] longer than the packet to be sealed.
-/// Returned lengths count from its start. Time is the implementation's own affair; it is told that time
-/// has passed by [`tick`](Self::tick), about once a second.
+/// Returned lengths count from its start. Time is the implementation's own affair; it is told that
+/// time has passed by [`tick`](Self::tick), about once a second.
 pub(crate) trait Tunnel: Send {
     /// Seals `packet`; an empty one is a keepalive.
     fn seal(&mut self, packet: &[u8], out: &mut [u8]) -> Sealed;
@@ -37,13 +37,13 @@ pub(crate) trait Tunnel: Send {
     fn initiate(&mut self, out: &mut [u8]) -> Option<usize>;
     /// Answers an initiation (type 1) of 148 bytes.
     fn answer(&mut self, datagram: &[u8], out: &mut [u8]) -> Result<usize, Drop>;
-    /// Takes the response (type 2) of 92 bytes to an initiation of ours and writes the keepalive that
-    /// confirms the session.
+    /// Takes the response (type 2) of 92 bytes to an initiation of ours and writes the keepalive
+    /// that confirms the session.
     fn complete(&mut self, datagram: &[u8], out: &mut [u8]) -> Result<usize, Drop>;
     /// Takes a cookie (type 3) of 64 bytes for the next initiation.
     fn keep_cookie(&mut self, datagram: &[u8]) -> Result<(), Drop>;
-    /// Opens a data message (type 4) of at least 32 bytes into `plain`, which is as long as the datagram,
-    /// and returns the length of the IP packet without its padding; zero for a keepalive.
+    /// Opens a data message (type 4) of at least 32 bytes into `plain`, which is as long as the
+    /// datagram, and returns the length of the IP packet without its padding; zero for a keepalive.
     fn open(&mut self, datagram: &[u8], plain: &mut [u8]) -> Result<usize, Drop>;
     /// Time has passed.
     fn tick(&mut self, out: &mut [u8]) -> Tick;
@@ -54,8 +54,8 @@ pub(crate) trait Tunnel: Send {
 pub(crate) enum Sealed {
     /// A data message of this length.
     Data(usize),
-    /// There is no session after all. The tunnel kept the packet, and wrote an initiation of this length
-    /// if none was under way.
+    /// There is no session after all. The tunnel kept the packet, and wrote an initiation of this
+    /// length if none was under way.
     Kept(Option<usize>),
 }
 

@@ -1,19 +1,20 @@
 //! boringtun 0.7.1 behind [`Tunnel`], and what it needs to know.
 //!
 //! What it lacks and who supplies it: padding, early and jittered retries, persistent keepalive and
-//! waiting packets are `peer`'s; the source check is `fib`'s; Reject-After-Messages is checked here on
-//! receipt. What remains, and cannot be helped from outside:
+//! waiting packets are `peer`'s; the source check is `fib`'s; Reject-After-Messages is checked here
+//! on receipt. What remains, and cannot be helped from outside:
 //! - its replay window is 1024 packets (the kernel's is 8192);
-//! - on sending, Reject-After-Messages is not enforced: at 10 million packets a second a 180 s session
-//!   stays 33 bits below it;
+//! - on sending, Reject-After-Messages is not enforced: at 10 million packets a second a 180 s
+//!   session stays 33 bits below it;
 //! - a cookie is bound to the source address without its port;
 //! - no pre-shared keys that change;
-//! - a dropped session's symmetric keys are freed, not overwritten (ring keeps them); X25519 secrets are;
-//! - the TAI64N stamp follows this host's wall clock, so a clock set back makes peers refuse us until it
-//!   has caught up, or until they initiate;
-//! - the newest stamp of a peer is forgotten with the tunnel, so an initiation recorded earlier can be
-//!   answered once more. It yields a session nobody can confirm; nothing is sent in it and no endpoint
-//!   moves, see `peer::session`;
+//! - a dropped session's symmetric keys are freed, not overwritten (ring keeps them); X25519
+//!   secrets are;
+//! - the TAI64N stamp follows this host's wall clock, so a clock set back makes peers refuse us
+//!   until it has caught up, or until they initiate;
+//! - the newest stamp of a peer is forgotten with the tunnel, so an initiation recorded earlier can
+//!   be answered once more. It yields a session nobody can confirm; nothing is sent in it and no
+//!   endpoint moves, see `peer::session`;
 //! - data that decrypts to no IP packet marks the session as heard from.
 
 use std::net::IpAddr;
@@ -31,8 +32,9 @@ use crate::drops::Drop;
 
 /// This host's end of every tunnel: its key, and the two ways to look at a stranger's handshake.
 ///
-/// boringtun's limiter counts handshakes by its own clock. Ours counts by `now` (`handshake::budget`), so
-/// the library's is used at its two extremes only: one that never asks for proof and one that always does.
+/// boringtun's limiter counts handshakes by its own clock. Ours counts by `now`
+/// (`handshake::budget`), so the library's is used at its two extremes only: one that never asks
+/// for proof and one that always does.
 pub(crate) struct Identity {
     secret: StaticSecret,
     public: PublicKey,
@@ -74,8 +76,8 @@ impl Identity {
         self.lenient.verify_packet(None, datagram, &mut []).map(|_| ()).map_err(|_| Drop::BadMac)
     }
 
-    /// Demands proof of the source address of a handshake (type 1 or 2); writes a cookie into `out`, of at
-    /// least 64 bytes, when there is none.
+    /// Demands proof of the source address of a handshake (type 1 or 2); writes a cookie into
+    /// `out`, of at least 64 bytes, when there is none.
     pub(crate) fn challenge(
         &self,
         from: IpAddr,
@@ -89,8 +91,8 @@ impl Identity {
         }
     }
 
-    /// The key an initiation claims to come from. Decrypting it proves that the sender knows ours, not yet
-    /// that it holds its own.
+    /// The key an initiation claims to come from. Decrypting it proves that the sender knows ours,
+    /// not yet that it holds its own.
     pub(crate) fn initiator(&self, datagram: &[u8]) -> Result<TunnelKey, Drop> {
         match Tunn::parse_incoming_packet(datagram) {
             Ok(Packet::HandshakeInit(init)) => {
@@ -102,7 +104,8 @@ impl Identity {
         }
     }
 
-    /// A tunnel with `peer`, whose sessions other sides name by `index`, below 2^24, in the upper 24 bits.
+    /// A tunnel with `peer`, whose sessions other sides name by `index`, below 2^24, in the upper
+    /// 24 bits.
     pub(crate) fn tunnel(&self, peer: TunnelKey, index: u32) -> Box<dyn Tunnel> {
         let make = || {
             Tunn::new(

@@ -1,4 +1,5 @@
-//! A bad wire: nothing arrives twice, nothing arrives changed, and once it heals everything arrives.
+//! A bad wire: nothing arrives twice, nothing arrives changed, and once it heals everything
+//! arrives.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -39,8 +40,8 @@ proptest! {
             sent[to].insert(packet);
             wire.run_ms(pause);
         }
-        // Nobody is forgotten once the wire is good again: at most 5 s and jitter to the next try, and
-        // another pause for a cookie.
+        // Nobody is forgotten once the wire is good again: at most 5 s and jitter to the next try,
+        // and another pause for a cookie.
         wire.faults = Faults::default();
         wire.run_ms(15_000);
         for (from, to) in [(0, 1), (1, 2), (2, 0), (1, 0), (2, 1), (0, 2)] {

@@ -6,8 +6,8 @@ use proptest::prelude::*;
 use crate::attacker::Attacker;
 use crate::wire::{Wire, secret, underlay};
 
-/// Two hosts in the middle of a conversation, and one genuine datagram of each type that the second has
-/// not seen.
+/// Two hosts in the middle of a conversation, and one genuine datagram of each type that the second
+/// has not seen.
 fn conversation() -> (Wire, [Vec<u8>; 3]) {
     let mut wire = Wire::mesh(3);
     wire.send(0, 1, b"hello");
