@@ -26,7 +26,7 @@ pub fn request(socket: &Path, method: &str, path: &str, body: &[u8]) -> Result<R
          Content-Length: {}\r\nConnection: close\r\n\r\n",
         body.len()
     );
-    let raw = raw(socket, &[head.as_bytes(), body].concat())?;
+    let raw = exchange(socket, &[head.as_bytes(), body].concat(), false)?;
     parse(&raw).ok_or_else(|| {
         let text = String::from_utf8_lossy(&raw);
         Error::Failed(format!("{method} {path}: not an HTTP answer: {text}"))
@@ -35,6 +35,10 @@ pub fn request(socket: &Path, method: &str, path: &str, body: &[u8]) -> Result<R
 
 /// Sends any bytes, says that there are no more, and reads until the daemon hangs up.
 pub fn raw(socket: &Path, bytes: &[u8]) -> Result<Vec<u8>> {
+    exchange(socket, bytes, true)
+}
+
+fn exchange(socket: &Path, bytes: &[u8], hang_up: bool) -> Result<Vec<u8>> {
     let mut stream =
         UnixStream::connect(socket).context(format!("connect to {}", socket.display()))?;
     stream
@@ -43,7 +47,9 @@ pub fn raw(socket: &Path, bytes: &[u8]) -> Result<Vec<u8>> {
         .context("set a timeout")?;
     // A daemon that refuses early hangs up while we still write; its answer is read all the same.
     let _ = stream.write_all(bytes);
-    let _ = stream.shutdown(std::net::Shutdown::Write);
+    if hang_up {
+        let _ = stream.shutdown(std::net::Shutdown::Write);
+    }
     let mut answer = Vec::new();
     match stream.read_to_end(&mut answer) {
         Err(error) if answer.is_empty() && error.kind() != std::io::ErrorKind::ConnectionReset => {

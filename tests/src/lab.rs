@@ -28,6 +28,7 @@ pub struct Lab {
     dir: PathBuf,
     binaries: Binaries,
     errors_expected: bool,
+    logs_judged: bool,
     _owned_dir: Option<tempfile::TempDir>,
 }
 
@@ -74,6 +75,7 @@ impl Lab {
             dir: dir.path().to_owned(),
             binaries: Binaries::find()?,
             errors_expected: false,
+            logs_judged: false,
             _owned_dir: Some(dir),
         })
     }
@@ -106,7 +108,21 @@ impl Lab {
                 host.join(&token)?;
             }
         }
-        self.wait_ready()
+        self.wait_ready()?;
+        self.wait_voters()
+    }
+
+    /// Waits until as many members vote as will: the largest odd number up to three. Only then does the
+    /// mesh survive the loss of its supervisor.
+    pub fn wait_voters(&self) -> Result<()> {
+        let members = self.hosts.len().min(3);
+        let wanted = if members.is_multiple_of(2) { members - 1 } else { members };
+        for host in &self.hosts {
+            eventually(SETTLE_LIMIT, &format!("{} sees {wanted} voters", host.name()), || {
+                (host.supervisor().ok()?.voters.len() == wanted).then_some(())
+            })?;
+        }
+        Ok(())
     }
 
     /// Waits until every running daemon says it is ready.
@@ -228,24 +244,35 @@ impl Lab {
         })
     }
 
-    /// Fails when a daemon panicked, or logged an error that no test asked for.
-    fn check_logs(&self) {
+    /// An error when a daemon panicked, or logged an error that nobody expects.
+    pub fn check_logs(&self) -> Result<()> {
         for host in &self.hosts {
             let log = host.log();
             let wrong = log.lines().find(|line| {
                 line.contains("panicked at") || (!self.errors_expected && line.contains(" ERROR "))
             });
             if let Some(line) = wrong {
-                panic!("the daemon of {} logged: {line}", host.name());
+                return Err(Error::Failed(format!("the daemon of {} logged: {line}", host.name())));
             }
         }
+        Ok(())
+    }
+
+    /// The last lines of each daemon's log, for whoever must find out what went wrong. The logs count
+    /// as judged by that.
+    pub fn show_logs(&mut self) -> String {
+        self.logs_judged = true;
+        self.hosts.iter().map(Host::log_tail).collect()
     }
 }
 
 impl Drop for Lab {
     fn drop(&mut self) {
-        if !std::thread::panicking() {
-            self.check_logs();
+        if std::thread::panicking() || self.logs_judged {
+            return;
+        }
+        if let Err(error) = self.check_logs() {
+            panic!("{error}");
         }
     }
 }

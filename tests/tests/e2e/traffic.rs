@@ -1,12 +1,15 @@
 //! What users send.
 
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
-use mesh_tests::needs_namespaces;
+use mesh_tests::fabric::underlay_v4;
+use mesh_tests::host::INTERFACE;
 use mesh_tests::traffic::Transfer;
 use mesh_tests::wire::Rule;
+use mesh_tests::{Netns, link, needs_namespaces};
 
-use crate::{addresses, alone, assert_reaches, bridged, wired};
+use crate::{LIMIT, addresses, alone, assert_reaches, bridged, wired};
 
 /// 100 MB, as promised.
 const BULK: u64 = 100_000_000;
@@ -37,16 +40,68 @@ fn bulk_arrives_whole_over_a_link_with_delay_and_loss() {
     assert!(lab.wire().count(1, 2).lost > 0);
 }
 
+/// Sends `text` by UDP from inside `from` to a socket on `address` inside `to`; whether it arrived.
+fn datagram_arrives(
+    from: &Netns,
+    source: IpAddr,
+    to: &Netns,
+    address: IpAddr,
+    text: &[u8],
+    limit: Duration,
+) -> bool {
+    let receiver = to.run(|| UdpSocket::bind(SocketAddr::new(address, 0)).unwrap()).unwrap();
+    receiver.set_read_timeout(Some(limit)).unwrap();
+    let target = receiver.local_addr().unwrap();
+    from.run(|| {
+        let sender = UdpSocket::bind(SocketAddr::new(source, 0)).unwrap();
+        sender.send_to(text, target).unwrap();
+    })
+    .unwrap();
+    let mut buffer = [0; 2_000];
+    receiver.recv(&mut buffer).is_ok_and(|len| buffer[..len] == *text)
+}
+
 #[test]
 fn nothing_of_a_user_crosses_the_wire_in_the_clear() {
     needs_namespaces!();
     let _alone = alone();
     let lab = wired(2);
     assert_reaches(&lab, 1, 2);
-    // Two members reach each other by overlay addresses that the underlay has no route for: had the
-    // packets left unencrypted, the kernel would have sent them to the default gateway, which is not
-    // there.
-    let before = lab.wire().count(1, 2).forwarded;
-    assert_reaches(&lab, 1, 2);
-    assert!(lab.wire().count(1, 2).forwarded > before);
+    let (one, two) = (lab.host(1).netns(), lab.host(2).netns());
+    let marker = b"a marker nobody else would send";
+    lab.wire().watch_for(marker);
+
+    for (source, target) in addresses(&lab, 1).into_iter().zip(addresses(&lab, 2)) {
+        assert!(datagram_arrives(one, source, two, target, marker, LIMIT));
+    }
+    assert_eq!(lab.wire().marked(), 0);
+
+    // The same beside the mesh is seen: the watch works.
+    let (source, target) = (underlay_v4(1).into(), underlay_v4(2).into());
+    assert!(datagram_arrives(one, source, two, target, marker, LIMIT));
+    assert_eq!(lab.wire().marked(), 1);
+}
+
+#[test]
+fn a_member_cannot_speak_from_anothers_address() {
+    needs_namespaces!();
+    let _alone = alone();
+    let lab = bridged(3);
+    assert_reaches(&lab, 2, 1);
+    let (liar, victim) = (lab.host(2).netns(), lab.host(1).netns());
+    let dropped = || -> u64 {
+        let drops = lab.host(1).status().unwrap().drops;
+        drops.iter().filter(|drop| drop.reason.contains("source")).map(|drop| drop.packets).sum()
+    };
+    let short = Duration::from_millis(300);
+    for ((own, others), target) in
+        addresses(&lab, 2).into_iter().zip(addresses(&lab, 3)).zip(addresses(&lab, 1))
+    {
+        assert!(datagram_arrives(liar, own, victim, target, b"mine", LIMIT));
+        let before = dropped();
+        let bits = if others.is_ipv4() { 32 } else { 128 };
+        link::add_address(liar, INTERFACE, others, bits).unwrap();
+        assert!(!datagram_arrives(liar, others, victim, target, b"lie", short));
+        assert!(dropped() > before, "the lie from {others} is counted");
+    }
 }

@@ -25,11 +25,19 @@ pub(crate) fn run(seconds: u64, joins: usize) -> Result<()> {
     }
     let narrator = Narrator::new();
     let mut lab = Lab::switched(IDLE_HOSTS)?;
+    let measured = measure(&mut lab, seconds, joins, &narrator).and_then(|()| lab.check_logs());
+    if measured.is_err() {
+        eprint!("{}", lab.show_logs());
+    }
+    measured
+}
+
+fn measure(lab: &mut Lab, seconds: u64, joins: usize, narrator: &Narrator) -> Result<()> {
     lab.form()?;
     narrator.say(&format!("{IDLE_HOSTS} hosts are one mesh; watching them idle for {seconds} s"));
-    idle(&lab, Duration::from_secs(seconds), &narrator)?;
+    idle(lab, Duration::from_secs(seconds), narrator)?;
     narrator.say(&format!("{joins} hosts join one after the other"));
-    join_times(&mut lab, joins, &narrator)
+    join_times(lab, joins, narrator)
 }
 
 fn idle(lab: &Lab, span: Duration, narrator: &Narrator) -> Result<()> {

@@ -34,18 +34,25 @@ pub(crate) fn run(rootless: bool) -> Result<()> {
         Lab::switched(HOSTS)?
     };
     clean_up_when_interrupted(lab.dir())?;
-    form(&mut lab, &narrator)?;
-    show_status(&lab, &narrator)?;
-    if rootless {
-        overlay_pings(&lab, &narrator)?;
-    } else {
-        kernel_pings(&lab, &narrator)?;
-        bulk(&lab, &narrator)?;
+    let told = tell(&mut lab, &narrator).and_then(|()| lab.check_logs());
+    if told.is_err() {
+        eprint!("{}", lab.show_logs());
     }
-    takeover::run(&mut lab, &narrator)?;
     drop(lab);
     narrator.say("cleaned up: no process, namespace, interface or file is left");
-    Ok(())
+    told
+}
+
+fn tell(lab: &mut Lab, narrator: &Narrator) -> Result<()> {
+    form(lab, narrator)?;
+    show_status(lab, narrator)?;
+    if lab.has_namespaces() {
+        kernel_pings(lab, narrator)?;
+        bulk(lab, narrator)?;
+    } else {
+        overlay_pings(lab, narrator)?;
+    }
+    takeover::run(lab, narrator)
 }
 
 fn form(lab: &mut Lab, narrator: &Narrator) -> Result<()> {
@@ -60,7 +67,8 @@ fn form(lab: &mut Lab, narrator: &Narrator) -> Result<()> {
         let (v4, v6) = (joined.addrs.v4, joined.addrs.v6);
         narrator.say(&format!("{} joined by token: {v4}, {v6}", host.name()));
     }
-    lab.wait_ready()
+    lab.wait_ready()?;
+    lab.wait_voters()
 }
 
 fn show_status(lab: &Lab, narrator: &Narrator) -> Result<()> {

@@ -1,5 +1,8 @@
 //! One host of a lab: a directory, a place in the network, and a daemon that comes and goes.
 
+mod verbs;
+
+use std::io::Write as _;
 use std::net::{IpAddr, SocketAddr};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt as _;
@@ -8,16 +11,12 @@ use std::process::{Command, ExitStatus};
 use std::sync::Arc;
 use std::time::Duration;
 
-use mesh_model::addr::OverlayAddrs;
-use mesh_model::api::v1::{DaemonState, InviteReply, JoinedReply, Status, Supervisor, WaitReply};
-use mesh_model::id::MemberId;
 use nix::unistd::Pid;
 
 use crate::binaries::Binaries;
 use crate::daemon::{self, Daemon};
 use crate::error::{Context as _, Error, Result};
 use crate::fabric::{underlay_v4, underlay_v6};
-use crate::mesh::Mesh;
 use crate::netns::Netns;
 use crate::wait::eventually;
 
@@ -100,6 +99,12 @@ impl Host {
     /// Everything its daemon printed, in all its runs.
     pub fn log(&self) -> String {
         daemon::read_log(&self.log_path())
+    }
+
+    /// The last lines of that, under a title.
+    pub fn log_tail(&self) -> String {
+        let tail = daemon::tail(&self.log());
+        format!("---- the end of {}'s log ----\n{tail}\n", self.name())
     }
 
     /// Its namespace.
@@ -268,57 +273,6 @@ impl Host {
     pub fn detach(&mut self) -> Option<Pid> {
         self.daemon.take().map(Daemon::detach)
     }
-
-    /// `mesh`, pointed at this host's daemon.
-    pub fn mesh(&self) -> Mesh {
-        Mesh::new(&self.binaries.mesh, &self.socket())
-    }
-
-    /// Makes this host the first member of a new mesh.
-    pub fn init(&self) -> Result<JoinedReply> {
-        self.mesh().get(&["init", "--name", &self.name()])
-    }
-
-    /// A token that admits `uses` hosts, asked for at this host's endpoints.
-    pub fn invite(&self, uses: u32) -> Result<InviteReply> {
-        let uses = uses.to_string();
-        let mut words = vec!["invite", "--uses", &uses];
-        let endpoints: Vec<String> = self.endpoints().iter().map(SocketAddr::to_string).collect();
-        for endpoint in &endpoints {
-            words.extend(["--endpoint", endpoint]);
-        }
-        self.mesh().get(&words)
-    }
-
-    /// Joins with `token`, handed over on standard input as the manual recommends.
-    pub fn join(&self, token: &str) -> Result<JoinedReply> {
-        self.mesh().run_with_input(&["join", "--name", &self.name()], token)?.document()
-    }
-
-    /// `mesh status`.
-    pub fn status(&self) -> Result<Status> {
-        self.mesh().get(&["status"])
-    }
-
-    /// `mesh supervisor`.
-    pub fn supervisor(&self) -> Result<Supervisor> {
-        self.mesh().get(&["supervisor"])
-    }
-
-    /// `mesh wait --for WHAT`.
-    pub fn wait_for(&self, what: &str, limit: Duration) -> Result<WaitReply> {
-        let limit = format!("{}s", limit.as_secs());
-        self.mesh().get(&["wait", "--for", what, "--timeout", &limit])
-    }
-
-    /// This host's id and overlay addresses, once it is a member.
-    pub fn membership(&self) -> Result<(MemberId, OverlayAddrs)> {
-        let status = self.status()?;
-        match (status.state, status.member, status.addrs) {
-            (DaemonState::Member, Some(member), Some(addrs)) => Ok((member, addrs)),
-            _ => Err(Error::Failed(format!("{} is no member", self.name()))),
-        }
-    }
 }
 
 /// The name of host `number`.
@@ -329,11 +283,8 @@ pub fn name_of(number: usize) -> String {
 impl Drop for Host {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            let log = self.log();
-            let name = self.name();
             // The reader of a failed test needs this more than anything else.
-            let text = format!("---- the end of {name}'s log ----\n{}\n", daemon::tail(&log));
-            let _ = std::io::Write::write_all(&mut std::io::stderr(), text.as_bytes());
+            let _ = std::io::stderr().write_all(self.log_tail().as_bytes());
         }
     }
 }

@@ -6,39 +6,24 @@
 //! [`Rule`] of the pair what becomes of the frame, and writes it out now or when its time has come.
 //! Losses are drawn from a seed. Frames of one pair stay in order unless its latency is changed.
 
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
-use std::os::fd::{AsFd as _, OwnedFd};
+mod switch;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{setsockopt, sockopt};
-use rand::{RngExt as _, SeedableRng as _};
-use rand_chacha::ChaCha8Rng;
 
 use crate::error::{Context as _, Error, Result};
 use crate::link::{self, End, Mac};
 use crate::netns::Netns;
 use crate::raw;
 
-/// The longest frame: an Ethernet header before an MTU of 1500, and room for a tag.
-const MAX_FRAME: usize = 1522;
-
-/// The most frames under way: 100 Mbit/s over 500 ms of latency are 4,200 of them. More are lost and
-/// counted.
-const MAX_UNDER_WAY: usize = 16_384;
-
-/// Frames read from one port before the others get their turn.
-const BURST: usize = 64;
-
 /// Bytes the kernel may hold for one port while the thread is busy elsewhere: 10,000 full frames.
 const RECEIVE_BUFFER: usize = 16 << 20;
-
-/// The longest the thread sleeps, so that it sees new ports and the end: nobody waits for either.
-const NAP: Duration = Duration::from_millis(20);
 
 /// What becomes of frames from one host to another.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -71,6 +56,8 @@ struct Rules {
     pairs: BTreeMap<Pair, Rule>,
     cut: BTreeSet<Pair>,
     counts: BTreeMap<Pair, Count>,
+    marker: Vec<u8>,
+    marked: u64,
 }
 
 #[derive(Debug)]
@@ -109,7 +96,7 @@ impl Wire {
         hub.run(|| crate::netns::write_sysctl("ipv6/conf/default/disable_ipv6", "1"))??;
         let shared = Arc::new(Shared::default());
         let of_thread = shared.clone();
-        let thread = hub.spawn(move || forward(&of_thread, seed))?;
+        let thread = hub.spawn(move || switch::forward(&of_thread, seed))?;
         Ok(Self { hub, shared, thread: Some(thread) })
     }
 
@@ -163,6 +150,18 @@ impl Wire {
         lock(&self.shared.rules).cut.clear();
     }
 
+    /// From now on, counts frames that hold `marker` in the clear.
+    pub fn watch_for(&self, marker: &[u8]) {
+        let mut rules = lock(&self.shared.rules);
+        rules.marker = marker.to_vec();
+        rules.marked = 0;
+    }
+
+    /// How many frames held the marker.
+    pub fn marked(&self) -> u64 {
+        lock(&self.shared.rules).marked
+    }
+
     /// What became of the frames from `from` to `to` so far.
     pub fn count(&self, from: usize, to: usize) -> Count {
         let rules = lock(&self.shared.rules);
@@ -178,136 +177,6 @@ impl Drop for Wire {
             && !std::thread::panicking()
         {
             panic!("the wire failed while it was in use: {error}");
-        }
-    }
-}
-
-/// A frame under way, ordered by when it arrives, then by when it left.
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
-struct UnderWay {
-    due: Instant,
-    number: u64,
-    to: usize,
-    frame: Vec<u8>,
-}
-
-/// The thread's state.
-struct Switch<'a> {
-    shared: &'a Shared,
-    under_way: BinaryHeap<Reverse<UnderWay>>,
-    number: u64,
-    chance: ChaCha8Rng,
-}
-
-fn forward(shared: &Shared, seed: u64) -> Result<()> {
-    let mut switch = Switch {
-        shared,
-        under_way: BinaryHeap::new(),
-        number: 0,
-        chance: ChaCha8Rng::seed_from_u64(seed),
-    };
-    while !shared.ended.load(Ordering::Relaxed) {
-        let ports = lock(&shared.ports).clone();
-        let readable = wait_readable(&ports, switch.next_due())?;
-        for port in readable {
-            switch.read_burst(port, &ports);
-        }
-        switch.write_due(&ports);
-    }
-    Ok(())
-}
-
-/// The ports that have frames, after a wait no longer than to `due`.
-fn wait_readable(ports: &[Arc<Port>], due: Option<Instant>) -> Result<Vec<&Port>> {
-    let nap = due.map_or(NAP, |due| NAP.min(due.saturating_duration_since(Instant::now())));
-    if ports.is_empty() {
-        std::thread::sleep(nap);
-        return Ok(Vec::new());
-    }
-    let mut polled: Vec<PollFd<'_>> =
-        ports.iter().map(|port| PollFd::new(port.socket.as_fd(), PollFlags::POLLIN)).collect();
-    // Rounded up: a frame a millisecond late is nothing, a busy loop until it is due is a core.
-    let timeout =
-        PollTimeout::try_from(nap + Duration::from_micros(999)).unwrap_or(PollTimeout::ZERO);
-    match poll(&mut polled, timeout) {
-        Ok(_) | Err(nix::Error::EINTR) => {}
-        Err(error) => return Err(error).context("wait for frames"),
-    }
-    Ok(ports
-        .iter()
-        .zip(&polled)
-        .filter(|(_, polled)| polled.any().unwrap_or(false))
-        .map(|(port, _)| &**port)
-        .collect())
-}
-
-impl Switch<'_> {
-    fn next_due(&self) -> Option<Instant> {
-        self.under_way.peek().map(|Reverse(first)| first.due)
-    }
-
-    fn read_burst(&mut self, from: &Port, ports: &[Arc<Port>]) {
-        let mut buffer = [0; MAX_FRAME];
-        for _ in 0..BURST {
-            // An error means that the host's end is gone or that nothing is left: no frame either way.
-            let Ok(len) = nix::unistd::read(&from.socket, &mut buffer) else {
-                return;
-            };
-            self.handle_frame(from.host, &buffer[..len], ports);
-        }
-    }
-
-    fn handle_frame(&mut self, from: usize, frame: &[u8], ports: &[Arc<Port>]) {
-        let Some(destination) = frame.first_chunk::<6>() else {
-            return;
-        };
-        let to_many = destination[0] & 1 == 1;
-        for port in ports {
-            if port.host != from && (to_many || port.mac == *destination) {
-                self.handle_pair(from, port, frame);
-            }
-        }
-    }
-
-    fn handle_pair(&mut self, from: usize, port: &Port, frame: &[u8]) {
-        let pair = (from, port.host);
-        let mut rules = lock(&self.shared.rules);
-        let rule = rules.pairs.get(&pair).copied().unwrap_or(rules.all);
-        let cut = rules.cut.contains(&pair);
-        let count = rules.counts.entry(pair).or_default();
-        if cut {
-            count.cut += 1;
-        } else if rule.loss > 0.0 && self.chance.random::<f64>() < rule.loss {
-            count.lost += 1;
-        } else if rule.latency.is_zero() {
-            match nix::unistd::write(&port.socket, frame) {
-                Ok(_) => count.forwarded += 1,
-                Err(_) => count.overflowed += 1,
-            }
-        } else if self.under_way.len() >= MAX_UNDER_WAY {
-            count.overflowed += 1;
-        } else {
-            count.forwarded += 1;
-            self.number += 1;
-            self.under_way.push(Reverse(UnderWay {
-                due: Instant::now() + rule.latency,
-                number: self.number,
-                to: port.host,
-                frame: frame.to_vec(),
-            }));
-        }
-    }
-
-    fn write_due(&mut self, ports: &[Arc<Port>]) {
-        let now = Instant::now();
-        while self.next_due().is_some_and(|due| due <= now) {
-            let Some(Reverse(arrived)) = self.under_way.pop() else {
-                return;
-            };
-            if let Some(port) = ports.iter().find(|port| port.host == arrived.to) {
-                // A host whose end is gone or full loses the frame, as on a cable.
-                let _ = nix::unistd::write(&port.socket, &arrived.frame);
-            }
         }
     }
 }
