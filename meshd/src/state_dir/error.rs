@@ -165,9 +165,7 @@ impl StateDirError {
             | Self::StoreMissing { .. }
             | Self::IdentityMismatch { .. }
             | Self::TrustMissing { .. } => {
-                "move the whole state directory away and join again as a new member; another \
-                 member's view of this one ends with its departure"
-                    .to_owned()
+                "move the whole state directory away and join again with a fresh token".to_owned()
             }
             Self::Disk { .. } => {
                 "check the disk (full, read-only, failing), then start again".to_owned()
