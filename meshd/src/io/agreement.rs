@@ -46,8 +46,13 @@ const MAX_STREAMS: u32 = 32;
 /// followers. A follower that finds no room tries again.
 const MAX_CONNECTIONS: usize = 256;
 
-/// How long dialling may take, with the tunnel's own handshake before it.
-const DIAL_LIMIT: Duration = Duration::from_secs(5);
+/// How long one attempt to dial may take. QUIC repeats itself ever more slowly; a fresh attempt
+/// starts fast again, so a member that comes up is reached within a second or two. Three round trips
+/// of 600 ms, the longest line there is (a geostationary satellite), fit.
+const DIAL_LIMIT: Duration = Duration::from_secs(2);
+
+/// How long a handshake with a caller may take before its place is free again.
+const ACCEPT_LIMIT: Duration = Duration::from_secs(5);
 
 /// How long an answer may take to make: a proposal waits for a majority. The caller's own limit is
 /// shorter; this one frees what a vanished caller left behind.
@@ -141,6 +146,15 @@ impl Agreement {
     /// Closes every connection and stops [`Agreement::serve`].
     pub(crate) fn close(&self) {
         self.0.endpoint.close(GOING_AWAY, b"going away");
+    }
+
+    /// `member` has just shown a sign of life, such as a new tunnel session: an attempt to dial that
+    /// waits for a late answer is given up, so that the next call starts a fresh one.
+    pub(crate) fn nudge(&self, member: MemberId) {
+        let mut links = self.0.links.lock().unwrap_or_else(PoisonError::into_inner);
+        if links.get(&member).is_some_and(|link| link.dial.peek().is_none()) {
+            links.remove(&member);
+        }
     }
 
     /// The connection to `member`, or the attempt to get one.
@@ -241,7 +255,7 @@ fn dial(endpoint: Endpoint, tls: &TlsIdentity, target: SocketAddr, identity: Ide
 }
 
 async fn serve_connection(incoming: quinn::Incoming, directory: Directory, answer: impl Answer) {
-    let connection = match tokio::time::timeout(DIAL_LIMIT, incoming).await {
+    let connection = match tokio::time::timeout(ACCEPT_LIMIT, incoming).await {
         Ok(Ok(connection)) => connection,
         Ok(Err(error)) => return tracing::debug!(%error, "an agreement handshake failed"),
         Err(_) => return tracing::debug!("an agreement handshake took too long"),

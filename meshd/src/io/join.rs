@@ -10,6 +10,7 @@
 
 use std::fmt;
 use std::future::Future;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,13 +21,14 @@ use mesh_model::codec::{self, CodecError, Message as _};
 use mesh_model::trust::{Admission, Bootstrap};
 use mesh_model::wire::join::{ALPN, JoinRefusal, JoinReply, JoinRequest, Welcome};
 use quinn::{AsyncUdpSocket, Endpoint, EndpointConfig, TokioRuntime, VarInt};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, mpsc};
 
 use super::agreement::EndpointError;
 use super::frame::{self, FrameError};
 use super::quic;
+use super::quic_socket::{Inbound, VirtualSocket};
 use super::tls::{Clients, SERVER_NAME, TlsError, TlsIdentity};
-use super::udp::UdpPort;
+use super::udp::{LentPort, UdpPort};
 
 /// How long a door gets before the next one is tried beside it: most answer within a tenth.
 const NEXT_DOOR: Duration = Duration::from_millis(500);
@@ -37,6 +39,13 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 /// How long a door may take to have the request agreed: it may be in the midst of electing a
 /// supervisor.
 const REPLY_LIMIT: Duration = Duration::from_secs(15);
+
+/// How long the joiner's farewell may take to leave this host. A lost one costs the member that
+/// answered a few seconds of waiting, nothing else.
+const FAREWELL: Duration = Duration::from_millis(20);
+
+/// Datagrams that may wait on either side of the joiner's endpoint: a window of the snapshot.
+const CLIENT_QUEUE: usize = 1024;
 
 /// Joiners served at once: each costs the mesh one agreed command, and those are serial anyway.
 const MAX_JOINERS: usize = 16;
@@ -109,24 +118,66 @@ impl std::error::Error for JoinError {}
 
 /// Asks at `doors`, in order and overlapping, for `admission`; the first answer counts. Asking
 /// several members at once is harmless: an identity is admitted once.
+///
+/// When this returns, nothing reads from `port` any more.
 pub(crate) async fn ask(
     port: &UdpPort,
     tls: &TlsIdentity,
     doors: &[Bootstrap],
     admission: Admission,
 ) -> Result<Welcome, JoinError> {
-    let endpoint = client_endpoint(port).map_err(JoinError::Endpoint)?;
+    let unusable = |error: io::Error| JoinError::Endpoint(error.into());
+    let lent = port.lend().map_err(unusable)?;
+    let (arrived, inbound) = mpsc::channel(CLIENT_QUEUE);
+    let (outbound, leaving) = mpsc::channel(CLIENT_QUEUE);
+    let wrap = |to, payload: &[u8]| Some((to, payload.to_vec()));
+    let socket = VirtualSocket::new(port.local(), inbound, outbound, Box::new(wrap));
+    let endpoint = Endpoint::new_with_abstract_socket(
+        quic::endpoint(EndpointConfig::default(), quic::UNDERLAY_PAYLOAD),
+        None,
+        socket,
+        Arc::new(TokioRuntime),
+    )
+    .map_err(unusable)?;
     let request = codec::encode(&JoinRequest { admission });
-    let outcome = knock(&endpoint, tls, doors, &request).await;
-    // The packet thread takes the port over: nothing of this endpoint may still read from it.
-    endpoint.close(DONE, b"done");
-    endpoint.wait_idle().await;
-    outcome
+    let conversation = async {
+        let outcome = knock(&endpoint, tls, doors, &request).await;
+        endpoint.close(DONE, b"done");
+        // QUIC lingers for late packets; ours only has to get its farewell out.
+        let _ = tokio::time::timeout(FAREWELL, endpoint.wait_idle()).await;
+        outcome
+    };
+    tokio::select! {
+        outcome = conversation => outcome,
+        error = ferry(lent, arrived, leaving) => Err(unusable(error)),
+    }
 }
 
-fn client_endpoint(port: &UdpPort) -> Result<Endpoint, EndpointError> {
-    let config = quic::endpoint(EndpointConfig::default(), quic::UNDERLAY_PAYLOAD);
-    Ok(Endpoint::new(config, None, port.share()?, Arc::new(TokioRuntime))?)
+/// Carries datagrams between the port and the endpoint's queues, until the port fails or the future
+/// is dropped.
+async fn ferry(
+    port: LentPort,
+    arrived: mpsc::Sender<Inbound>,
+    mut leaving: mpsc::Receiver<(SocketAddr, Vec<u8>)>,
+) -> io::Error {
+    let mut buffer = vec![0; usize::from(u16::MAX)];
+    loop {
+        tokio::select! {
+            received = port.receive(&mut buffer) => match received {
+                // A full queue is a lost datagram, which QUIC repairs.
+                Ok((from, len)) => {
+                    drop(arrived.try_send(Inbound { from, payload: buffer[..len].to_vec() }));
+                }
+                Err(error) => return error,
+            },
+            Some((to, payload)) = leaving.recv() => {
+                // One unreachable door must not keep the others shut.
+                if let Err(error) = port.send(to, &payload).await {
+                    tracing::debug!(%to, %error, "cannot send to a door");
+                }
+            }
+        }
+    }
 }
 
 async fn knock(

@@ -81,9 +81,32 @@ impl UdpPort {
         self.local
     }
 
-    /// A second handle to the same port.
-    pub(crate) fn share(&self) -> io::Result<std::net::UdpSocket> {
-        self.socket.try_clone()
+    /// Lends the port out. Needs a tokio runtime with IO.
+    pub(crate) fn lend(&self) -> io::Result<LentPort> {
+        let socket = tokio::net::UdpSocket::from_std(self.socket.try_clone()?)?;
+        Ok(LentPort { socket, is_v6: self.local.is_ipv6() })
+    }
+}
+
+/// The port on loan: plain and slow, for the one conversation before the packet thread has it.
+/// Whoever drops it can be sure that nothing more is taken from the port.
+pub(crate) struct LentPort {
+    socket: tokio::net::UdpSocket,
+    is_v6: bool,
+}
+
+impl LentPort {
+    /// The next datagram, in `buffer`. Its source is in the kernel's form: on a dual-stack socket QUIC
+    /// itself writes IPv4 destinations as mapped ones, and expects answers from there.
+    pub(crate) async fn receive(&self, buffer: &mut [u8]) -> io::Result<(SocketAddr, usize)> {
+        let (len, from) = self.socket.recv_from(buffer).await?;
+        Ok((from, len))
+    }
+
+    /// Sends `payload` to `to`.
+    pub(crate) async fn send(&self, to: SocketAddr, payload: &[u8]) -> io::Result<()> {
+        let to = if self.is_v6 { mapped(to) } else { to };
+        self.socket.send_to(payload, to).await.map(drop)
     }
 }
 
