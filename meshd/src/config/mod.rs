@@ -35,9 +35,9 @@ pub(crate) const DEFAULT_PORT: u16 = 51820;
 /// The interface's name unless said otherwise.
 const DEFAULT_INTERFACE: &str = "mesh0";
 
-/// What is worth a line in the log of a healthy host: our own decisions, and of the agreement
-/// library only what someone must look at.
-const DEFAULT_LOG: &str = "info,openraft=warn";
+/// What is worth a line in the log: our own decisions. openraft warns several times a second while a
+/// member is away and boringtun calls an idle tunnel an error; `mesh status` shows both.
+const DEFAULT_LOG: &str = "info,openraft=error,boringtun=off";
 
 /// Everything the daemon is told from outside.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -14,7 +14,6 @@ use mesh_model::view::{ClusterView, MemberView};
 use mesh_model::wire::join::PeerHint;
 use mesh_model::{Fault, MemberId};
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinSet;
 
 use super::door::Door;
 use super::driver::{Driver, QUESTIONS};
@@ -29,11 +28,11 @@ use crate::io::disk::DiskError;
 use crate::io::entropy::Entropy;
 use crate::io::join::JoinServer;
 use crate::io::netlink::{Exclude, Netlink};
-use crate::io::overlay::Overlay;
+use crate::io::overlay::{EchoFrame, Overlay};
 use crate::io::tls::TlsIdentity;
 use crate::io::tun::{Tun, TunError};
 use crate::io::udp::{BindError, UdpPort};
-use crate::pipeline::{PacketThread, PathConfig, PathError};
+use crate::pipeline::{PacketPath, PacketThread, PathConfig, PathError, PathOutputs};
 use crate::state_dir::Identity;
 
 /// What a mesh starts from.
@@ -68,16 +67,11 @@ impl Mesh {
         let interface = device.as_ref().map(|tun| tun.name().to_owned());
         let exclude =
             Exclude { interface: device.as_ref().map(Tun::index), prefixes: Some(view.prefixes) };
-        let engine = EngineConfig {
-            secret: identity.tunnel.clone(),
-            addrs: own.addrs,
-            budget: HandshakeBudget::default(),
-        };
-        let path = PathConfig { engine, seed: Entropy.fresh(), port, tun: device };
-        let (thread, path, outputs) = PacketThread::start(path).await?;
+        let (thread, path, outputs) = packets(&identity, &own, port, device).await?;
+        let PathOutputs { control, joiners, events } = outputs;
         let overlay = Overlay::new(own.addrs, path.clone());
 
-        let node_config = NodeConfig {
+        let node = NodeConfig {
             me,
             identity: identity.identity.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -85,28 +79,25 @@ impl Mesh {
             boot_ms,
             timing: GossipTiming::default(),
         };
-        let node = Node::new(node_config, view, hints, Entropy.fresh(), clock::now());
+        let node = Node::new(node, view, hints, Entropy.fresh(), clock::now());
 
         let tls = TlsIdentity::new(&identity.identity).map_err(|error| unusable(error.into()))?;
-        let underlay = path.underlay_socket(listen, outputs.joiners);
-        let door = JoinServer::open(underlay, &tls).map_err(unusable)?;
-        let socket = overlay.agreement_socket(outputs.control.agreement);
+        let door =
+            JoinServer::open(path.underlay_socket(listen, joiners), &tls).map_err(unusable)?;
+        let socket = overlay.agreement_socket(control.agreement);
         let agreement = Agreement::open(socket, tls, directory.clone()).map_err(unusable)?;
-        let group = Group::start(store, agreement.clone(), &Entropy, Timing::default())
-            .await
-            .map_err(|error| Exit::because(Reason::Corrupt, error))?;
+        let group = Group::start(store, agreement.clone(), &Entropy, Timing::default());
+        let group = group.await.map_err(|error| Exit::because(Reason::Corrupt, error))?;
 
         let (questions, asked) = mpsc::channel(QUESTIONS);
-        let (stopping, stop) = watch::channel(false);
-        let echoes = Arc::new(Echoes::default());
-        let mut tasks = JoinSet::new();
         let driver = Driver {
             node,
             path: path.clone(),
             overlay: overlay.clone(),
+            agreement: agreement.clone(),
             directory: directory.clone(),
-            gossip: outputs.control.gossip,
-            events: outputs.events,
+            gossip: control.gossip,
+            events,
             views: group.views(),
             questions: asked,
             listen,
@@ -114,22 +105,7 @@ impl Mesh {
             advertised: config.endpoints.clone(),
             own_endpoints: Vec::new(),
         };
-        tasks.spawn(driver.run(stop.clone()));
-        tasks.spawn(echo::serve(
-            outputs.control.echo,
-            overlay.clone(),
-            Arc::clone(&echoes),
-            stop.clone(),
-        ));
-        tasks.spawn(guard(thread, group.clone(), end, stop));
-        let serving = agreement.clone();
-        let answers = Answers(group.clone());
-        tasks.spawn(async move { serving.serve(answers).await });
-        let opened = door.clone();
-        let doorkeeper = Door::new(me, genesis, group.clone(), questions.clone());
-        tasks.spawn(async move { opened.serve(doorkeeper).await });
-        tracing::info!(member = %me, name = %own.name, v4 = %own.addrs.v4, v6 = %own.addrs.v6, "in service");
-        Ok(Arc::new(Self {
+        let mesh = Self {
             me,
             own,
             identity,
@@ -140,15 +116,41 @@ impl Mesh {
             directory,
             path,
             overlay,
-            echoes,
+            echoes: Arc::new(Echoes::default()),
             group,
             questions,
             agreement,
             door,
             round_trips: Mutex::default(),
-            stopping,
-            tasks: tokio::sync::Mutex::new(tasks),
-        }))
+            stopping: watch::Sender::new(false),
+            tasks: tokio::sync::Mutex::default(),
+        };
+        let doorkeeper = Door::new(me, genesis, mesh.group.clone(), mesh.questions.clone());
+        mesh.spawn(thread, driver, control.echo, doorkeeper, end).await;
+        Ok(Arc::new(mesh))
+    }
+
+    /// Starts everything that runs by itself.
+    async fn spawn(
+        &self,
+        thread: PacketThread,
+        driver: Driver,
+        echoes: mpsc::Receiver<EchoFrame>,
+        doorkeeper: Door,
+        end: End,
+    ) {
+        let stop = || self.stopping.subscribe();
+        let mut tasks = self.tasks.lock().await;
+        tasks.spawn(guard(thread, self.group.clone(), end, stop()));
+        tasks.spawn(driver.run(stop()));
+        let (overlay, pending) = (self.overlay.clone(), Arc::clone(&self.echoes));
+        tasks.spawn(echo::serve(echoes, overlay, pending, stop()));
+        let (agreement, answers) = (self.agreement.clone(), Answers(self.group.clone()));
+        tasks.spawn(async move { agreement.serve(answers).await });
+        let door = self.door.clone();
+        tasks.spawn(async move { door.serve(doorkeeper).await });
+        let Self { me, own, .. } = self;
+        tracing::info!(member = %me, name = %own.name, v4 = %own.addrs.v4, v6 = %own.addrs.v6, "in service");
     }
 }
 
@@ -160,6 +162,21 @@ fn own_record(view: &ClusterView, me: MemberId) -> Result<MemberView, Exit> {
             .meaning("the mesh has agreed that this host left")
             .remedy("move the state directory away and join again with a fresh token")
     })
+}
+
+/// The packet thread, with no peers yet: the node's first updates bring them.
+async fn packets(
+    identity: &Identity,
+    own: &MemberView,
+    port: UdpPort,
+    tun: Option<Tun>,
+) -> Result<(PacketThread, PacketPath, PathOutputs), PathError> {
+    let engine = EngineConfig {
+        secret: identity.tunnel.clone(),
+        addrs: own.addrs,
+        budget: HandshakeBudget::default(),
+    };
+    PacketThread::start(PathConfig { engine, seed: Entropy.fresh(), port, tun }).await
 }
 
 /// The TUN device with its addresses and routes, unless the operator wants none.

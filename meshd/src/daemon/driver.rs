@@ -17,6 +17,7 @@ use mesh_model::view::ClusterView;
 use mesh_model::wire::join::PeerHint;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::io::agreement::Agreement;
 use crate::io::clock;
 use crate::io::directory::Directory;
 use crate::io::netlink::{AddressWatch, Exclude, Netlink, NetlinkError};
@@ -61,6 +62,7 @@ pub(super) struct Driver {
     pub(super) node: Node,
     pub(super) path: PacketPath,
     pub(super) overlay: Overlay,
+    pub(super) agreement: Agreement,
     pub(super) directory: Directory,
     pub(super) gossip: mpsc::Receiver<GossipFrame>,
     pub(super) events: mpsc::Receiver<PathEvent>,
@@ -131,7 +133,10 @@ impl Driver {
             PathEvent::EndpointChanged { member, endpoint } => {
                 self.node.handle_endpoint(member, endpoint, clock::now());
             }
-            PathEvent::HandshakeDone { member } => tracing::debug!(%member, "tunnel up"),
+            PathEvent::HandshakeDone { member } => {
+                tracing::debug!(%member, "tunnel up");
+                self.agreement.nudge(member);
+            }
         }
     }
 
