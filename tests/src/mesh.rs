@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use mesh_model::api::v1::{Document, ErrorBody, ErrorDocument, Schema};
+use mesh_model::api::v1::{Document, ErrorBody, Schema};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -162,17 +162,28 @@ impl Answer {
         serde_json::from_str(&self.stdout).map_err(|_| self.unexpected("JSON on standard output"))
     }
 
-    /// The error of a failure with exit code `code`.
+    /// The error of a failure with exit code `code`, as the daemon words it.
     pub fn error(&self, code: i32) -> Result<ErrorBody> {
+        let error = self.failure(code)?;
+        serde_json::from_value(error)
+            .map_err(|error| self.unexpected(&format!("an error of the API ({error})")))
+    }
+
+    /// The error of a failure with exit code `code`, also one that `mesh` found by itself.
+    pub fn failure(&self, code: i32) -> Result<Value> {
         if self.code != Some(code) {
             return Err(self.unexpected(&format!("exit code {code}")));
         }
         if !self.stdout.is_empty() {
             return Err(self.unexpected("nothing on standard output"));
         }
-        let document: ErrorDocument = serde_json::from_str(&self.stderr)
-            .map_err(|error| self.unexpected(&format!("an error document ({error})")))?;
-        Ok(document.error)
+        let document: Option<Value> = serde_json::from_str(&self.stderr).ok();
+        let error = document.as_ref().and_then(|document| document.get("error"));
+        let has = |key| error.and_then(|error| error.get(key)).is_some_and(Value::is_string);
+        match error {
+            Some(error) if has("code") && has("message") => Ok(error.clone()),
+            _ => Err(self.unexpected("an error document on standard error")),
+        }
     }
 
     /// The text of a success.

@@ -1,6 +1,5 @@
 //! What a host's operator says to its daemon.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use mesh_model::addr::OverlayAddrs;
@@ -22,15 +21,9 @@ impl Host {
         self.mesh().get(&["init", "--name", &self.name()])
     }
 
-    /// A token that admits `uses` hosts, asked for at this host's endpoints.
+    /// A token that admits `uses` hosts.
     pub fn invite(&self, uses: u32) -> Result<InviteReply> {
-        let uses = uses.to_string();
-        let mut words = vec!["invite", "--uses", &uses];
-        let endpoints: Vec<String> = self.endpoints().iter().map(SocketAddr::to_string).collect();
-        for endpoint in &endpoints {
-            words.extend(["--endpoint", endpoint]);
-        }
-        self.mesh().get(&words)
+        self.mesh().get(&["invite", "--uses", &uses.to_string()])
     }
 
     /// Joins with `token`, handed over on standard input as the manual recommends.

@@ -81,8 +81,7 @@ fn bad_api_requests_get_clear_errors_and_change_nothing() {
     let socket = lab.host(1).socket();
 
     let big = format!(r#"{{"token":"{}"}}"#, "x".repeat(200_000));
-    let cases: [(&str, &[u8], &str); 8] = [
-        (route::INVITES, b"", ""),
+    let cases: [(&str, &[u8], &str); 7] = [
         (route::INVITES, b"{", ""),
         (route::INVITES, b"[1,2,3]", ""),
         (route::INVITES, br#"{"usess":1}"#, "usess"),
