@@ -172,3 +172,45 @@ pub(super) fn tell_suspect(message: &mut Vec<u8>, to: MemberId, standing: Standi
     let appended = SwimCodec.encode_member(&update, &mut end);
     debug_assert!(appended.is_ok(), "room was checked");
 }
+
+#[cfg(test)]
+mod tests {
+    use foca::Header;
+
+    use super::*;
+
+    const SUSPECT: Standing = Standing { state: State::Suspect, generation: 5, incarnation: 3 };
+
+    fn message(message: Message<SwimId>, tally: Option<u16>) -> Vec<u8> {
+        let id = SwimId::any_life_of(MemberId(1));
+        let header = Header { src: id, src_incarnation: 0, dst: id, message };
+        let mut bytes = Vec::new();
+        SwimCodec.encode_header(&header, &mut bytes).expect("room");
+        if let Some(tally) = tally {
+            bytes.put_u16(tally);
+        }
+        bytes
+    }
+
+    #[test]
+    fn a_suspect_is_told_on_what_goes_to_it_anyway() {
+        let mut ping = message(Message::Ping(1), Some(0));
+        let tally_at = ping.len() - 2;
+        tell_suspect(&mut ping, MemberId(2), SUSPECT);
+        assert_eq!(ping[tally_at..tally_at + 2], [0, 1]);
+        let told = SwimCodec.decode_member(&ping[tally_at + 2..]).expect("one update");
+        let suspect = SwimId { member: MemberId(2), generation: 5 };
+        assert_eq!(told, Member::new(suspect, 3, State::Suspect));
+    }
+
+    #[test]
+    fn messages_without_updates_or_room_stay_as_they_are() {
+        let mut full = message(Message::Ping(1), Some(0));
+        full.resize(ROOM, 0);
+        for before in [message(Message::Announce, None), message(Message::TurnUndead, None), full] {
+            let mut after = before.clone();
+            tell_suspect(&mut after, MemberId(2), SUSPECT);
+            assert_eq!(after, before);
+        }
+    }
+}
