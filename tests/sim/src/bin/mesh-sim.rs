@@ -1,0 +1,173 @@
+//! `mesh-sim`: runs seeds and says which fail.
+
+use std::ops::Range;
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use clap::Parser;
+use mesh_sim::profile::{self, Profile};
+use mesh_sim::run::{Report, run};
+use mesh_sim::world::{Options, Stats};
+
+/// Runs the real cores in virtual time under faults drawn from a seed.
+#[derive(Debug, Parser)]
+#[command(name = "mesh-sim", version)]
+struct Args {
+    /// One seed to run.
+    #[arg(long, conflicts_with = "seeds", required_unless_present = "seeds")]
+    seed: Option<u64>,
+    /// Seeds to run, the first and the one after the last, such as 0..200.
+    #[arg(long, value_parser = parse_range)]
+    seeds: Option<Range<u64>>,
+    /// What kind of run: core or calm.
+    #[arg(long, default_value = "core", value_parser = parse_profile)]
+    profile: Profile,
+    /// End each run after this many events.
+    #[arg(long)]
+    steps: Option<u64>,
+    /// Run every seed twice and compare what happened.
+    #[arg(long)]
+    twice: bool,
+    /// Print what happened, line by line.
+    #[arg(long)]
+    trace: bool,
+    /// Seeds run at the same time.
+    #[arg(long, default_value_t = 2)]
+    jobs: usize,
+}
+
+fn parse_range(text: &str) -> Result<Range<u64>, String> {
+    let wrong = || "expected two numbers such as 0..200".to_owned();
+    let (first, end) = text.split_once("..").ok_or_else(wrong)?;
+    let range = first.parse().map_err(|_| wrong())?..end.parse().map_err(|_| wrong())?;
+    if range.is_empty() { Err("the range is empty".to_owned()) } else { Ok(range) }
+}
+
+fn parse_profile(name: &str) -> Result<Profile, String> {
+    profile::named(name).ok_or_else(|| {
+        let names: Vec<_> = profile::ALL.iter().map(|profile| profile.name).collect();
+        format!("there is no such profile; there are {}", names.join(" and "))
+    })
+}
+
+/// What came of one seed.
+struct Outcome {
+    seed: u64,
+    report: Report,
+    /// Why the seed fails, if it does.
+    failure: Option<String>,
+}
+
+fn run_seed(seed: u64, args: &Args) -> Outcome {
+    let options = Options {
+        seed,
+        profile: args.profile,
+        max_events: args.steps,
+        keep_trace: args.trace,
+        plant: None,
+    };
+    let report = run(options);
+    let mut failure = report.violation.as_ref().map(ToString::to_string);
+    if args.twice && failure.is_none() {
+        let again = run(options);
+        if again.digest != report.digest {
+            failure = Some("determinism: two runs of this seed differ".to_owned());
+            print_difference(&report, &again);
+        }
+    }
+    Outcome { seed, report, failure }
+}
+
+fn print_difference(first: &Report, second: &Report) {
+    let differ = first.trace.iter().zip(&second.trace).position(|(a, b)| a != b);
+    if let Some(at) = differ {
+        eprintln!("first difference, in line {at}:\n  {}\n  {}", first.trace[at], second.trace[at]);
+    }
+}
+
+/// Adds up what happened in many runs.
+#[derive(Default)]
+struct Sum {
+    seeds: u64,
+    stats: Stats,
+    slowest: Duration,
+}
+
+impl Sum {
+    fn add(&mut self, report: &Report) {
+        let (sum, one) = (&mut self.stats, &report.stats);
+        self.seeds += 1;
+        self.slowest = self.slowest.max(report.took);
+        sum.hosts += one.hosts;
+        sum.events += one.events;
+        sum.faults += one.faults;
+        sum.crashes += one.crashes;
+        sum.sent += one.sent;
+        sum.delivered += one.delivered;
+        sum.forged += one.forged;
+        sum.commands += one.commands;
+        sum.terms += one.terms;
+        sum.calls += one.calls;
+        sum.elapsed += one.elapsed;
+    }
+
+    fn print(&self, failures: usize, args: &Args, took: Duration) {
+        let Stats { hosts, events, faults, crashes, sent, delivered, forged, .. } = self.stats;
+        let Stats { commands, terms, calls, elapsed, .. } = self.stats;
+        let twice = if args.twice { " twice" } else { "" };
+        println!("{} seeds{twice}, profile {}: {failures} failed", self.seeds, args.profile.name);
+        println!("  {hosts} hosts, {events} events, {faults} faults, {crashes} crashes");
+        println!("  {commands} commands agreed in {terms} terms with {calls} calls");
+        println!("  {delivered} of {sent} packets delivered, {forged} with a forged source sent");
+        println!(
+            "  {:.0} s of virtual time in {:.1} s, the slowest seed {:.1} s",
+            elapsed.as_secs_f64(),
+            took.as_secs_f64(),
+            self.slowest.as_secs_f64()
+        );
+    }
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let seeds = match (args.seed, args.seeds.clone()) {
+        (Some(seed), _) => seed..seed.saturating_add(1),
+        (None, Some(seeds)) => seeds,
+        (None, None) => 0..0,
+    };
+    let start = Instant::now();
+    let next = AtomicU64::new(seeds.start);
+    let (done, outcomes) = mpsc::channel();
+    let mut sum = Sum::default();
+    let mut failed = Vec::new();
+    std::thread::scope(|scope| {
+        for _ in 0..args.jobs.max(1) {
+            let (done, next, args, end) = (done.clone(), &next, &args, seeds.end);
+            scope.spawn(move || {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= end || done.send(run_seed(seed, args)).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+        drop(done);
+        for outcome in outcomes {
+            for line in &outcome.report.trace {
+                println!("{line}");
+            }
+            sum.add(&outcome.report);
+            failed.extend(outcome.failure.map(|failure| (outcome.seed, failure)));
+        }
+    });
+    failed.sort();
+    for (seed, failure) in &failed {
+        let failure = failure.replace('\n', " ");
+        println!("mesh-sim --seed {seed} --profile {}  # {failure}", args.profile.name);
+    }
+    sum.print(failed.len(), &args, start.elapsed());
+    if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}

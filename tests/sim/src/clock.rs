@@ -1,0 +1,46 @@
+//! Virtual time: tokio's paused clock leads, the others follow.
+
+use std::time::{Duration, Instant};
+
+use crate::wall;
+
+/// The clock of one world.
+#[derive(Debug, Clone, Copy)]
+pub struct Clock {
+    start: tokio::time::Instant,
+}
+
+impl Clock {
+    /// Time zero, on this thread: inside a tokio runtime that was started paused.
+    pub fn start() -> Self {
+        let clock = Self { start: tokio::time::Instant::now() };
+        clock.sync();
+        clock
+    }
+
+    /// How much time has passed.
+    pub fn elapsed(&self) -> Duration {
+        self.start.elapsed()
+    }
+
+    /// The present, as the cores take it.
+    pub fn now(&self) -> Instant {
+        tokio::time::Instant::now().into_std()
+    }
+
+    /// How long after the start `instant` is.
+    pub fn since_start(&self, instant: Instant) -> Duration {
+        instant.saturating_duration_since(self.start.into_std())
+    }
+
+    /// The moment `elapsed` after the start, for tokio's timers.
+    pub fn at(&self, elapsed: Duration) -> tokio::time::Instant {
+        self.start + elapsed
+    }
+
+    /// Sets the tunnel library's clock and the wall clock of this thread to the present.
+    pub fn sync(&self) {
+        mesh_dataplane::mock::set(self.elapsed());
+        wall::set(self.elapsed());
+    }
+}

@@ -1,0 +1,91 @@
+//! A simulated machine: what survives a crash, and the life on it now.
+
+use mesh_model::MemberId;
+use mesh_model::trust::Admission;
+use mesh_model::wire::join::PeerHint;
+
+use crate::disk::Disk;
+use crate::life::{Life, LifeId};
+use crate::net::HostNo;
+use crate::seeds::RunSeed;
+use crate::trust::Keys;
+
+/// Where a host is on its way.
+pub enum Stage {
+    /// No member, and not asking.
+    Outside,
+    /// Asks to be let in.
+    Joining(Box<Admission>),
+    /// A member, running.
+    Up(Box<Life>),
+    /// A member, crashed.
+    Down,
+}
+
+/// A machine.
+pub struct Host {
+    /// Its number.
+    pub no: HostNo,
+    /// How often it has become someone else.
+    pub incarnation: u64,
+    /// Its identity file.
+    pub keys: Keys,
+    /// The disk below its agreement store.
+    pub disk: Disk,
+    /// Its member marker.
+    pub member: Option<MemberId>,
+    /// Its peer cache.
+    pub hints: Vec<PeerHint>,
+    /// Where it is on its way.
+    pub stage: Stage,
+    /// How far its wall clock is ahead, in milliseconds.
+    pub skew_ms: u64,
+    /// Whether its disk was told to fail.
+    pub disk_fails: bool,
+}
+
+impl Host {
+    /// A machine fresh from the box.
+    pub fn new(no: HostNo, incarnation: u64, seed: RunSeed) -> Self {
+        let number = u64::from(no.0) << 32 | incarnation;
+        // Clocks of well-kept machines differ by seconds at most.
+        let skew_ms = u64::from(seed.of("skew", number)[0]) * 10;
+        Self {
+            no,
+            incarnation,
+            keys: Keys::new(seed, no, incarnation),
+            disk: Disk::new(seed.of("disk", number)),
+            member: None,
+            hints: Vec::new(),
+            stage: Stage::Outside,
+            skew_ms,
+            disk_fails: false,
+        }
+    }
+
+    /// The life on it, if it is up.
+    pub fn life(&self) -> Option<&Life> {
+        match &self.stage {
+            Stage::Up(life) => Some(life),
+            _ => None,
+        }
+    }
+
+    /// The life on it, if it is up.
+    pub fn life_mut(&mut self) -> Option<&mut Life> {
+        match &mut self.stage {
+            Stage::Up(life) => Some(life),
+            _ => None,
+        }
+    }
+
+    /// Whether it is a member that has crashed.
+    pub fn is_down(&self) -> bool {
+        matches!(self.stage, Stage::Down)
+    }
+
+    /// Whether life `id` runs on it now.
+    pub fn lives(&self, id: LifeId) -> bool {
+        self.life().is_some_and(|life| life.id == id)
+    }
+}

@@ -1,0 +1,55 @@
+//! A member never accepts a packet whose inner source is not its sender's, and never accepts one
+//! packet twice.
+//!
+//! Each packet says in its payload who really sent it; the packet core does not look there. So a
+//! forged source that got through shows.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use mesh_model::MemberId;
+
+use super::Violation;
+use crate::reference::Reference;
+
+/// See the [module](self).
+#[derive(Default)]
+pub struct HonestSources {
+    accepted: BTreeSet<u64>,
+}
+
+impl HonestSources {
+    /// `by` accepted packet `nonce` with inner source `source`, really sent by `sender`.
+    pub fn check(
+        &mut self,
+        by: MemberId,
+        (nonce, sender, source): (u64, MemberId, IpAddr),
+        reference: &Reference,
+    ) -> Result<(), Violation> {
+        if !reference.owns(sender, source) {
+            let message = format!("{by} accepted packet {nonce} from {source}, sent by {sender}");
+            return Err(Violation::new("honest_sources", message));
+        }
+        if !self.accepted.insert(nonce) {
+            let message = format!("{by} accepted packet {nonce} a second time");
+            return Err(Violation::new("honest_sources", message));
+        }
+        Ok(())
+    }
+
+    /// `by` heard a control frame it took to be `taken_for`'s, with inner source `source`, really sent
+    /// by `sender`.
+    pub fn check_control(
+        &self,
+        by: MemberId,
+        (taken_for, sender, source): (MemberId, MemberId, IpAddr),
+        reference: &Reference,
+    ) -> Result<(), Violation> {
+        if taken_for == sender && reference.owns(sender, source) {
+            return Ok(());
+        }
+        let message =
+            format!("{by} heard {sender} as {taken_for} with source {source} on a control port");
+        Err(Violation::new("honest_sources", message))
+    }
+}

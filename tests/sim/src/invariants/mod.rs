@@ -1,0 +1,47 @@
+//! What must hold in every run, whatever breaks. One file each.
+
+mod equal_hash_at_equal_index;
+mod honest_sources;
+mod liveness;
+mod no_acknowledged_command_lost;
+mod no_address_twice;
+mod one_leader_per_term;
+
+pub use equal_hash_at_equal_index::EqualHashAtEqualIndex;
+pub use honest_sources::HonestSources;
+pub use liveness::{Liveness, Pair, Standing};
+pub use no_acknowledged_command_lost::NoAcknowledgedCommandLost;
+pub use no_address_twice::NoAddressTwice;
+pub use one_leader_per_term::OneLeaderPerTerm;
+
+/// An invariant that did not hold.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{invariant}: {message}")]
+pub struct Violation {
+    /// Which: its file's name.
+    pub invariant: &'static str,
+    /// What was seen, on one line.
+    pub message: String,
+}
+
+impl Violation {
+    /// A violation of `invariant`.
+    pub fn new(invariant: &'static str, message: impl Into<String>) -> Self {
+        Self { invariant, message: message.into() }
+    }
+}
+
+/// All invariants that are checked while the world runs.
+#[derive(Default)]
+pub struct Invariants {
+    /// At most one leader in each term.
+    pub leaders: OneLeaderPerTerm,
+    /// Equal states at equal indexes.
+    pub hashes: EqualHashAtEqualIndex,
+    /// Addresses are unique.
+    pub addresses: NoAddressTwice,
+    /// What was acknowledged stays.
+    pub acknowledged: NoAcknowledgedCommandLost,
+    /// Packets come from whom they say.
+    pub sources: HonestSources,
+}

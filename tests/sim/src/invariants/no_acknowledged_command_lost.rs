@@ -1,0 +1,112 @@
+//! What somebody was told is agreed stays agreed, through any crash, of all hosts at once too.
+//!
+//! Three looks: no two commands are acknowledged for one place in the log; every later view shows
+//! what was acknowledged; and at the end every command, proposed again, must meet itself (commands
+//! are idempotent, so the answer to a repeated one is the answer to the first).
+
+use std::collections::BTreeMap;
+
+use mesh_control::command::{Command, Outcome, Refusal};
+use mesh_control::raft::Applied;
+use mesh_model::view::ClusterView;
+use mesh_model::wire::join::JoinRefusal;
+use mesh_model::{InviteId, LogIndex, MemberId};
+
+use super::Violation;
+use crate::reference::{Ack, Reference};
+
+const NAME: &str = "no_acknowledged_command_lost";
+
+/// See the [module](self).
+#[derive(Default)]
+pub struct NoAcknowledgedCommandLost {
+    places: BTreeMap<LogIndex, Command>,
+}
+
+impl NoAcknowledgedCommandLost {
+    /// `command` is acknowledged; `before` is what was acknowledged before it was proposed.
+    pub fn check_ack(&mut self, command: &Command, applied: &Applied) -> Result<(), Violation> {
+        let first = self.places.entry(applied.index).or_insert_with(|| command.clone());
+        if first == command {
+            return Ok(());
+        }
+        let message = format!("two commands were acknowledged at index {}", applied.index);
+        Err(Violation::new(NAME, message))
+    }
+
+    /// `member` has `view`.
+    pub fn check_view(
+        &self,
+        member: MemberId,
+        view: &ClusterView,
+        reference: &Reference,
+    ) -> Result<(), Violation> {
+        for ack in reference.acks().iter().filter(|ack| ack.index <= view.applied) {
+            let kept = match &ack.outcome {
+                Outcome::Admitted { member, addrs } => match view.members.get(member) {
+                    Some(found) => found.addrs == *addrs,
+                    None => reference.is_leaving(*member),
+                },
+                Outcome::Departed(member) => !view.members.contains_key(member),
+                Outcome::InviteAdded(_) | Outcome::Refused(_) => true,
+            };
+            if !kept {
+                let (at, what) = (view.applied, describe(ack));
+                return Err(Violation::new(NAME, format!("{member} at index {at} lacks {what}")));
+            }
+        }
+        Ok(())
+    }
+
+    /// The command of `ack`, proposed again, came to `again`.
+    pub fn check_again(
+        &self,
+        ack: &Ack,
+        again: &Applied,
+        reference: &Reference,
+    ) -> Result<(), Violation> {
+        let same = ack.outcome == again.outcome;
+        let forgotten_rightly = match &ack.outcome {
+            Outcome::Admitted { member, .. } => {
+                reference.is_leaving(*member) && matches!(again.outcome, Outcome::Refused(_))
+            }
+            // What was refused once may be welcome now.
+            Outcome::Refused(_) => true,
+            _ => false,
+        };
+        if again.index > ack.index && (same || forgotten_rightly) {
+            return Ok(());
+        }
+        let (first, index, outcome) = (describe(ack), again.index, &again.outcome);
+        let message = format!("{first}, repeated at index {index}, came to {outcome:?}");
+        Err(Violation::new(NAME, message))
+    }
+
+    /// An admission under `invite`, known to stand, came to `outcome`, when `admitted` hosts had been
+    /// admitted under it, which is good for `uses`.
+    pub fn check_invite(
+        &self,
+        invite: InviteId,
+        outcome: &Outcome,
+        (admitted, uses): (usize, u32),
+    ) -> Result<(), Violation> {
+        if let Outcome::Refused(Refusal::Join(JoinRefusal::UnknownInvite)) = outcome {
+            return Err(Violation::new(NAME, format!("invite {invite} stood and is unknown now")));
+        }
+        if admitted > uses as usize {
+            let message = format!("invite {invite} for {uses} admitted {admitted}");
+            return Err(Violation::new("no_token_spent_twice", message));
+        }
+        Ok(())
+    }
+}
+
+fn describe(ack: &Ack) -> String {
+    let what = match &ack.outcome {
+        Outcome::InviteAdded(invite) => format!("invite {invite}"),
+        Outcome::Admitted { member, .. } => format!("the admission of {member}"),
+        Outcome::Departed(member) => format!("the departure of {member}"),
+        Outcome::Refused(refusal) => format!("the refusal ({refusal})"),
+    };
+    format!("{what}, acknowledged at index {}", ack.index)
+}

@@ -1,0 +1,24 @@
+//! The real cores in virtual time: many hosts, one thread, one seed.
+//!
+//! [`run::run`] makes a [`world::World`] from a seed and a [`profile`], lets it live through what
+//! [`faults`] and [`load`] draw, holds it to the [`invariants`] and says how it went. What a failing
+//! seed did can be read in its [`trace`], and happens again whenever the seed runs again.
+
+pub mod clock;
+pub mod disk;
+pub mod faults;
+pub mod host;
+pub mod invariants;
+pub mod life;
+pub mod load;
+pub mod net;
+pub mod plant;
+pub mod profile;
+pub mod reference;
+pub mod run;
+pub mod seeds;
+pub mod switchboard;
+pub mod trace;
+pub mod trust;
+pub mod wall;
+pub mod world;

@@ -1,0 +1,248 @@
+//! One run of one host's daemon: the cores, wired as the daemon wires them.
+//!
+//! ```text
+//! Node ──updates, gossip frames──> Engine ──datagrams──> the underlay
+//!   ^ <──endpoints, control frames──┘ └──> inner packets for the kernel
+//! ```
+
+use std::collections::VecDeque;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Instant;
+
+use mesh_control::node::{Event, Node, NodeConfig, Timing};
+use mesh_control::raft::Group;
+use mesh_dataplane::packet::{ip, udp};
+use mesh_dataplane::{Engine, EngineConfig, Event as PathEvent, HandshakeBudget, Sink};
+use mesh_model::addr::port;
+use mesh_model::plan::Update;
+use mesh_model::view::ClusterView;
+use mesh_model::wire::join::PeerHint;
+use mesh_model::{MemberId, OverlayAddrs};
+
+use crate::net::HostNo;
+use crate::seeds::RunSeed;
+use crate::trust::Keys;
+
+/// Which run of a daemon, over all hosts. Never used twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LifeId(pub u64);
+
+/// What a life starts from.
+pub struct Birth<'a> {
+    /// Which life.
+    pub id: LifeId,
+    /// On which host.
+    pub host: HostNo,
+    /// Whose.
+    pub me: MemberId,
+    /// Its identity file.
+    pub keys: &'a Keys,
+    /// What its disk knows to be agreed.
+    pub view: Arc<ClusterView>,
+    /// Its peer cache.
+    pub hints: Vec<PeerHint>,
+    /// When, by its own wall clock.
+    pub boot_ms: u64,
+}
+
+/// What a life said and did since it was last asked.
+#[derive(Default)]
+pub struct Output {
+    /// Datagrams for the underlay.
+    pub datagrams: Vec<(SocketAddr, Vec<u8>)>,
+    /// Inner packets for the kernel.
+    pub delivered: Vec<Vec<u8>>,
+    /// Who the packet core took for the sender of each control frame, and its inner source.
+    pub control: Vec<(MemberId, IpAddr)>,
+    /// The mesh has agreed that this host is no member.
+    pub removed: bool,
+    /// The plan changed.
+    pub replanned: bool,
+}
+
+/// The packet core's way out.
+#[derive(Default)]
+struct Outlet {
+    slot: Vec<u8>,
+    datagrams: Vec<(SocketAddr, Vec<u8>)>,
+    delivered: Vec<Vec<u8>>,
+    control: VecDeque<(MemberId, Vec<u8>)>,
+}
+
+impl Sink for Outlet {
+    fn slot(&mut self, max: usize) -> &mut [u8] {
+        if self.slot.len() < max {
+            self.slot.resize(max, 0);
+        }
+        &mut self.slot
+    }
+
+    fn send(&mut self, to: SocketAddr, len: usize) {
+        self.datagrams.push((to, self.slot[..len].to_vec()));
+    }
+
+    fn deliver(&mut self, packet: &[u8]) {
+        self.delivered.push(packet.to_vec());
+    }
+
+    fn control(&mut self, from: MemberId, packet: &[u8]) {
+        self.control.push_back((from, packet.to_vec()));
+    }
+}
+
+/// A running daemon.
+pub struct Life {
+    /// Which.
+    pub id: LifeId,
+    /// Whose.
+    pub me: MemberId,
+    /// Its overlay addresses.
+    pub addrs: OverlayAddrs,
+    /// Its place in agreement; `None` until that has started.
+    pub group: Option<Group>,
+    /// The control core but for agreement.
+    pub node: Node,
+    engine: Engine,
+    outlet: Outlet,
+    /// Said, but not yet asked for; datagrams and packets wait in the outlet.
+    pending: Output,
+    /// Rewrites the plan's steps: how a planted bug gets at them.
+    bend: Option<fn(Update, &ClusterView) -> Update>,
+}
+
+impl Life {
+    /// The daemon comes up; `None` when its own view does not have it.
+    pub fn new(birth: Birth<'_>, seed: RunSeed, now: Instant) -> Option<Self> {
+        let addrs = birth.view.members.get(&birth.me)?.addrs;
+        let engine = EngineConfig {
+            secret: birth.keys.tunnel.clone(),
+            addrs,
+            budget: HandshakeBudget::default(),
+        };
+        let engine = Engine::new(engine, seed.of("engine", birth.id.0), now);
+        let config = NodeConfig {
+            me: birth.me,
+            identity: birth.keys.identity.clone(),
+            version: "0.0.0-sim".to_owned(),
+            capabilities: Vec::new(),
+            boot_ms: birth.boot_ms,
+            timing: Timing::default(),
+        };
+        let seed = seed.of("node", birth.id.0);
+        let mut node = Node::new(config, birth.view, birth.hints, seed, now);
+        node.handle_own_endpoints(vec![birth.host.endpoint()], now);
+        let (id, me) = (birth.id, birth.me);
+        let (outlet, pending) = (Outlet::default(), Output::default());
+        Some(Self { id, me, addrs, group: None, node, engine, outlet, pending, bend: None })
+    }
+
+    /// From now on the packet core gets `bend` of what the node says.
+    pub fn bend_updates(&mut self, bend: fn(Update, &ClusterView) -> Update) {
+        self.bend = Some(bend);
+    }
+
+    /// When it wants to be woken.
+    pub fn wake(&self) -> Option<Instant> {
+        let engine = self.engine.poll_timeout().map(|(at, _)| at);
+        let node = self.node.poll_timeout().map(|(at, _)| at);
+        engine.into_iter().chain(node).min()
+    }
+
+    /// Time has passed.
+    pub fn handle_timeout(&mut self, now: Instant) -> Output {
+        if self.engine.poll_timeout().is_some_and(|(at, _)| at <= now) {
+            self.engine.handle_timeout(now, &mut self.outlet);
+            self.settle(now);
+        }
+        if self.node.poll_timeout().is_some_and(|(at, _)| at <= now) {
+            self.node.handle_timeout(now);
+        }
+        self.output(now)
+    }
+
+    /// A datagram arrived.
+    pub fn handle_datagram(&mut self, from: SocketAddr, bytes: &mut [u8], now: Instant) -> Output {
+        self.engine.handle_datagram(from, bytes, now, &mut self.outlet);
+        self.output(now)
+    }
+
+    /// Agreement has a new view.
+    pub fn handle_view(&mut self, view: Arc<ClusterView>, now: Instant) -> Output {
+        self.settle(now);
+        self.node.handle_view(view, now);
+        self.output(now)
+    }
+
+    /// A newcomer asked from `endpoint`.
+    pub fn handle_seen(&mut self, member: MemberId, endpoint: SocketAddr, now: Instant) -> Output {
+        self.settle(now);
+        self.node.handle_endpoint(member, endpoint, now);
+        self.output(now)
+    }
+
+    /// The host's kernel sends a packet.
+    pub fn handle_kernel(&mut self, packet: &[u8], now: Instant) -> Output {
+        self.engine.handle_kernel(packet, now, &mut self.outlet);
+        self.output(now)
+    }
+
+    /// What it has to say before anything happened to it.
+    pub fn output(&mut self, now: Instant) -> Output {
+        self.settle(now);
+        let mut output = std::mem::take(&mut self.pending);
+        output.datagrams = std::mem::take(&mut self.outlet.datagrams);
+        output.delivered = std::mem::take(&mut self.outlet.delivered);
+        output
+    }
+
+    /// Carries things between node and engine until both are quiet.
+    fn settle(&mut self, now: Instant) {
+        loop {
+            self.drain_node(now);
+            if let Some(event) = self.engine.poll_event() {
+                if let PathEvent::EndpointChanged { member, endpoint } = event {
+                    self.node.handle_endpoint(member, endpoint, now);
+                }
+            } else if let Some((from, packet)) = self.outlet.control.pop_front() {
+                self.hear(from, &packet, now);
+            } else {
+                return;
+            }
+        }
+    }
+
+    fn drain_node(&mut self, now: Instant) {
+        while let Some(event) = self.node.poll_event() {
+            match event {
+                Event::Update(update) => {
+                    self.pending.replanned = true;
+                    let update = match self.bend {
+                        Some(bend) => bend(update, self.node.view()),
+                        None => update,
+                    };
+                    self.engine.handle_update(update, now, &mut self.outlet);
+                }
+                Event::Peer { .. } => {}
+                Event::Removed => self.pending.removed = true,
+            }
+        }
+        while let Some(datagram) = self.node.poll_transmit() {
+            let Some(to) = self.node.view().members.get(&datagram.to) else { continue };
+            let from = SocketAddr::from((self.addrs.v6, port::GOSSIP));
+            let to = SocketAddr::from((to.addrs.v6, port::GOSSIP));
+            let packet = udp::encode(from, to, &datagram.payload)
+                .expect("both ends are IPv6 and gossip datagrams are small");
+            self.engine.handle_inner(&packet, now, &mut self.outlet);
+        }
+    }
+
+    fn hear(&mut self, from: MemberId, packet: &[u8], now: Instant) {
+        let Ok(inner) = ip::Inner::parse(packet) else { return };
+        self.pending.control.push((from, inner.src()));
+        let Ok(datagram) = udp::parse(packet) else { return };
+        if datagram.dst.port() == port::GOSSIP {
+            self.node.handle_datagram(from, datagram.payload, now);
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! The mesh's papers: root key, genesis, invites, and what hosts sign.
+
+use mesh_control::command::Command;
+use mesh_model::addr::DEFAULT_IPV4_PREFIX;
+use mesh_model::trust::{Admission, Departure, Genesis, Invite, MemberRecord, MeshRoot, Name};
+use mesh_model::{IdentitySecret, InviteId, MemberId, Prefixes, Signed, TunnelSecret};
+
+use crate::net::HostNo;
+use crate::seeds::RunSeed;
+use crate::wall;
+
+/// How long an invite lives, in milliseconds: longer than any run, so that expiry never blurs what a
+/// repeated command must answer.
+const LIFETIME_MS: u64 = 24 * 60 * 60 * 1000;
+
+/// What a host keeps in its identity file.
+#[derive(Debug, Clone)]
+pub struct Keys {
+    /// What people call it.
+    pub name: Name,
+    /// Who it is.
+    pub identity: IdentitySecret,
+    /// Its end of every tunnel.
+    pub tunnel: TunnelSecret,
+}
+
+impl Keys {
+    /// The keys of `host` in its `incarnation`: a host that leaves and comes back is someone else.
+    pub fn new(seed: RunSeed, host: HostNo, incarnation: u64) -> Self {
+        let number = u64::from(host.0) << 32 | incarnation;
+        let name = format!("{host}-{incarnation}");
+        Self {
+            name: name.parse().expect("digits, letters and a hyphen make a name"),
+            identity: IdentitySecret::from_seed(seed.of("identity", number)),
+            tunnel: TunnelSecret::from_bytes(seed.of("tunnel", number)),
+        }
+    }
+
+    fn record(&self, root: &MeshRoot) -> MemberRecord {
+        MemberRecord {
+            mesh: root.mesh,
+            name: self.name.clone(),
+            identity: self.identity.public(),
+            tunnel: self.tunnel.public(),
+        }
+    }
+
+    /// "I leave."
+    pub fn depart(&self, root: &MeshRoot, member: MemberId) -> Command {
+        let departure = Signed::seal(&Departure { mesh: root.mesh, member }, &self.identity);
+        Command::Depart { member, departure }
+    }
+}
+
+/// A mesh and the secret its trust starts from.
+pub struct Mesh {
+    /// What everybody trusts.
+    pub root: MeshRoot,
+    /// How it began.
+    pub genesis: Signed<Genesis>,
+    secret: IdentitySecret,
+    seed: RunSeed,
+}
+
+impl Mesh {
+    /// The mesh of a run, founded by the host with `founder`.
+    pub fn found(seed: RunSeed, founder: &Keys) -> Self {
+        let secret = IdentitySecret::from_seed(seed.of("root", 0));
+        let root = MeshRoot::of(secret.public());
+        let prefixes =
+            Prefixes::for_mesh(root.mesh, DEFAULT_IPV4_PREFIX).expect("the default serves");
+        let genesis = Genesis {
+            root,
+            name: "sim".parse().expect("a name"),
+            prefixes,
+            founder: founder.record(&root),
+            created_ms: wall::millis(std::time::Duration::ZERO),
+        };
+        Self { root, genesis: Signed::seal(&genesis, &secret), secret, seed }
+    }
+
+    /// Invite `number`, made at `now_ms`, for `uses` hosts.
+    pub fn invite(&self, number: u64, uses: u32, now_ms: u64) -> Ticket {
+        let secret = IdentitySecret::from_seed(self.seed.of("invite", number));
+        let key = secret.public();
+        let invite = Invite {
+            mesh: self.root.mesh,
+            id: InviteId::of_key(&key),
+            key,
+            uses,
+            created_ms: now_ms,
+            expires_ms: now_ms + LIFETIME_MS,
+        };
+        Ticket { signed: Signed::seal(&invite, &self.secret), invite, secret }
+    }
+}
+
+/// An invite with its secret: what a token carries.
+#[derive(Clone)]
+pub struct Ticket {
+    /// The invite.
+    pub invite: Invite,
+    signed: Signed<Invite>,
+    secret: IdentitySecret,
+}
+
+impl Ticket {
+    /// "Let the holder bring members in."
+    pub fn command(&self) -> Command {
+        Command::Invite(self.signed.clone())
+    }
+
+    /// The request of the host with `keys` to be let in.
+    pub fn admission(&self, root: &MeshRoot, keys: &Keys) -> Admission {
+        Admission::sign(&keys.record(root), self.invite.id, &self.secret, &keys.identity)
+    }
+}

@@ -1,0 +1,82 @@
+//! Things break and mend.
+
+use std::collections::BTreeSet;
+
+use super::World;
+use super::queue::Event;
+use crate::faults::Fault;
+use crate::host::{Host, Stage};
+use crate::net::HostNo;
+
+/// The longest a host takes to come back when power returns, in milliseconds.
+const BOOT_MS: u64 = 3000;
+
+impl World {
+    /// The next fault.
+    pub(super) fn break_something(&mut self) {
+        if self.calm {
+            return;
+        }
+        let pause = self.faults.pause();
+        self.after(pause, Event::Fault);
+        let numbers = |stage: fn(&Stage) -> bool| -> BTreeSet<HostNo> {
+            let hosts = self.hosts.values().filter(|host| stage(&host.stage));
+            hosts.map(|host| host.no).collect()
+        };
+        let up = numbers(|stage| matches!(stage, Stage::Up(_)));
+        let down = numbers(|stage| matches!(stage, Stage::Down));
+        let Some(fault) = self.faults.next(&up, &down) else { return };
+        self.stats.faults += 1;
+        self.note(format_args!("fault {fault:?}"));
+        self.apply(fault, &up);
+    }
+
+    fn apply(&mut self, fault: Fault, up: &BTreeSet<HostNo>) {
+        match fault {
+            Fault::Crash(no) => self.crash(no),
+            Fault::Restart(no) => self.queue.add(self.clock.elapsed(), Event::Restart(no)),
+            Fault::Partition(side) => {
+                let all = self.hosts.keys().copied().collect();
+                self.switchboard.lock().net.partition(&side, &all);
+            }
+            Fault::OneWay(from, to) => self.switchboard.lock().net.cut(from, to),
+            Fault::Heal => self.switchboard.lock().net.heal(),
+            Fault::FailSyncs(no) => {
+                if let Some(host) = self.hosts.get_mut(&no).filter(|host| host.life().is_some()) {
+                    host.disk.fail_syncs();
+                    host.disk_fails = true;
+                }
+            }
+            Fault::Blackout => {
+                for no in up {
+                    self.crash(*no);
+                    let delay = self.some_millis(BOOT_MS);
+                    self.after(delay, Event::Restart(*no));
+                }
+            }
+        }
+    }
+
+    /// Nothing breaks from now on, and what is broken mends.
+    pub(super) fn calm_down(&mut self) {
+        self.calm = true;
+        self.note(format_args!("calm"));
+        {
+            let mut board = self.switchboard.lock();
+            board.net.heal();
+            board.net.set_quality(self.options.profile.best);
+        }
+        let failing: Vec<HostNo> =
+            self.hosts.values().filter(|host| host.disk_fails).map(|host| host.no).collect();
+        for no in failing {
+            // A disk that failed once is replaced or reset, and that takes a reboot.
+            self.crash(no);
+        }
+        for no in self.numbers() {
+            if self.hosts.get(&no).map(Host::is_down) == Some(true) {
+                let delay = self.some_millis(BOOT_MS);
+                self.after(delay, Event::Restart(no));
+            }
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! The end of a run: everything acknowledged is asked for again, and all must be well.
+
+use std::collections::BTreeMap;
+
+use mesh_control::raft::{Applied, Group};
+use mesh_model::MemberId;
+
+use super::World;
+use super::queue::Purpose;
+use crate::host::Host;
+use crate::invariants::{Standing, Violation};
+use crate::net::HostNo;
+
+impl World {
+    /// The members that are up and mean to stay.
+    pub(super) fn staying(&self) -> Vec<(HostNo, MemberId)> {
+        let up = self.hosts.values().filter_map(|host| Some((host.no, host.life()?.me)));
+        up.filter(|(_, member)| !self.reference.is_leaving(*member)).collect()
+    }
+
+    /// Proposes everything acknowledged once more, a member each.
+    pub(super) fn repeat_everything(&mut self) {
+        let members = self.staying();
+        let commands: Vec<_> =
+            self.reference.acks().iter().map(|ack| ack.command.clone()).collect();
+        for (number, command) in commands.into_iter().enumerate() {
+            let Some((no, _)) = members.get(number % members.len().max(1)) else { return };
+            self.unanswered.insert(number);
+            self.propose(*no, command, Purpose::Repeat(number));
+        }
+    }
+
+    /// The repetition of acknowledgement `number` was answered.
+    pub(super) fn repeated(&mut self, number: usize, again: &Applied) -> Result<(), Violation> {
+        self.unanswered.remove(&number);
+        let Some(ack) = self.reference.acks().get(number) else { return Ok(()) };
+        self.invariants.acknowledged.check_again(ack, again, &self.reference)
+    }
+
+    /// The last look.
+    pub(super) fn end(&mut self) -> Result<(), Violation> {
+        self.over = true;
+        self.note(format_args!("end"));
+        if let Some(number) = self.unanswered.first() {
+            let message =
+                format!("acknowledgement {number} was asked for again and nobody answered");
+            return Err(Violation::new("liveness", message));
+        }
+        let standings: Vec<Standing> = self
+            .staying()
+            .into_iter()
+            .filter_map(|(no, member)| self.standing(no, member))
+            .collect();
+        for standing in &standings {
+            let status = standing.status.as_ref();
+            let (at, hash) = status.map_or((0, None), |s| (s.applied, Some(s.state_hash)));
+            self.note(format_args!("stands {} {} {at} {hash:?}", standing.host, standing.member));
+        }
+        self.liveness.check(&standings)
+    }
+
+    fn standing(&self, host: HostNo, member: MemberId) -> Option<Standing> {
+        let life = self.hosts.get(&host).and_then(Host::life)?;
+        let gossip: BTreeMap<_, _> =
+            life.node.peers().map(|peer| (peer.member, peer.state)).collect();
+        let status = life.group.as_ref().map(Group::status);
+        Some(Standing { host, member, status, gossip })
+    }
+}

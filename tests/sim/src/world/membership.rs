@@ -1,0 +1,246 @@
+//! Hosts join and leave by the real path: what they sign is proposed through a live member.
+
+use std::time::Duration;
+
+use mesh_control::command::{Command, Outcome, Proposal};
+use mesh_control::raft::{Applied, ProposeError, Start};
+use mesh_model::trust::Admission;
+use mesh_model::{IdentityKey, InviteId};
+use rand::seq::IndexedRandom as _;
+
+use super::World;
+use super::queue::{Event, Joiner, Notice, Purpose, Reply, Said};
+use crate::host::{Host, Stage};
+use crate::invariants::Violation;
+use crate::net::HostNo;
+
+/// How long a joiner waits for an answer before it asks at another door: longer than a proposal takes.
+const ASK_AGAIN: Duration = Duration::from_secs(7);
+
+/// How long a leaving host waits before it says goodbye again.
+const LEAVE_AGAIN: Duration = Duration::from_secs(6);
+
+/// How long a door waits to have applied what the leader said was agreed.
+const APPLY_LIMIT: Duration = Duration::from_secs(5);
+
+impl World {
+    /// Proposes `command` at `no`; `false` when nobody is there to do it.
+    pub(super) fn propose(&self, no: HostNo, command: Command, purpose: Purpose) -> bool {
+        let Some(host) = self.hosts.get(&no) else { return false };
+        let Some(life) = host.life() else { return false };
+        let Some(group) = life.group.clone() else { return false };
+        let proposal = Proposal { at_ms: self.wall_ms(host), command: command.clone() };
+        let (id, notice) = (life.id, self.notice.clone());
+        self.note(format_args!("propose {no} {purpose:?}"));
+        tokio::spawn(async move {
+            let result = Box::pin(group.propose(proposal)).await;
+            let proposed = Notice::Proposed { command, purpose, result };
+            // The world going away means that the run is over.
+            let _ = notice.send(Said { host: no, life: id, notice: proposed });
+        });
+        true
+    }
+
+    /// A proposal made at `no` came back.
+    pub(super) fn proposed(
+        &mut self,
+        no: HostNo,
+        command: Command,
+        purpose: Purpose,
+        result: Result<Applied, ProposeError>,
+    ) -> Result<(), Violation> {
+        let Ok(applied) = result else {
+            self.note(format_args!("undecided {no} {purpose:?} {result:?}"));
+            return self.undecided(no, &purpose, result);
+        };
+        self.note(format_args!("decided {no} {} {:?}", applied.index, applied.outcome));
+        self.stats.commands += 1;
+        self.invariants.acknowledged.check_ack(&command, &applied)?;
+        if let Purpose::Repeat(number) = purpose {
+            return self.repeated(number, &applied);
+        }
+        self.reference.acknowledge(command.clone(), applied.clone());
+        match (purpose, command) {
+            (Purpose::Admit(joiner, invite), _) => self.decided(no, joiner, invite, applied)?,
+            (Purpose::Depart(incarnation), _) => {
+                let same = self.hosts.get(&no).is_some_and(|host| host.incarnation == incarnation);
+                if same && matches!(applied.outcome, Outcome::Departed(_)) {
+                    self.retire(no);
+                }
+            }
+            (Purpose::Invite, Command::Invite(_)) => self.load.acknowledged(&applied.outcome),
+            (Purpose::Invite | Purpose::Repeat(_), _) => {}
+        }
+        Ok(())
+    }
+
+    /// Nobody could be made to agree: right while things break.
+    fn undecided(
+        &self,
+        no: HostNo,
+        purpose: &Purpose,
+        result: Result<Applied, ProposeError>,
+    ) -> Result<(), Violation> {
+        let (Purpose::Repeat(_), Err(error)) = (purpose, result) else { return Ok(()) };
+        let message = format!("{no} could get nothing agreed in the calm: {error}");
+        Err(Violation::new("liveness", message))
+    }
+
+    // Joining.
+
+    /// A stranger asks a door, the first time or again.
+    pub(super) fn try_join(&mut self, joiner: Joiner) {
+        let Some(admission) = self.request_of(joiner) else { return };
+        self.after(ASK_AGAIN, Event::TryJoin(joiner));
+        let doors: Vec<HostNo> =
+            self.hosts.values().filter(|host| host.life().is_some()).map(|host| host.no).collect();
+        let Some(door) = doors.choose(&mut self.rng).copied() else { return };
+        self.note(format_args!("ask {} at {door}", joiner.host));
+        let fate = self.switchboard.lock().net.fate_of_call(joiner.host, door);
+        if let Some(delay) = fate {
+            self.after(delay, Event::AskDoor { door, joiner, admission });
+        }
+    }
+
+    /// What `joiner` asks, while it still does.
+    fn request_of(&self, joiner: Joiner) -> Option<Box<Admission>> {
+        let host = self.hosts.get(&joiner.host)?;
+        match &host.stage {
+            Stage::Joining(admission) if host.incarnation == joiner.incarnation => {
+                Some(admission.clone())
+            }
+            _ => None,
+        }
+    }
+
+    /// A request arrives at a door.
+    pub(super) fn ask_door(
+        &mut self,
+        door: HostNo,
+        joiner: Joiner,
+        admission: Admission,
+    ) -> Result<(), Violation> {
+        let purpose = Purpose::Admit(joiner, admission.invite);
+        // A door that is not up does not answer.
+        self.propose(door, Command::Admit(admission), purpose);
+        Ok(())
+    }
+
+    /// The mesh has decided about `joiner`.
+    fn decided(
+        &mut self,
+        door: HostNo,
+        joiner: Joiner,
+        invite: InviteId,
+        applied: Applied,
+    ) -> Result<(), Violation> {
+        if let Some(ticket) = self.load.ticket(invite) {
+            let used = (self.reference.admitted_under(invite), ticket.invite.uses);
+            self.invariants.acknowledged.check_invite(invite, &applied.outcome, used)?;
+        }
+        let Some(life) = self.hosts.get(&door).and_then(Host::life) else { return Ok(()) };
+        match applied.outcome {
+            Outcome::Admitted { .. } => {
+                let Some(group) = life.group.clone() else { return Ok(()) };
+                let (id, notice) = (life.id, self.notice.clone());
+                tokio::spawn(async move {
+                    let snapshot = group.snapshot_at_least(applied.index, APPLY_LIMIT).await;
+                    let welcome = Notice::Welcome { joiner, outcome: applied.outcome, snapshot };
+                    // As above.
+                    let _ = notice.send(Said { host: door, life: id, notice: welcome });
+                });
+            }
+            _ => self.send_answer(door, joiner, Reply::Refused),
+        }
+        Ok(())
+    }
+
+    /// The door has what an admitted host starts from.
+    pub(super) fn welcome(
+        &mut self,
+        door: HostNo,
+        joiner: Joiner,
+        outcome: &Outcome,
+        snapshot: Option<Vec<u8>>,
+    ) {
+        let (Outcome::Admitted { member, .. }, Some(snapshot)) = (outcome, snapshot) else {
+            return;
+        };
+        let now = self.clock.now();
+        let Some(host) = self.hosts.get_mut(&door) else { return };
+        let Some(life) = host.life_mut() else { return };
+        let output = life.handle_seen(*member, joiner.host.endpoint(), now);
+        let hints = life.node.hints();
+        let answered_by = life.me;
+        if self.carry_out(door, output).is_err() {
+            return;
+        }
+        // The daemon adds the token's door by itself: the answering member knows no endpoint of its own.
+        let hints = hints.into_iter().filter(|hint| hint.member != *member).map(|mut hint| {
+            if hint.member == answered_by {
+                hint.endpoint = Some(door.endpoint());
+            }
+            hint
+        });
+        let reply = Reply::Welcome { member: *member, snapshot, hints: hints.collect() };
+        self.send_answer(door, joiner, reply);
+    }
+
+    fn send_answer(&mut self, door: HostNo, joiner: Joiner, reply: Reply) {
+        let fate = self.switchboard.lock().net.fate_of_call(door, joiner.host);
+        if let Some(delay) = fate {
+            self.after(delay, Event::Answer { joiner, reply });
+        }
+    }
+
+    /// The joiner hears.
+    pub(super) fn answer_joiner(&mut self, joiner: Joiner, reply: Reply) -> Result<(), Violation> {
+        if self.request_of(joiner).is_none() {
+            return Ok(());
+        }
+        match reply {
+            Reply::Refused => {
+                // With another ticket, later.
+                if let Some(host) = self.hosts.get_mut(&joiner.host) {
+                    host.stage = Stage::Outside;
+                }
+                self.note(format_args!("refused {}", joiner.host));
+                Ok(())
+            }
+            Reply::Welcome { member, snapshot, hints } => {
+                let genesis = self.mesh.genesis.clone();
+                let start = Start::Welcome { member, genesis, snapshot };
+                self.settle_in(joiner.host, member, start, hints)
+            }
+        }
+    }
+
+    // Leaving.
+
+    /// A member says goodbye, the first time or again.
+    pub(super) fn try_leave(&mut self, no: HostNo, incarnation: u64) {
+        let Some(host) = self.hosts.get(&no).filter(|host| host.incarnation == incarnation) else {
+            return;
+        };
+        let Some(member) = host.member else { return };
+        if self.has_left(&host.keys.identity.public()) {
+            // Agreed, though the answer got lost: its operator wipes it, with `--force` if need be.
+            return self.retire(no);
+        }
+        let command = host.keys.depart(&self.mesh.root, member);
+        self.reference.ask_to_leave(member);
+        self.propose(no, command, Purpose::Depart(incarnation));
+        self.after(LEAVE_AGAIN, Event::TryLeave { host: no, incarnation });
+    }
+
+    /// Whether some other member's view says that the member with `identity` is gone.
+    fn has_left(&self, identity: &IdentityKey) -> bool {
+        let own = |host: &&Host| host.keys.identity.public() == *identity;
+        let member = self.hosts.values().find(own).and_then(|host| host.member);
+        let lives = self.hosts.values().filter_map(Host::life);
+        lives.filter(|life| Some(life.me) != member).any(|life| {
+            let view = life.node.view();
+            member.is_some_and(|id| view.applied > id.0 && !view.members.contains_key(&id))
+        })
+    }
+}

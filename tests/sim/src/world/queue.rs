@@ -1,0 +1,112 @@
+//! What is going to happen, in order.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use mesh_control::command::{Command, Outcome};
+use mesh_control::raft::{Applied, Group, GroupError, GroupFailure, Leadership, ProposeError};
+use mesh_model::trust::Admission;
+use mesh_model::view::ClusterView;
+use mesh_model::wire::join::PeerHint;
+use mesh_model::{InviteId, MemberId};
+
+use crate::life::LifeId;
+use crate::net::HostNo;
+
+/// A joining host, in one of its incarnations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Joiner {
+    pub(super) host: HostNo,
+    pub(super) incarnation: u64,
+}
+
+/// What a door answers a joiner.
+pub(super) enum Reply {
+    Welcome { member: MemberId, snapshot: Vec<u8>, hints: Vec<PeerHint> },
+    Refused,
+}
+
+/// Something that is going to happen at a time known in advance.
+pub(super) enum Event {
+    /// A datagram of `sender` on `from` arrives at `to`.
+    Datagram { from: HostNo, sender: MemberId, to: HostNo, bytes: Vec<u8> },
+    /// Somebody does something.
+    Load,
+    /// Something breaks or mends.
+    Fault,
+    /// A dead host starts again.
+    Restart(HostNo),
+    /// Peer caches are saved.
+    SaveHints,
+    /// A joiner asks a door, for the first time or again.
+    TryJoin(Joiner),
+    /// The request arrives at the door.
+    AskDoor { door: HostNo, joiner: Joiner, admission: Box<Admission> },
+    /// The answer arrives at the joiner.
+    Answer { joiner: Joiner, reply: Reply },
+    /// A leaving member asks, for the first time or again.
+    TryLeave { host: HostNo, incarnation: u64 },
+    /// Nothing breaks from now on.
+    Calm,
+    /// Everything acknowledged is proposed again.
+    Repeat,
+    /// Every member sends every other a packet in both families.
+    Probe,
+    /// The run is over.
+    End,
+}
+
+/// Events by time; those of one time in the order they were added.
+#[derive(Default)]
+pub(super) struct Queue {
+    events: BTreeMap<(Duration, u64), Event>,
+    added: u64,
+}
+
+impl Queue {
+    pub(super) fn add(&mut self, at: Duration, event: Event) {
+        self.added += 1;
+        self.events.insert((at, self.added), event);
+    }
+
+    /// When the first event is.
+    pub(super) fn first(&self) -> Option<Duration> {
+        self.events.first_key_value().map(|((at, _), _)| *at)
+    }
+
+    /// The first event, if it is due.
+    pub(super) fn due(&mut self, now: Duration) -> Option<Event> {
+        let entry = self.events.first_entry()?;
+        (entry.key().0 <= now).then(|| entry.remove())
+    }
+}
+
+/// What a proposal is for.
+#[derive(Debug, Clone)]
+pub(super) enum Purpose {
+    /// An invite the load made.
+    Invite,
+    /// To let a joiner in.
+    Admit(Joiner, InviteId),
+    /// To let a member go.
+    Depart(u64),
+    /// To see whether the acknowledgement of this number still holds.
+    Repeat(usize),
+}
+
+/// What tasks tell the world, at once.
+pub(super) enum Notice {
+    Started(Result<Group, GroupError>),
+    View(std::sync::Arc<ClusterView>),
+    Leadership(Leadership),
+    Failed(GroupFailure),
+    Proposed { command: Command, purpose: Purpose, result: Result<Applied, ProposeError> },
+    Welcome { joiner: Joiner, outcome: Outcome, snapshot: Option<Vec<u8>> },
+}
+
+/// A notice and who says so.
+pub(super) struct Said {
+    pub(super) host: HostNo,
+    pub(super) life: LifeId,
+    pub(super) notice: Notice,
+}
