@@ -78,7 +78,7 @@ impl Inner {
     fn is_known(&self, from: MemberId) -> bool {
         let membership = self.membership();
         from != self.me
-            && (self.views.borrow().members.contains_key(&from)
+            && (self.view().members.contains_key(&from)
                 || membership.voters.contains(&from)
                 || membership.learners.contains(&from))
     }
@@ -120,7 +120,7 @@ impl Inner {
     /// Checked here, where a bad one is the sender's fault. openraft would take a failed installation for
     /// a failed disk, and panics over a snapshot no correct leader can have.
     fn check_snapshot(&self, vote: &Vote, snapshot: Vec<u8>) -> Result<Snapshot, RpcError> {
-        let root = self.views.borrow().root;
+        let root = self.view().root;
         let meta = Replica::open(&snapshot, &root)?.meta();
         let last = meta.last_log_id.ok_or(RpcError::Contradiction)?;
         if last.leader_id.term > vote.leader_id.term {
@@ -345,11 +345,13 @@ mod tests {
     fn openraft_installs_only_what_verifies_whoever_asks() {
         use openraft::storage::RaftStateMachine as _;
 
-        use crate::raft::machine::{Machine, SharedReplica};
+        use crate::raft::machine::{Machine, SharedReplica, Views};
 
         Types::run(async {
             let store = guest_store(MemoryDisk::new());
-            let (views, _) = tokio::sync::watch::channel(store.view());
+            let own = crate::raft::watch::channel(store.view()).0;
+            let public = tokio::sync::watch::channel(store.view()).0;
+            let views = Views { own, public };
             let replica = SharedReplica::new(store.replica);
             let db = std::sync::Arc::clone(&store.log.db);
             let mut machine = Machine::new(db, fixture::root(), replica.clone(), views);

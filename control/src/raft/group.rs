@@ -17,7 +17,7 @@ use openraft::type_config::TypeConfigExt as _;
 use tokio::sync::watch;
 
 use super::herald::Herald;
-use super::machine::{Machine, SharedReplica};
+use super::machine::{Machine, SharedReplica, Views};
 use super::network::Peers;
 use super::runtime::{Runtime, fold};
 use super::speaker::Speakers;
@@ -26,6 +26,7 @@ use super::steward::{Steward, Stewardship};
 use super::store::{Db, Store, StoreError};
 use super::timing::Timing;
 use super::types::{Raft, StoredMembership, Types};
+use super::watch as ordered;
 use crate::ports::{Seeds, Transport};
 
 /// Why a group could not start.
@@ -58,9 +59,10 @@ pub(super) struct Inner {
     pub(super) timing: Timing,
     pub(super) speakers: Speakers,
     pub(super) stewardship: Stewardship,
-    pub(super) views: watch::Receiver<Arc<ClusterView>>,
-    pub(super) leadership: watch::Receiver<Leadership>,
-    failure: watch::Receiver<Option<GroupFailure>>,
+    pub(super) views: ordered::Receiver<Arc<ClusterView>>,
+    public_views: watch::Receiver<Arc<ClusterView>>,
+    leadership: watch::Receiver<Leadership>,
+    failure: ordered::Receiver<Option<GroupFailure>>,
 }
 
 impl Group {
@@ -84,16 +86,17 @@ impl Group {
         let (unborn, membership) = (store.is_unborn()?, store.membership()?);
         let config = timing.config(store.root().mesh)?;
         let db = Arc::clone(&store.log.db);
-        let (view_tx, views) = watch::channel(store.view());
+        let (own, views) = ordered::channel(store.view());
+        let (public, public_views) = watch::channel(store.view());
         let root = *store.root();
         let replica = SharedReplica::new(store.replica);
-        let machine = Machine::new(Arc::clone(&db), root, replica.clone(), view_tx);
+        let machine = Machine::new(Arc::clone(&db), root, replica.clone(), Views { own, public });
         let raft = Raft::new(me.0, config, peers.clone(), store.log, machine)
             .await
             .map_err(|error| GroupError::Start(error.to_string()))?;
         begin(&raft, me, unborn, &membership).await?;
         let (leadership_tx, leadership) = watch::channel(leadership(&raft));
-        let (failure_tx, failure) = watch::channel(None);
+        let (failure_tx, failure) = ordered::channel(None);
         let inner = Arc::new(Inner {
             me,
             raft,
@@ -104,6 +107,7 @@ impl Group {
             speakers: Speakers::default(),
             stewardship: Stewardship::default(),
             views,
+            public_views,
             leadership,
             failure,
         });
@@ -122,7 +126,7 @@ impl Group {
 
     /// The agreed state, again after each applied batch.
     pub fn views(&self) -> watch::Receiver<Arc<ClusterView>> {
-        self.inner.views.clone()
+        self.inner.public_views.clone()
     }
 
     /// Who leads, again after each change.
@@ -135,7 +139,7 @@ impl Group {
         let raft = &self.inner.raft;
         let membership = self.inner.membership();
         let commit = raft.data_metrics().borrow_watched().local_committed.map_or(0, |id| id.index);
-        let view = self.inner.views.borrow().clone();
+        let view = self.inner.view();
         let mut leadership = leadership(raft);
         if self.fatal().is_some() {
             leadership = Leadership { role: Role::Stopped, leader: None, ..leadership };
@@ -146,19 +150,20 @@ impl Group {
             applied: view.applied,
             state_hash: view.hash,
             voters: membership.voters.into_iter().collect(),
+            changing: membership.changing,
             learners: membership.learners.into_iter().collect(),
         }
     }
 
     /// Why agreement on this host has ended, if it has.
     pub fn fatal(&self) -> Option<GroupFailure> {
-        self.inner.failure.borrow().clone()
+        self.inner.failure.borrow_watched().clone()
     }
 
     /// Waits until agreement on this host has ended, and says why.
     pub async fn failed(&self) -> GroupFailure {
         let mut failure = self.inner.failure.clone();
-        let ended = failure.wait_for(Option::is_some).await.map(|failure| failure.clone());
+        let ended = failure.wait_until(Option::is_some).await;
         // The steward says why before it goes.
         ended.ok().flatten().unwrap_or(GroupFailure::Shutdown)
     }
@@ -172,7 +177,7 @@ impl Group {
     /// Waits until this host has applied `index`; `false` if that takes longer than `limit`.
     pub async fn applied_at_least(&self, index: LogIndex, limit: Duration) -> bool {
         let mut views = self.inner.views.clone();
-        let reached = views.wait_for(|view| view.applied >= index);
+        let reached = views.wait_until(|view| view.applied >= index);
         matches!(Types::timeout(limit, reached).await, Ok(Ok(_)))
     }
 
@@ -230,9 +235,16 @@ pub(super) fn leadership(raft: &Raft) -> Leadership {
 pub(super) struct GroupMembership {
     pub(super) voters: BTreeSet<MemberId>,
     pub(super) learners: BTreeSet<MemberId>,
+    /// There are two sets of voters.
+    pub(super) changing: bool,
 }
 
 impl Inner {
+    /// The agreed state as it is now.
+    pub(super) fn view(&self) -> Arc<ClusterView> {
+        Arc::clone(&self.views.borrow_watched())
+    }
+
     /// The membership in effect: that of the last membership entry, agreed or not.
     pub(super) fn membership(&self) -> GroupMembership {
         let metrics = self.raft.server_metrics();
@@ -241,6 +253,7 @@ impl Inner {
         GroupMembership {
             voters: membership.voter_ids().map(MemberId).collect(),
             learners: membership.learner_ids().map(MemberId).collect(),
+            changing: membership.get_joint_config().len() > 1,
         }
     }
 

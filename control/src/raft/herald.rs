@@ -2,25 +2,26 @@
 
 use std::sync::Arc;
 
-use openraft::async_runtime::watch::WatchReceiver as _;
+use openraft::async_runtime::watch::{WatchReceiver as _, WatchSender as _};
 use openraft::errors::Fatal;
 use tokio::sync::watch;
 
 use super::group::{Inner, leadership};
 use super::status::{GroupFailure, Leadership, Role};
+use super::watch as ordered;
 
 /// Turns openraft's metrics into our words, for as long as there are any.
 pub(super) struct Herald {
     inner: Arc<Inner>,
     leadership: watch::Sender<Leadership>,
-    failure: watch::Sender<Option<GroupFailure>>,
+    failure: ordered::Sender<Option<GroupFailure>>,
 }
 
 impl Herald {
     pub(super) fn new(
         inner: Arc<Inner>,
         leadership: watch::Sender<Leadership>,
-        failure: watch::Sender<Option<GroupFailure>>,
+        failure: ordered::Sender<Option<GroupFailure>>,
     ) -> Self {
         Self { inner, leadership, failure }
     }
@@ -44,7 +45,10 @@ impl Herald {
         if failure != GroupFailure::Shutdown {
             tracing::error!(%failure, "agreement on this host has ended");
         }
-        self.failure.send_replace(Some(failure));
+        self.failure.send_if_modified(|ended| {
+            *ended = Some(failure);
+            true
+        });
         let last = leadership(&self.inner.raft);
         self.publish(Leadership { role: Role::Stopped, leader: None, ..last });
     }

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use futures_util::{Stream, TryStreamExt as _};
 use mesh_model::trust::MeshRoot;
 use mesh_model::view::ClusterView;
+use openraft::async_runtime::WatchSender as _;
 use openraft::storage::{EntryResponder, RaftStateMachine};
 use openraft::{OptionalSend, RaftSnapshotBuilder};
 use tokio::sync::watch;
@@ -18,6 +19,7 @@ use super::replica::Replica;
 use super::snapshot::peek_meta;
 use super::store::{Db, StoreError};
 use super::types::{LogId, Snapshot, SnapshotMeta, StoredMembership, Types};
+use super::watch as ordered;
 
 /// The replica, shared between the state machine that moves it and the group that reads it. Held for
 /// the length of one batch, never across an await.
@@ -36,27 +38,32 @@ impl SharedReplica {
     }
 }
 
+/// Where views go: first to agreement itself, then to the rest of the house.
+pub(crate) struct Views {
+    pub(crate) own: ordered::Sender<Arc<ClusterView>>,
+    pub(crate) public: watch::Sender<Arc<ClusterView>>,
+}
+
 /// See the [module](self).
 pub(crate) struct Machine {
     db: Arc<Db>,
     root: MeshRoot,
     replica: SharedReplica,
-    views: watch::Sender<Arc<ClusterView>>,
+    views: Views,
 }
 
 impl Machine {
-    pub(crate) fn new(
-        db: Arc<Db>,
-        root: MeshRoot,
-        replica: SharedReplica,
-        views: watch::Sender<Arc<ClusterView>>,
-    ) -> Self {
+    pub(crate) fn new(db: Arc<Db>, root: MeshRoot, replica: SharedReplica, views: Views) -> Self {
         Self { db, root, replica, views }
     }
 
     fn publish(&self) {
         let view = self.replica.lock().view();
-        self.views.send_replace(view);
+        self.views.own.send_if_modified(|before| {
+            *before = Arc::clone(&view);
+            true
+        });
+        self.views.public.send_replace(view);
     }
 }
 

@@ -42,6 +42,7 @@ mod steward;
 pub mod store;
 mod timing;
 mod types;
+mod watch;
 
 pub use group::{Group, GroupError};
 pub use memory::MemoryDisk;

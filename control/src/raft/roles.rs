@@ -67,15 +67,17 @@ pub fn next_step(roles: &Roles<'_>) -> Option<Step> {
 
 /// Who should vote.
 fn wanted_voters(roles: &Roles<'_>) -> BTreeSet<MemberId> {
-    let staying = roles.voters.intersection(roles.members);
-    // When voters have to go, the leader is the last: its going costs an election.
-    let leader_first = staying.clone().filter(|id| **id == roles.leader);
-    let others = staying.filter(|id| **id != roles.leader);
-    let candidates: Vec<MemberId> = leader_first
-        .chain(others)
-        .chain(roles.ready.intersection(roles.members).filter(|id| !roles.voters.contains(id)))
-        .copied()
-        .collect();
+    // When voters have to go, the leader is the last, because its going costs an election, and those
+    // that do not answer are the first: a vote that stays with one of them is a vote lost.
+    let staying: BTreeSet<MemberId> = roles.voters.intersection(roles.members).copied().collect();
+    let leads = |id: &MemberId| *id == roles.leader;
+    let is_ready = |id: &MemberId| roles.ready.contains(id);
+    let leader = staying.iter().filter(|id| leads(id));
+    let answering = staying.iter().filter(|id| !leads(id) && is_ready(id));
+    let silent = staying.iter().filter(|id| !leads(id) && !is_ready(id));
+    let newcomers = roles.learners.iter().filter(|id| roles.members.contains(id) && is_ready(id));
+    let candidates: Vec<MemberId> =
+        leader.chain(answering).chain(silent).chain(newcomers).copied().collect();
     let number = largest_odd_upto(candidates.len().min(MAX_VOTERS));
     candidates.into_iter().take(number).collect()
 }
@@ -143,6 +145,16 @@ mod tests {
     #[test]
     fn the_leader_keeps_its_vote_when_others_must_give_theirs_up() {
         assert_eq!(step_when(6, &[4, 6], &[1, 4, 6], &[], &[]), set(&[6]));
+    }
+
+    #[test]
+    fn a_voter_that_answers_is_kept_before_one_that_does_not() {
+        assert_eq!(step_when(1, &[4, 6], &[1, 4, 6], &[], &[6]), set(&[6]));
+        assert_eq!(
+            step_when(1, &[1, 4, 6, 8], &[1, 4, 6], &[8], &[6, 8]),
+            None,
+            "but not replaced"
+        );
     }
 
     #[test]

@@ -57,6 +57,9 @@ pub struct GroupStatus {
     pub state_hash: StateHash,
     /// Who votes, by id; those of both sets while one is being exchanged for another.
     pub voters: Vec<MemberId>,
+    /// One set of voters is being exchanged for another: until that is done, nothing is agreed without a
+    /// majority of each.
+    pub changing: bool,
     /// Who follows without a vote, by id.
     pub learners: Vec<MemberId>,
 }

@@ -91,7 +91,7 @@ impl Inner {
             if !leads && !self.membership().voters.contains(&member) {
                 return Some(leaving);
             }
-            let others = self.views.borrow().members.keys().any(|id| *id != member);
+            let others = self.view().members.keys().any(|id| *id != member);
             if !others {
                 // The last one out: there is nobody to keep agreeing.
                 return Some(leaving);
@@ -111,7 +111,7 @@ impl Inner {
             return Looked::AtRest;
         }
         let leaving = self.stewardship.leaving().clone();
-        let mut members: BTreeSet<MemberId> = self.views.borrow().members.keys().copied().collect();
+        let mut members: BTreeSet<MemberId> = self.view().members.keys().copied().collect();
         let membership = self.membership();
         // Those who are leaving follow to the end; they only do not vote.
         let following = membership.learners.union(&membership.voters);

@@ -55,7 +55,9 @@ impl Net {
     fn note(&self, from: MemberId, to: MemberId, request: &[u8]) {
         let at = self.born.elapsed().as_micros();
         let hash = blake3::hash(request).to_hex();
-        self.lock().trace.push(format!("{at} {from}->{to} {} {}", request.len(), &hash[..8]));
+        // The second byte is the kind of request.
+        let (kind, len) = (request[1], request.len());
+        self.lock().trace.push(format!("{at} {from}->{to} {kind} {len} {}", &hash[..8]));
     }
 
     async fn carry(
@@ -266,7 +268,10 @@ impl World {
         });
         if waited.await.is_err() {
             let now: Vec<_> = self.running().iter().map(|id| (*id, self.status(*id))).collect();
-            panic!("{what}: not within {PATIENCE:?}: {now:#?}");
+            let cut = self.net.lock().cut.clone();
+            let trace = self.trace();
+            let last = trace[trace.len().saturating_sub(40)..].join("\n");
+            panic!("{what}: not within {PATIENCE:?}; cut off {cut:?}: {now:#?}\n{last}");
         }
     }
 
@@ -291,6 +296,9 @@ impl World {
         };
         self.until("the same voters everywhere", |world| {
             let seen = world.running().into_iter().map(|id| world.status(id));
+            if seen.clone().any(|status| status.changing) {
+                return false;
+            }
             let mut seen = seen.map(|status| (status.voters, status.state_hash, status.applied));
             let Some(first) = seen.next() else { return true };
             first.0.len() == voters && seen.all(|other| other == first)

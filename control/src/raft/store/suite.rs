@@ -8,8 +8,9 @@ use tokio::sync::watch;
 use super::*;
 use crate::raft::MemoryDisk;
 use crate::raft::fixture::{self, founder_store};
-use crate::raft::machine::{Machine, SharedReplica};
+use crate::raft::machine::{Machine, SharedReplica, Views};
 use crate::raft::types::Types;
+use crate::raft::watch as ordered;
 
 type StorageError = openraft::StorageError<Types>;
 
@@ -18,7 +19,8 @@ struct Builder;
 impl StoreBuilder<Types, LogStore, Machine> for Builder {
     async fn build(&self) -> Result<((), LogStore, Machine), StorageError> {
         let store = founder_store(MemoryDisk::new());
-        let (views, _) = watch::channel(store.view());
+        let views =
+            Views { own: ordered::channel(store.view()).0, public: watch::channel(store.view()).0 };
         let (db, root) = (Arc::clone(&store.log.db), *store.root());
         let machine = Machine::new(db, root, SharedReplica::new(store.replica), views);
         Ok(((), store.log, machine))
