@@ -17,13 +17,13 @@
 //!
 //! What differs from the paper:
 //! - **Membership is agreed, not gossiped.** Only members of the agreed view exist here. Each is
-//!   called upon ([`reach`]) until it answers, so there is no bootstrap list and no merge problem.
-//! - **The speaker is proven.** Datagrams come through tunnels; [`screen`] takes out what a proven
+//!   called upon (`reach`) until it answers, so there is no bootstrap list and no merge problem.
+//! - **The speaker is proven.** Datagrams come through tunnels; `screen` takes out what a proven
 //!   speaker cannot rightly say. What it does say about others is believed, so a hostile member can
 //!   make others look dead for a moment; nothing but display and order of preference depends on it.
 //! - **Suspects are told** on every message to them, and a daemon that wakes late blames itself
 //!   before it blames others (both after Dadgar, Phillips, Currey: "Lifeguard", DSN-W 2018).
-//! - **Facts ride along** ([`book`], [`rumours`]): version, capabilities, endpoints, applied index,
+//! - **Facts ride along** (`book`, `rumours`): version, capabilities, endpoints, applied index,
 //!   signed by their owner. News is told a few times by everyone; what that misses, a comparison of
 //!   digests with one random member every five seconds repairs.
 //!
