@@ -106,12 +106,13 @@ fn a_rebooted_host_has_its_tunnels_back_while_no_supervisor_exists() {
 
     assert_reaches(&lab, learner, voters[0]);
     assert_reaches(&lab, voters[0], learner);
-    assert_eq!(lab.host(learner).supervisor().unwrap().leader, None);
+    assert_eq!(lab.host(voters[0]).supervisor().unwrap().leader, None);
     if voters[0] == 1 {
         let refused = lab.host(1).mesh().run(&["invite"]).unwrap();
         refused.error(exit::NO_QUORUM).unwrap();
     }
-    let timed_out = lab.host(learner).mesh().run(&["wait", "--for", "leader", "--timeout", "1s"]);
+    let wait = ["wait", "--for", "leader", "--timeout", "1s"];
+    let timed_out = lab.host(voters[0]).mesh().run(&wait);
     timed_out.unwrap().error(exit::TIMED_OUT).unwrap();
 
     lab.host_mut(voters[1]).start().unwrap();
