@@ -1,0 +1,213 @@
+//! What is heard and what is refused, with this test in the leader's place.
+
+use std::time::Duration;
+
+use openraft::type_config::TypeConfigExt as _;
+
+use super::*;
+use crate::ports::{Seeds, Transport, TransportError};
+use crate::raft::fixture::{self, GUEST, forged, guest_store, log_id, settled};
+use crate::raft::rpc::Append;
+use crate::raft::store::StoreError;
+use crate::raft::types::SnapshotMeta;
+use crate::raft::{GroupFailure, MemoryDisk, Timing};
+
+const FOUNDER: MemberId = MemberId::FOUNDER;
+
+#[derive(Clone)]
+struct Nobody;
+
+impl Transport for Nobody {
+    async fn call(&self, to: MemberId, _: Bytes, _: Duration) -> Result<Bytes, TransportError> {
+        Err(TransportError::Unreachable(to))
+    }
+}
+
+struct Fixed;
+
+impl Seeds for Fixed {
+    fn seed(&self) -> [u8; 32] {
+        [7; 32]
+    }
+}
+
+/// The guest, following the founder, which this test plays.
+async fn guest() -> Group {
+    let store = guest_store(MemoryDisk::new());
+    Group::start(store, Nobody, &Fixed, Timing::default()).await.expect("starts")
+}
+
+fn leads(node: MemberId, term: u64) -> Vote {
+    Vote::new_committed(term, node.0)
+}
+
+fn campaigns(node: MemberId, term: u64) -> Vote {
+    Vote::new(term, node.0)
+}
+
+fn append(vote: Vote, from: u64, entries: u64) -> Request {
+    let entries = (from..from + entries).map(|index| fixture::blank(1, index)).collect();
+    let prev_log_id = Some(log_id(1, from - 1));
+    let leader_commit = None;
+    let request = AppendEntriesRequest { vote, prev_log_id, entries, leader_commit };
+    Request::Append(Append::from(request))
+}
+
+fn snapshot(vote: Vote, replica: &Replica) -> Request {
+    Request::Snapshot { vote: vote.into(), snapshot: replica.to_snapshot() }
+}
+
+async fn say(group: &Group, from: MemberId, request: &Request) -> Result<Reply, RpcError> {
+    let reply = group.handle_rpc(from, &request.encode()).await?;
+    Ok(codec::decode(&reply).expect("our own reply"))
+}
+
+#[test]
+fn the_leader_is_heard() {
+    Types::run(async {
+        let guest = guest().await;
+        let reply = say(&guest, FOUNDER, &append(leads(FOUNDER, 1), 4, 2)).await;
+        assert!(matches!(reply, Ok(Reply::Append(_))));
+        let campaign = VoteRequest::new(campaigns(FOUNDER, 2), Some(log_id(1, 5)));
+        let reply = say(&guest, FOUNDER, &Request::PreVote(campaign.into())).await;
+        assert!(matches!(reply, Ok(Reply::Vote(_))));
+        guest.shutdown().await;
+    });
+}
+
+#[test]
+fn nobody_speaks_for_another_or_without_a_vote() {
+    Types::run(async {
+        let guest = guest().await;
+        let stranger = MemberId(77);
+        let refused = say(&guest, stranger, &append(leads(stranger, 9), 4, 1)).await;
+        assert_eq!(refused.err(), Some(RpcError::NotAMember(stranger)));
+        let itself = say(&guest, GUEST, &append(leads(GUEST, 9), 4, 1)).await;
+        assert_eq!(itself.err(), Some(RpcError::NotAMember(GUEST)), "by a link to itself");
+
+        let for_another = RpcError::NotEntitled { from: FOUNDER, claimed: GUEST };
+        for request in [
+            append(leads(GUEST, 9), 4, 1),
+            Request::Vote(VoteRequest::new(campaigns(GUEST, 9), None).into()),
+            Request::PreVote(VoteRequest::new(campaigns(GUEST, 9), None).into()),
+            Request::TransferLeader(
+                TransferLeaderRequest::new(leads(GUEST, 9), GUEST.0, None).into(),
+            ),
+            snapshot(leads(GUEST, 9), &settled()),
+        ] {
+            let refused = say(&guest, FOUNDER, &request).await;
+            assert_eq!(refused.err(), Some(for_another.clone()));
+        }
+        let status = guest.status();
+        assert_eq!(status.leadership.term, 0, "nothing of it was heard");
+        guest.shutdown().await;
+    });
+}
+
+#[test]
+fn a_candidate_does_not_append_and_a_leader_does_not_campaign() {
+    Types::run(async {
+        let guest = guest().await;
+        let refused = say(&guest, FOUNDER, &append(campaigns(FOUNDER, 1), 4, 1)).await;
+        assert!(matches!(refused, Err(RpcError::NotEntitled { .. })));
+        let campaign = VoteRequest::new(leads(FOUNDER, 1), None);
+        let refused = say(&guest, FOUNDER, &Request::Vote(campaign.into())).await;
+        assert!(matches!(refused, Err(RpcError::NotEntitled { .. })));
+        guest.shutdown().await;
+    });
+}
+
+#[test]
+fn a_genuine_snapshot_is_installed_and_a_forged_one_refused() {
+    Types::run(async {
+        let guest = guest().await;
+        let mut later = settled();
+        later.apply(&fixture::blank(1, 4));
+        let mut lie = forged();
+        lie.apply(&fixture::blank(1, 4));
+        let refused = say(&guest, FOUNDER, &snapshot(leads(FOUNDER, 1), &lie)).await;
+        assert!(matches!(refused, Err(RpcError::Snapshot(_))));
+        assert_eq!(guest.views().borrow().applied, 3);
+
+        let reply = say(&guest, FOUNDER, &snapshot(leads(FOUNDER, 1), &later)).await;
+        assert!(matches!(reply, Ok(Reply::Snapshot { .. })));
+        assert!(guest.applied_at_least(4, Duration::from_secs(5)).await);
+        assert_eq!(guest.status().state_hash, later.state.hash());
+        assert_eq!(guest.fatal(), None);
+        guest.shutdown().await;
+    });
+}
+
+#[test]
+fn a_snapshot_no_leader_can_have_is_refused_and_does_not_panic() {
+    Types::run(async {
+        let guest = guest().await;
+        let mut of_a_later_term = settled();
+        of_a_later_term.apply(&fixture::blank(8, 4));
+        let request = snapshot(leads(FOUNDER, 1), &of_a_later_term);
+        assert_eq!(say(&guest, FOUNDER, &request).await.err(), Some(RpcError::Contradiction));
+
+        let mut in_a_place_taken = settled();
+        in_a_place_taken.applied = Some(log_id(2, 3));
+        let request = snapshot(leads(FOUNDER, 2), &in_a_place_taken);
+        assert_eq!(say(&guest, FOUNDER, &request).await.err(), Some(RpcError::Contradiction));
+        assert_eq!(guest.fatal(), None);
+        guest.shutdown().await;
+    });
+}
+
+#[test]
+fn bytes_that_are_no_request_are_refused() {
+    Types::run(async {
+        let guest = guest().await;
+        let whole = append(leads(FOUNDER, 1), 4, 2).encode();
+        for len in 0..whole.len() {
+            let refused = guest.handle_rpc(FOUNDER, &whole[..len]).await;
+            assert!(matches!(refused, Err(RpcError::Malformed(_))), "{len}");
+        }
+        let with_a_hole = Append::from(AppendEntriesRequest {
+            vote: leads(FOUNDER, 1),
+            prev_log_id: Some(log_id(1, 3)),
+            entries: vec![fixture::blank(1, 4), fixture::blank(1, 6)],
+            leader_commit: None,
+        });
+        let refused = say(&guest, FOUNDER, &Request::Append(with_a_hole)).await;
+        assert!(matches!(refused, Err(RpcError::Malformed(_))));
+        guest.shutdown().await;
+    });
+}
+
+#[test]
+fn a_follower_whose_disk_cannot_flush_does_not_say_it_holds_the_entry() {
+    Types::run(async {
+        let disk = MemoryDisk::new();
+        let store = guest_store(disk.attach());
+        let guest = Group::start(store, Nobody, &Fixed, Timing::default()).await.expect("starts");
+        disk.fail_flushes_after(0);
+        let reply = say(&guest, FOUNDER, &append(leads(FOUNDER, 1), 4, 1)).await;
+        assert_eq!(reply.err(), Some(RpcError::Stopped));
+        let failure = guest.failed().await;
+        assert!(matches!(failure, GroupFailure::Store(StoreError::Disk(_))), "{failure:?}");
+    });
+}
+
+#[test]
+fn openraft_installs_only_what_verifies_whoever_asks() {
+    use openraft::storage::RaftStateMachine as _;
+
+    use crate::raft::machine::{Machine, SharedReplica, Views};
+
+    Types::run(async {
+        let store = guest_store(MemoryDisk::new());
+        let own = crate::raft::watch::channel(store.view()).0;
+        let public = tokio::sync::watch::channel(store.view()).0;
+        let views = Views { own, public };
+        let replica = SharedReplica::new(store.replica);
+        let db = std::sync::Arc::clone(&store.log.db);
+        let mut machine = Machine::new(db, fixture::root(), replica.clone(), views);
+        let lie = forged();
+        let meta: SnapshotMeta = lie.meta();
+        assert!(machine.install_snapshot(&meta, lie.to_snapshot()).await.is_err());
+        assert_eq!(replica.lock().state, settled().state);
+    });
+}
