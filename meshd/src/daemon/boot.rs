@@ -7,12 +7,12 @@ use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use mesh_control::node::{Node, NodeConfig, Timing as GossipTiming};
-use mesh_control::raft::{Group, GroupFailure, RpcError, Store, Timing};
+use mesh_control::raft::{Group, GroupError, GroupFailure, RpcError, Store, StoreError, Timing};
 use mesh_dataplane::{EngineConfig, HandshakeBudget};
+use mesh_model::MemberId;
 use mesh_model::facts::Capability;
 use mesh_model::view::{ClusterView, MemberView};
 use mesh_model::wire::join::PeerHint;
-use mesh_model::{Fault, MemberId};
 use tokio::sync::{mpsc, watch};
 
 use super::door::Door;
@@ -59,7 +59,7 @@ impl Mesh {
         let me = store.me();
         let genesis = store.genesis().clone();
         let view = store.view();
-        let own = own_record(&view, me)?;
+        let own = own_record(&view, me, &identity)?;
         let directory = Directory::new(Arc::clone(&view));
         let listen = port.local();
 
@@ -86,8 +86,7 @@ impl Mesh {
             JoinServer::open(path.underlay_socket(listen, joiners), &tls).map_err(unusable)?;
         let socket = overlay.agreement_socket(control.agreement);
         let agreement = Agreement::open(socket, tls, directory.clone()).map_err(unusable)?;
-        let group = Group::start(store, agreement.clone(), &Entropy, Timing::default());
-        let group = group.await.map_err(|error| Exit::because(Reason::Corrupt, error))?;
+        let group = Group::start(store, agreement.clone(), &Entropy, Timing::default()).await?;
 
         let (questions, asked) = mpsc::channel(QUESTIONS);
         let driver = Driver {
@@ -154,14 +153,22 @@ impl Mesh {
     }
 }
 
-/// This host in its own replica. It may be gone from it: a departure that was agreed while the host was
-/// down, or whose last step a crash cut short.
-fn own_record(view: &ClusterView, me: MemberId) -> Result<MemberView, Exit> {
-    view.members.get(&me).cloned().ok_or_else(|| {
+/// This host in its own replica, with its own keys.
+///
+/// It may be gone from it: a departure that was agreed while the host was down, or whose last step a crash
+/// cut short.
+fn own_record(view: &ClusterView, me: MemberId, identity: &Identity) -> Result<MemberView, Exit> {
+    let own = view.members.get(&me).filter(|own| is_own(own, identity));
+    own.cloned().ok_or_else(|| {
         Exit::because(Reason::Mismatch, format_args!("{me} is no member of this mesh any more"))
             .meaning("the mesh has agreed that this host left")
             .remedy("move the state directory away and join again with a fresh token")
     })
+}
+
+/// Whether the mesh knows `member` by this host's keys.
+pub(super) fn is_own(member: &MemberView, identity: &Identity) -> bool {
+    member.identity == identity.identity.public() && member.tunnel == identity.tunnel.public()
 }
 
 /// The packet thread, with no peers yet: the node's first updates bring them.
@@ -238,16 +245,43 @@ async fn guard(mut thread: PacketThread, group: Group, end: End, mut stop: watch
 
 /// Why the end of agreement ends the process; an orderly end does not.
 fn agreement_exit(failure: &GroupFailure) -> Option<Exit> {
-    let meaning = "this host can no longer keep what it promises to agree on";
     match failure {
         GroupFailure::Shutdown => None,
-        GroupFailure::Store(error) if error.fault() == Fault::Local => Some(
-            Exit::because(Reason::Disk, error)
-                .meaning(meaning)
-                .remedy("check the disk and its free space, then start meshd again"),
+        GroupFailure::Store(error) => Some(store_exit(error)),
+        GroupFailure::Bug(_) => Some(
+            Exit::because(Reason::Bug, failure)
+                .meaning("this host can no longer take part in agreement")
+                .remedy("start meshd again, and please report the line above"),
         ),
-        GroupFailure::Store(error) => Some(Exit::because(Reason::Corrupt, error).meaning(meaning)),
-        GroupFailure::Bug(_) => Some(Exit::because(Reason::Bug, failure).meaning(meaning)),
+    }
+}
+
+/// Why a store that does not serve ends the process.
+pub(super) fn store_exit(error: &StoreError) -> Exit {
+    let afresh = "move the state directory away and join again with a fresh token; the other members still have everything";
+    match error {
+        StoreError::Disk(_) | StoreError::Closed => Exit::because(Reason::Disk, error)
+            .meaning("what this host is told can no longer be kept, so it promises nothing more")
+            .remedy("check the disk and its free space, then start meshd again"),
+        StoreError::Empty | StoreError::OtherMesh { .. } | StoreError::OtherMember { .. } => {
+            Exit::because(Reason::Mismatch, error)
+                .meaning("the store is not the one this identity voted with; voting with another could undo what was agreed")
+                .remedy(afresh)
+        }
+        StoreError::Corrupt(_) | StoreError::Occupied | StoreError::Forged(_) => {
+            Exit::because(Reason::Corrupt, error)
+                .meaning("the agreed log on this host is damaged; nothing was changed")
+                .remedy(afresh)
+        }
+    }
+}
+
+impl From<GroupError> for Exit {
+    fn from(error: GroupError) -> Self {
+        match &error {
+            GroupError::Store(store) => store_exit(store),
+            GroupError::Timing(_) | GroupError::Start(_) => Self::because(Reason::Bug, error),
+        }
     }
 }
 
@@ -282,5 +316,21 @@ impl From<PathError> for Exit {
         Self::because(reason, error)
             .meaning("this host can no longer carry packets")
             .remedy("start meshd again; if something else removes the interface, stop that")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_failure_of_the_store_ends_with_the_code_of_the_contract() {
+        let code = |error| store_exit(&error).reason.code();
+        assert_eq!(code(StoreError::Disk("no space".to_owned())), 74);
+        assert_eq!(code(StoreError::Corrupt("bad page".to_owned())), 65);
+        assert_eq!(code(StoreError::Empty), 66);
+        let other = StoreError::OtherMember { expected: MemberId(2), found: MemberId(3) };
+        assert_eq!(code(other), 66);
+        assert_eq!(agreement_exit(&GroupFailure::Shutdown), None);
     }
 }

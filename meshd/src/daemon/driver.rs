@@ -95,12 +95,12 @@ impl Driver {
                     self.node.handle_datagram(frame.from, &frame.payload, clock::now());
                 }
                 Some(event) = self.events.recv() => self.heed(event),
-                Ok(()) = self.views.changed() => {
-                    let view = Arc::clone(&self.views.borrow_and_update());
-                    self.directory.store(Arc::clone(&view));
-                    self.node.handle_view(view, clock::now());
+                Ok(()) = self.views.changed() => self.adopt_view(),
+                Some(question) = self.questions.recv() => {
+                    // Whoever asks may know of a member that the newest view was the first to have.
+                    self.adopt_view();
+                    self.answer(question);
                 }
-                Some(question) = self.questions.recv() => self.answer(question),
                 () = changed(&mut addresses) => self.look_up_own_endpoints().await,
                 () = until(deadline) => self.node.handle_timeout(clock::now()),
             }
@@ -125,6 +125,14 @@ impl Driver {
                 // A full queue is counted there; gossip survives losses.
                 let _ = self.overlay.send(port::GOSSIP, to, &datagram.payload);
             }
+        }
+    }
+
+    fn adopt_view(&mut self) {
+        let view = Arc::clone(&self.views.borrow_and_update());
+        if view.hash != self.node.view().hash || view.applied != self.node.view().applied {
+            self.directory.store(Arc::clone(&view));
+            self.node.handle_view(view, clock::now());
         }
     }
 

@@ -1,14 +1,12 @@
 //! `mesh init`: a mesh begins with this host.
 
-use std::sync::Arc;
-
 use mesh_control::raft::{Start, Store};
 use mesh_model::addr::DEFAULT_IPV4_PREFIX;
 use mesh_model::api::v1::{ErrorCode, InitRequest, JoinedReply};
 use mesh_model::trust::{Genesis, MemberRecord, MeshRoot, Name};
 use mesh_model::{IdentitySecret, MemberId, Prefixes, Signed};
 
-use super::refusal::{Answer, already_joined, failed, refusal};
+use super::refusal::{Answer, failed, refusal};
 use super::{Daemon, Mesh};
 use crate::io::{clock, disk, entropy::Entropy};
 use crate::state_dir::Membership;
@@ -19,10 +17,7 @@ const DEFAULT_MESH_NAME: &str = "mesh";
 impl Daemon {
     /// Starts a mesh with this host as its first member.
     pub(crate) async fn init(&self, request: InitRequest) -> Answer<JoinedReply> {
-        let mut state_dir = self.state_dir.lock().await;
-        if let Some(mesh) = self.mesh.load_full() {
-            return Err(already_joined(mesh.view().mesh_name.as_str()));
-        }
+        let mut state_dir = self.unjoined().await?;
         let name = self.own_name(request.name)?;
         let identity = state_dir.identity().clone();
         let root_secret = IdentitySecret::from_seed(Entropy.fresh());
@@ -46,17 +41,17 @@ impl Daemon {
         };
         let genesis = Signed::seal(&genesis, &root_secret);
 
+        self.check_host().map_err(failed)?;
         let port = self.bind().map_err(failed)?;
-        let draft = state_dir.store_draft().map_err(failed)?;
-        let store = tokio::task::block_in_place(|| {
-            let file = disk::open_log(&draft).map_err(failed)?;
-            Store::create(file, &root, Start::Genesis(genesis)).map_err(failed)
-        })?;
         let membership = Membership { root, member: MemberId::FOUNDER };
-        state_dir.commit(membership, Some(&root_secret)).map_err(failed)?;
-        let mesh = self.open(&state_dir, store, port, Vec::new()).await.map_err(failed)?;
-        self.mesh.store(Some(Arc::clone(&mesh)));
-        Ok(mesh.joined())
+        let store = tokio::task::block_in_place(|| {
+            let draft = state_dir.store_draft().map_err(failed)?;
+            let file = disk::open_log(&draft).map_err(failed)?;
+            let store = Store::create(file, &root, Start::Genesis(genesis)).map_err(failed)?;
+            state_dir.commit(membership, Some(&root_secret)).map_err(failed)?;
+            Ok(store)
+        })?;
+        Ok(self.enter(&state_dir, store, port, Vec::new()).await?.joined())
     }
 
     /// The name this host goes by: the request's, the configuration's, or the host name's.

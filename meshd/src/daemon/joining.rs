@@ -5,15 +5,14 @@
 //! up. Until the state directory has committed, this host is no member and may simply ask again: an
 //! identity is admitted once, and hears the same answer each time.
 
-use std::sync::Arc;
-
 use mesh_control::raft::{Start, Store, StoreError};
 use mesh_model::api::v1::{ErrorBody, ErrorCode, JoinRequest, JoinedReply};
 use mesh_model::trust::{Admission, Bootstrap, MemberRecord, Token};
 use mesh_model::view::ClusterView;
 use mesh_model::wire::join::{PeerHint, Welcome};
 
-use super::refusal::{Answer, already_joined, failed, refusal};
+use super::boot::is_own;
+use super::refusal::{Answer, failed, refusal};
 use super::{Daemon, remembering};
 use crate::io::join::{self, JoinError};
 use crate::io::{disk, tls::TlsIdentity};
@@ -29,10 +28,7 @@ impl Daemon {
                 "make a new one with `mesh invite` on the mesh's first host",
             )
         })?;
-        let mut state_dir = self.state_dir.lock().await;
-        if let Some(mesh) = self.mesh.load_full() {
-            return Err(already_joined(mesh.view().mesh_name.as_str()));
-        }
+        let mut state_dir = self.unjoined().await?;
         let identity = state_dir.identity().clone();
         let invite = token.verified_invite().map_err(|error| {
             refusal(ErrorCode::Refused, error, "make a new token with `mesh invite`")
@@ -45,24 +41,27 @@ impl Daemon {
         };
         let admission = Admission::sign(&record, invite.id, &token.secret, &identity.identity);
         let tls = TlsIdentity::new(&identity.identity).map_err(failed)?;
+        self.check_host().map_err(failed)?;
         let port = self.bind().map_err(failed)?;
-        let welcome =
-            join::ask(&port, &tls, &token.bootstraps, admission).await.map_err(explain)?;
+        let asking = join::ask(&port, &tls, &token.bootstraps, admission);
+        let welcome = self.unless_stopping(asking).await?.map_err(explain)?;
 
-        let membership = Membership { root: token.root, member: welcome.member };
-        let draft = state_dir.store_draft().map_err(failed)?;
         let Welcome { member, genesis, snapshot, peers, .. } = welcome;
+        let membership = Membership { root: token.root, member };
         let store = tokio::task::block_in_place(|| {
+            let draft = state_dir.store_draft().map_err(failed)?;
             let file = disk::open_log(&draft).map_err(failed)?;
             let start = Start::Welcome { member, genesis, snapshot };
-            Store::create(file, &token.root, start).map_err(disbelieve)
+            let store = Store::create(file, &token.root, start).map_err(disbelieve)?;
+            if !store.view().members.get(&member).is_some_and(|own| is_own(own, &identity)) {
+                return Err(not_us());
+            }
+            state_dir.commit(membership, None).map_err(failed)?;
+            Ok(store)
         })?;
         let hints = with_doors(peers, &token.bootstraps, &store.view());
-        state_dir.commit(membership, None).map_err(failed)?;
         remembering::save(&state_dir, &hints);
-        let mesh = self.open(&state_dir, store, port, hints).await.map_err(failed)?;
-        self.mesh.store(Some(Arc::clone(&mesh)));
-        Ok(mesh.joined())
+        Ok(self.enter(&state_dir, store, port, hints).await?.joined())
     }
 }
 
@@ -96,6 +95,15 @@ fn explain(error: JoinError) -> ErrorBody {
         ),
         JoinError::Endpoint(error) => failed(error),
     }
+}
+
+/// The member that answered gave this host somebody else's id.
+fn not_us() -> ErrorBody {
+    refusal(
+        ErrorCode::Refused,
+        "the state a member sent does not have this host under the id it was given",
+        "nothing was changed on this host; that member is broken or hostile, ask another one",
+    )
 }
 
 /// A welcome that does not hold is the answering member's fault, not this host's.

@@ -7,6 +7,7 @@ use mesh_model::trust::Departure;
 
 use super::Daemon;
 use super::refusal::{Answer, failed, internal, not_joined, refusal};
+use crate::exit::Exit;
 use crate::io::entropy::Entropy;
 
 impl Daemon {
@@ -25,11 +26,14 @@ impl Daemon {
         let departure = Departure { mesh: view.mesh(), member: mesh.me };
         let departure = Signed::seal(&departure, &mesh.identity.identity);
         let command = Command::Depart { member: mesh.me, departure };
-        let index = match mesh.propose(command, "leaving").await {
+        let proposed = self.unless_stopping(mesh.propose(command, "leaving")).await?;
+        let index = match proposed {
             Ok(applied) => match applied.outcome {
                 Outcome::Departed(_) => Some(applied.index),
                 other => return Err(internal(format!("a departure came to {other:?}"))),
             },
+            // The answer was lost with the tunnels, but the news of it was not.
+            Err(_) if !mesh.group.views().borrow().members.contains_key(&mesh.me) => None,
             Err(error) if request.force => {
                 tracing::warn!(error = error.message, "leaving without agreement");
                 None
@@ -41,8 +45,13 @@ impl Daemon {
         };
         self.mesh.store(None);
         mesh.stop().await;
-        tokio::task::block_in_place(|| state_dir.forget(&mut || Entropy.fresh()))
-            .map_err(failed)?;
+        let forgotten = tokio::task::block_in_place(|| state_dir.forget(&mut || Entropy.fresh()));
+        if let Err(error) = forgotten {
+            // Half forgotten: the next start finishes the work.
+            let exit = Exit::from(error);
+            self.end.send_replace(Some(exit.clone()));
+            return Err(failed(exit));
+        }
         tracing::info!(member = %mesh.me, ?index, "left the mesh");
         Ok(LeaveReply { mesh: view.mesh(), member: mesh.me, index })
     }

@@ -27,24 +27,23 @@ mod target;
 mod waiting;
 
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
 use arc_swap::ArcSwapOption;
-use mesh_control::raft::{Store, StoreError};
+use mesh_control::raft::Store;
 use mesh_model::api::v1::ErrorBody;
 use mesh_model::wire::join::PeerHint;
-use tokio::sync::{Mutex, watch};
+use tokio::sync::{Mutex, MutexGuard, watch};
 
 use crate::config::{Config, Tun as TunConfig};
-use crate::exit::{Exit, Reason};
+use crate::exit::Exit;
 use crate::io::udp::{BindError, UdpPort};
 use crate::io::{clock, disk, tun::Tun};
 use crate::state_dir::{Membership, StateDir};
-use boot::Opening;
+use boot::{End, Opening};
 use mesh::Mesh;
-use refusal::not_joined;
+use refusal::{Answer, already_joined, ending, failed, not_joined};
 
 /// The daemon as the local API and `main` see it.
 pub(crate) struct Daemon {
@@ -56,7 +55,9 @@ pub(crate) struct Daemon {
     state_dir: Mutex<StateDir>,
     mesh: ArcSwapOption<Mesh>,
     /// Why the process must end, once a part of it cannot go on.
-    end: watch::Sender<Option<Exit>>,
+    end: End,
+    /// The process is ending: whoever waits for others gives up.
+    stopping: watch::Sender<bool>,
 }
 
 impl Daemon {
@@ -71,6 +72,7 @@ impl Daemon {
             state_dir: Mutex::new(state_dir),
             mesh: ArcSwapOption::empty(),
             end: watch::Sender::new(None),
+            stopping: watch::Sender::new(false),
         });
         match membership {
             Some(membership) => daemon.resume(membership).await?,
@@ -92,6 +94,7 @@ impl Daemon {
                 .and_then(|exit| exit.clone())
                 .unwrap_or_else(Exit::clean),
         };
+        self.stopping.send_replace(true);
         let state_dir = self.state_dir.lock().await;
         if let Some(mesh) = self.mesh.swap(None) {
             remembering::save(&state_dir, &mesh.hints().await);
@@ -107,11 +110,56 @@ impl Daemon {
         let file = disk::open_log(&path)?;
         let store =
             tokio::task::block_in_place(|| Store::open(file, membership.member, &membership.root))
-                .map_err(|error| store_exit(&error, &path))?;
+                .map_err(|error| boot::store_exit(&error))?;
         let port = self.bind()?;
         let mesh = self.open(&state_dir, store, port, state_dir.peer_hints()).await?;
         self.mesh.store(Some(mesh));
         Ok(())
+    }
+
+    /// Holds the state directory of a host that belongs to no mesh, for one that is about to.
+    async fn unjoined(&self) -> Answer<MutexGuard<'_, StateDir>> {
+        let state_dir = self.state_dir.lock().await;
+        if *self.stopping.borrow() {
+            return Err(ending());
+        }
+        match self.mesh.load_full() {
+            Some(mesh) => Err(already_joined(mesh.view().mesh_name.as_str())),
+            // Committed, but not in service: the process is about to end for that reason.
+            None if state_dir.membership().is_some() => Err(ending()),
+            None => Ok(state_dir),
+        }
+    }
+
+    /// Puts the mesh that `state_dir` has just committed to into service. The host is a member from the
+    /// commit on: if that fails, the process ends, and the next start takes up the membership.
+    async fn enter(
+        &self,
+        state_dir: &StateDir,
+        store: Store,
+        port: UdpPort,
+        hints: Vec<PeerHint>,
+    ) -> Answer<Arc<Mesh>> {
+        match self.open(state_dir, store, port, hints).await {
+            Ok(mesh) => {
+                self.mesh.store(Some(Arc::clone(&mesh)));
+                Ok(mesh)
+            }
+            Err(exit) => {
+                let error = failed(exit.clone());
+                self.end.send_replace(Some(exit));
+                Err(error)
+            }
+        }
+    }
+
+    /// `work`, unless the process ends first.
+    async fn unless_stopping<T>(&self, work: impl Future<Output = T>) -> Answer<T> {
+        let mut stopping = self.stopping.subscribe();
+        tokio::select! {
+            done = work => Ok(done),
+            _ = stopping.wait_for(|stopping| *stopping) => Err(ending()),
+        }
     }
 
     /// Puts a mesh into service.
@@ -153,23 +201,5 @@ impl Daemon {
     /// The mesh in service.
     fn mesh(&self) -> Result<Arc<Mesh>, ErrorBody> {
         self.mesh.load_full().ok_or_else(not_joined)
-    }
-}
-
-/// Why a store that cannot be opened ends the process.
-fn store_exit(error: &StoreError, path: &Path) -> Exit {
-    let what = format!("{}: {error}", path.display());
-    match error {
-        StoreError::Disk(_) => Exit::because(Reason::Disk, what)
-            .meaning("the log cannot be read or written, so this host can promise nothing")
-            .remedy("check the disk and its free space, then start meshd again"),
-        StoreError::Empty | StoreError::OtherMesh { .. } | StoreError::OtherMember { .. } => {
-            Exit::because(Reason::Mismatch, what)
-                .meaning("the store is not the one this identity voted with; voting with another could undo what was agreed")
-                .remedy("move the state directory away and join again with a fresh token")
-        }
-        _ => Exit::because(Reason::Corrupt, what)
-            .meaning("the agreed log on this host is damaged; nothing was changed")
-            .remedy("move the state directory away and join again with a fresh token; the other members still have everything"),
     }
 }

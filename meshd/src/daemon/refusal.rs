@@ -39,6 +39,11 @@ pub(super) fn already_joined(mesh_name: &str) -> ErrorBody {
     )
 }
 
+/// The process is on its way out.
+pub(super) fn ending() -> ErrorBody {
+    refusal(ErrorCode::Unreachable, "the daemon is ending", "ask again once it has started anew")
+}
+
 /// A bug of ours, told rather than hidden.
 pub(super) fn internal(message: impl Display) -> ErrorBody {
     refusal(

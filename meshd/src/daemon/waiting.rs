@@ -11,8 +11,10 @@ use crate::io::clock;
 /// The longest a caller may wait.
 const MAX_WAIT: Duration = Duration::from_secs(3600);
 
-/// How often to look while somebody waits: soon enough for scripts, and nothing when nobody waits.
-const LOOK_AGAIN: Duration = Duration::from_millis(20);
+/// The first pause between two looks while somebody waits, and the longest: scripts hear soon, and a
+/// hundred that wait for long cost next to nothing.
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
+const LOOK_AGAIN_LONGEST: Duration = Duration::from_millis(250);
 
 /// How long a fresh daemon counts a member it has not heard of as still to come. Gossip calls on
 /// everybody at once and tries again after a second and after three; who is silent for longer is down.
@@ -24,13 +26,15 @@ impl Daemon {
         let begun = clock::now();
         let limit = Duration::from_millis(request.timeout_ms).min(MAX_WAIT);
         let holds = async {
+            let mut pause = LOOK_AGAIN;
             loop {
                 if let Some(mesh) = self.mesh.load_full()
                     && mesh.holds(request.wait_for).await
                 {
                     return mesh;
                 }
-                tokio::time::sleep(LOOK_AGAIN).await;
+                tokio::time::sleep(pause).await;
+                pause = (pause * 5 / 4).min(LOOK_AGAIN_LONGEST);
             }
         };
         let Ok(mesh) = tokio::time::timeout(limit, holds).await else {
