@@ -168,7 +168,7 @@ pub(crate) struct JoinArgs {
 #[command(after_help = "There is no way back: to return, a host joins anew and gets a new id and \
     new addresses.")]
 pub(crate) struct LeaveArgs {
-    /// Forget the mesh here even when no majority can be reached to agree on it
+    /// Leave although this host holds the root key, or although no majority can be reached
     #[arg(long)]
     pub(crate) force: bool,
 

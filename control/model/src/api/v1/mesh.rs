@@ -101,7 +101,8 @@ impl std::fmt::Debug for InviteReply {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LeaveRequest {
-    /// Forget the mesh here even when no majority can be reached to agree on it.
+    /// Leave even when this host holds the root key, and forget the mesh here even when no majority can
+    /// be reached to agree on it.
     #[serde(default)]
     pub force: bool,
 }
@@ -113,7 +114,8 @@ pub struct LeaveReply {
     pub mesh: MeshId,
     /// The id this host had; nobody will have it again.
     pub member: MemberId,
-    /// Where the departure stands in the log; `None` when forced without agreement.
+    /// Where the departure stands in the log; `None` when forced without agreement, or when the answer was
+    /// lost but the departure was agreed.
     pub index: Option<LogIndex>,
 }
 
