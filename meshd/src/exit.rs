@@ -3,6 +3,7 @@
 //! Scripts and service managers read the number, people the three sentences: what happened, what it
 //! means, what to do.
 
+use std::cell::Cell;
 use std::fmt;
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -16,7 +17,7 @@ pub(crate) enum Reason {
     Usage,
     /// Understood, but this host does not give what was asked for: a port in use, a right that is
     /// missing, a state directory another daemon holds. 64, because the remedy is the same: ask for
-    /// something else.
+    /// something else. Starting again will not help until an operator has acted.
     Environment,
     /// A state file is damaged. 65.
     Corrupt,
@@ -27,6 +28,10 @@ pub(crate) enum Reason {
     TrustMissing,
     /// A panic: a bug of ours. Rust's own 101 never leaves this process. 70.
     Bug,
+    /// The host took away what the daemon was using, or does not give it yet: the interface was deleted,
+    /// the port is gone, the address to listen on is not there. Nothing is wrong with the configuration,
+    /// and starting again mends it. 71.
+    Lost,
     /// The disk failed; after a failed fsync nothing this process says can be trusted. 74.
     Disk,
 }
@@ -41,6 +46,7 @@ impl Reason {
             Self::Mismatch => 66,
             Self::TrustMissing => 67,
             Self::Bug => 70,
+            Self::Lost => 71,
             Self::Disk => 74,
         }
     }
@@ -103,24 +109,57 @@ impl fmt::Display for Exit {
     }
 }
 
-/// Makes a panic anywhere end the whole process with [`Reason::Bug`].
+thread_local! {
+    /// Whether this thread is inside [`expecting_panic`].
+    static EXPECTED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Makes a panic anywhere end the whole process with [`Reason::Bug`], except where one is expected.
 ///
 /// A thread that died silently would leave a daemon that answers but no longer forwards, or that
 /// votes but no longer writes. Ending at once lets the service manager start a fresh one, and what was
 /// promised is on disk.
 pub(crate) fn end_on_panic() {
     std::panic::set_hook(Box::new(|panic| {
-        let thread = std::thread::current();
-        let exit = Exit::because(
-            Reason::Bug,
-            format_args!("panic in thread `{}`: {panic}", thread.name().unwrap_or("unnamed")),
-        )
+        // The hook runs before anything can catch the panic. A thread that is past its end is inside
+        // nothing.
+        if EXPECTED.try_with(Cell::get).unwrap_or(false) {
+            return tracing::debug!(%panic, "an expected panic");
+        }
+        tracing::error!(%panic, "panic");
+        end_with_bug(panic);
+    }));
+}
+
+/// Runs `work`, which catches the panics it causes: of a library that panics over damaged input, where
+/// the damage is the operator's to hear of and no bug. A panic that `work` lets out is a bug as any other.
+pub(crate) fn expecting_panic<T>(work: impl FnOnce() -> T) -> T {
+    let _scope = Expecting { before: EXPECTED.replace(true) };
+    work()
+}
+
+/// While it lives, panics of this thread are expected.
+struct Expecting {
+    before: bool,
+}
+
+impl Drop for Expecting {
+    fn drop(&mut self) {
+        EXPECTED.set(self.before);
+        if std::thread::panicking() {
+            end_with_bug(&"it was expected and not caught");
+        }
+    }
+}
+
+fn end_with_bug(panic: &dyn fmt::Display) -> ! {
+    let thread = std::thread::current();
+    let name = thread.name().unwrap_or("unnamed");
+    let exit = Exit::because(Reason::Bug, format_args!("panic in thread `{name}`: {panic}"))
         .meaning("this is a bug in meshd; the process ends so that a fresh one can take over")
         .remedy("please report the lines above; state on disk is consistent, restarting is safe");
-        tracing::error!(%panic, "panic");
-        let _ = exit.report();
-        std::process::exit(Reason::Bug.code().into());
-    }));
+    let _ = exit.report();
+    std::process::exit(Reason::Bug.code().into())
 }
 
 #[cfg(test)]
@@ -148,10 +187,50 @@ mod tests {
             (Reason::Mismatch, 66),
             (Reason::TrustMissing, 67),
             (Reason::Bug, 70),
+            (Reason::Lost, 71),
             (Reason::Disk, 74),
         ];
         for (reason, code) in codes {
             assert_eq!(reason.code(), code, "{reason:?}");
+        }
+    }
+
+    /// What [`panics_as_it_is_told`] does.
+    const CHILD_PANIC: &str = "MESHD_TEST_PANIC";
+
+    /// Not a test of its own: the part of the next one that runs in a process of its own, because the
+    /// hook belongs to the whole process and ends it.
+    #[test]
+    fn panics_as_it_is_told() {
+        let Some(told) = std::env::var_os(CHILD_PANIC) else {
+            return;
+        };
+        end_on_panic();
+        let caught = || assert!(std::panic::catch_unwind(|| panic!("caught")).is_err());
+        match told.to_str() {
+            Some("expected") => expecting_panic(caught),
+            Some("let out") => drop(std::panic::catch_unwind(|| {
+                expecting_panic(|| panic!("let out"));
+            })),
+            Some("afterwards") => {
+                expecting_panic(caught);
+                caught();
+            }
+            _ => caught(),
+        }
+    }
+
+    #[test]
+    fn a_panic_ends_the_process_unless_it_is_expected_and_caught() {
+        let cases =
+            [("expected", 0), ("let out", 70), ("afterwards", 70), ("outside of anything", 70)];
+        for (told, code) in cases {
+            let done = std::process::Command::new(std::env::current_exe().expect("this program"))
+                .args(["--exact", "exit::tests::panics_as_it_is_told", "--nocapture"])
+                .env(CHILD_PANIC, told)
+                .output()
+                .expect("started");
+            assert_eq!(done.status.code(), Some(code), "{told}: {done:?}");
         }
     }
 }
