@@ -310,8 +310,9 @@ impl From<DiskError> for Exit {
 impl From<PathError> for Exit {
     fn from(error: PathError) -> Self {
         let reason = match &error {
+            PathError::Start(_) => Reason::Environment,
+            PathError::Tun(_) | PathError::Udp(_) => Reason::Lost,
             PathError::Vanished => Reason::Bug,
-            _ => Reason::Environment,
         };
         Self::because(reason, error)
             .meaning("this host can no longer carry packets")
