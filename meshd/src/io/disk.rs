@@ -8,6 +8,8 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
+use nix::fcntl::OFlag;
+
 use super::log_file::LogFile;
 
 /// Owner reads and writes, nobody else does anything.
@@ -45,6 +47,7 @@ pub(crate) fn open_log(path: &Path) -> Result<LogFile, DiskError> {
         .create(true)
         .truncate(false)
         .mode(FILE_MODE)
+        .custom_flags(OFlag::O_NOFOLLOW.bits())
         .open(path)
         .context("open", path)?;
     if fresh {

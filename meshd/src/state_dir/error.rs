@@ -8,6 +8,9 @@ use nix::errno::Errno;
 use crate::exit::{Exit, Reason};
 use crate::io::disk::DiskError;
 
+/// The file with the root secret: the one whose damage does not cost the membership.
+pub(super) const ADMIN_KEY: &str = "admin.key";
+
 /// A state directory that cannot be used. Never repaired silently: each case names its remedy.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StateDirError {
@@ -161,6 +164,11 @@ impl StateDirError {
             Self::NotADirectory { .. } | Self::NotAFile { .. } | Self::Denied { .. } => {
                 "name a directory of the daemon's own user with --state-dir".to_owned()
             }
+            Self::Corrupt { path, .. } if path.ends_with(ADMIN_KEY) => format!(
+                "restore it from a copy, or move it away: this host stays a member then, but nobody \
+                 can be invited from it any more: {}",
+                path.display()
+            ),
             Self::Corrupt { .. }
             | Self::StoreMissing { .. }
             | Self::IdentityMismatch { .. }

@@ -105,6 +105,16 @@ pub(super) fn read(path: &Path, limit: usize) -> Result<Option<Zeroizing<Vec<u8>
     Ok(Some(bytes))
 }
 
+/// Checks that the file at `path`, which others read and write, is a file and ours alone.
+pub(super) fn check_file(path: &Path) -> Result<(), StateDirError> {
+    let found = std::fs::symlink_metadata(path)
+        .map_err(|source| StateDirError::io("look at", path, source))?;
+    if !found.is_file() {
+        return Err(StateDirError::NotAFile { path: path.to_owned() });
+    }
+    check_access(path, &found, FILE_MODE)
+}
+
 /// Whether something stands at `path`.
 pub(super) fn exists(path: &Path) -> Result<bool, StateDirError> {
     match std::fs::symlink_metadata(path) {

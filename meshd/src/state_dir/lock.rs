@@ -32,15 +32,7 @@ pub(crate) enum LockError {
 impl Lock {
     /// Takes the lock on `path` or fails at once.
     pub(crate) fn take(path: &Path) -> Result<Self, LockError> {
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(FILE_MODE)
-            .custom_flags(OFlag::O_NOFOLLOW.bits())
-            .open(path)
-            .map_err(LockError::Io)?;
+        let file = open(path).map_err(LockError::Io)?;
         match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
             Ok(mut file) => {
                 // For the error message of a second daemon; the lock holds without it.
@@ -53,8 +45,23 @@ impl Lock {
     }
 }
 
+/// The file at `path`, made if it is missing. Only one we made gets its mode from us: what has become of
+/// one that was there is for others to judge.
+fn open(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).mode(FILE_MODE).custom_flags(OFlag::O_NOFOLLOW.bits());
+    match options.clone().create_new(true).open(path) {
+        Ok(file) => {
+            // The umask may have taken bits away.
+            file.set_permissions(Permissions::from_mode(FILE_MODE))?;
+            Ok(file)
+        }
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => options.open(path),
+        Err(error) => Err(error),
+    }
+}
+
 fn note_holder(file: &mut File) -> io::Result<()> {
-    file.set_permissions(Permissions::from_mode(FILE_MODE))?;
     file.set_len(0)?;
     file.rewind()?;
     writeln!(file, "{}", std::process::id())

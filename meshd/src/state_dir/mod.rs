@@ -12,7 +12,8 @@
 //! Joining commits with one write. The store is built under a draft name, the root secret too; then
 //! `member` is written, and from that moment on this host is a member; then the drafts get their names.
 //! A crash before `member` leaves drafts that the next attempt overwrites, a crash after it leaves drafts
-//! that the next start renames. So `mesh.redb` missing beside `member` is never our own doing.
+//! that the next start renames. So `mesh.redb` missing beside `member` is never our own doing, and neither
+//! is a draft beside the file it would replace.
 //!
 //! Leaving is the same backwards: `member` is renamed to `departed`, everything of the mesh is removed,
 //! the identity too (one that left never joins again), and `departed` last. A start that finds
@@ -60,18 +61,23 @@ impl StateDir {
         let lock_path = path.join("lock");
         let lock = Lock::take(&lock_path).map_err(|error| match error {
             LockError::Held(pid) => StateDirError::Locked { path: path.to_owned(), pid },
-            LockError::Io(source) => StateDirError::io("lock", lock_path, source),
+            LockError::Io(source) => StateDirError::io("lock", &lock_path, source),
         })?;
+        files::check_file(&lock_path)?;
         finish_leaving(path)?;
         let identity = match read_identity(path)? {
             Some(identity) => identity,
             None => make_identity(path, entropy)?,
         };
         let membership = read_membership(path, &identity)?;
-        if membership.is_some() {
-            finish_joining(path)?;
-        } else {
-            refuse_orphans(path)?;
+        match &membership {
+            Some(membership) => {
+                finish_joining(path)?;
+                files::check_file(&store_path(path))?;
+                // Whoever has it will need it one day; damage is to be heard of now.
+                read_admin(path, membership)?;
+            }
+            None => refuse_orphans(path)?,
         }
         Ok(Self { path: path.to_owned(), identity, membership, _lock: lock })
     }
@@ -89,16 +95,10 @@ impl StateDir {
     /// The mesh's root secret, if this is the host that has it. Read anew each time, so that it is in
     /// memory only while something is signed.
     pub(crate) fn admin(&self) -> Result<Option<IdentitySecret>, StateDirError> {
-        let path = admin_path(&self.path);
-        let Some(membership) = &self.membership else {
-            return Ok(None);
-        };
-        let Some(text) = files::read_text(&path, fields::MAX_KEY_FILE)? else {
-            return Ok(None);
-        };
-        admin::parse(&text, &membership.root.key)
-            .map(Some)
-            .map_err(|reason| StateDirError::Corrupt { path, reason })
+        match &self.membership {
+            Some(membership) => read_admin(&self.path, membership),
+            None => Ok(None),
+        }
     }
 
     /// Whether [`admin`](Self::admin) would find a secret.
@@ -195,7 +195,7 @@ fn departed_path(dir: &Path) -> PathBuf {
 }
 
 fn admin_path(dir: &Path) -> PathBuf {
-    dir.join("admin.key")
+    dir.join(error::ADMIN_KEY)
 }
 
 fn store_path(dir: &Path) -> PathBuf {
@@ -247,13 +247,31 @@ fn read_membership(dir: &Path, identity: &Identity) -> Result<Option<Membership>
     }
 }
 
+fn read_admin(
+    dir: &Path,
+    membership: &Membership,
+) -> Result<Option<IdentitySecret>, StateDirError> {
+    let path = admin_path(dir);
+    let Some(text) = files::read_text(&path, fields::MAX_KEY_FILE)? else {
+        return Ok(None);
+    };
+    let secret = admin::parse(&text, &membership.root.key);
+    secret.map(Some).map_err(|reason| StateDirError::Corrupt { path, reason })
+}
+
 /// Gives the drafts of a committed join their names; afterwards the store must be there.
 fn finish_joining(dir: &Path) -> Result<(), StateDirError> {
     let store = store_path(dir);
     for path in [admin_path(dir), store.clone()] {
         let draft = draft(&path);
-        if files::exists(&draft)? && !files::exists(&path)? {
-            files::rename(&draft, &path)?;
+        match (files::exists(&draft)?, files::exists(&path)?) {
+            (true, false) => files::rename(&draft, &path)?,
+            // Which of the two is this member's nobody can tell any more.
+            (true, true) => {
+                let reason = format!("{} should have replaced it and is still there", draft.display());
+                return Err(StateDirError::Corrupt { path, reason });
+            }
+            (false, _) => {}
         }
     }
     if files::exists(&store)? { Ok(()) } else { Err(StateDirError::StoreMissing { path: store }) }

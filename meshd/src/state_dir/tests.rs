@@ -10,6 +10,7 @@ use mesh_model::{MemberId, MeshId};
 
 use super::*;
 use crate::exit::{Exit, Reason};
+use crate::io::disk;
 
 /// Where [`opens_where_it_is_told`] opens a directory.
 const CHILD_DIR: &str = "MESHD_TEST_STATE_DIR";
@@ -89,7 +90,9 @@ fn membership() -> Membership {
 }
 
 fn build_store(dir: &StateDir) {
-    fs::write(dir.store_draft().expect("a draft"), "store").expect("written");
+    let draft = dir.store_draft().expect("a draft");
+    disk::open_log(&draft).expect("made");
+    fs::write(draft, "store").expect("written");
 }
 
 fn mode(path: &Path) -> u32 {
@@ -122,7 +125,7 @@ fn modes_are_the_owners_alone_whatever_the_umask() {
             .expect("a shell");
         assert!(done.status.success(), "umask {umask}: {done:?}");
         assert_eq!(mode(&place.path()), 0o700, "umask {umask}");
-        for name in ["lock", "identity.key", "member", "admin.key", "peers.cache"] {
+        for name in ["lock", "identity.key", "member", "admin.key", "mesh.redb", "peers.cache"] {
             assert_eq!(mode(&place.file(name)), 0o600, "umask {umask}, {name}");
         }
     }
@@ -171,6 +174,27 @@ fn what_others_can_read_is_refused_with_the_remedy() {
     let (_, text) = place.refusal();
     assert!(text.contains("mode 0755") && text.contains("chmod 700 "), "{text}");
     assert_eq!(mode(&place.path()), 0o755, "refused, not repaired");
+}
+
+#[test]
+fn every_file_of_a_member_is_looked_at_before_it_is_used() {
+    for name in ["lock", "identity.key", "member", "admin.key", "mesh.redb"] {
+        let mut place = Place::new();
+        place.joined();
+        let path = place.file(name);
+        fs::set_permissions(&path, Permissions::from_mode(0o604)).expect("set");
+        let (reason, text) = place.refusal();
+        assert_eq!(reason, Reason::Environment, "{name}: {text}");
+        assert!(text.contains(name) && text.contains("mode 0604"), "{name}: {text}");
+        assert_eq!(mode(&path), 0o604, "{name}: refused, not repaired");
+
+        fs::set_permissions(&path, Permissions::from_mode(0o600)).expect("set");
+        let elsewhere = place.parent.path().join("elsewhere");
+        fs::rename(&path, &elsewhere).expect("moved");
+        std::os::unix::fs::symlink(&elsewhere, &path).expect("linked");
+        let refused = place.try_open().expect_err("a link was followed");
+        assert!(matches!(refused, StateDirError::NotAFile { .. }), "{name}: {refused}");
+    }
 }
 
 #[test]
@@ -272,6 +296,20 @@ fn a_crash_after_the_marker_leaves_a_member() {
 }
 
 #[test]
+fn a_draft_beside_the_file_it_would_replace_is_corrupt() {
+    for name in ["mesh.redb", "admin.key"] {
+        let mut place = Place::new();
+        place.joined();
+        let draft = format!("{name}.draft");
+        fs::copy(place.file(name), place.file(&draft)).expect("copied");
+        let (reason, text) = place.refusal();
+        assert_eq!(reason, Reason::Corrupt, "{text}");
+        assert!(text.contains(&draft), "{text}");
+        assert!(place.file(&draft).exists() && place.file(name).exists(), "nothing is removed");
+    }
+}
+
+#[test]
 fn a_member_without_its_store_may_not_come_back() {
     let mut place = Place::new();
     place.joined();
@@ -328,13 +366,21 @@ fn a_garbled_marker_is_corrupt_and_names_the_field() {
 }
 
 #[test]
-fn a_root_secret_of_another_mesh_is_corrupt() {
-    let mut place = Place::new();
-    place.joined();
+fn a_useless_root_secret_is_corrupt_from_the_start_and_may_be_moved_away() {
     let other = admin::to_text(&IdentitySecret::from_seed([3; 32]));
-    fs::write(place.file("admin.key"), other.as_bytes()).expect("written");
-    let error = place.open().admin().expect_err("not this mesh's");
-    assert_eq!(Exit::from(error).reason, Reason::Corrupt);
+    let own = admin::to_text(&root());
+    for useless in [other.as_bytes(), &own.as_bytes()[..own.len() / 2], b"", b"\xff\xfegarbage"] {
+        let mut place = Place::new();
+        let membership = place.joined();
+        fs::write(place.file("admin.key"), useless).expect("written");
+        let (reason, text) = place.refusal();
+        assert_eq!(reason, Reason::Corrupt, "{text}");
+        assert!(text.contains("admin.key") && text.contains("move it away"), "{text}");
+        fs::remove_file(place.file("admin.key")).expect("removed");
+        let dir = place.open();
+        assert_eq!(dir.membership(), Some(&membership));
+        assert!(!dir.is_admin());
+    }
 }
 
 #[test]
