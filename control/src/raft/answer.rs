@@ -10,7 +10,7 @@ use openraft::type_config::TypeConfigExt as _;
 use super::group::{Group, Inner};
 use super::propose::{FORWARD_LIMIT, ProposeError, Tried};
 use super::replica::Replica;
-use super::rpc::{ProposeReply, Reply, Request, RpcError};
+use super::rpc::{MAX_TERM_AHEAD, ProposeReply, Reply, Request, RpcError};
 use super::types::{Snapshot, Types, Vote};
 use crate::command::Proposal;
 
@@ -112,6 +112,10 @@ impl Inner {
         let followed = self.raft.server_metrics().borrow_watched().vote;
         if followed.committed && followed == *vote {
             return Ok(());
+        }
+        let (term, ours) = (vote.leader_id.term, followed.leader_id.term);
+        if term.saturating_sub(ours) > MAX_TERM_AHEAD {
+            return Err(RpcError::TermOutOfReach { from, term, ours });
         }
         self.speakers.check(from, &self.known_voters(), &self.peers).await
     }

@@ -1,7 +1,7 @@
 //! A mesh small enough for unit tests: founder 1, and member 3 as soon as it is let in.
 
 use mesh_model::addr::DEFAULT_IPV4_PREFIX;
-use mesh_model::trust::{Admission, Genesis, Invite, MemberRecord, MeshRoot, Name};
+use mesh_model::trust::{Admission, Departure, Genesis, Invite, MemberRecord, MeshRoot, Name};
 use mesh_model::{
     IdentityKey, IdentitySecret, InviteId, MemberId, Prefixes, Signed, TunnelKey, TunnelSecret,
 };
@@ -15,6 +15,11 @@ use crate::state::State;
 
 /// When the mesh began, in milliseconds since the Unix epoch.
 const BORN_MS: u64 = 1_800_000_000_000;
+
+/// What leaders' clocks show.
+pub(crate) fn wall_ms() -> u64 {
+    BORN_MS
+}
 
 /// The member that is let in.
 pub(crate) const GUEST: MemberId = MemberId(3);
@@ -69,9 +74,18 @@ pub(crate) fn invitation() -> Proposal {
     Proposal { at_ms: BORN_MS, command }
 }
 
-fn admission() -> Proposal {
+/// The guest's.
+pub(crate) fn admission() -> Proposal {
     let admission = Admission::sign(&record("guest", 4), invite().id, &secret(3), &secret(4));
     Proposal { at_ms: BORN_MS, command: Command::Admit(admission) }
+}
+
+/// The guest's goodbye, and the proposal of it.
+pub(crate) fn goodbye() -> (Signed<Departure>, Proposal) {
+    let departure = Departure { mesh: root().mesh, member: GUEST };
+    let departure = Signed::seal(&departure, &secret(4));
+    let command = Command::Depart { member: GUEST, departure: departure.clone() };
+    (departure, Proposal { at_ms: BORN_MS, command })
 }
 
 pub(crate) fn log_id(term: u64, index: u64) -> LogId {

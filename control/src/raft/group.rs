@@ -18,7 +18,7 @@ use tokio::sync::watch;
 
 use super::herald::Herald;
 use super::machine::{Machine, SharedReplica, Views};
-use super::network::Peers;
+use super::network::{Peers, known_voters};
 use super::runtime::{Runtime, fold};
 use super::speaker::Speakers;
 use super::status::{GroupFailure, GroupStatus, Leadership, Role};
@@ -27,7 +27,7 @@ use super::store::{Db, Store, StoreError};
 use super::timing::Timing;
 use super::types::{Raft, StoredMembership, Types};
 use super::watch as ordered;
-use crate::ports::{Seeds, Transport};
+use crate::ports::{Seeds, Transport, WallClock};
 
 /// Why a group could not start.
 #[derive(Debug, thiserror::Error)]
@@ -56,6 +56,7 @@ pub(super) struct Inner {
     pub(super) db: Arc<Db>,
     pub(super) replica: SharedReplica,
     pub(super) peers: Peers,
+    pub(super) wall: Box<dyn WallClock>,
     pub(super) timing: Timing,
     pub(super) speakers: Speakers,
     pub(super) stewardship: Stewardship,
@@ -73,15 +74,21 @@ impl Group {
         store: Store,
         transport: impl Transport,
         seeds: &impl Seeds,
+        wall: impl WallClock,
         timing: Timing,
     ) -> Result<Self, GroupError> {
         let peers = Peers::new(store.me(), transport);
-        let start = Self::start_among(peers, store, timing);
+        let start = Self::start_among(peers, store, Box::new(wall), timing);
         Box::pin(Runtime::scope(fold(seeds.seed()), start)).await
     }
 
-    /// Knows neither the transport's nor the seeds' type, so that openraft is compiled here, once.
-    async fn start_among(peers: Peers, store: Store, timing: Timing) -> Result<Self, GroupError> {
+    /// Knows neither the transport's nor the seeds' nor the clock's type, so that openraft is compiled here, once.
+    async fn start_among(
+        peers: Peers,
+        store: Store,
+        wall: Box<dyn WallClock>,
+        timing: Timing,
+    ) -> Result<Self, GroupError> {
         let me = store.me();
         let (unborn, membership) = (store.is_unborn()?, store.membership()?);
         let config = timing.config(store.root().mesh)?;
@@ -94,6 +101,7 @@ impl Group {
         let raft = Raft::new(me.0, config, peers.clone(), store.log, machine)
             .await
             .map_err(|error| GroupError::Start(error.to_string()))?;
+        peers.follow(raft.server_metrics());
         begin(&raft, me, unborn, &membership).await?;
         let (leadership_tx, leadership) = watch::channel(leadership(&raft));
         let (failure_tx, failure) = ordered::channel(None);
@@ -103,6 +111,7 @@ impl Group {
             db,
             replica,
             peers,
+            wall,
             timing,
             speakers: Speakers::default(),
             stewardship: Stewardship::default(),
@@ -261,9 +270,6 @@ impl Inner {
     /// before it.
     pub(super) fn known_voters(&self) -> BTreeSet<MemberId> {
         let metrics = self.raft.server_metrics();
-        let metrics = metrics.borrow_watched();
-        let effective = metrics.membership_config.membership();
-        let committed = metrics.committed_membership_config.membership();
-        effective.voter_ids().chain(committed.voter_ids()).map(MemberId).collect()
+        known_voters(&metrics.borrow_watched())
     }
 }

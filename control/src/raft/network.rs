@@ -1,14 +1,21 @@
 //! openraft's network on the [`Transport`] port: the asking side.
+//!
+//! A reply is believed no further than a request would be: a later vote only from a member that votes,
+//! because it ends a term, and a place in the log only within what was sent. Whoever says more counts as
+//! one that cannot be reached.
 
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
 use mesh_model::MemberId;
 use mesh_model::codec::{self, CodecError};
+use openraft::async_runtime::watch::WatchReceiver as _;
 use openraft::errors::{RPCError, ReplicationClosed, StreamingError, Timeout, Unreachable};
+use openraft::metrics::RaftServerMetrics;
 use openraft::network::{RPCOption, RPCTypes};
 use openraft::raft::{
     AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, TransferLeaderRequest,
@@ -16,8 +23,9 @@ use openraft::raft::{
 };
 use openraft::{OptionalSend, RaftNetworkFactory, RaftNetworkV2};
 
-use super::rpc::{Reply, Request};
+use super::rpc::{AppendSpan, MAX_TERM_AHEAD, Reply, Request};
 use super::types::{Snapshot, Types, Vote};
+use super::watch as ordered;
 use crate::ports::{Transport, TransportError};
 
 /// How long an append that carries entries may take. openraft suggests one heartbeat, which a distant
@@ -45,6 +53,15 @@ impl<T: Transport> Calls for Erased<T> {
 pub(crate) struct Peers {
     pub(crate) me: MemberId,
     calls: Arc<dyn Calls>,
+    /// Where openraft tells who votes. Empty while it starts: nobody is believed then.
+    electorate: Arc<OnceLock<ordered::Receiver<RaftServerMetrics<Types>>>>,
+}
+
+/// Everyone there is reason to take for a voter: by the membership in effect or the one agreed before it.
+pub(super) fn known_voters(server: &RaftServerMetrics<Types>) -> BTreeSet<MemberId> {
+    let effective = server.membership_config.membership();
+    let committed = server.committed_membership_config.membership();
+    effective.voter_ids().chain(committed.voter_ids()).map(MemberId).collect()
 }
 
 /// Why a question brought no usable answer.
@@ -56,11 +73,34 @@ pub(crate) enum AskError {
     Codec(#[from] CodecError),
     #[error("the reply belongs to another question")]
     OtherReply,
+    #[error("the reply says what its sender cannot know or may not say")]
+    NotBelieved,
 }
 
 impl Peers {
     pub(crate) fn new(me: MemberId, transport: impl Transport) -> Self {
-        Self { me, calls: Arc::new(Erased(transport)) }
+        Self { me, calls: Arc::new(Erased(transport)), electorate: Arc::default() }
+    }
+
+    /// From now on voters are believed.
+    pub(super) fn follow(&self, server: ordered::Receiver<RaftServerMetrics<Types>>) {
+        // Only the first counts, and there is one.
+        let _ = self.electorate.set(server);
+    }
+
+    /// Whether `to` may answer `said` to one that spoke with `sent`. What is not later changes nothing.
+    /// A later vote is a voter's to give, and never for us: we would know of it first.
+    fn believes(&self, to: MemberId, sent: &Vote, said: &Vote) -> bool {
+        if *said <= *sent {
+            return true;
+        }
+        let (later, node) = (said.leader_id.term, said.leader_id.voted_for);
+        let votes = |server: &ordered::Receiver<RaftServerMetrics<Types>>| {
+            known_voters(&server.borrow_watched()).contains(&to)
+        };
+        node != self.me.0
+            && later.saturating_sub(sent.leader_id.term) <= MAX_TERM_AHEAD
+            && self.electorate.get().is_some_and(votes)
     }
 
     pub(crate) async fn ask(
@@ -93,12 +133,11 @@ impl Peer {
         &self,
         request: Request,
         (action, limit): (RPCTypes, Duration),
-        pick: impl FnOnce(Reply) -> Option<T>,
+        pick: impl FnOnce(Reply) -> Result<T, AskError>,
     ) -> Result<T, RPCError<Types>> {
         let asked = self.peers.ask(self.to, &request, limit).await;
-        let error = match asked.map(pick) {
-            Ok(Some(reply)) => return Ok(reply),
-            Ok(None) => AskError::OtherReply,
+        let error = match asked.and_then(pick) {
+            Ok(reply) => return Ok(reply),
             Err(error) => error,
         };
         Err(match error {
@@ -112,10 +151,49 @@ impl Peer {
                 RPCError::Unreachable(Unreachable::new(&error))
             }
             // A member that refuses us will refuse again: back off as from one that is gone.
-            AskError::Transport(TransportError::Broken { .. }) | AskError::OtherReply => {
-                RPCError::Unreachable(Unreachable::new(&error))
-            }
+            AskError::Transport(TransportError::Broken { .. })
+            | AskError::OtherReply
+            | AskError::NotBelieved => RPCError::Unreachable(Unreachable::new(&error)),
         })
+    }
+
+    fn believe(&self, sent: &Vote, said: &Vote) -> Result<(), AskError> {
+        if self.peers.believes(self.to, sent, said) {
+            return Ok(());
+        }
+        tracing::warn!(from = %self.to, %said, "a vote that is not the sender's to tell of");
+        Err(AskError::NotBelieved)
+    }
+
+    /// What came of an append of `span`.
+    fn append_reply(
+        &self,
+        span: &AppendSpan,
+        reply: Reply,
+    ) -> Result<AppendEntriesResponse<Types>, AskError> {
+        let Reply::Append(reply) = reply else { return Err(AskError::OtherReply) };
+        let reply = AppendEntriesResponse::from(reply);
+        match &reply {
+            AppendEntriesResponse::HigherVote(vote) if *vote <= span.vote => {
+                return Err(AskError::NotBelieved);
+            }
+            AppendEntriesResponse::HigherVote(vote) => self.believe(&span.vote, vote)?,
+            AppendEntriesResponse::PartialSuccess(upto) if !span.covers(*upto) => {
+                return Err(AskError::NotBelieved);
+            }
+            AppendEntriesResponse::Conflict if span.prev.is_none() => {
+                return Err(AskError::NotBelieved);
+            }
+            _ => {}
+        }
+        Ok(reply)
+    }
+
+    fn vote_reply(&self, sent: &Vote, reply: Reply) -> Result<VoteResponse<Types>, AskError> {
+        let Reply::Vote(reply) = reply else { return Err(AskError::OtherReply) };
+        let reply = VoteResponse::from(reply);
+        self.believe(sent, &reply.vote)?;
+        Ok(reply)
     }
 }
 
@@ -131,12 +209,10 @@ impl RaftNetworkV2<Types> for Peer {
             true => option.hard_ttl(),
             false => option.hard_ttl().max(APPEND_LIMIT),
         };
+        let span = AppendSpan::of(&request);
         let request = Request::Append(request.into());
-        self.ask(request, (RPCTypes::AppendEntries, limit), |reply| match reply {
-            Reply::Append(reply) => Some(reply.into()),
-            _ => None,
-        })
-        .await
+        let limit = (RPCTypes::AppendEntries, limit);
+        self.ask(request, limit, |reply| self.append_reply(&span, reply)).await
     }
 
     async fn vote(
@@ -144,12 +220,10 @@ impl RaftNetworkV2<Types> for Peer {
         request: VoteRequest<Types>,
         option: RPCOption,
     ) -> Result<VoteResponse<Types>, RPCError<Types>> {
+        let sent = request.vote;
         let request = Request::Vote(request.into());
-        self.ask(request, (RPCTypes::Vote, option.hard_ttl()), |reply| match reply {
-            Reply::Vote(reply) => Some(reply.into()),
-            _ => None,
-        })
-        .await
+        let limit = (RPCTypes::Vote, option.hard_ttl());
+        self.ask(request, limit, |reply| self.vote_reply(&sent, reply)).await
     }
 
     async fn pre_vote(
@@ -157,12 +231,10 @@ impl RaftNetworkV2<Types> for Peer {
         request: VoteRequest<Types>,
         option: RPCOption,
     ) -> Result<VoteResponse<Types>, RPCError<Types>> {
+        let sent = request.vote;
         let request = Request::PreVote(request.into());
-        self.ask(request, (RPCTypes::Vote, option.hard_ttl()), |reply| match reply {
-            Reply::Vote(reply) => Some(reply.into()),
-            _ => None,
-        })
-        .await
+        let limit = (RPCTypes::Vote, option.hard_ttl());
+        self.ask(request, limit, |reply| self.vote_reply(&sent, reply)).await
     }
 
     async fn full_snapshot(
@@ -175,8 +247,11 @@ impl RaftNetworkV2<Types> for Peer {
         let request = Request::Snapshot { vote: vote.into(), snapshot: snapshot.snapshot };
         let limit = (RPCTypes::InstallSnapshot, option.hard_ttl());
         let asked = self.ask(request, limit, |reply| match reply {
-            Reply::Snapshot { vote } => Some(SnapshotResponse::new(vote.into())),
-            _ => None,
+            Reply::Snapshot { vote: said } => {
+                let said: Vote = said.into();
+                self.believe(&vote, &said).map(|()| SnapshotResponse::new(said))
+            }
+            _ => Err(AskError::OtherReply),
         });
         let (asked, cancel) = (std::pin::pin!(asked), std::pin::pin!(cancel));
         match futures_util::future::select(cancel, asked).await {
@@ -192,9 +267,12 @@ impl RaftNetworkV2<Types> for Peer {
     ) -> Result<TransferLeaderResponse<Types>, RPCError<Types>> {
         let limit = (RPCTypes::TransferLeader, option.hard_ttl());
         self.ask(Request::TransferLeader(request.into()), limit, |reply| match reply {
-            Reply::TransferLeader(reply) => Some(reply.into()),
-            _ => None,
+            Reply::TransferLeader(reply) => Ok(reply.into()),
+            _ => Err(AskError::OtherReply),
         })
         .await
     }
 }
+
+#[cfg(test)]
+mod tests;

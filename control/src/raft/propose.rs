@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use mesh_model::trust::Departure;
 use mesh_model::{Fault, LogIndex, MemberId};
+use openraft::ReadPolicy;
 use openraft::async_runtime::Instant as _;
 use openraft::async_runtime::watch::WatchReceiver as _;
 use openraft::errors::{ClientWriteError, RaftError};
@@ -35,7 +36,8 @@ const FORWARD_TRAVEL: Duration = Duration::from_millis(500);
 /// An agreed proposal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Applied {
-    /// Its place in the log. The leader has applied it; this host will.
+    /// Its place in the log, or of the last entry before it if it was refused without one. The leader has
+    /// applied it; this host will.
     pub index: LogIndex,
     /// What became of it.
     pub outcome: Outcome,
@@ -101,7 +103,13 @@ impl Inner {
     }
 
     /// One try on this host alone.
-    pub(super) async fn propose_here(&self, proposal: Proposal) -> Result<Tried, ProposeError> {
+    ///
+    /// The leader stamps: a member with a clock far ahead would have every invite expire, for good.
+    pub(super) async fn propose_here(&self, mut proposal: Proposal) -> Result<Tried, ProposeError> {
+        proposal.at_ms = self.wall.wall_ms();
+        if let Some(refused) = self.refuse_unwritten(&proposal).await {
+            return Ok(Tried::Applied(refused));
+        }
         let _leaving = match self.genuinely_departing(&proposal) {
             Some(member) if leadership(&self.raft).role == Role::Leader => {
                 let leaving = self.retire(member).await;
@@ -128,6 +136,23 @@ impl Inner {
             }
             Err(RaftError::Fatal(_)) => Err(ProposeError::Stopped),
         }
+    }
+
+    /// The refusal of a proposal that anybody could have made up, without a place in the log: what a
+    /// stranger says at some member's door shall not be written to every voter's disk.
+    ///
+    /// `None` when it has to be agreed on, or this host does not lead. That it leads is confirmed by a
+    /// majority first, and all that was agreed before is applied then: the refusal is the one the log
+    /// would have come to.
+    async fn refuse_unwritten(&self, proposal: &Proposal) -> Option<Applied> {
+        if leadership(&self.raft).role != Role::Leader {
+            return None;
+        }
+        self.replica.lock().state.would_refuse(proposal)?;
+        Box::pin(self.raft.ensure_linearizable(ReadPolicy::ReadIndex)).await.ok()?;
+        let replica = self.replica.lock();
+        let outcome = Outcome::Refused(replica.state.would_refuse(proposal)?);
+        Some(Applied { index: replica.index(), outcome })
     }
 
     async fn forward(&self, leader: MemberId, proposal: Proposal) -> Option<Applied> {

@@ -18,6 +18,13 @@ use crate::command::Proposal;
 /// bytes at worst: 90 kB.
 pub(crate) const ENTRY_LIMIT: usize = 128 << 10;
 
+/// The most ids in a membership, a voter of two sets counted three times: as many as fit an entry at 9
+/// bytes each, with room for what is around them.
+const MAX_IDS: usize = (ENTRY_LIMIT - 64) / 9;
+
+/// One set of voters, or two while one is being exchanged for the other.
+const MAX_CONFIGS: usize = 2;
+
 /// A place in the log and the term of the leader that put the entry there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct LogIdRecord {
@@ -88,6 +95,13 @@ impl TryFrom<MembershipRecord> for Membership {
     type Error = CodecError;
 
     fn try_from(record: MembershipRecord) -> Result<Self, CodecError> {
+        let ids = record.configs.iter().map(BTreeSet::len).sum::<usize>() + record.nodes.len();
+        if record.configs.len() > MAX_CONFIGS || ids > MAX_IDS {
+            return Err(CodecError::Malformed {
+                name: "membership",
+                reason: format!("{ids} ids in {} sets of voters", record.configs.len()),
+            });
+        }
         let nodes: BTreeMap<u64, ()> = record.nodes.into_iter().map(|id| (id, ())).collect();
         Self::new(record.configs, nodes).map_err(|error| CodecError::Malformed {
             name: "membership",
@@ -191,6 +205,24 @@ mod tests {
         assert!(Membership::try_from(record).is_err());
         let record = MembershipRecord { configs: vec![[].into()], nodes: [1].into() };
         assert!(Membership::try_from(record).is_err());
+    }
+
+    #[test]
+    fn a_membership_that_is_accepted_fits_an_entry() {
+        let most = MembershipRecord {
+            configs: vec![[u64::MAX].into(), [u64::MAX].into()],
+            nodes: (0..MAX_IDS as u64 - 2).map(|below| u64::MAX - below).collect(),
+        };
+        assert!(Membership::try_from(most.clone()).is_ok());
+        let id = LogIdRecord { term: u64::MAX, index: u64::MAX };
+        let payload = PayloadRecord::Membership(most.clone());
+        assert!(codec::encode(&EntryRecord { id, payload }).len() <= ENTRY_LIMIT);
+
+        let mut more = most.clone();
+        more.nodes.insert(1);
+        assert!(Membership::try_from(more).is_err());
+        let sets = MembershipRecord { configs: vec![[u64::MAX].into(); 3], ..most };
+        assert!(Membership::try_from(sets).is_err());
     }
 
     #[test]

@@ -27,6 +27,8 @@ pub struct Roles<'a> {
     pub members: &'a BTreeSet<MemberId>,
     /// Raft's voters.
     pub voters: &'a BTreeSet<MemberId>,
+    /// Raft has two sets of voters, which together are `voters`: one is being exchanged for another.
+    pub changing: bool,
     /// Raft's learners.
     pub learners: &'a BTreeSet<MemberId>,
     /// Those, voters or learners, that hold nearly all of the log and answered lately.
@@ -52,12 +54,17 @@ pub fn next_step(roles: &Roles<'_>) -> Option<Step> {
         let ready = roles.voters.intersection(roles.ready).next();
         return ready.or(roles.voters.first()).copied().map(Step::HandOver);
     }
+    let voters = wanted_voters(roles);
+    // A change of voters takes two entries. Whoever led may have gone after the first; until the second
+    // nothing is agreed without a majority of either set.
+    if roles.changing && !voters.is_empty() {
+        return Some(Step::SetVoters(voters));
+    }
     let newcomer =
         roles.members.iter().find(|id| !roles.voters.contains(id) && !roles.learners.contains(id));
     if let Some(newcomer) = newcomer {
         return Some(Step::AddLearner(*newcomer));
     }
-    let voters = wanted_voters(roles);
     // With nobody left the mesh is over; the last voter keeps what there is.
     if !voters.is_empty() && voters != *roles.voters {
         return Some(Step::SetVoters(voters));
@@ -110,6 +117,7 @@ mod tests {
             leader: MemberId(leader),
             members: &ids(members),
             voters: &ids(voters),
+            changing: false,
             learners: &ids(learners),
             ready: &ids(ready),
         })
@@ -127,6 +135,24 @@ mod tests {
         assert_eq!(step(&[1, 4, 6], &[1], &[4]), Some(Step::AddLearner(MemberId(6))));
         assert_eq!(step(&[1, 4, 6], &[1], &[4, 6]), set(&[1, 4, 6]));
         assert_eq!(step(&[1, 4, 6, 8], &[1, 4, 6], &[8]), None, "three are enough");
+    }
+
+    #[test]
+    fn a_change_of_voters_that_was_begun_is_finished_first() {
+        let half_done = |members: &[u64], learners: &[u64]| {
+            next_step(&Roles {
+                leader: MemberId(1),
+                members: &ids(members),
+                voters: &ids(&[1, 4, 6]),
+                changing: true,
+                learners: &ids(learners),
+                ready: &ids(learners),
+            })
+        };
+        assert_eq!(half_done(&[1, 4, 6], &[]), set(&[1, 4, 6]), "those who vote already");
+        assert_eq!(half_done(&[1, 4, 6, 8], &[]), set(&[1, 4, 6]), "before anybody is added");
+        assert_eq!(half_done(&[1, 4, 6], &[8]), set(&[1, 4, 6]), "or removed");
+        assert_eq!(half_done(&[1, 4], &[]), set(&[1]));
     }
 
     #[test]
@@ -176,7 +202,7 @@ mod tests {
 
     #[test]
     fn steps_lead_to_rest_from_anywhere() {
-        for bits in 0u32..4096 {
+        for bits in 0u32..8192 {
             let pick = |shift: u32| -> BTreeSet<MemberId> {
                 (0..4)
                     .filter(|i| bits >> (shift + i) & 1 == 1)
@@ -185,6 +211,7 @@ mod tests {
             };
             let (members, mut voters, mut learners) = (pick(0), pick(4), pick(8));
             learners = learners.difference(&voters).copied().collect();
+            let mut changing = bits >> 12 == 1;
             let Some(&(mut leader)) = voters.first() else { continue };
             for round in 0.. {
                 assert!(round < 20, "{members:?} never comes to rest");
@@ -193,6 +220,7 @@ mod tests {
                     leader,
                     members: &members,
                     voters: &voters,
+                    changing,
                     learners: &learners,
                     ready: &ready,
                 };
@@ -208,10 +236,12 @@ mod tests {
                         learners.extend(voters.difference(&next));
                         learners = learners.difference(&next).copied().collect();
                         voters = next;
+                        changing = false;
                     }
                 }
             }
             if !members.is_empty() {
+                assert!(!changing, "{members:?} never have one set of voters again");
                 assert!(voters.is_subset(&members) && learners.is_subset(&members));
                 assert_eq!(voters.len(), largest_odd_upto(members.len().min(MAX_VOTERS)));
             }

@@ -12,7 +12,7 @@
 //! The link says who speaks; [`speaker`](super::speaker) decides who may say what.
 
 use mesh_model::codec::{self, CodecError};
-use mesh_model::{Fault, LogIndex, MemberId};
+use mesh_model::{Fault, LogIndex, MemberId, Term};
 use openraft::errors::ForwardToLeader;
 use openraft::raft::{
     AppendEntriesRequest, AppendEntriesResponse, TransferLeaderError, TransferLeaderRequest,
@@ -22,12 +22,17 @@ use serde::{Deserialize, Serialize};
 
 use super::records::{ENTRY_LIMIT, EntryRecord, LogIdRecord, VoteRecord};
 use super::snapshot::{SNAPSHOT_LIMIT, SnapshotError};
-use super::types::{Entry, Types};
+use super::types::{Entry, LogId, Types, Vote};
 use crate::command::{Outcome, Proposal};
 
 /// The most entries one append carries. 64 admissions are 40 kB: a burst of joins in one flush, and
 /// short enough to get through a slow link within a heartbeat or two.
 pub(crate) const MAX_APPEND: usize = 64;
+
+/// How far ahead of this host's a term may be that somebody speaks of. Elections an hour apart or a
+/// second apart do not get there in a lifetime, and nobody can use terms up: it takes four thousand
+/// million such leaps to get to the last.
+pub(crate) const MAX_TERM_AHEAD: u64 = 1 << 32;
 
 /// A snapshot is the longest thing said, then a full append of the longest entries.
 const REQUEST_LIMIT: usize = {
@@ -96,7 +101,7 @@ impl TryFrom<Append> for AppendEntriesRequest<Types> {
         if append.entries.len() > MAX_APPEND {
             return Err(malformed("more entries than one append may carry"));
         }
-        let prev: Option<super::types::LogId> = append.prev.map(Into::into);
+        let prev: Option<LogId> = append.prev.map(Into::into);
         let mut next = prev.map_or(0, |prev| prev.index.saturating_add(1));
         let mut entries: Vec<Entry> = Vec::with_capacity(append.entries.len());
         for entry in append.entries {
@@ -106,12 +111,34 @@ impl TryFrom<Append> for AppendEntriesRequest<Types> {
             next = next.saturating_add(1);
             entries.push(entry.open()?);
         }
-        Ok(Self {
-            vote: append.vote.into(),
-            prev_log_id: prev,
-            entries,
-            leader_commit: append.commit.map(Into::into),
-        })
+        let vote: Vote = append.vote.into();
+        let terms = prev.iter().chain(entries.iter().map(|entry| &entry.log_id));
+        let terms = terms.map(|id| id.leader_id.term).chain([vote.leader_id.term]);
+        if !terms.is_sorted() {
+            return Err(malformed(
+                "entries of a later term than their successor's or the leader's",
+            ));
+        }
+        Ok(Self { vote, prev_log_id: prev, entries, leader_commit: append.commit.map(Into::into) })
+    }
+}
+
+/// What an append spoke of, to hold the reply against.
+pub(crate) struct AppendSpan {
+    pub(crate) vote: Vote,
+    pub(crate) prev: Option<LogId>,
+    ids: Vec<LogId>,
+}
+
+impl AppendSpan {
+    pub(crate) fn of(request: &AppendEntriesRequest<Types>) -> Self {
+        let ids = request.entries.iter().map(|entry| entry.log_id).collect();
+        Self { vote: request.vote, prev: request.prev_log_id, ids }
+    }
+
+    /// Whether `upto` is the place before the entries, or one of theirs.
+    pub(crate) fn covers(&self, upto: Option<LogId>) -> bool {
+        upto == self.prev || upto.is_some_and(|upto| self.ids.contains(&upto))
     }
 }
 
@@ -310,6 +337,16 @@ pub enum RpcError {
         from: MemberId,
         /// Whose word it claims to be.
         claimed: MemberId,
+    },
+    /// A term that no number of elections leads to.
+    #[error("{from} speaks of term {term}, this host is in {ours}")]
+    TermOutOfReach {
+        /// Who sent it.
+        from: MemberId,
+        /// The term it speaks of.
+        term: Term,
+        /// This host's term.
+        ours: Term,
     },
     /// Not a request this build understands.
     #[error(transparent)]

@@ -16,7 +16,6 @@ use std::time::Duration;
 use mesh_model::MemberId;
 use openraft::async_runtime::watch::WatchReceiver as _;
 use openraft::async_runtime::{AsyncRuntime as _, Instant as _};
-use openraft::errors::{ClientWriteError, RaftError};
 use openraft::rt::Select3;
 use openraft::type_config::TypeConfigExt as _;
 use openraft::{ChangeMembers, LogIdOptionExt as _};
@@ -122,6 +121,7 @@ impl Inner {
             leader: self.me,
             members: &members,
             voters: &membership.voters,
+            changing: membership.changing,
             learners: &membership.learners,
             ready: &ready,
         };
@@ -190,9 +190,9 @@ impl Inner {
         let changed = Box::pin(self.raft.change_membership(change, true));
         match Types::timeout(STEP_LIMIT, changed).await {
             Ok(Ok(done)) => self.see_membership_of(done.log_id).await,
-            Ok(Err(RaftError::APIError(ClientWriteError::ForwardToLeader(_)))) => {}
             Ok(Err(error)) => {
                 tracing::warn!(%error, "the agreement group's membership did not change");
+                // Whatever stands in the way is not gone by the next poll.
                 Types::sleep(LOOK_AGAIN).await;
             }
             Err(_) => {

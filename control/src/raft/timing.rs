@@ -65,6 +65,9 @@ impl Timing {
             quorum_loss_probe_interval: Some(2 * millis(self.election_max)),
             // Long enough to tell the others that the new voters are agreed on.
             removed_leader_step_down: StepDownPolicy::After(millis(2 * self.heartbeat)),
+            // One that says it lost entries is sent them again. What a majority holds stays agreed, and
+            // no follower's word may stop the leader.
+            allow_log_reversion: Some(true),
             // A restarted leader asks again: the others may have moved on.
             enable_leader_restore: Some(false),
             install_snapshot_timeout: millis(SNAPSHOT_LIMIT),

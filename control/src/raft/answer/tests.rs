@@ -34,7 +34,7 @@ impl Seeds for Fixed {
 /// The guest, following the founder, which this test plays.
 async fn guest() -> Group {
     let store = guest_store(MemoryDisk::new());
-    Group::start(store, Nobody, &Fixed, Timing::default()).await.expect("starts")
+    Group::start(store, Nobody, &Fixed, fixture::wall_ms, Timing::default()).await.expect("starts")
 }
 
 fn leads(node: MemberId, term: u64) -> Vote {
@@ -100,6 +100,32 @@ fn nobody_speaks_for_another_or_without_a_vote() {
         }
         let status = guest.status();
         assert_eq!(status.leadership.term, 0, "nothing of it was heard");
+        guest.shutdown().await;
+    });
+}
+
+#[test]
+fn terms_that_no_elections_lead_to_are_not_heard() {
+    Types::run(async {
+        let guest = guest().await;
+        let far = u64::MAX;
+        for request in [
+            append(leads(FOUNDER, far), 4, 1),
+            Request::Vote(VoteRequest::new(campaigns(FOUNDER, far), Some(log_id(1, 9))).into()),
+            snapshot(leads(FOUNDER, far), &settled()),
+        ] {
+            let refused = say(&guest, FOUNDER, &request).await.err();
+            assert!(matches!(refused, Some(RpcError::TermOutOfReach { .. })), "{refused:?}");
+        }
+        let of_a_later_term = Append::from(AppendEntriesRequest {
+            vote: leads(FOUNDER, 1),
+            prev_log_id: Some(log_id(1, 3)),
+            entries: vec![fixture::blank(2, 4)],
+            leader_commit: None,
+        });
+        let refused = say(&guest, FOUNDER, &Request::Append(of_a_later_term)).await;
+        assert!(matches!(refused, Err(RpcError::Malformed(_))));
+        assert_eq!(guest.status().leadership.term, 0);
         guest.shutdown().await;
     });
 }
@@ -177,12 +203,42 @@ fn bytes_that_are_no_request_are_refused() {
     });
 }
 
+/// A proposal that fits the request around it, but is longer than a proposal may be.
+#[test]
+fn an_oversized_proposal_is_refused_and_does_not_end_agreement() {
+    Types::run(async {
+        let store = fixture::founder_store(MemoryDisk::new());
+        let founder = Group::start(store, Nobody, &Fixed, fixture::wall_ms, Timing::default()).await.expect("starts");
+        founder.propose(fixture::invitation()).await.expect("agreed");
+        founder.propose(fixture::admission()).await.expect("agreed");
+
+        let (departure, goodbye) = fixture::goodbye();
+        let payload = departure.payload().to_vec();
+        let whole = Request::Propose(goodbye).encode();
+        let at = whole.windows(payload.len()).position(|part| *part == *payload);
+        let at = at.expect("the goodbye is in the request");
+        for long in [65_u16, 5_000, 60_000] {
+            // A length of two bytes is announced by 251.
+            let mut bytes = whole[..at - 1].to_vec();
+            bytes.push(251);
+            bytes.extend(long.to_le_bytes());
+            bytes.extend(vec![7; usize::from(long)]);
+            bytes.extend(&whole[at + payload.len()..]);
+            let refused = founder.handle_rpc(GUEST, &bytes).await;
+            assert!(matches!(refused, Err(RpcError::Malformed(_))), "{long}: {refused:?}");
+        }
+        assert_eq!(founder.fatal(), None);
+        founder.propose(fixture::invitation()).await.expect("still agreed");
+        founder.shutdown().await;
+    });
+}
+
 #[test]
 fn a_follower_whose_disk_cannot_flush_does_not_say_it_holds_the_entry() {
     Types::run(async {
         let disk = MemoryDisk::new();
         let store = guest_store(disk.attach());
-        let guest = Group::start(store, Nobody, &Fixed, Timing::default()).await.expect("starts");
+        let guest = Group::start(store, Nobody, &Fixed, fixture::wall_ms, Timing::default()).await.expect("starts");
         disk.fail_flushes_after(0);
         let reply = say(&guest, FOUNDER, &append(leads(FOUNDER, 1), 4, 1)).await;
         assert_eq!(reply.err(), Some(RpcError::Stopped));
