@@ -93,7 +93,8 @@ impl Engine {
         handled
     }
 
-    /// Takes the inner packet of `len` bytes in the scratch, if its source is the sender's.
+    /// Takes the inner packet of `len` bytes in the scratch, if its source is the sender's. Ours
+    /// never is, even where a peer holds a wide prefix around it: it would pass for this host.
     fn accept(
         &self,
         from: Slot,
@@ -102,7 +103,7 @@ impl Engine {
         sink: &mut impl Sink,
     ) -> Result<(), Drop> {
         let inner = Inner::parse(&self.kit.scratch[..len]).map_err(|_| Drop::DecryptedMalformed)?;
-        if !self.fib.is_source_of(from, inner.src()) {
+        if self.addrs.contains(inner.src()) || !self.fib.is_source_of(from, inner.src()) {
             return Err(Drop::SourceNotAllowed);
         }
         if !self.addrs.contains(inner.dst()) {

@@ -52,13 +52,22 @@ fn a_wide_prefix_does_not_speak_for_a_narrow_one_inside() {
 #[test]
 fn our_own_address_is_nobody_elses_source() {
     let mut wire = Wire::mesh(2);
-    let forged = wire.packet(1, 1, port::ECHO, b"yourself", true);
     let mut attacker = Attacker::new(&secret(1), wire.hosts[1].key());
     let answer = wire.inject(1, underlay(1), &attacker.initiation());
     attacker.read(&answer[0]).expect("a session");
-    wire.inject(1, underlay(1), &attacker.seal(&forged));
+    // Not even for a peer whose prefixes cover it.
+    for wide in [&[][..], &["0.0.0.0/0", "::/0"]] {
+        let (key, mut plan) = (wire.hosts[0].key(), wire.hosts[0].plan());
+        plan.allowed_ips.extend(wide.iter().map(|prefix| prefix.parse::<IpNet>().unwrap()));
+        wire.update(1, Update::SetPeer(key, plan));
+        for (port, v6) in [(port::ECHO, true), (KERNEL_PORT, true), (KERNEL_PORT, false)] {
+            let forged = wire.packet(1, 1, port, b"yourself", v6);
+            wire.inject(1, underlay(1), &attacker.seal(&forged));
+        }
+    }
     assert!(wire.hosts[1].out.control.is_empty());
-    assert_eq!(wire.hosts[1].drops(Drop::SourceNotAllowed), 1);
+    assert!(wire.hosts[1].out.delivered.is_empty());
+    assert_eq!(wire.hosts[1].drops(Drop::SourceNotAllowed), 6);
 }
 
 #[test]
