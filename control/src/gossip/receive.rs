@@ -12,10 +12,6 @@ use super::packet::Packet;
 use super::screen::Screen;
 use super::swim_id::{HIGHEST_RUMOURED, SwimId};
 
-/// Generations above [`HIGHEST_RUMOURED`] that a member may be told to outbid: more lives than
-/// anyone can be talked out of.
-const OUTBID_MARGIN: u64 = 1 << 32;
-
 impl Gossip {
     /// Takes what holds of a datagram from `from`, who is proven.
     pub(super) fn receive(
@@ -31,9 +27,6 @@ impl Gossip {
             return Err(Drop::UnknownSender);
         }
         let packet: Packet = codec::decode(payload).map_err(|_| Drop::Malformed)?;
-        if packet.generation > HIGHEST_RUMOURED + OUTBID_MARGIN {
-            return Err(Drop::Generation);
-        }
         let swim = self.receive_swim(from, &packet);
         let heard = swim.is_ok_and(|to| to == Some(self.swim.me()));
         for signed in packet.facts {
@@ -54,12 +47,36 @@ impl Gossip {
         if packet.swim.is_empty() {
             return Ok(None);
         }
-        let mut screen = Screen { me: self.me, table: &self.table, drops: &mut self.drops };
-        let (to, admitted) = screen.admit(from, &packet.swim)?;
-        let outbid = self.swim.outbid(packet.generation);
+        let me = self.swim.me();
+        let mut screen = Screen { me, table: &self.table, drops: &mut self.drops };
+        let admitted = screen.admit(from, &packet.swim)?;
+        self.heed(packet.generation);
+        self.believe(admitted.from);
+        self.swim.handle_data(&admitted.swim).map_err(|_| Drop::Protocol)?;
+        Ok(Some(admitted.to))
+    }
+
+    /// Outbids the `generation` that the sender knows us by, unless no rumour may have made it up.
+    ///
+    /// Such a packet is taken all the same: once we live above [`HIGHEST_RUMOURED`], every honest
+    /// member says such a generation.
+    fn heed(&mut self, generation: u64) {
+        let highest = self.swim.me().generation.max(HIGHEST_RUMOURED);
+        if generation > highest {
+            return self.drops.count(Drop::Generation);
+        }
+        let outbid = self.swim.outbid(generation);
         self.expect_swim(outbid);
-        self.swim.handle_data(&admitted).map_err(|_| Drop::Protocol)?;
-        Ok(Some(to))
+    }
+
+    /// A member that was talked into a life above [`HIGHEST_RUMOURED`] starts its next one below,
+    /// by its clock, and need not outbid what it was: the tunnel proves that it speaks itself.
+    fn believe(&mut self, from: SwimId) {
+        let known = self.table.standing(from.member).map_or(0, |known| known.generation);
+        if known > HIGHEST_RUMOURED && from.generation <= HIGHEST_RUMOURED {
+            let forgotten = self.swim.forget(from.member);
+            self.expect_swim(forgotten);
+        }
     }
 
     fn receive_facts(&mut self, signed: Signed<Facts>) {

@@ -20,28 +20,34 @@ impl From<SwimCodecError> for Drop {
 
 /// Decides which words of a SWIM message may go in.
 pub(super) struct Screen<'a> {
-    /// This host.
-    pub(super) me: MemberId,
+    /// This host's present life.
+    pub(super) me: SwimId,
     /// The other members and the generation they are known by.
     pub(super) table: &'a Table,
     /// Counts what is taken out.
     pub(super) drops: &'a mut Drops,
 }
 
+/// What of a SWIM message may go in.
+#[derive(Debug)]
+pub(super) struct Admitted {
+    /// The sender's life; whose it is, is proven.
+    pub(super) from: SwimId,
+    /// The life of ours it is meant for.
+    pub(super) to: SwimId,
+    /// The message.
+    pub(super) swim: Vec<u8>,
+}
+
 impl Screen<'_> {
-    /// The part of `swim` that may go in and the life it is meant for, or why nothing may. `from`
-    /// is proven.
-    pub(super) fn admit(
-        &mut self,
-        from: MemberId,
-        mut swim: &[u8],
-    ) -> Result<(SwimId, Vec<u8>), Drop> {
+    /// The part of `swim` that may go in, or why nothing may. `from` is proven.
+    pub(super) fn admit(&mut self, from: MemberId, mut swim: &[u8]) -> Result<Admitted, Drop> {
         let header = SwimCodec.decode_header(&mut swim)?;
         self.check(from, &header)?;
         let mut admitted = Vec::with_capacity(swim.len());
         SwimCodec.encode_header(&header, &mut admitted)?;
         if swim.is_empty() {
-            return Ok((header.dst, admitted));
+            return Ok(Admitted { from: header.src, to: header.dst, swim: admitted });
         }
         if matches!(header.message, Message::Announce | Message::Broadcast | Message::TurnUndead) {
             return Err(Drop::Malformed);
@@ -52,14 +58,14 @@ impl Screen<'_> {
         for update in updates {
             SwimCodec.encode_member(&update, &mut admitted)?;
         }
-        Ok((header.dst, admitted))
+        Ok(Admitted { from: header.src, to: header.dst, swim: admitted })
     }
 
     fn check(&self, from: MemberId, header: &Header<SwimId>) -> Result<(), Drop> {
         if header.src.member != from {
             return Err(Drop::ForeignSource);
         }
-        if header.dst.member != self.me {
+        if header.dst.member != self.me.member {
             return Err(Drop::WrongTarget);
         }
         match super::swim_codec::subject(&header.message) {
@@ -83,8 +89,9 @@ impl Screen<'_> {
     }
 
     fn refusal(&self, about: SwimId) -> Option<Drop> {
-        if about.member == self.me {
-            return (about.generation > HIGHEST_RUMOURED).then_some(Drop::Generation);
+        if about.member == self.me.member {
+            let highest = self.me.generation.max(HIGHEST_RUMOURED);
+            return (about.generation > highest).then_some(Drop::Generation);
         }
         if !self.table.contains(about.member) {
             return Some(Drop::UnknownMember);

@@ -126,6 +126,41 @@ fn a_slandered_member_outlives_the_rumour() {
 }
 
 #[test]
+fn no_generation_that_is_claimed_for_a_member_locks_it_out() {
+    const BOUND: u64 = 1 << 62;
+    let claims = [BOUND - 1, BOUND, BOUND + 1, BOUND + (1 << 32), u64::MAX - 1, u64::MAX];
+    for generation in claims {
+        let mut world = World::new(3, 6);
+        world.run(secs(5));
+        let greeting = swim((2, BOOT_MS), (3, BOOT_MS), GOSSIP, &[]);
+        let lie = Forged { generation, ..Forged::swim(greeting) }.encode();
+        // Twice: the second time the victim may already live above the bound.
+        for _ in 0..2 {
+            world.with(m(3), |node, now| node.handle_datagram(m(2), &lie, now));
+            world.run(secs(10));
+            assert!(world.all(Alive), "generation {generation}");
+        }
+        let refused = world.nodes[&m(3)].drops().of(Drop::Generation);
+        assert_eq!(refused > 0, generation > BOUND, "generation {generation}");
+        // Suspected in the life it was talked into, it refutes.
+        let life = world.nodes[&m(3)].own().generation;
+        let rumour = swim((2, BOOT_MS), (1, BOOT_MS), GOSSIP, &[(3, life, 0, SUSPECT)]);
+        let rumour = Forged::swim(rumour).encode();
+        world.with(m(1), |node, now| node.handle_datagram(m(2), &rumour, now));
+        world.run(secs(10));
+        assert!(world.all(Alive), "generation {generation}, suspected");
+        assert_eq!(world.nodes[&m(3)].own().generation, life, "it need not die for that");
+        // Nor does a restart with an honest clock lock it out.
+        world.kill(m(3));
+        world.run(secs(20));
+        assert_eq!(world.state(m(1), m(3)), Dead);
+        world.boot(m(3), BOOT_MS + 60_000, view(&[1, 2, 3], 1), Vec::new());
+        world.run(secs(10));
+        assert!(world.all(Alive), "generation {generation}, restarted");
+    }
+}
+
+#[test]
 fn a_member_talked_out_of_its_life_introduces_the_next_until_it_is_heard() {
     let mut world = World::new(3, 6);
     world.run(secs(5));
