@@ -8,8 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use mesh_model::facts::MAX_ENDPOINTS;
-use mesh_model::plan::{PeerPlan, Plan};
+use mesh_model::plan::{MAX_CANDIDATES, PeerPlan, Plan};
 use mesh_model::view::{ClusterView, MemberView};
 use mesh_model::{MemberId, Prefixes};
 
@@ -18,10 +17,6 @@ use mesh_model::{MemberId, Prefixes};
 /// RFC 4787 REQ-5 asks for mappings that live two minutes and allows less; devices at 30 s are
 /// common. 25 s stays below those and is what WireGuard deployments use.
 pub const KEEPALIVE: Duration = Duration::from_secs(25);
-
-/// The most endpoints planned for one peer: those it announces itself and, in front of them, one
-/// that another member has seen work.
-pub const MAX_PEER_ENDPOINTS: usize = MAX_ENDPOINTS + 1;
 
 /// The tunnels member `me` shall have: one to every other member, reachable at `endpoints` (best
 /// first). None at all once `me` is no member.
@@ -47,14 +42,14 @@ pub fn plan(
     Plan { peers: others.map(peer).collect() }
 }
 
-/// The first [`MAX_PEER_ENDPOINTS`] of `heard` that a datagram can go to, each once.
+/// The first [`MAX_CANDIDATES`] of `heard` that a datagram can go to, each once.
 fn usable(heard: &[SocketAddr], prefixes: &Prefixes) -> Vec<SocketAddr> {
     let mut seen = BTreeSet::new();
     heard
         .iter()
         .map(|endpoint| canonical(*endpoint))
         .filter(|endpoint| can_be_sent_to(*endpoint, prefixes) && seen.insert(*endpoint))
-        .take(MAX_PEER_ENDPOINTS)
+        .take(MAX_CANDIDATES)
         .collect()
 }
 

@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use fixture::{Host, Log, Mesh};
-use mesh_control::planner::{KEEPALIVE, MAX_PEER_ENDPOINTS, plan};
+use mesh_control::planner::{KEEPALIVE, plan};
 use mesh_model::MemberId;
-use mesh_model::plan::Update;
+use mesh_model::plan::{MAX_CANDIDATES, Update};
 use mesh_model::view::ClusterView;
 
 const TWO: MemberId = MemberId(3);
@@ -86,7 +86,7 @@ fn endpoints_that_cannot_work_are_left_out() {
 fn endpoints_are_bounded() {
     let texts: Vec<_> = (1..=40).map(|port| format!("192.0.2.1:{port}")).collect();
     let texts: Vec<_> = texts.iter().map(String::as_str).collect();
-    assert_eq!(planned(&texts), texts[..MAX_PEER_ENDPOINTS]);
+    assert_eq!(planned(&texts), texts[..MAX_CANDIDATES]);
 }
 
 #[test]

@@ -10,8 +10,16 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use crate::facts::MAX_ENDPOINTS;
 use crate::id::MemberId;
 use crate::key::TunnelKey;
+
+/// The most endpoints planned and tried for one peer: all that it may announce and, in front of
+/// them, the one where it was last seen. What else is remembered of it comes last and is cut.
+///
+/// Each candidate may cost an initiation to somebody who never asked for one, so whoever lists more
+/// is hoping to be used as a reflector.
+pub const MAX_CANDIDATES: usize = MAX_ENDPOINTS + 1;
 
 /// One tunnel's peer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,7 +28,8 @@ pub struct PeerPlan {
     pub member: MemberId,
     /// Inner sources it may use, and destinations that go to it.
     pub allowed_ips: Vec<IpNet>,
-    /// Underlay addresses to try, best first, while no authenticated packet has shown a better one.
+    /// Underlay addresses to try, best first, while no authenticated packet has shown a better one;
+    /// at most [`MAX_CANDIDATES`].
     pub endpoints: Vec<SocketAddr>,
     /// Keep NAT mappings open with an empty packet this often; `None` keeps silent when idle.
     pub keepalive: Option<Duration>,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use mesh_model::MemberId;
-use mesh_model::facts::MAX_ENDPOINTS;
+use mesh_model::plan::MAX_CANDIDATES;
 
 /// What is known of one member's whereabouts.
 #[derive(Debug, Default)]
@@ -66,7 +66,7 @@ impl Endpoints {
         let in_order = known.observed.iter().chain(&known.announced).chain(&known.hinted);
         let mut ranked: Vec<SocketAddr> = Vec::new();
         for endpoint in in_order {
-            if ranked.len() < MAX_ENDPOINTS && !ranked.contains(endpoint) {
+            if ranked.len() < MAX_CANDIDATES && !ranked.contains(endpoint) {
                 ranked.push(*endpoint);
             }
         }
@@ -78,6 +78,8 @@ impl Endpoints {
 
 #[cfg(test)]
 mod tests {
+    use mesh_model::facts::MAX_ENDPOINTS;
+
     use super::*;
 
     fn at(port: u16) -> SocketAddr {
@@ -102,8 +104,18 @@ mod tests {
         let many: Vec<_> = (1..50).map(at).collect();
         endpoints.announce(MemberId(2), &many);
         endpoints.hint(MemberId(3), at(1));
-        assert_eq!(endpoints.candidates()[&MemberId(2)].len(), MAX_ENDPOINTS);
+        assert_eq!(endpoints.candidates()[&MemberId(2)].len(), MAX_CANDIDATES);
         endpoints.keep([MemberId(3)].into_iter());
         assert_eq!(endpoints.candidates().len(), 1);
+    }
+    #[test]
+    fn where_it_was_seen_costs_none_of_what_it_announces() {
+        let mut endpoints = Endpoints::default();
+        let announced: Vec<_> = (1..=MAX_ENDPOINTS as u16).map(at).collect();
+        endpoints.hint(MemberId(2), at(99));
+        endpoints.announce(MemberId(2), &announced);
+        endpoints.observe(MemberId(2), at(50));
+        let expected = [vec![at(50)], announced].concat();
+        assert_eq!(endpoints.candidates()[&MemberId(2)], expected);
     }
 }

@@ -2,9 +2,7 @@
 
 use std::net::SocketAddr;
 
-/// Candidates kept per peer. A host has a few addresses per family; whoever lists more hopes to be
-/// used as a reflector.
-const MAX_CANDIDATES: usize = 8;
+use mesh_model::plan::MAX_CANDIDATES;
 
 /// Where a peer was last heard, and where the plan supposes it.
 #[derive(Debug, Default)]
