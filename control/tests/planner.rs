@@ -2,14 +2,14 @@
 
 mod fixture;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
 use fixture::{Host, Log, Mesh};
-use mesh_control::planner::{KEEPALIVE, plan};
-use mesh_model::MemberId;
+use mesh_control::planner::{KEEPALIVE, KEPT_ALIVE_MEMBERS, plan};
 use mesh_model::plan::{MAX_CANDIDATES, Update};
 use mesh_model::view::ClusterView;
+use mesh_model::{MemberId, TunnelKey};
 
 const TWO: MemberId = MemberId(3);
 const THREE: MemberId = MemberId(4);
@@ -50,6 +50,28 @@ fn every_other_member_is_a_peer_with_its_own_addresses() {
     assert_eq!(peer.keepalive, Some(KEEPALIVE));
     let founder = &plan.peers[&view.members[&MemberId::FOUNDER].tunnel];
     assert!(founder.endpoints.is_empty(), "nothing was heard of it");
+}
+
+#[test]
+fn only_a_small_mesh_keeps_idle_tunnels_alive() {
+    let mut view = view();
+    let founder = view.members[&MemberId::FOUNDER].clone();
+    let mut keepalives = |members: usize| {
+        for id in 100.. {
+            if view.members.len() == members {
+                break;
+            }
+            let mut another = founder.clone();
+            another.id = MemberId(id);
+            another.tunnel = TunnelKey([id as u8; 32]);
+            view.members.insert(another.id, another);
+        }
+        let plan = plan(&view, THREE, &BTreeMap::new());
+        assert_eq!(plan.peers.len(), members - 1);
+        plan.peers.into_values().map(|peer| peer.keepalive).collect::<BTreeSet<_>>()
+    };
+    assert_eq!(keepalives(KEPT_ALIVE_MEMBERS), [Some(KEEPALIVE)].into());
+    assert_eq!(keepalives(KEPT_ALIVE_MEMBERS + 1), [None].into());
 }
 
 #[test]
