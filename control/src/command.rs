@@ -1,9 +1,9 @@
 //! What the mesh agrees on, one entry of the log at a time.
 //!
-//! A [`Command`] is a statement somebody signed; a [`Proposal`] is that statement with the time its
-//! proposer read. Voters put proposals in an order and every member applies them in that order; the
-//! [`Outcome`] is the same everywhere. A refusal is an outcome too: it costs a place in the log and
-//! changes nothing.
+//! A [`Command`] is a statement somebody signed; a [`Proposal`] is that statement with the time the
+//! leader read. Voters put proposals in an order and every member applies them in that order; the
+//! [`Outcome`] is the same everywhere. A refusal is an outcome too and
+//! changes nothing; one that anybody could provoke does not even get a place in the log.
 //!
 //! Commands are idempotent by what they are about (an invite's id, a joiner's identity, a member):
 //! repeating one yields the outcome of the first. So whoever lost an answer just asks again, and no
@@ -18,8 +18,8 @@ use serde::{Deserialize, Serialize};
 /// One entry of the log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Proposal {
-    /// When it was proposed, in milliseconds since the Unix epoch, by the proposer's clock. The only
-    /// time the state machine knows.
+    /// When it was proposed, in milliseconds since the Unix epoch, by the clock of the leader, who
+    /// overwrites what the proposer put here. The only time the state machine knows.
     pub at_ms: u64,
     /// What is proposed.
     pub command: Command,

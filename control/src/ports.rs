@@ -1,8 +1,10 @@
-//! What agreement needs from the shell: a disk, a way to ask another member, and entropy.
+//! What agreement needs from the shell: a disk, a way to ask another member, entropy, and the
+//! time of day.
 //!
 //! The sans-IO cores need none of this. Agreement runs on openraft, which is asynchronous and keeps
-//! a log, so it gets exactly three ports; the daemon implements them with a file, QUIC over the
-//! overlay and the operating system, the simulator with memory, a virtual network and one seed.
+//! a log, so it gets exactly four ports; the daemon implements them with a file, QUIC over the
+//! overlay and the operating system, the simulator with memory, a virtual network, one seed and a
+//! clock of its own.
 
 use std::future::Future;
 use std::time::Duration;
@@ -64,6 +66,18 @@ impl TransportError {
     /// Whose fault it is.
     pub fn fault(&self) -> Fault {
         Fault::World
+    }
+}
+
+/// The time of day. Only a leader reads it, to stamp what it has agreed on.
+pub trait WallClock: Send + Sync + 'static {
+    /// Milliseconds since the Unix epoch.
+    fn wall_ms(&self) -> u64;
+}
+
+impl<F: Fn() -> u64 + Send + Sync + 'static> WallClock for F {
+    fn wall_ms(&self) -> u64 {
+        self()
     }
 }
 

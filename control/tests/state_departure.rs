@@ -71,6 +71,15 @@ fn a_mesh_outlives_its_founder() {
 }
 
 #[test]
+fn a_goodbye_does_not_move_the_clock() {
+    let (mesh, mut log, [one, _]) = three();
+    let before = log.state.now_ms();
+    let outcome = log.apply(u64::MAX - fixture::BORN_MS, Host::new(1).depart(mesh.id(), one));
+    assert_eq!(outcome, Outcome::Departed(one));
+    assert_eq!(log.state.now_ms(), before);
+}
+
+#[test]
 fn the_audit_trail_tells_what_changed_and_nothing_else() {
     let (mesh, mut log, [one, _]) = three();
     log.apply(5, Host::new(1).depart(mesh.id(), one));

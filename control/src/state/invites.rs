@@ -91,7 +91,7 @@ impl Invites {
         self.0.iter()
     }
 
-    /// Adds an invite whose signature was checked; forgets those of no use to anyone. `false` when
+    /// Adds an invite whose signature and bounds were checked; forgets those of no use to anyone. `false` when
     /// it is there already. `needed` are the invites that admitted present members.
     pub(super) fn add(
         &mut self,
@@ -106,7 +106,6 @@ impl Invites {
                 false => Err(Refusal::InviteExists),
             };
         }
-        check_bounds(&terms)?;
         if now_ms >= terms.expires_ms {
             return Err(Refusal::InviteExpired);
         }

@@ -186,15 +186,15 @@ impl Members {
         self.present.insert(id, member);
     }
 
-    /// Lets `id` go by its own word. `false` when it had left before.
-    pub(super) fn depart(
-        &mut self,
+    /// Whether `id` may go, and as whom: by its own word. `None` when it had left before.
+    pub(super) fn check_departure(
+        &self,
         id: MemberId,
         departure: &Signed<Departure>,
         mesh: MeshId,
-    ) -> Result<bool, Refusal> {
+    ) -> Result<Option<IdentityKey>, Refusal> {
         if self.departed.contains_key(&id) {
-            return Ok(false);
+            return Ok(None);
         }
         let member = self.present.get(&id).ok_or(Refusal::UnknownMember(id))?;
         let identity = member.record.identity;
@@ -202,6 +202,17 @@ impl Members {
         if said.member != id {
             return Err(Refusal::UnknownMember(said.member));
         }
+        Ok(Some(identity))
+    }
+
+    /// Lets `id` go by its own word. `false` when it had left before.
+    pub(super) fn depart(
+        &mut self,
+        id: MemberId,
+        departure: &Signed<Departure>,
+        mesh: MeshId,
+    ) -> Result<bool, Refusal> {
+        let Some(identity) = self.check_departure(id, departure, mesh)? else { return Ok(false) };
         self.present.remove(&id);
         let departed = Departed { identity, departure: departure.clone() };
         self.departed.insert(id, departed);

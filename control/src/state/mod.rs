@@ -15,7 +15,7 @@
 //! checks all chains again when a snapshot comes from someone else. What signatures cannot show is
 //! what is *missing* (a member left out, a cursor moved back); equal hashes among members show that.
 //!
-//! **Time** is data: the proposer's stamp. The state keeps the latest stamp that changed something
+//! **Time** is data: the leader's stamp. The state keeps the latest stamp of an invite or admission
 //! and takes an earlier one as that, so an expired invite does not come back with a slow clock.
 //!
 //! This file routes; [`members`], [`ipam`], [`invites`] and [`audit`] decide.
@@ -26,7 +26,9 @@ pub mod ipam;
 pub mod members;
 mod verify;
 
-use mesh_model::trust::{Admission, ChainError, Departure, Genesis, Invite, MeshRoot};
+use mesh_model::trust::{
+    Admission, ChainError, Departure, Genesis, Invite, MemberRecord, MeshRoot,
+};
 use mesh_model::view::{ClusterView, StateHash};
 use mesh_model::wire::join::JoinRefusal;
 use mesh_model::{LogIndex, MemberId, OverlayAddrs, Signed, codec};
@@ -44,7 +46,8 @@ use members::Newcomer;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct State {
     founding: Founding,
-    /// The latest stamp of a proposal that changed something.
+    /// The latest stamp of an invite or admission that changed something. A departure says nothing about
+    /// time.
     now_ms: u64,
     members: Members,
     ipam: Ipam,
@@ -101,7 +104,9 @@ impl State {
         };
         match decided {
             Ok(Decision::Changed(event, outcome)) => {
-                self.now_ms = now_ms;
+                if !matches!(event, Event::Departed { .. }) {
+                    self.now_ms = now_ms;
+                }
                 self.audit.record(index, now_ms, event);
                 outcome
             }
@@ -110,8 +115,40 @@ impl State {
         }
     }
 
-    fn invite(&mut self, signed: &Signed<Invite>, now_ms: u64) -> Result<Decision, Refusal> {
+    /// The refusal [`apply`](Self::apply) is bound to come to, if the proposal is one that anybody could
+    /// have made up: its signatures do not hold, or it is about what does not exist.
+    pub fn would_refuse(&self, proposal: &Proposal) -> Option<Refusal> {
+        match &proposal.command {
+            Command::Invite(signed) => self.genuine_invite(signed).err(),
+            Command::Admit(admission) => self.genuine_record(admission).err(),
+            Command::Depart { member, departure } => {
+                let mesh = self.founding.genesis.root.mesh;
+                self.members.check_departure(*member, departure, mesh).err()
+            }
+        }
+    }
+
+    /// What the root allowed, if it did.
+    fn genuine_invite(&self, signed: &Signed<Invite>) -> Result<Invite, Refusal> {
         let invite = Invite::verify(signed, &self.founding.genesis.root)?;
+        invites::check_bounds(&invite)?;
+        Ok(invite)
+    }
+
+    /// What the joiner says of itself, and the invite it comes under, if the chain holds.
+    fn genuine_record(
+        &self,
+        admission: &Admission,
+    ) -> Result<(MemberRecord, &InviteEntry), Refusal> {
+        let invite = self.invites.get(&admission.invite).ok_or(JoinRefusal::UnknownInvite)?;
+        let record = admission
+            .verify(invite.terms(), &self.founding.genesis.root)
+            .map_err(|error| JoinRefusal::Chain(reason(&error)))?;
+        Ok((record, invite))
+    }
+
+    fn invite(&mut self, signed: &Signed<Invite>, now_ms: u64) -> Result<Decision, Refusal> {
+        let invite = self.genuine_invite(signed)?;
         let outcome = Outcome::InviteAdded(invite.id);
         let event = Event::InviteAdded {
             invite: invite.id,
@@ -129,11 +166,8 @@ impl State {
         admission: &Admission,
         now_ms: u64,
     ) -> Result<Decision, Refusal> {
-        let Genesis { root, prefixes, .. } = &self.founding.genesis;
-        let invite = self.invites.get(&admission.invite).ok_or(JoinRefusal::UnknownInvite)?;
-        let record = admission
-            .verify(invite.terms(), root)
-            .map_err(|error| JoinRefusal::Chain(reason(&error)))?;
+        let (record, invite) = self.genuine_record(admission)?;
+        let prefixes = &self.founding.genesis.prefixes;
         // Proven to be who it says: a member that asks again hears what it missed, whatever has
         // become of its invite since.
         if let Some((id, member)) = self.members.by_identity(&record.identity) {

@@ -84,6 +84,22 @@ fn nobody_votes_twice_in_a_term_across_a_crash() {
 }
 
 #[test]
+fn a_change_of_voters_is_finished_by_whoever_leads_after_a_crash_half_way() {
+    in_virtual_time(|| async {
+        let mut world = World::of(2, 26).await;
+        world.join().await;
+        // Three members: the founder's vote alone is being exchanged for three.
+        let changing = |world: &World| world.status(FOUNDER).changing;
+        world.until_at_once("the first of the two entries", changing).await;
+        world.crash(FOUNDER).await;
+        world.restart(FOUNDER).await;
+        world.until("half way, as it was", |world| world.status(FOUNDER).voters.len() == 3).await;
+        world.settle().await;
+        assert!(!world.status(world.leader().await).changing);
+    });
+}
+
+#[test]
 fn a_lone_founder_whose_disk_cannot_flush_acknowledges_nothing_and_says_why() {
     in_virtual_time(|| async {
         let mut world = World::found(23).await;

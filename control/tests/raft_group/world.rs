@@ -14,7 +14,7 @@ use mesh_control::raft::{
 use mesh_model::MemberId;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::fixture::{Host, Mesh, Ticket, after};
+use crate::fixture::{BORN_MS, Host, Mesh, Ticket, after};
 
 /// One way through the network: a fast home line.
 const TRAVEL: Duration = Duration::from_millis(5);
@@ -154,7 +154,8 @@ impl World {
         seed[..8].copy_from_slice(&me.0.to_le_bytes());
         seed[8] = node.starts;
         let link = Link { me, net: self.net.clone() };
-        let started = Group::start(store, link, &Entropy(seed), Timing::default()).await;
+        let started =
+            Group::start(store, link, &Entropy(seed), || BORN_MS, Timing::default()).await;
         self.net.lock().groups.insert(me, started.expect("starts"));
     }
 
@@ -183,10 +184,16 @@ impl World {
         self.group(at).propose(after(0, command)).await
     }
 
+    /// Another host's admission.
+    pub(crate) fn admission(&mut self) -> Command {
+        self.hosts += 1;
+        self.ticket.admit(&Host::new(self.hosts))
+    }
+
     /// Admits another host without starting it.
     pub(crate) async fn admit(&mut self, at: MemberId) -> Result<MemberId, ProposeError> {
-        self.hosts += 1;
-        let applied = self.propose(at, self.ticket.admit(&Host::new(self.hosts))).await?;
+        let admission = self.admission();
+        let applied = self.propose(at, admission).await?;
         match applied.outcome {
             Outcome::Admitted { member, .. } => {
                 assert_eq!(member, MemberId(applied.index));
@@ -260,10 +267,19 @@ impl World {
     }
 
     /// Waits until `done`, or fails the test.
-    pub(crate) async fn until(&self, what: &str, mut done: impl FnMut(&Self) -> bool) {
+    pub(crate) async fn until(&self, what: &str, done: impl FnMut(&Self) -> bool) {
+        self.until_within(Duration::from_millis(20), what, done).await;
+    }
+
+    /// Waits until `done` and misses nothing that lasts as long as a message travels.
+    pub(crate) async fn until_at_once(&self, what: &str, done: impl FnMut(&Self) -> bool) {
+        self.until_within(TRAVEL / 5, what, done).await;
+    }
+
+    async fn until_within(&self, look: Duration, what: &str, mut done: impl FnMut(&Self) -> bool) {
         let waited = timeout(PATIENCE, async {
             while !done(self) {
-                sleep(Duration::from_millis(20)).await;
+                sleep(look).await;
             }
         });
         if waited.await.is_err() {

@@ -86,7 +86,9 @@ impl Mesh {
             JoinServer::open(path.underlay_socket(listen, joiners), &tls).map_err(unusable)?;
         let socket = overlay.agreement_socket(control.agreement);
         let agreement = Agreement::open(socket, tls, directory.clone()).map_err(unusable)?;
-        let group = Group::start(store, agreement.clone(), &Entropy, Timing::default()).await?;
+        let group =
+            Group::start(store, agreement.clone(), &Entropy, clock::wall_ms, Timing::default())
+                .await?;
 
         let (questions, asked) = mpsc::channel(QUESTIONS);
         let driver = Driver {

@@ -208,7 +208,9 @@ fn bytes_that_are_no_request_are_refused() {
 fn an_oversized_proposal_is_refused_and_does_not_end_agreement() {
     Types::run(async {
         let store = fixture::founder_store(MemoryDisk::new());
-        let founder = Group::start(store, Nobody, &Fixed, fixture::wall_ms, Timing::default()).await.expect("starts");
+        let founder = Group::start(store, Nobody, &Fixed, fixture::wall_ms, Timing::default())
+            .await
+            .expect("starts");
         founder.propose(fixture::invitation()).await.expect("agreed");
         founder.propose(fixture::admission()).await.expect("agreed");
 
@@ -238,7 +240,9 @@ fn a_follower_whose_disk_cannot_flush_does_not_say_it_holds_the_entry() {
     Types::run(async {
         let disk = MemoryDisk::new();
         let store = guest_store(disk.attach());
-        let guest = Group::start(store, Nobody, &Fixed, fixture::wall_ms, Timing::default()).await.expect("starts");
+        let guest = Group::start(store, Nobody, &Fixed, fixture::wall_ms, Timing::default())
+            .await
+            .expect("starts");
         disk.fail_flushes_after(0);
         let reply = say(&guest, FOUNDER, &append(leads(FOUNDER, 1), 4, 1)).await;
         assert_eq!(reply.err(), Some(RpcError::Stopped));

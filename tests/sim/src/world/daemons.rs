@@ -15,6 +15,7 @@ use crate::life::{Birth, Life, LifeId};
 use crate::net::HostNo;
 use crate::plant::{self, Plant};
 use crate::seeds::GroupSeeds;
+use crate::wall;
 
 /// How long a service manager waits before it starts a daemon again that ended by itself.
 const SERVICE_RESTART: std::time::Duration = std::time::Duration::from_secs(2);
@@ -95,8 +96,11 @@ impl World {
         let line = self.switchboard.line(me, life);
         let seeds = GroupSeeds(self.seed.of("group", life.0));
         let notice = self.notice.clone();
+        let (clock, skew_ms) = (self.clock, self.hosts.get(&no).map_or(0, |host| host.skew_ms));
+        let wall_ms = move || wall::millis(clock.elapsed()) + skew_ms;
         tokio::spawn(async move {
-            let started = Box::pin(Group::start(store, line, &seeds, Timing::default())).await;
+            let started =
+                Box::pin(Group::start(store, line, &seeds, wall_ms, Timing::default())).await;
             // The world going away means that the run is over.
             let _ = notice.send(Said { host: no, life, notice: Notice::Started(started) });
         });
