@@ -26,6 +26,10 @@ pub struct NoAcknowledgedCommandLost {
 impl NoAcknowledgedCommandLost {
     /// `command` is acknowledged; `before` is what was acknowledged before it was proposed.
     pub fn check_ack(&mut self, command: &Command, applied: &Applied) -> Result<(), Violation> {
+        // A refusal may have no place of its own, but the index of the entry before it.
+        if matches!(applied.outcome, Outcome::Refused(_)) {
+            return Ok(());
+        }
         let first = self.places.entry(applied.index).or_insert_with(|| command.clone());
         if first == command {
             return Ok(());
@@ -74,7 +78,11 @@ impl NoAcknowledgedCommandLost {
             Outcome::Refused(_) => true,
             _ => false,
         };
-        if again.index > ack.index && (same || forgotten_rightly) {
+        let later = match again.outcome {
+            Outcome::Refused(_) => again.index >= ack.index,
+            _ => again.index > ack.index,
+        };
+        if later && (same || forgotten_rightly) {
             return Ok(());
         }
         let (first, index, outcome) = (describe(ack), again.index, &again.outcome);
