@@ -49,6 +49,11 @@ impl Attempt {
         self.next = now + pause + jitter;
     }
 
+    /// The initiation could not be sent and does not count.
+    pub(crate) fn put_off(&mut self, now: Instant) {
+        self.next = now + EARLY[0];
+    }
+
     /// There is a better place to send to: the next initiation is due now.
     pub(crate) fn hurry(&mut self, now: Instant) {
         self.next = self.next.min(now);

@@ -91,13 +91,17 @@ impl Peer {
         self.send_initiation(written.unwrap_or(0), turn);
     }
 
-    /// Sends the initiation of `len` bytes in the last slot (none if zero) and waits for the
-    /// answer.
+    /// Sends the initiation of `len` bytes in the last slot and waits for the answer. If there is
+    /// none, for want of room, the same try is made again a little later.
     pub(super) fn send_initiation<S: Sink>(&mut self, len: usize, turn: &mut Turn<'_, S>) {
-        let to = self.endpoints.next_try().filter(|_| len > 0);
+        let to = if len > 0 { self.endpoints.next_try() } else { None };
         self.transmit(to, len, turn);
-        if let Some(live) = &mut self.live {
-            live.attempt.get_or_insert_with(|| Attempt::new(turn.now)).sent(turn.now, turn.rng);
+        let Some(live) = &mut self.live else { return };
+        let attempt = live.attempt.get_or_insert_with(|| Attempt::new(turn.now));
+        if to.is_some() {
+            attempt.sent(turn.now, turn.rng);
+        } else {
+            attempt.put_off(turn.now);
         }
     }
 

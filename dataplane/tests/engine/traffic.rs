@@ -2,6 +2,7 @@
 
 use mesh_dataplane::{Drop, Event};
 use mesh_model::addr::port;
+use mesh_model::plan::Update;
 
 use crate::wire::{KERNEL_PORT, Wire, underlay};
 
@@ -163,6 +164,22 @@ fn a_full_sink_costs_packets_and_nothing_else() {
     wire.send(0, 1, b"again");
     wire.run_ms(50);
     assert_eq!(wire.hosts[1].out.delivered.len(), 2);
+}
+
+#[test]
+fn an_initiation_without_room_is_not_a_try() {
+    let mut wire = Wire::mesh(2);
+    let (key, mut plan) = (wire.hosts[1].key(), wire.hosts[1].plan());
+    plan.endpoints.extend([underlay(77), underlay(78)]);
+    wire.update(0, Update::SetPeer(key, plan));
+    wire.hosts[0].out.room = Some(0);
+    let packet = wire.send(0, 1, b"no room yet");
+    wire.run_ms(1000);
+    assert!(wire.hosts[0].drops(Drop::SinkFull) > 0);
+    assert!(wire.seen.is_empty());
+    wire.hosts[0].out.room = None;
+    wire.run_ms(290);
+    assert_eq!(wire.hosts[1].out.delivered, [packet], "the best candidate is still the first");
 }
 
 #[test]
