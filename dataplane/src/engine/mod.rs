@@ -170,12 +170,11 @@ impl Engine {
         self.peers.ensure_tunnel(slot, &self.gate.identity, now, next_tick, &mut self.kit.rng);
     }
 
-    /// Takes a WireGuard datagram off the wire; see [`steer`](crate::steer()). Its bytes are
-    /// scratch afterwards.
+    /// Takes a WireGuard datagram off the wire; see [`steer`](crate::steer()).
     pub fn handle_datagram(
         &mut self,
         from: SocketAddr,
-        datagram: &mut [u8],
+        datagram: &[u8],
         now: Instant,
         sink: &mut impl Sink,
     ) {

@@ -238,9 +238,8 @@ impl Wire {
         datagram: &[u8],
     ) -> Vec<Vec<u8>> {
         let before = self.seen.len();
-        let mut bytes = datagram.to_vec();
         let Host { engine, out, .. } = &mut self.hosts[host];
-        engine.handle_datagram(from, &mut bytes, self.now, out);
+        engine.handle_datagram(from, datagram, self.now, out);
         self.drain(host);
         let sent = self.seen[before..].iter();
         sent.map(|datagram| datagram.bytes.clone()).collect()
