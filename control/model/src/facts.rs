@@ -37,7 +37,7 @@ pub struct Facts {
     pub boot_ms: u64,
     /// Counts up within one run; orders facts within it.
     pub revision: u64,
-    /// The owner's build, such as `0.1.0`.
+    /// The owner's build, such as `0.1.0`: visible ASCII only, for it is shown on terminals.
     pub version: String,
     /// What the owner's build and host can do, in order, each once.
     pub capabilities: Vec<Capability>,
@@ -78,7 +78,7 @@ impl Facts {
         if facts.endpoints.len() > MAX_ENDPOINTS {
             return Err(FactsError::TooMany("endpoints"));
         }
-        if facts.version.len() > MAX_VERSION_LEN || !facts.version.is_ascii() {
+        if facts.version.len() > MAX_VERSION_LEN || !is_printable(&facts.version) {
             return Err(FactsError::TooMany("version"));
         }
         if !facts.capabilities.is_sorted_by(|a, b| a < b) {
@@ -91,4 +91,8 @@ impl Facts {
     pub fn freshness(&self) -> (u64, u64) {
         (self.boot_ms, self.revision)
     }
+}
+
+fn is_printable(version: &str) -> bool {
+    version.bytes().all(|byte| byte.is_ascii_graphic())
 }

@@ -222,8 +222,9 @@ fn facts_are_their_owners_and_within_bounds() {
     assert_eq!(verify_facts(&many), Err(FactsError::TooMany("endpoints")));
     let longest = Facts { version: "v".repeat(MAX_VERSION_LEN), ..facts.clone() };
     assert!(verify_facts(&longest).is_ok());
-    for version in ["v".repeat(MAX_VERSION_LEN + 1), "\u{fc}".to_owned()] {
-        let odd = Facts { version, ..facts.clone() };
+    let overlong = "v".repeat(MAX_VERSION_LEN + 1);
+    for version in [overlong.as_str(), "\u{fc}", "1\u{1b}[2J", "1\n2", "1\u{7f}", "1 2"] {
+        let odd = Facts { version: version.to_owned(), ..facts.clone() };
         assert_eq!(verify_facts(&odd), Err(FactsError::TooMany("version")));
     }
     let (tun, admin) = (Capability::KernelTun, Capability::Admin);
