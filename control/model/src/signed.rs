@@ -3,7 +3,8 @@
 use std::fmt;
 use std::marker::PhantomData;
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::codec::{self, CodecError, Message};
 use crate::key::{IdentityKey, IdentitySecret, Signature, SignatureError};
@@ -13,12 +14,30 @@ use crate::key::{IdentityKey, IdentitySecret, Signature, SignatureError};
 /// The bytes that were signed are kept as they came, so a later version of `T` still verifies what
 /// an earlier one signed. The only way to the value is through [`Signed::open`], which checks the
 /// signature first; [`Signed::peek`] is for finding out *whose* key that should be.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize)]
 pub struct Signed<T> {
     payload: Vec<u8>,
     signature: Signature,
     #[serde(skip)]
     of: PhantomData<fn() -> T>,
+}
+
+/// A payload is bounded like the message it is, wherever it is nested: what was taken in can be written
+/// out again, whoever made it.
+impl<'de, T: Message> Deserialize<'de> for Signed<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        struct Parts {
+            payload: Vec<u8>,
+            signature: Signature,
+        }
+        let Parts { payload, signature } = Parts::deserialize(deserializer)?;
+        if payload.len() > T::LIMIT {
+            let error = CodecError::TooLong { name: T::NAME, len: payload.len(), limit: T::LIMIT };
+            return Err(D::Error::custom(error));
+        }
+        Ok(Self { payload, signature, of: PhantomData })
+    }
 }
 
 /// Why a signed message is not to be believed.
