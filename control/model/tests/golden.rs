@@ -159,7 +159,8 @@ fn join_reply_refused() {
             "010106",
             "010107",
             "0101080b31302e302e302e302f3330",
-            "010109fb1027"
+            "010109fb1027",
+            "01010a"
         ]
     );
     check(&JoinReply::Unavailable, "0102");

@@ -190,6 +190,17 @@ impl Group {
         matches!(Types::timeout(limit, reached).await, Ok(Ok(_)))
     }
 
+    /// Whether `member` may begin with an empty store, as far as this host knows. A voter must not, nor one
+    /// that soon may be: it may have promised its vote to somebody, or acknowledged entries, and an empty
+    /// store remembers neither. The leader knows of everyone that ever held a part of the log.
+    pub fn may_welcome(&self, member: MemberId) -> bool {
+        let metrics = self.inner.raft.metrics();
+        let metrics = metrics.borrow_watched();
+        let replication = metrics.replication.as_ref();
+        let held = replication.and_then(|held| held.get(&member.0)).is_some_and(Option::is_some);
+        !held && !self.inner.known_voters().contains(&member)
+    }
+
     /// The agreed state as bytes a joining host can start from.
     pub fn snapshot(&self) -> Vec<u8> {
         let replica = self.inner.replica.lock().clone();

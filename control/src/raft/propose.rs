@@ -1,7 +1,8 @@
 //! Getting something agreed.
 //!
 //! ```text
-//! propose ─ leader? ──yes──> log ── majority ──> applied: index and outcome
+//! propose ─ leader? ──yes──> stamp ──> log ── majority ──> applied: index and outcome
+//!              │                └─ made up? refused at once
 //!              └──no──> ask the leader, once ──> it does the above, or says who leads
 //! ```
 //!

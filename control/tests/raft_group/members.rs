@@ -9,7 +9,7 @@ use mesh_control::raft::{ProposeError, Role, SnapshotError, Start, Store, StoreE
 use mesh_model::MemberId;
 use tokio::time::Instant;
 
-use crate::fixture::Mesh;
+use crate::fixture::{Host, Mesh, after};
 use crate::world::{World, in_virtual_time};
 
 const FOUNDER: MemberId = MemberId::FOUNDER;
@@ -84,6 +84,59 @@ fn a_refusal_is_an_answer() {
             let applied = world.propose(member, foreign.clone()).await.expect("decided");
             assert!(matches!(applied.outcome, Outcome::Refused(Refusal::Chain(_))));
         }
+    });
+}
+
+#[test]
+fn what_anybody_could_have_made_up_is_refused_without_a_place_in_the_log() {
+    in_virtual_time(|| async {
+        let mut world = World::of(3, 27).await;
+        let foreign = Mesh::new(2).invite(1, 1);
+        let before = world.status(FOUNDER).commit;
+        for member in world.running() {
+            for made_up in [foreign.add(), foreign.admit(&Host::new(99))] {
+                let applied = world.propose(member, made_up).await.expect("decided");
+                assert!(matches!(applied.outcome, Outcome::Refused(_)), "{applied:?}");
+                assert_eq!(applied.index, before);
+            }
+        }
+        assert_eq!(world.status(FOUNDER).commit, before);
+        let admitted = world.admit(FOUNDER).await.expect("agreed");
+        assert_eq!(admitted, MemberId(before + 1));
+    });
+}
+
+#[test]
+fn a_proposers_clock_ends_no_invite() {
+    const YEAR_MS: u64 = 365 * 24 * 60 * 60 * 1000;
+    in_virtual_time(|| async {
+        let mut world = World::of(3, 28).await;
+        for member in world.running() {
+            // Told to the leader itself and forwarded to it.
+            let admission = world.admission();
+            let applied = world.group(member).propose(after(YEAR_MS, admission)).await;
+            let outcome = applied.expect("agreed").outcome;
+            assert!(matches!(outcome, Outcome::Admitted { .. }), "{outcome:?}");
+        }
+    });
+}
+
+#[test]
+fn a_voter_that_was_wiped_gets_no_second_start() {
+    in_virtual_time(|| async {
+        let mut world = World::of(4, 29).await;
+        let newcomer = world.admit(FOUNDER).await.expect("agreed");
+        let voters = world.status(FOUNDER).voters;
+        assert_eq!(voters.len(), 3);
+        for member in world.running() {
+            for voter in &voters {
+                assert!(!world.group(member).may_welcome(*voter), "{voter} at {member}");
+            }
+        }
+        let leader = world.leader().await;
+        let learner = world.running()[3];
+        assert!(!world.group(leader).may_welcome(learner), "it holds part of the log");
+        assert!(world.group(leader).may_welcome(newcomer));
     });
 }
 

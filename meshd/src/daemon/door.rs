@@ -82,6 +82,10 @@ impl Doorkeeper for Door {
             }
         };
         match applied.outcome {
+            Outcome::Admitted { member, .. } if !self.group.may_welcome(member) => {
+                tracing::info!(%from, %member, "refused a second start to one that takes part already");
+                JoinReply::Refused(JoinRefusal::AlreadyVotes)
+            }
             Outcome::Admitted { member, .. } => {
                 tracing::info!(%from, %member, "admitted");
                 match self.welcome(member, applied.index, from).await {

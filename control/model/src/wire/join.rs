@@ -98,4 +98,11 @@ pub enum JoinRefusal {
     /// The mesh is full.
     #[error("the mesh has {0} members, the most it can hold")]
     Full(usize),
+    /// This identity takes part in agreement already. Its host must go on with the store it has: with an
+    /// empty one it could vote twice.
+    #[error(
+        "this identity already votes in the mesh; if its state was lost, start with an empty state \
+         directory and a fresh token"
+    )]
+    AlreadyVotes,
 }

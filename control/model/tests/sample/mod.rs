@@ -114,7 +114,7 @@ pub(crate) fn welcome() -> JoinReply {
     }))
 }
 
-pub(crate) fn refusals() -> [JoinRefusal; 10] {
+pub(crate) fn refusals() -> [JoinRefusal; 11] {
     [
         JoinRefusal::UnknownInvite,
         JoinRefusal::Used,
@@ -126,6 +126,7 @@ pub(crate) fn refusals() -> [JoinRefusal; 10] {
         JoinRefusal::Departed,
         JoinRefusal::AddressesExhausted("10.0.0.0/30".to_owned()),
         JoinRefusal::Full(10_000),
+        JoinRefusal::AlreadyVotes,
     ]
 }
 
