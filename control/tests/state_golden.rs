@@ -119,7 +119,7 @@ fn states() {
     log.apply(9, Host::new(1).depart(mesh.id(), MemberId(3)));
     assert_eq!(
         log.state.hash().to_string(),
-        "9dee783926aafce1460b6228a489c7d53285fe22be71d63c8cbcf7de1ce2dbc3"
+        "07793121e567fa46c7600cc5405eda6416d8785d53cbf995432a0649548cc2e3"
     );
     assert_eq!(codec::encode(&log.state).len(), 997);
 }
