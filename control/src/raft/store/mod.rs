@@ -12,7 +12,8 @@
 //!
 //! A store that lost its log but kept its identity must not exist: a voter that forgot its vote could
 //! vote twice. So identity, vote and log share one file and one transaction log; they are lost together
-//! or not at all, and a host whose store is gone comes back under a new id.
+//! or not at all, and a host whose store is gone comes back under a new id: the door gives no second
+//! start to one that votes ([`Group::may_welcome`](super::Group::may_welcome)).
 
 mod db;
 mod error;
@@ -31,7 +32,7 @@ pub use error::StoreError;
 pub(crate) use log::LogStore;
 
 use super::replica::Replica;
-use super::snapshot::SNAPSHOT_LIMIT;
+use super::snapshot::{SNAPSHOT_LIMIT, peek_meta};
 use super::types::{Payload, StoredMembership};
 use crate::ports::LogDisk;
 use crate::state::State;
@@ -143,7 +144,9 @@ impl Store {
         let mut replica = match snapshot {
             Some(Stored(bytes)) => Replica::open(&bytes, root)
                 .map_err(|error| StoreError::Corrupt(error.to_string()))?,
-            None => Replica::new(State::genesis(&identity.genesis, root)?),
+            None => State::genesis(&identity.genesis, root)
+                .map(Replica::new)
+                .map_err(|error| StoreError::Corrupt(error.to_string()))?,
         };
         replay(&log, &mut replica)?;
         Ok(Self { log, replica, identity })
@@ -189,7 +192,8 @@ impl Store {
     }
 }
 
-/// Applies the log to `replica`, up to the last index saved as committed.
+/// Applies the log to `replica`, up to the last index saved as committed. What was agreed must be there:
+/// an entry was flushed before it was agreed.
 fn replay(log: &LogStore, replica: &mut Replica) -> Result<(), StoreError> {
     let Some(committed) = log.committed()? else { return Ok(()) };
     let first = replica.applied.map_or(0, |applied| applied.index + 1);
@@ -197,9 +201,11 @@ fn replay(log: &LogStore, replica: &mut Replica) -> Result<(), StoreError> {
         return Ok(());
     }
     let entries = log.entries(first..=committed.index)?;
-    let found = entries.first().map(|entry| entry.log_id.index);
-    if found.is_some_and(|found| found != first) {
+    if entries.first().is_none_or(|entry| entry.log_id.index != first) {
         return Err(StoreError::Corrupt(format!("log entry {first} is missing")));
+    }
+    if entries.last().is_none_or(|entry| entry.log_id != committed) {
+        return Err(StoreError::Corrupt(format!("agreed log entry {committed} is missing")));
     }
     for entry in &entries {
         replica.apply(entry);
@@ -209,9 +215,17 @@ fn replay(log: &LogStore, replica: &mut Replica) -> Result<(), StoreError> {
 
 /// Where the state machine keeps its snapshot.
 impl Db {
+    /// Keeps `bytes`, unless what is there goes as far: a snapshot takes a while to make, and one from the
+    /// leader may have come in meanwhile. The log before that one is gone.
     pub(crate) fn save_snapshot(&self, bytes: Vec<u8>) -> Result<(), StoreError> {
+        let last = peek_meta(&bytes)?.last_log_id;
         self.write(Durability::Immediate, |txn| {
             let mut meta = txn.open_table(META).map_err(redb::Error::from)?;
+            if let Some(Stored(kept)) = SNAPSHOT.read(&meta)?
+                && peek_meta(&kept)?.last_log_id >= last
+            {
+                return Ok(());
+            }
             SNAPSHOT.write(&mut meta, &Stored(bytes))
         })
     }

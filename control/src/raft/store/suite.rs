@@ -155,3 +155,50 @@ fn the_commit_index_survives_a_crash_once_flushed() {
     disk.crash();
     assert_eq!(reopen(&disk).expect("sound").view().applied, 1);
 }
+
+#[test]
+fn an_agreed_entry_that_is_missing_is_noticed() {
+    let disk = MemoryDisk::new();
+    let mut store = founder_store(disk.attach());
+    Types::run(async {
+        let entries = [fixture::blank(1, 0), fixture::blank(1, 1), fixture::blank(1, 2)];
+        store.log.blocking_append(entries).await.expect("appended");
+        store.log.save_committed(Some(fixture::log_id(1, 2))).await.expect("saved");
+        store.log.truncate_after(Some(fixture::log_id(1, 1))).await.expect("truncated");
+    });
+    store.log.db.close();
+    let opened = reopen(&disk).err();
+    assert!(matches!(opened, Some(StoreError::Corrupt(_))), "{opened:?}");
+}
+
+#[test]
+fn a_snapshot_that_took_long_to_make_does_not_replace_a_later_one() {
+    let store = founder_store(MemoryDisk::new());
+    let (older, mut newer) = (fixture::settled(), fixture::settled());
+    newer.apply(&fixture::blank(1, 4));
+    let db = &store.log.db;
+    db.save_snapshot(older.to_snapshot()).expect("saved");
+    db.save_snapshot(newer.to_snapshot()).expect("saved");
+    db.save_snapshot(older.to_snapshot()).expect("passed over");
+    assert_eq!(db.snapshot(), Ok(Some(newer.to_snapshot())));
+}
+
+#[test]
+fn a_genesis_on_our_own_disk_that_does_not_hold_is_damage_and_nobodys_lie() {
+    let disk = MemoryDisk::new();
+    let store = founder_store(disk.attach());
+    let mut identity = store.identity.clone();
+    let mut bytes = mesh_model::codec::encode(&identity);
+    // The last bytes are the signature's.
+    *bytes.last_mut().expect("an identity") ^= 1;
+    identity = mesh_model::codec::decode(&bytes).expect("still an identity");
+    let db = &store.log.db;
+    let planted = db.write(Durability::Immediate, |txn| {
+        let mut meta = txn.open_table(META).map_err(redb::Error::from)?;
+        IDENTITY.write(&mut meta, &identity)
+    });
+    planted.expect("written");
+    db.close();
+    let opened = reopen(&disk).err();
+    assert!(matches!(opened, Some(StoreError::Corrupt(_))), "{opened:?}");
+}
