@@ -9,7 +9,7 @@
 //! its tunnels would be gone before the change of voters that needs its answer, and a sole voter that left
 //! would take the mesh's ability to agree with it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -48,7 +48,8 @@ const IDLE: Duration = Duration::from_secs(24 * 60 * 60);
 #[derive(Default)]
 pub(super) struct Stewardship {
     stepping: tokio::sync::Mutex<()>,
-    leaving: Mutex<BTreeSet<MemberId>>,
+    /// How many goodbyes each is saying: one that is said twice is not over with the first.
+    leaving: Mutex<BTreeMap<MemberId, usize>>,
 }
 
 /// Keeps a member out of the vote until dropped.
@@ -58,14 +59,25 @@ pub(super) struct Leaving<'a> {
 }
 
 impl Stewardship {
-    fn leaving(&self) -> std::sync::MutexGuard<'_, BTreeSet<MemberId>> {
+    fn leaving(&self) -> std::sync::MutexGuard<'_, BTreeMap<MemberId, usize>> {
         self.leaving.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn begin_leaving(&self, member: MemberId) -> Leaving<'_> {
+        *self.leaving().entry(member).or_default() += 1;
+        Leaving { stewardship: self, member }
     }
 }
 
 impl Drop for Leaving<'_> {
     fn drop(&mut self) {
-        self.stewardship.leaving().remove(&self.member);
+        let mut leaving = self.stewardship.leaving();
+        if let Some(goodbyes) = leaving.get_mut(&self.member) {
+            *goodbyes -= 1;
+            if *goodbyes == 0 {
+                leaving.remove(&self.member);
+            }
+        }
     }
 }
 
@@ -83,8 +95,7 @@ impl Inner {
     /// Takes `member`'s vote away, if it has one and somebody else can have it. While the returned guard
     /// lives it does not get it back. `None` when nobody could take over.
     pub(super) async fn retire(&self, member: MemberId) -> Option<Leaving<'_>> {
-        self.stewardship.leaving().insert(member);
-        let leaving = Leaving { stewardship: &self.stewardship, member };
+        let leaving = self.stewardship.begin_leaving(member);
         loop {
             let leads = member == self.me && leadership(&self.raft).role == Role::Leader;
             if !leads && !self.membership().voters.contains(&member) {
@@ -115,7 +126,7 @@ impl Inner {
         // Those who are leaving follow to the end; they only do not vote.
         let following = membership.learners.union(&membership.voters);
         let learners: BTreeSet<MemberId> = following.copied().collect();
-        members.retain(|id| !leaving.contains(id));
+        members.retain(|id| !leaving.contains_key(id));
         let ready = self.ready();
         let mut roles = Roles {
             leader: self.me,
@@ -126,7 +137,7 @@ impl Inner {
             ready: &ready,
         };
         let step = next_step(&roles)
-            .filter(|step| !matches!(step, Step::Remove(id) if leaving.contains(id)));
+            .filter(|step| !matches!(step, Step::Remove(id) if leaving.contains_key(id)));
         if let Some(step) = step {
             self.take(step).await;
             return Looked::Stepped;
@@ -257,5 +268,22 @@ impl Steward {
         if let Err(error) = self.inner.raft.shutdown().await {
             tracing::error!(%error, "agreement did not end in good order");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_that_says_goodbye_twice_is_leaving_until_both_are_answered() {
+        let stewardship = Stewardship::default();
+        let member = MemberId(4);
+        let (first, second) =
+            (stewardship.begin_leaving(member), stewardship.begin_leaving(member));
+        drop(first);
+        assert!(stewardship.leaving().contains_key(&member));
+        drop(second);
+        assert!(stewardship.leaving().is_empty());
     }
 }
