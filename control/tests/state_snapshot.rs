@@ -237,6 +237,37 @@ fn invites_are_forgotten_when_they_are_of_no_more_use() {
     assert!(matches!(outcome, Outcome::Refused(_)), "{outcome:?}");
 }
 
+#[test]
+fn a_state_that_takes_back_what_was_agreed_does_not_continue_it() {
+    let (mesh, log) = settled();
+    let earlier = log.state.clone();
+    let mut later = Log { state: earlier.clone(), ..log };
+    later.apply(7, mesh.invite(2, 3).add());
+    later.admit(&mesh.invite(2, 3), &Host::new(4));
+    later.apply(8, Host::new(1).depart(mesh.id(), MemberId(3)));
+    assert!(later.state.continues(&earlier) && earlier.continues(&earlier));
+    assert!(!earlier.continues(&later.state), "somebody came and somebody left since");
+
+    let breaks = |plant: fn(&mut Forge)| !forged(&later.state, plant).continues(&earlier);
+    assert!(!breaks(|_| ()));
+    assert!(breaks(|forge| forge.now_ms = BORN_MS - 1), "the clock");
+    assert!(breaks(|forge| drop(forge.present.remove(&MemberId(4)))), "a member left out");
+    assert!(breaks(|forge| drop(forge.departed.remove(&MemberId(5)))), "a departure forgotten");
+    assert!(breaks(|forge| {
+        let member = forge.present.remove(&MemberId(4)).expect("a member");
+        forge.present.insert(MemberId(40), member);
+    }));
+    assert!(breaks(|forge| {
+        let addrs = &mut forge.present.get_mut(&MemberId(4)).expect("a member").1;
+        addrs.v4 = std::net::Ipv4Addr::from_bits(addrs.v4.to_bits() + 9);
+    }));
+    assert!(breaks(|forge| {
+        for invite in forge.invites.values_mut() {
+            invite.1 = 0;
+        }
+    }));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig {
         cases: 192, failure_persistence: None, ..ProptestConfig::default()

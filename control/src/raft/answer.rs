@@ -124,14 +124,19 @@ impl Inner {
     /// a failed disk, and panics over a snapshot no correct leader can have.
     fn check_snapshot(&self, vote: &Vote, snapshot: Vec<u8>) -> Result<Snapshot, RpcError> {
         let root = self.view().root;
-        let meta = Replica::open(&snapshot, &root)?.meta();
+        let opened = Replica::open(&snapshot, &root)?;
+        let meta = opened.meta();
         let last = meta.last_log_id.ok_or(RpcError::Contradiction)?;
-        if last.leader_id.term > vote.leader_id.term {
+        if last.leader_id.term > vote.leader_id.term || opened.state.last_index() > last.index {
             return Err(RpcError::Contradiction);
         }
         let metrics = self.raft.data_metrics();
         let committed = metrics.borrow_watched().local_committed;
         if committed.is_some_and(|committed| last > committed && last.index <= committed.index) {
+            return Err(RpcError::Contradiction);
+        }
+        let own = self.replica.lock();
+        if last.index >= own.index() && !opened.state.continues(&own.state) {
             return Err(RpcError::Contradiction);
         }
         Ok(Snapshot { meta, snapshot })

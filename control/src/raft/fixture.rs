@@ -105,10 +105,14 @@ pub(crate) fn founder_store(disk: MemoryDisk) -> Store {
     Store::create(disk, &root(), Start::Genesis(genesis())).expect("an empty disk")
 }
 
+/// The state before the first entry.
+pub(crate) fn founded() -> Replica {
+    Replica::new(State::genesis(&genesis(), &root()).expect("our own genesis"))
+}
+
 /// The state after the guest was let in, at index 3 of term 1; the founder votes alone.
 pub(crate) fn settled() -> Replica {
-    let state = State::genesis(&genesis(), &root()).expect("our own genesis");
-    let mut replica = Replica::new(state);
+    let mut replica = founded();
     let founding = Membership::new_with_defaults(vec![[1].into()], []);
     for (index, payload) in [
         Payload::Membership(founding),

@@ -3,7 +3,8 @@
 //! The agreed state says who is a member. Raft's membership says who takes part in agreement: every
 //! member follows, a few vote. The leader brings the second in line with the first, one step at a
 //! time, and any leader at any time continues where another left off, because a step is a function of
-//! nothing but the two.
+//! nothing but the two. A change of voters takes two entries; one that was left half way is finished
+//! before anything else.
 //!
 //! The rule: an odd number of voters, the most that are to be had, up to [`MAX_VOTERS`]. An even number
 //! needs a larger majority and survives no more failures. Voters stay voters as long as they are

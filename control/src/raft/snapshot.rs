@@ -3,7 +3,8 @@
 //! The same bytes lie on disk, travel to a member that fell behind, and are what a joining host
 //! starts from. They carry the log id they stand for, Raft's membership at that point, and the state,
 //! compressed. Whoever opens them bounds the expansion and checks every chain of signatures from the
-//! mesh's root before believing a word ([`Replica::open`]).
+//! mesh's root before believing a word ([`Replica::open`]). One that comes from a leader must moreover
+//! continue what this host has agreed to before.
 
 use std::io::Read as _;
 

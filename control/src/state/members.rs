@@ -171,7 +171,7 @@ impl Members {
 
     /// The highest id ever given, as far as remembered. The lowest are forgotten first, so this one
     /// never is.
-    fn newest(&self) -> MemberId {
+    pub(super) fn newest(&self) -> MemberId {
         let present = self.present.last_key_value().map(|(id, _)| *id);
         let departed = self.departed.last_key_value().map(|(id, _)| *id);
         present.max(departed).unwrap_or_default()

@@ -13,7 +13,8 @@
 //! the genesis, every invite that admitted a present member, every admission, every departure. So
 //! [`State::apply`] checks the chain root -> invite -> record of each entry, and [`State::verify`]
 //! checks all chains again when a snapshot comes from someone else. What signatures cannot show is
-//! what is *missing* (a member left out, a cursor moved back); equal hashes among members show that.
+//! what is *missing* (a member left out, a clock set back): whoever holds an earlier state finds that
+//! with [`State::continues`], and equal hashes among members show the rest.
 //!
 //! **Time** is data: the leader's stamp. The state keeps the latest stamp of an invite or admission
 //! and takes an earlier one as that, so an expired invite does not come back with a slow clock.
@@ -227,6 +228,18 @@ impl State {
     /// comes from another member. See the module head for what this can and cannot show.
     pub fn verify(&self, root: &MeshRoot) -> Result<(), ChainError> {
         verify::verify(self, root)
+    }
+
+    /// Whether this state can have come of `earlier`. Signatures do not show a member left out, another's
+    /// address or a clock set back; knowing what was agreed before does.
+    pub fn continues(&self, earlier: &Self) -> bool {
+        verify::continues(self, earlier)
+    }
+
+    /// The last index the state bears witness of: somebody came in or went there.
+    pub fn last_index(&self) -> LogIndex {
+        let audited = self.audit.iter().last().map_or(0, |entry| entry.index);
+        audited.max(self.members.newest().0)
     }
 
     /// How the mesh began, as it was signed.

@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use mesh_model::trust::{ChainError, Departure, Genesis, Invite, MeshRoot};
-use mesh_model::{InviteId, MemberId, Prefixes};
+use mesh_model::{IdentityKey, InviteId, MemberId, Prefixes};
 
 use super::State;
-use super::invites::{MAX_INVITES, check_bounds};
+use super::invites::{InviteEntry, MAX_INVITES, check_bounds};
 use super::ipam;
-use super::members::{MAX_DEPARTED, MAX_MEMBERS, Member, Origin};
+use super::members::{Departed, MAX_DEPARTED, MAX_MEMBERS, Member, Members, Origin};
 
 /// A finding that no signature could have excused.
 fn contradiction<T>(what: &'static str) -> Result<T, ChainError> {
@@ -30,6 +30,32 @@ pub(super) fn verify(state: &State, root: &MeshRoot) -> Result<(), ChainError> {
     }
     distinct(state)?;
     departed(state, root)
+}
+
+/// Whether `later` can have come of `earlier`: members keep their ids, records and addresses until they
+/// leave, those that left stay so, time and the use of invites only grow.
+pub(super) fn continues(later: &State, earlier: &State) -> bool {
+    let (now, then) = (&later.members, &earlier.members);
+    let forgets = now.departed().len() == MAX_DEPARTED;
+    let kept = |(id, member): (&MemberId, &Member)| match now.present().get(id) {
+        Some(same) => same == member,
+        None => forgets || departed_as(now, *id, &member.record().identity),
+    };
+    let still_gone = |(id, departed): (&MemberId, &Departed)| {
+        forgets && !now.present().contains_key(id) || departed_as(now, *id, &departed.identity)
+    };
+    let used = |(id, entry): (&InviteId, &InviteEntry)| {
+        later.invites.get(id).is_none_or(|same| same.used() >= entry.used())
+    };
+    later.founding == earlier.founding
+        && later.now_ms >= earlier.now_ms
+        && then.present().iter().all(kept)
+        && then.departed().iter().all(still_gone)
+        && earlier.invites.iter().all(used)
+}
+
+fn departed_as(members: &Members, id: MemberId, identity: &IdentityKey) -> bool {
+    members.departed().get(&id).is_some_and(|departed| departed.identity == *identity)
 }
 
 /// Sizes and times a correct member never lets grow beyond.

@@ -177,6 +177,17 @@ fn a_snapshot_no_leader_can_have_is_refused_and_does_not_panic() {
         in_a_place_taken.applied = Some(log_id(2, 3));
         let request = snapshot(leads(FOUNDER, 2), &in_a_place_taken);
         assert_eq!(say(&guest, FOUNDER, &request).await.err(), Some(RpcError::Contradiction));
+
+        // It shows the guest, who came in at 3.
+        let mut ahead_of_itself = settled();
+        ahead_of_itself.applied = Some(log_id(1, 2));
+        let request = snapshot(leads(FOUNDER, 1), &ahead_of_itself);
+        assert_eq!(say(&guest, FOUNDER, &request).await.err(), Some(RpcError::Contradiction));
+
+        let mut without_the_guest = fixture::founded();
+        without_the_guest.apply(&fixture::blank(1, 9));
+        let request = snapshot(leads(FOUNDER, 1), &without_the_guest);
+        assert_eq!(say(&guest, FOUNDER, &request).await.err(), Some(RpcError::Contradiction));
         assert_eq!(guest.fatal(), None);
         guest.shutdown().await;
     });
