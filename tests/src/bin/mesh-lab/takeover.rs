@@ -19,15 +19,19 @@ const PING_EVERY: Duration = Duration::from_millis(20);
 /// The longest silence the product allows a surviving pair.
 const GAP_LIMIT: Duration = Duration::from_secs(3);
 
-/// How long the pings go on before the kill and after the takeover, so that a gap at either is seen.
-const MARGIN: Duration = Duration::from_millis(300);
+/// How long the pings go on before the kill, so that the pairs are known to talk.
+const BEFORE: Duration = Duration::from_millis(300);
+
+/// How long they go on under the new supervisor: enough for some tens of answers on every pair, so
+/// that one which stays silent from the kill on is told from one that is slow.
+const AFTER: Duration = Duration::from_secs(1);
 
 /// Kills the supervisor's daemon and holds the survivors to their promise.
 pub(crate) fn run(lab: &mut Lab, narrator: &Narrator) -> Result<()> {
     let (leader, before) = lab.leader_seen_by(1, None)?;
     let survivors: Vec<usize> = (1..=lab.hosts().len()).filter(|&n| n != leader).collect();
     let streams = start_streams(lab, &survivors)?;
-    std::thread::sleep(MARGIN);
+    std::thread::sleep(BEFORE);
     narrator.say(&format!(
         "kill -9 n{leader}, the supervisor of term {}, while n{} and n{} ping each other every {} ms",
         before.term,
@@ -43,9 +47,25 @@ pub(crate) fn run(lab: &mut Lab, narrator: &Narrator) -> Result<()> {
         after.term,
         killed.elapsed().as_secs_f64()
     ));
-    std::thread::sleep(MARGIN);
-    let reports: Result<Vec<PingReport>> = streams.into_iter().map(Stream::stop).collect();
-    judge(&reports?, narrator)
+    // Streams of their own, so that no answer from before can pass for one from after.
+    let under_next = start_streams(lab, &survivors)?;
+    std::thread::sleep(AFTER);
+    require_answers(&stop(under_next)?)?;
+    judge(&stop(streams)?, narrator)
+}
+
+fn stop(streams: Vec<Stream>) -> Result<Vec<PingReport>> {
+    streams.into_iter().map(Stream::stop).collect()
+}
+
+fn require_answers(reports: &[PingReport]) -> Result<()> {
+    match reports.iter().find(|report| report.received == 0) {
+        Some(silent) => Err(Error::Failed(format!(
+            "none of {} pings to {} was answered after the takeover",
+            silent.sent, silent.target
+        ))),
+        None => Ok(()),
+    }
 }
 
 fn judge(reports: &[PingReport], narrator: &Narrator) -> Result<()> {
@@ -128,5 +148,22 @@ impl Stream {
                 thread.join().map_err(|_| Error::Failed("a ping thread panicked".to_owned()))
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pair_that_is_silent_after_the_takeover_fails_the_demonstration() {
+        let report = |received| PingReport {
+            target: IpAddr::from([192, 0, 2, 1]),
+            sent: 50,
+            received,
+            longest_gap: Duration::ZERO,
+        };
+        assert!(require_answers(&[report(50), report(1)]).is_ok());
+        assert!(require_answers(&[report(50), report(0)]).is_err());
     }
 }
