@@ -134,6 +134,22 @@ async fn strangers_quic_goes_to_the_door_and_noise_is_counted() {
     assert_eq!((&buf[..len], from), (&b"reply"[..], one.at));
 }
 
+/// Says that the calling test did not run, also in the file that `scripts/verify` counts from; see
+/// `mesh_tests::rights`.
+fn skip(reason: &str) {
+    use std::io::Write as _;
+    let thread = std::thread::current();
+    let line = format!("SKIPPED {}: {reason}\n", thread.name().unwrap_or(module_path!()));
+    eprint!("{line}");
+    let log = std::env::var_os("MESH_SKIP_LOG");
+    if let Some(mut file) =
+        log.and_then(|log| std::fs::OpenOptions::new().create(true).append(true).open(log).ok())
+    {
+        // A lost note must not fail a test that could not run anyway.
+        let _ = file.write_all(line.as_bytes());
+    }
+}
+
 /// Moves the calling thread into a network namespace of its own; `false` without the right to.
 fn enter_own_namespace() -> bool {
     nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET).is_ok()
@@ -142,7 +158,7 @@ fn enter_own_namespace() -> bool {
 #[tokio::test]
 async fn kernel_traffic_crosses_and_a_deleted_interface_is_noticed() {
     if !enter_own_namespace() {
-        return eprintln!("SKIPPED: needs the right to make network namespaces and TUN devices");
+        return skip("no right to make network namespaces and TUN devices");
     }
     let netlink = Netlink::open().expect("netlink");
     let loopback = nix::net::if_::if_nametoindex("lo").expect("loopback");
@@ -192,10 +208,10 @@ async fn kernel_traffic_crosses_and_a_deleted_interface_is_noticed() {
 #[tokio::test]
 async fn a_host_without_ipv6_gets_the_ipv4_half() {
     if !enter_own_namespace() {
-        return eprintln!("SKIPPED: needs the right to make network namespaces and TUN devices");
+        return skip("no right to make network namespaces and TUN devices");
     }
     if std::fs::write("/proc/sys/net/ipv6/conf/default/disable_ipv6", "1").is_err() {
-        return eprintln!("SKIPPED: cannot switch IPv6 off in a namespace here");
+        return skip("cannot switch IPv6 off in a namespace here");
     }
     let netlink = Netlink::open().expect("netlink");
     let tun = Tun::create("meshtest0", OVERLAY_MTU).expect("a device");
