@@ -37,7 +37,7 @@ use mesh_model::wire::join::PeerHint;
 use tokio::sync::{Mutex, MutexGuard, watch};
 
 use crate::config::{Config, Tun as TunConfig};
-use crate::exit::Exit;
+use crate::exit::{Exit, expecting_panic};
 use crate::io::udp::{BindError, UdpPort};
 use crate::io::{clock, disk, tun::Tun};
 use crate::state_dir::{Membership, StateDir};
@@ -106,11 +106,11 @@ impl Daemon {
     /// Takes up the membership that was there before the process started.
     async fn resume(&self, membership: Membership) -> Result<(), Exit> {
         let state_dir = self.state_dir.lock().await;
-        let path = state_dir.store_path();
-        let file = disk::open_log(&path)?;
-        let store =
-            tokio::task::block_in_place(|| Store::open(file, membership.member, &membership.root))
-                .map_err(|error| boot::store_exit(&error))?;
+        let file = disk::open_log(&state_dir.store_path())?;
+        // The database panics over some damaged files; the store catches that and says so.
+        let open = || Store::open(file, membership.member, &membership.root);
+        let store = tokio::task::block_in_place(|| expecting_panic(open));
+        let store = store.map_err(|error| boot::store_exit(&error))?;
         let port = self.bind()?;
         let mesh = self.open(&state_dir, store, port, state_dir.peer_hints()).await?;
         self.mesh.store(Some(mesh));
