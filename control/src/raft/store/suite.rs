@@ -141,6 +141,16 @@ fn what_was_flushed_survives_a_crash() {
 }
 
 #[test]
+fn a_vote_alone_survives_a_crash() {
+    let disk = MemoryDisk::new();
+    let mut store = founder_store(disk.attach());
+    let vote = fixture::vote(7);
+    Types::run(store.log.save_vote(&vote)).expect("saved");
+    disk.crash();
+    assert_eq!(reopen(&disk).expect("sound").log.vote(), Ok(Some(vote)));
+}
+
+#[test]
 fn the_commit_index_survives_a_crash_once_flushed() {
     let disk = MemoryDisk::new();
     let mut store = founder_store(disk.attach());
