@@ -268,7 +268,8 @@ fn finish_joining(dir: &Path) -> Result<(), StateDirError> {
             (true, false) => files::rename(&draft, &path)?,
             // Which of the two is this member's nobody can tell any more.
             (true, true) => {
-                let reason = format!("{} should have replaced it and is still there", draft.display());
+                let reason =
+                    format!("{} should have replaced it and is still there", draft.display());
                 return Err(StateDirError::Corrupt { path, reason });
             }
             (false, _) => {}
