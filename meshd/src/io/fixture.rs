@@ -1,6 +1,8 @@
 //! Members, views and wires for this crate's tests.
 
 use std::collections::BTreeMap;
+use std::fs::OpenOptions;
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -78,4 +80,18 @@ pub(crate) fn wire(
         VirtualSocket::new(own, inbound, outbound, Box::new(wrap))
     };
     (end(one, from_two, to_two), end(two, from_one, to_one))
+}
+
+/// Says that the calling test did not run, also in the file that `scripts/verify` counts from; see
+/// `mesh_tests::rights`.
+pub(crate) fn skip(reason: &str) {
+    let thread = std::thread::current();
+    let line = format!("SKIPPED {}: {reason}\n", thread.name().unwrap_or(module_path!()));
+    eprint!("{line}");
+    let log = std::env::var_os("MESH_SKIP_LOG");
+    let log = log.and_then(|log| OpenOptions::new().create(true).append(true).open(log).ok());
+    if let Some(mut log) = log {
+        // A lost note must not fail a test that could not run anyway.
+        let _ = log.write_all(line.as_bytes());
+    }
 }

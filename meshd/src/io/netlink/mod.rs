@@ -4,15 +4,18 @@
 //! The interface gets its two addresses as host addresses (/32 and /128) and one route per mesh
 //! prefix. That way removing a member's address from the mesh needs no change here, and an address
 //! never drags a prefix route of the kernel's choosing along. Everything goes with the interface
-//! when the daemon ends, however it ends.
+//! when the daemon ends, however it ends. A route that another interface already has is never taken
+//! over: nothing would give it back.
+
+mod error;
+#[cfg(test)]
+mod tests;
+mod watch;
 
 use std::collections::BTreeSet;
-use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::time::Duration;
 
-use futures_util::stream::BoxStream;
-use futures_util::{FutureExt as _, StreamExt as _, TryStreamExt as _};
+use futures_util::TryStreamExt as _;
 use ipnet::IpNet;
 use mesh_model::facts::MAX_ENDPOINTS;
 use mesh_model::{OverlayAddrs, Prefixes};
@@ -23,53 +26,12 @@ use netlink_packet_route::link::{
     AfSpecInet6, AfSpecUnspec, In6AddrGenMode, LinkAttribute, LinkFlags, LinkMessage,
 };
 use netlink_packet_route::route::{RouteAttribute, RouteMessage};
-use nix::libc;
-use rtnetlink::{Handle, LinkUnspec, MulticastGroup, RouteMessageBuilder};
+use rtnetlink::{Handle, LinkUnspec, RouteMessageBuilder};
 use tokio::task::AbortHandle;
 
-/// How long address changes are collected before they are reported: a network manager makes a dozen
-/// within a fraction of a second.
-const SETTLE: Duration = Duration::from_millis(500);
-
-/// A setting that could not be read or made.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum NetlinkError {
-    /// No netlink socket at all.
-    #[error("cannot open a netlink socket: {0}")]
-    Open(#[from] io::Error),
-    /// The kernel refused a request.
-    #[error("cannot {action}: {source}")]
-    Request {
-        /// What was tried.
-        action: String,
-        /// What the kernel said.
-        source: io::Error,
-    },
-}
-
-impl NetlinkError {
-    /// The kernel was built or booted without IPv6, or has it switched off for the interface.
-    fn is_ipv6_off(&self) -> bool {
-        let Self::Request { source, .. } = self else { return false };
-        matches!(source.raw_os_error(), Some(libc::EACCES | libc::EAFNOSUPPORT | libc::EOPNOTSUPP))
-    }
-}
-
-trait Context<T> {
-    fn context(self, action: impl FnOnce() -> String) -> Result<T, NetlinkError>;
-}
-
-impl<T> Context<T> for Result<T, rtnetlink::Error> {
-    fn context(self, action: impl FnOnce() -> String) -> Result<T, NetlinkError> {
-        self.map_err(|error| {
-            let source = match error {
-                rtnetlink::Error::NetlinkError(message) => message.to_io(),
-                error => io::Error::other(error),
-            };
-            NetlinkError::Request { action: action(), source }
-        })
-    }
-}
+use error::Context as _;
+pub(crate) use error::NetlinkError;
+pub(crate) use watch::AddressWatch;
 
 /// A netlink connection. Its task ends with it.
 pub(crate) struct Netlink {
@@ -125,7 +87,7 @@ impl Netlink {
             .pref_source(addrs.v4)
             .output_interface(index)
             .build();
-        self.route(v4, || format!("route {} into the mesh", prefixes.v4)).await?;
+        self.route(v4, prefixes.v4.into()).await?;
         if !has_ipv6 {
             return Ok(());
         }
@@ -134,7 +96,7 @@ impl Netlink {
             .pref_source(addrs.v6)
             .output_interface(index)
             .build();
-        self.route(v6, || format!("route {} into the mesh", prefixes.v6)).await
+        self.route(v6, prefixes.v6.into()).await
     }
 
     /// Adds a host address, again if need be. It is ours by agreement: the kernel need not look for
@@ -169,12 +131,12 @@ impl Netlink {
         self.handle.link().del(index).execute().await.context(|| "delete the interface".to_owned())
     }
 
-    async fn route(
-        &self,
-        route: RouteMessage,
-        action: impl FnOnce() -> String,
-    ) -> Result<(), NetlinkError> {
-        self.handle.route().add(route).replace().execute().await.context(action)
+    /// Adds the route to `prefix`, which must be the only one of its kind.
+    async fn route(&self, route: RouteMessage, prefix: IpNet) -> Result<(), NetlinkError> {
+        let added = self.handle.route().add(route).execute().await;
+        added.context(|| format!("route {prefix} into the mesh")).map_err(|error| {
+            if error.already_there() { NetlinkError::RouteTaken(prefix) } else { error }
+        })
     }
 
     /// Where others may reach a daemon bound to `bound`, best first, at most [`MAX_ENDPOINTS`]: the
@@ -324,46 +286,4 @@ fn is_fleeting(message: &AddressMessage) -> bool {
         && message.attributes.iter().any(|attribute| {
             matches!(attribute, AddressAttribute::Flags(flags) if flags.intersects(avoid))
         })
-}
-
-/// Word of changes to the host's addresses, by netlink multicast: no polling, no cost while nothing
-/// happens.
-pub(crate) struct AddressWatch {
-    /// One item per message; what it says is read anew anyway.
-    notices: BoxStream<'static, ()>,
-    /// A change was noticed and not yet reported.
-    settling: bool,
-    task: AbortHandle,
-}
-
-impl AddressWatch {
-    /// Subscribes, served on the current runtime.
-    pub(crate) fn open() -> Result<Self, NetlinkError> {
-        let (connection, _, messages) = rtnetlink::new_multicast_connection(&[
-            MulticastGroup::Link,
-            MulticastGroup::Ipv4Ifaddr,
-            MulticastGroup::Ipv6Ifaddr,
-        ])?;
-        let task = tokio::spawn(connection).abort_handle();
-        let notices = messages.map(|_| ()).boxed();
-        Ok(Self { notices, settling: false, task })
-    }
-
-    /// Returns after addresses or links changed and the burst of changes is over. Cancel-safe.
-    pub(crate) async fn changed(&mut self) {
-        if !self.settling && self.notices.next().await.is_none() {
-            // The kernel closed the subscription; nothing will ever come.
-            std::future::pending::<()>().await;
-        }
-        self.settling = true;
-        tokio::time::sleep(SETTLE).await;
-        while let Some(Some(())) = self.notices.next().now_or_never() {}
-        self.settling = false;
-    }
-}
-
-impl Drop for AddressWatch {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
 }
