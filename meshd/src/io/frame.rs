@@ -50,12 +50,21 @@ pub(crate) async fn write(stream: &mut SendStream, message: &[u8]) -> Result<(),
 /// Reads the one message of `stream`, at most `limit` bytes. Memory grows with what really arrives,
 /// not with what is announced.
 pub(crate) async fn read(stream: &mut RecvStream, limit: usize) -> Result<Bytes, FrameError> {
+    let len = read_len(stream, limit).await?;
+    read_rest(stream, len).await
+}
+
+/// Reads how long the message of `stream` is, at most `limit` bytes. Until [`read_rest`] no more of it
+/// arrives than the stream's window.
+pub(crate) async fn read_len(stream: &mut RecvStream, limit: usize) -> Result<usize, FrameError> {
     let mut header = [0; 4];
     stream.read_exact(&mut header).await?;
     let len = u32::from_be_bytes(header) as usize;
-    if len > limit {
-        return Err(FrameError::TooLong { len, limit });
-    }
+    if len > limit { Err(FrameError::TooLong { len, limit }) } else { Ok(len) }
+}
+
+/// Reads the message of `stream` whose length `len` is read already.
+pub(crate) async fn read_rest(stream: &mut RecvStream, len: usize) -> Result<Bytes, FrameError> {
     let message = stream.read_to_end(len).await?;
     if message.len() < len {
         return Err(FrameError::CutOff { got: message.len(), len });

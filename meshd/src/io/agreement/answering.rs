@@ -1,0 +1,171 @@
+//! The answerer's side: who asks, and how much of it at once.
+//!
+//! What members' questions may take up in memory is bounded, whatever they send. A member has one
+//! connection; on it QUIC itself allows 32 open questions. At most one of them is large, and waits for
+//! one of the few places for those, before a byte of it is read beyond what the stream's window lets
+//! arrive. That comes to 32 MiB for each member that goes to the limit and 128 MiB for all of them
+//! together.
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::future::Future;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use mesh_model::{IdentityKey, MemberId};
+use quinn::{Connection, RecvStream, SendStream, VarInt};
+use tokio::sync::Semaphore;
+
+use super::MAX_RPC;
+use crate::io::directory::Directory;
+use crate::io::{frame, tls};
+
+/// How long a handshake with a caller may take before its place is free again.
+const ACCEPT_LIMIT: Duration = Duration::from_secs(5);
+
+/// How long an answer may take to make: a proposal waits for a majority. The caller's own limit is
+/// shorter; this one frees what a vanished caller left behind.
+const ANSWER_LIMIT: Duration = Duration::from_secs(30);
+
+/// The longest question that is not large, in bytes: more than three times an append that is full of the
+/// longest entries. Only snapshots are longer.
+pub(super) const SMALL: usize = 1 << 20;
+
+/// Large questions read at once, from all members together: a snapshot comes from the supervisor, and
+/// around an election there may be two.
+pub(super) const LARGE_AT_ONCE: usize = 2;
+
+/// The stream was refused: the handler said no, or the message was too long.
+const REFUSED: VarInt = VarInt::from_u32(1);
+/// The connection was refused: the identity is no member's.
+const NOT_A_MEMBER: VarInt = VarInt::from_u32(2);
+/// The member has made another connection.
+pub(super) const REPLACED: VarInt = VarInt::from_u32(4);
+
+/// Answers members' questions.
+pub(crate) trait Answer: Clone + Send + Sync + 'static {
+    /// Why there is no answer; goes to the log, not over the wire.
+    type Error: Display + Send;
+
+    /// The answer to `request` from `from`, who is that member beyond doubt.
+    fn answer(
+        &self,
+        from: MemberId,
+        request: Bytes,
+    ) -> impl Future<Output = Result<Bytes, Self::Error>> + Send;
+}
+
+/// What all connections share. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Answering<A> {
+    directory: Directory,
+    answer: A,
+    callers: Callers,
+    large: Arc<Semaphore>,
+}
+
+/// Each member's one connection.
+#[derive(Clone, Default)]
+struct Callers(Arc<Mutex<BTreeMap<IdentityKey, Connection>>>);
+
+impl Callers {
+    /// `connection` is the one of `identity` from now on. One it had before is closed: the member was
+    /// restarted, or gave up on it.
+    fn enter(&self, identity: IdentityKey, connection: &Connection) {
+        if let Some(older) = self.all().insert(identity, connection.clone()) {
+            older.close(REPLACED, b"replaced by a newer connection");
+        }
+    }
+
+    /// `connection` has ended.
+    fn leave(&self, identity: &IdentityKey, connection: &Connection) {
+        let mut all = self.all();
+        if all.get(identity).is_some_and(|held| held.stable_id() == connection.stable_id()) {
+            all.remove(identity);
+        }
+    }
+
+    fn all(&self) -> MutexGuard<'_, BTreeMap<IdentityKey, Connection>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<A: Answer> Answering<A> {
+    /// Answers the members of `directory` with `answer`.
+    pub(super) fn new(directory: Directory, answer: A) -> Self {
+        let large = Arc::new(Semaphore::new(LARGE_AT_ONCE));
+        Self { directory, answer, callers: Callers::default(), large }
+    }
+
+    /// Answers whoever `incoming` is, if it is a member, until the connection ends.
+    pub(super) async fn serve(self, incoming: quinn::Incoming) {
+        let connection = match tokio::time::timeout(ACCEPT_LIMIT, incoming).await {
+            Ok(Ok(connection)) => connection,
+            Ok(Err(error)) => return tracing::debug!(%error, "an agreement handshake failed"),
+            Err(_) => return tracing::debug!("an agreement handshake took too long"),
+        };
+        let Some(identity) = tls::peer_identity(&connection) else {
+            return connection.close(NOT_A_MEMBER, b"no identity");
+        };
+        let Some(member) = self.directory.resolve(&identity) else {
+            // Usual for a moment: the caller was admitted, and we have not applied that yet.
+            tracing::debug!(%identity, "agreement refused: no member has this identity");
+            return connection.close(NOT_A_MEMBER, b"not a member");
+        };
+        self.callers.enter(identity, &connection);
+        let large = Arc::new(Semaphore::new(1));
+        // QUIC itself holds the caller to MAX_STREAMS open questions.
+        while let Ok((send, recv)) = connection.accept_bi().await {
+            if !self.directory.confirms(member, &identity) {
+                connection.close(NOT_A_MEMBER, b"no longer a member");
+                break;
+            }
+            tokio::spawn(self.clone().converse(send, recv, member, Arc::clone(&large)));
+        }
+        self.callers.leave(&identity, &connection);
+    }
+
+    async fn converse(
+        self,
+        mut send: SendStream,
+        recv: RecvStream,
+        from: MemberId,
+        own_large: Arc<Semaphore>,
+    ) {
+        let work = async {
+            let reply = self.reply(recv, from, &own_large).await?;
+            frame::write(&mut send, &reply).await.map_err(|error| error.to_string())
+        };
+        let outcome = tokio::time::timeout(ANSWER_LIMIT, work)
+            .await
+            .unwrap_or_else(|_| Err("took too long".to_owned()));
+        if let Err(reason) = outcome {
+            tracing::debug!(%from, reason, "a question was not answered");
+            // Already gone when the connection broke.
+            let _ = send.reset(REFUSED);
+        }
+    }
+
+    /// The answer to the question on `recv`. `own_large` is the connection's one place for a large one.
+    async fn reply(
+        &self,
+        mut recv: RecvStream,
+        from: MemberId,
+        own_large: &Semaphore,
+    ) -> Result<Bytes, String> {
+        let len = frame::read_len(&mut recv, MAX_RPC).await.map_err(|error| error.to_string())?;
+        // Held until there is an answer: the request is in memory as long.
+        let _places = if len > SMALL {
+            // A second one is not let wait: unread, the two would fill the connection's window, and
+            // nothing would get past them.
+            let own = own_large.try_acquire().map_err(|_| "it has a large one under way")?;
+            let shared = self.large.acquire().await.map_err(|error| error.to_string())?;
+            Some((own, shared))
+        } else {
+            None
+        };
+        let request = frame::read_rest(&mut recv, len).await.map_err(|error| error.to_string())?;
+        self.answer.answer(from, request).await.map_err(|error| error.to_string())
+    }
+}
