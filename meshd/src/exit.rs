@@ -164,7 +164,13 @@ fn end_with_bug(panic: &dyn fmt::Display) -> ! {
 
 #[cfg(test)]
 mod tests {
+    use mesh_control::raft::{Start, Store, StoreError};
+    use mesh_model::trust::{Genesis, MemberRecord};
+    use mesh_model::{MemberId, Signed};
+
     use super::*;
+    use crate::io::disk;
+    use crate::io::fixture::{identity, prefixes, root, tunnel};
 
     #[test]
     fn an_exit_tells_what_it_means_and_what_to_do() {
@@ -209,6 +215,8 @@ mod tests {
         let caught = || assert!(std::panic::catch_unwind(|| panic!("caught")).is_err());
         match told.to_str() {
             Some("expected") => expecting_panic(caught),
+            Some("damaged store") => expecting_panic(open_damaged_store),
+            Some("damaged store, unexpected") => open_damaged_store(),
             Some("let out") => drop(std::panic::catch_unwind(|| {
                 expecting_panic(|| panic!("let out"));
             })),
@@ -220,10 +228,49 @@ mod tests {
         }
     }
 
+    /// Opens a store whose pages after the header are overwritten: redb panics over them.
+    fn open_damaged_store() {
+        const PAGE: usize = 4096;
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("mesh.redb");
+        let founder = MemberRecord {
+            mesh: root().mesh,
+            name: "n1".parse().expect("a name"),
+            identity: identity(1).public(),
+            tunnel: tunnel(1).public(),
+        };
+        let genesis = Genesis {
+            root: root(),
+            name: "test".parse().expect("a name"),
+            prefixes: prefixes(),
+            founder,
+            created_ms: 0,
+        };
+        let start = Start::Genesis(Signed::seal(&genesis, &identity(200)));
+        let file = disk::open_log(&path).expect("opened");
+        drop(Store::create(file, &root(), start).expect("created"));
+        let mut bytes = std::fs::read(&path).expect("read");
+        bytes[PAGE..8 * PAGE].fill(0x5a);
+        std::fs::write(&path, bytes).expect("written");
+        let file = disk::open_log(&path).expect("opened");
+        match Store::open(file, MemberId(1), &root()) {
+            Err(StoreError::Corrupt(_)) => {}
+            Err(other) => panic!("{other}"),
+            Ok(_) => panic!("believed a damaged store"),
+        }
+    }
+
     #[test]
     fn a_panic_ends_the_process_unless_it_is_expected_and_caught() {
-        let cases =
-            [("expected", 0), ("let out", 70), ("afterwards", 70), ("outside of anything", 70)];
+        let cases = [
+            ("expected", 0),
+            ("damaged store", 0),
+            // Otherwise the case above says nothing.
+            ("damaged store, unexpected", 70),
+            ("let out", 70),
+            ("afterwards", 70),
+            ("outside of anything", 70),
+        ];
         for (told, code) in cases {
             let done = std::process::Command::new(std::env::current_exe().expect("this program"))
                 .args(["--exact", "exit::tests::panics_as_it_is_told", "--nocapture"])
