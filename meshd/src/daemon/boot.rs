@@ -27,7 +27,7 @@ use crate::io::directory::Directory;
 use crate::io::disk::DiskError;
 use crate::io::entropy::Entropy;
 use crate::io::join::JoinServer;
-use crate::io::netlink::{Exclude, Netlink};
+use crate::io::netlink::{Exclude, Netlink, NetlinkError};
 use crate::io::overlay::{EchoFrame, Overlay};
 use crate::io::tls::TlsIdentity;
 use crate::io::tun::{Tun, TunError};
@@ -41,8 +41,30 @@ pub(super) struct Opening {
     pub(super) is_admin: bool,
     pub(super) boot_ms: u64,
     pub(super) store: Store,
+    pub(super) ground: Ground,
     pub(super) port: UdpPort,
     pub(super) hints: Vec<PeerHint>,
+}
+
+/// What this host needs before it can serve: its own record, and the device its packets come from. Laid
+/// before a join is committed, so that a host which cannot serve does not become a member.
+pub(super) struct Ground {
+    own: MemberView,
+    device: Option<Tun>,
+}
+
+impl Ground {
+    /// The ground for the member whose store this is.
+    pub(super) async fn lay(
+        config: &Config,
+        store: &Store,
+        identity: &Identity,
+    ) -> Result<Self, Exit> {
+        let view = store.view();
+        let own = own_record(&view, store.me(), identity)?;
+        let device = device(config, &own, &view).await?;
+        Ok(Self { own, device })
+    }
 }
 
 /// Where a part that cannot go on says so.
@@ -55,15 +77,14 @@ impl Mesh {
         opening: Opening,
         end: End,
     ) -> Result<Arc<Self>, Exit> {
-        let Opening { identity, is_admin, boot_ms, store, port, hints } = opening;
+        let Opening { identity, is_admin, boot_ms, store, ground, port, hints } = opening;
+        let Ground { own, device } = ground;
         let me = store.me();
         let genesis = store.genesis().clone();
         let view = store.view();
-        let own = own_record(&view, me, &identity)?;
         let directory = Directory::new(Arc::clone(&view));
         let listen = port.local();
 
-        let device = device(config, &own, &view).await?;
         let interface = device.as_ref().map(|tun| tun.name().to_owned());
         let exclude =
             Exclude { interface: device.as_ref().map(Tun::index), prefixes: Some(view.prefixes) };
@@ -71,14 +92,8 @@ impl Mesh {
         let PathOutputs { control, joiners, events } = outputs;
         let overlay = Overlay::new(own.addrs, path.clone());
 
-        let node = NodeConfig {
-            me,
-            identity: identity.identity.clone(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            capabilities: capabilities(interface.is_some(), is_admin),
-            boot_ms,
-            timing: GossipTiming::default(),
-        };
+        let capabilities = capabilities(interface.is_some(), is_admin);
+        let node = node_config(me, &identity, capabilities, boot_ms);
         let node = Node::new(node, view, hints, Entropy.fresh(), clock::now());
 
         let tls = TlsIdentity::new(&identity.identity).map_err(|error| unusable(error.into()))?;
@@ -169,7 +184,7 @@ fn own_record(view: &ClusterView, me: MemberId, identity: &Identity) -> Result<M
 }
 
 /// Whether the mesh knows `member` by this host's keys.
-pub(super) fn is_own(member: &MemberView, identity: &Identity) -> bool {
+fn is_own(member: &MemberView, identity: &Identity) -> bool {
     member.identity == identity.identity.public() && member.tunnel == identity.tunnel.public()
 }
 
@@ -201,11 +216,32 @@ async fn device(
     let configured =
         async { Netlink::open()?.configure(tun.index(), own.addrs, view.prefixes).await };
     configured.await.map_err(|error| {
-        Exit::because(Reason::Environment, error)
-            .meaning("the interface cannot carry the mesh's traffic")
-            .remedy("run meshd as root or with CAP_NET_ADMIN, or with `--tun none`")
+        let exit = Exit::because(Reason::Environment, &error)
+            .meaning("the interface cannot carry the mesh's traffic");
+        match error {
+            // Says itself whose the prefix is and what can be done.
+            NetlinkError::RouteTaken(_) => exit,
+            _ => exit.remedy("run meshd as root or with CAP_NET_ADMIN, or with `--tun none`"),
+        }
     })?;
     Ok(Some(tun))
+}
+
+/// How this host presents itself in gossip.
+fn node_config(
+    me: MemberId,
+    identity: &Identity,
+    capabilities: Vec<Capability>,
+    boot_ms: u64,
+) -> NodeConfig {
+    NodeConfig {
+        me,
+        identity: identity.identity.clone(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        capabilities,
+        boot_ms,
+        timing: GossipTiming::default(),
+    }
 }
 
 fn capabilities(kernel_tun: bool, admin: bool) -> Vec<Capability> {
@@ -295,7 +331,12 @@ impl From<TunError> for Exit {
 
 impl From<BindError> for Exit {
     fn from(error: BindError) -> Self {
-        Self::because(Reason::Environment, error)
+        // The address is not there yet, or not any more: the service manager tries again.
+        let reason = match error.source.kind() {
+            std::io::ErrorKind::AddrNotAvailable => Reason::Lost,
+            _ => Reason::Environment,
+        };
+        Self::because(reason, error)
             .meaning("without its one UDP port this host can reach nobody")
             .remedy("stop what uses the port, or choose another with `--listen`")
     }

@@ -6,6 +6,7 @@ use mesh_model::api::v1::{ErrorCode, InitRequest, JoinedReply};
 use mesh_model::trust::{Genesis, MemberRecord, MeshRoot, Name};
 use mesh_model::{IdentitySecret, MemberId, Prefixes, Signed};
 
+use super::boot::Ground;
 use super::refusal::{Answer, failed, refusal};
 use super::{Daemon, Mesh};
 use crate::io::{clock, disk, entropy::Entropy};
@@ -41,17 +42,17 @@ impl Daemon {
         };
         let genesis = Signed::seal(&genesis, &root_secret);
 
-        self.check_host().map_err(failed)?;
         let port = self.bind().map_err(failed)?;
         let membership = Membership { root, member: MemberId::FOUNDER };
         let store = tokio::task::block_in_place(|| {
             let draft = state_dir.store_draft().map_err(failed)?;
             let file = disk::open_log(&draft).map_err(failed)?;
-            let store = Store::create(file, &root, Start::Genesis(genesis)).map_err(failed)?;
-            state_dir.commit(membership, Some(&root_secret)).map_err(failed)?;
-            Ok(store)
+            Store::create(file, &root, Start::Genesis(genesis)).map_err(failed)
         })?;
-        Ok(self.enter(&state_dir, store, port, Vec::new()).await?.joined())
+        let ground = Ground::lay(&self.config, &store, &identity).await.map_err(failed)?;
+        tokio::task::block_in_place(|| state_dir.commit(membership, Some(&root_secret)))
+            .map_err(failed)?;
+        Ok(self.enter(&state_dir, store, ground, port, Vec::new()).await?.joined())
     }
 
     /// The name this host goes by: the request's, the configuration's, or the host name's.

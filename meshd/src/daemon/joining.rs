@@ -11,9 +11,10 @@ use mesh_model::trust::{Admission, Bootstrap, MemberRecord, Token};
 use mesh_model::view::ClusterView;
 use mesh_model::wire::join::{PeerHint, Welcome};
 
-use super::boot::is_own;
+use super::boot::Ground;
 use super::refusal::{Answer, failed, refusal};
 use super::{Daemon, remembering};
+use crate::exit::{Exit, Reason};
 use crate::io::join::{self, JoinError};
 use crate::io::{disk, tls::TlsIdentity};
 use crate::state_dir::Membership;
@@ -52,16 +53,13 @@ impl Daemon {
             let draft = state_dir.store_draft().map_err(failed)?;
             let file = disk::open_log(&draft).map_err(failed)?;
             let start = Start::Welcome { member, genesis, snapshot };
-            let store = Store::create(file, &token.root, start).map_err(disbelieve)?;
-            if !store.view().members.get(&member).is_some_and(|own| is_own(own, &identity)) {
-                return Err(not_us());
-            }
-            state_dir.commit(membership, None).map_err(failed)?;
-            Ok(store)
+            Store::create(file, &token.root, start).map_err(disbelieve)
         })?;
+        let ground = Ground::lay(&self.config, &store, &identity).await.map_err(unfit)?;
+        tokio::task::block_in_place(|| state_dir.commit(membership, None)).map_err(failed)?;
         let hints = with_doors(peers, &token.bootstraps, &store.view());
         remembering::save(&state_dir, &hints);
-        Ok(self.enter(&state_dir, store, port, hints).await?.joined())
+        Ok(self.enter(&state_dir, store, ground, port, hints).await?.joined())
     }
 }
 
@@ -97,13 +95,17 @@ fn explain(error: JoinError) -> ErrorBody {
     }
 }
 
-/// The member that answered gave this host somebody else's id.
-fn not_us() -> ErrorBody {
-    refusal(
-        ErrorCode::Refused,
-        "the state a member sent does not have this host under the id it was given",
-        "nothing was changed on this host; that member is broken or hostile, ask another one",
-    )
+/// This host cannot serve in the mesh it was admitted to; it can try again. Above all, the member that
+/// answered may have given it somebody else's id.
+fn unfit(exit: Exit) -> ErrorBody {
+    match exit.reason {
+        Reason::Mismatch => refusal(
+            ErrorCode::Refused,
+            "the state a member sent does not have this host under the id it was given",
+            "nothing was changed on this host; that member is broken or hostile, ask another one",
+        ),
+        _ => failed(exit),
+    }
 }
 
 /// A welcome that does not hold is the answering member's fault, not this host's.

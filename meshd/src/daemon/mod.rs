@@ -41,7 +41,7 @@ use crate::exit::{Exit, expecting_panic};
 use crate::io::udp::{BindError, UdpPort};
 use crate::io::{clock, disk, tun::Tun};
 use crate::state_dir::{Membership, StateDir};
-use boot::{End, Opening};
+use boot::{End, Ground, Opening};
 use mesh::Mesh;
 use refusal::{Answer, already_joined, ending, failed, not_joined};
 
@@ -111,8 +111,9 @@ impl Daemon {
         let open = || Store::open(file, membership.member, &membership.root);
         let store = tokio::task::block_in_place(|| expecting_panic(open));
         let store = store.map_err(|error| boot::store_exit(&error))?;
+        let ground = Ground::lay(&self.config, &store, state_dir.identity()).await?;
         let port = self.bind()?;
-        let mesh = self.open(&state_dir, store, port, state_dir.peer_hints()).await?;
+        let mesh = self.open(&state_dir, store, ground, port, state_dir.peer_hints()).await?;
         self.mesh.store(Some(mesh));
         Ok(())
     }
@@ -137,10 +138,11 @@ impl Daemon {
         &self,
         state_dir: &StateDir,
         store: Store,
+        ground: Ground,
         port: UdpPort,
         hints: Vec<PeerHint>,
     ) -> Answer<Arc<Mesh>> {
-        match self.open(state_dir, store, port, hints).await {
+        match self.open(state_dir, store, ground, port, hints).await {
             Ok(mesh) => {
                 self.mesh.store(Some(Arc::clone(&mesh)));
                 Ok(mesh)
@@ -167,6 +169,7 @@ impl Daemon {
         &self,
         state_dir: &StateDir,
         store: Store,
+        ground: Ground,
         port: UdpPort,
         hints: Vec<PeerHint>,
     ) -> Result<Arc<Mesh>, Exit> {
@@ -175,6 +178,7 @@ impl Daemon {
             is_admin: state_dir.is_admin(),
             boot_ms: self.boot_ms,
             store,
+            ground,
             port,
             hints,
         };
