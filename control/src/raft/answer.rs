@@ -45,6 +45,7 @@ impl Inner {
                 let append: AppendEntriesRequest<Types> = append.try_into()?;
                 self.check_leader(from, &append.vote).await?;
                 let answer = self.raft.append_entries(append).await.map_err(stopped)?;
+                self.contact.heard(from);
                 Ok(Reply::Append(answer.into()))
             }
             Request::Vote(candidacy) => {
@@ -71,6 +72,7 @@ impl Inner {
                 let snapshot = self.check_snapshot(&vote, snapshot)?;
                 let answer =
                     self.raft.install_full_snapshot(vote, snapshot).await.map_err(stopped)?;
+                self.contact.heard(from);
                 Ok(Reply::Snapshot { vote: answer.vote.into() })
             }
             Request::Propose(proposal) => Ok(Reply::Propose(self.answer_proposal(proposal).await?)),

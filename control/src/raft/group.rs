@@ -16,6 +16,7 @@ use openraft::async_runtime::watch::WatchReceiver as _;
 use openraft::type_config::TypeConfigExt as _;
 use tokio::sync::watch;
 
+use super::contact::Contact;
 use super::herald::Herald;
 use super::machine::{Machine, SharedReplica, Views};
 use super::network::{Peers, known_voters};
@@ -58,6 +59,7 @@ pub(super) struct Inner {
     pub(super) peers: Peers,
     pub(super) wall: Box<dyn WallClock>,
     pub(super) timing: Timing,
+    pub(super) contact: Contact,
     pub(super) speakers: Speakers,
     pub(super) stewardship: Stewardship,
     pub(super) views: ordered::Receiver<Arc<ClusterView>>,
@@ -113,6 +115,7 @@ impl Group {
             peers,
             wall,
             timing,
+            contact: Contact::default(),
             speakers: Speakers::default(),
             stewardship: Stewardship::default(),
             views,
@@ -138,18 +141,18 @@ impl Group {
         self.inner.public_views.clone()
     }
 
-    /// Who leads, again after each change.
+    /// Who leads as Raft believes it, again after each change; [`Self::status`] asks for more.
     pub fn leadership(&self) -> watch::Receiver<Leadership> {
         self.inner.leadership.clone()
     }
 
-    /// Agreement as this host sees it now.
+    /// Agreement as this host sees it now. A leader that was not confirmed lately is none.
     pub fn status(&self) -> GroupStatus {
         let raft = &self.inner.raft;
         let membership = self.inner.membership();
         let commit = raft.data_metrics().borrow_watched().local_committed.map_or(0, |id| id.index);
         let view = self.inner.view();
-        let mut leadership = leadership(raft);
+        let mut leadership = self.inner.confirmed_leadership();
         if self.fatal().is_some() {
             leadership = Leadership { role: Role::Stopped, leader: None, ..leadership };
         }

@@ -14,7 +14,8 @@
 //!
 //! - [`store`] keeps log, vote and snapshot; nothing is acknowledged before it is flushed.
 //! - `machine` applies; `snapshot` packs and checks; `replica` is the state and how far it has come.
-//! - `network` asks and `answer` answers; `rpc` is what they say; `speaker` is who may say it.
+//! - `network` asks and `answer` answers; `rpc` is what they say; `speaker` is who may say it; `contact` is
+//!   whether the leader is still there.
 //! - [`roles`] decides who votes; `steward` has it carried out.
 //! - `runtime` makes it repeatable: **its head says how equal seeds give equal runs**.
 //!
@@ -22,6 +23,7 @@
 //! founder's id, 1, can never be given to an admission.
 
 mod answer;
+mod contact;
 #[cfg(test)]
 mod fixture;
 mod group;

@@ -14,7 +14,6 @@ use std::time::Duration;
 use mesh_model::trust::Departure;
 use mesh_model::{Fault, LogIndex, MemberId};
 use openraft::ReadPolicy;
-use openraft::async_runtime::Instant as _;
 use openraft::async_runtime::watch::WatchReceiver as _;
 use openraft::errors::{ClientWriteError, RaftError};
 use openraft::type_config::TypeConfigExt as _;
@@ -198,20 +197,12 @@ impl Inner {
     }
 
     fn why_undecided(&self, proposal: &Proposal) -> ProposeError {
-        let metrics = self.raft.metrics();
-        let metrics = metrics.borrow_watched();
-        match metrics.current_leader.map(MemberId) {
+        match self.confirmed_leadership().leader {
             None => ProposeError::NoQuorum,
-            Some(leader) if leader == self.me => {
-                let heard = metrics.last_quorum_acked;
-                let recently = heard.is_some_and(|at| at.elapsed() < self.timing.election_max);
-                let in_touch = recently || self.membership().voters.iter().eq([&self.me]);
-                match self.genuinely_departing(proposal) {
-                    _ if !in_touch => ProposeError::NoQuorum,
-                    Some(member) => ProposeError::NoSuccessor(member),
-                    None => ProposeError::Timeout,
-                }
-            }
+            Some(leader) if leader == self.me => match self.genuinely_departing(proposal) {
+                Some(member) => ProposeError::NoSuccessor(member),
+                None => ProposeError::Timeout,
+            },
             Some(_) => ProposeError::Timeout,
         }
     }

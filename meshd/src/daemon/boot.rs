@@ -3,6 +3,7 @@
 //! Nothing here waits for another host, so a host that comes back finds its tunnels working with no leader
 //! anywhere. What cannot start ends the process with its reason; so does what cannot go on later.
 
+use std::fmt::Display;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
@@ -285,7 +286,7 @@ async fn guard(mut thread: PacketThread, group: Group, end: End, mut stop: watch
 fn agreement_exit(failure: &GroupFailure) -> Option<Exit> {
     match failure {
         GroupFailure::Shutdown => None,
-        GroupFailure::Store(error) => Some(store_exit(error)),
+        GroupFailure::Store(error) => Some(store_exit(error, error)),
         GroupFailure::Bug(_) => Some(
             Exit::because(Reason::Bug, failure)
                 .meaning("this host can no longer take part in agreement")
@@ -294,20 +295,20 @@ fn agreement_exit(failure: &GroupFailure) -> Option<Exit> {
     }
 }
 
-/// Why a store that does not serve ends the process.
-pub(super) fn store_exit(error: &StoreError) -> Exit {
+/// Why a store that does not serve ends the process; `what` names it and the error.
+pub(super) fn store_exit(error: &StoreError, what: impl Display) -> Exit {
     let afresh = "move the state directory away and join again with a fresh token; the other members still have everything";
     match error {
-        StoreError::Disk(_) | StoreError::Closed => Exit::because(Reason::Disk, error)
+        StoreError::Disk(_) | StoreError::Closed => Exit::because(Reason::Disk, what)
             .meaning("what this host is told can no longer be kept, so it promises nothing more")
             .remedy("check the disk and its free space, then start meshd again"),
         StoreError::Empty | StoreError::OtherMesh { .. } | StoreError::OtherMember { .. } => {
-            Exit::because(Reason::Mismatch, error)
+            Exit::because(Reason::Mismatch, what)
                 .meaning("the store is not the one this identity voted with; voting with another could undo what was agreed")
                 .remedy(afresh)
         }
         StoreError::Corrupt(_) | StoreError::Occupied | StoreError::Forged(_) => {
-            Exit::because(Reason::Corrupt, error)
+            Exit::because(Reason::Corrupt, what)
                 .meaning("the agreed log on this host is damaged; nothing was changed")
                 .remedy(afresh)
         }
@@ -317,7 +318,7 @@ pub(super) fn store_exit(error: &StoreError) -> Exit {
 impl From<GroupError> for Exit {
     fn from(error: GroupError) -> Self {
         match &error {
-            GroupError::Store(store) => store_exit(store),
+            GroupError::Store(store) => store_exit(store, store),
             GroupError::Timing(_) | GroupError::Start(_) => Self::because(Reason::Bug, error),
         }
     }
@@ -369,7 +370,7 @@ mod tests {
 
     #[test]
     fn each_failure_of_the_store_ends_with_the_code_of_the_contract() {
-        let code = |error| store_exit(&error).reason.code();
+        let code = |error| store_exit(&error, &error).reason.code();
         assert_eq!(code(StoreError::Disk("no space".to_owned())), 74);
         assert_eq!(code(StoreError::Corrupt("bad page".to_owned())), 65);
         assert_eq!(code(StoreError::Empty), 66);

@@ -31,7 +31,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use arc_swap::ArcSwapOption;
-use mesh_control::raft::Store;
+use mesh_control::raft::{Store, StoreError};
 use mesh_model::api::v1::ErrorBody;
 use mesh_model::wire::join::PeerHint;
 use tokio::sync::{Mutex, MutexGuard, watch};
@@ -106,11 +106,13 @@ impl Daemon {
     /// Takes up the membership that was there before the process started.
     async fn resume(&self, membership: Membership) -> Result<(), Exit> {
         let state_dir = self.state_dir.lock().await;
-        let file = disk::open_log(&state_dir.store_path())?;
+        let path = state_dir.store_path();
+        let file = disk::open_log(&path)?;
         // The database panics over some damaged files; the store catches that and says so.
         let open = || Store::open(file, membership.member, &membership.root);
         let store = tokio::task::block_in_place(|| expecting_panic(open));
-        let store = store.map_err(|error| boot::store_exit(&error))?;
+        let what = |error: &StoreError| format!("{}: {error}", path.display());
+        let store = store.map_err(|error| boot::store_exit(&error, what(&error)))?;
         let ground = Ground::lay(&self.config, &store, state_dir.identity()).await?;
         let port = self.bind()?;
         let mesh = self.open(&state_dir, store, ground, port, state_dir.peer_hints()).await?;

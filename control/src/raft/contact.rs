@@ -1,0 +1,67 @@
+//! Whether a leader still leads: what Raft believes, held against when it was last confirmed.
+//!
+//! openraft names a leader until a higher term comes. That is enough for safety, since a leader without a
+//! majority gets nothing agreed, but it is not what people ask: a supervisor cut off from its majority
+//! supervises nobody, and one that nobody has heard of for seconds is not there. Raft's dissertation
+//! (section 6.2) has the leader step down for the same reason.
+
+use std::sync::{Mutex, PoisonError};
+
+use mesh_model::MemberId;
+use openraft::async_runtime::Instant as _;
+use openraft::async_runtime::watch::WatchReceiver as _;
+use openraft::type_config::TypeConfigExt as _;
+use openraft::type_config::alias::InstantOf;
+
+use super::group::{Inner, leadership};
+use super::status::{Leadership, Role};
+use super::types::Types;
+
+/// Silence that unmakes a leader, in longest election timeouts. After one, others have begun to ask for
+/// votes; two leave a slow link its doubt.
+const PATIENCE: u32 = 2;
+
+/// When the leader was last heard.
+#[derive(Default)]
+pub(super) struct Contact(Mutex<Option<(MemberId, InstantOf<Types>)>>);
+
+impl Contact {
+    /// `leader`'s word was just accepted.
+    pub(super) fn heard(&self, leader: MemberId) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((leader, Types::now()));
+    }
+
+    fn last(&self) -> Option<(MemberId, InstantOf<Types>)> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    /// Who leads, as far as it was confirmed lately.
+    pub(super) fn confirmed_leadership(&self) -> Leadership {
+        let believed = leadership(&self.raft);
+        let confirmed = match believed.leader {
+            None => true,
+            Some(leader) if leader == self.me => self.has_majority(),
+            Some(leader) => self.contact.last().is_some_and(|(last, at)| {
+                last == leader && at.elapsed() < PATIENCE * self.timing.election_max
+            }),
+        };
+        if confirmed {
+            return believed;
+        }
+        let role = match believed.role {
+            // It waits, like any follower that hears of no leader.
+            Role::Leader => Role::Follower,
+            role => role,
+        };
+        Leadership { role, leader: None, ..believed }
+    }
+
+    /// Whether a majority of the voters answered this leader lately.
+    pub(super) fn has_majority(&self) -> bool {
+        let heard = self.raft.metrics().borrow_watched().last_quorum_acked;
+        heard.is_some_and(|at| at.elapsed() < PATIENCE * self.timing.election_max)
+            || self.membership().voters.iter().eq([&self.me])
+    }
+}
