@@ -31,7 +31,8 @@ use mock_instant::MockClock;
 ///
 /// Tunnels are made at zero (for the stamp) and used from here on. It exceeds the 540 s (3 x
 /// Reject-After-Time) after which boringtun expires a tunnel without a session, so that every new
-/// tunnel is expired at once, which sets all its timers to the present.
+/// tunnel is expired at once, which sets all its timers to the present. Until its first handshake it
+/// says so on every tick, where one under the real clock says nothing; `peer` treats both alike.
 const START: Duration = Duration::from_secs(600);
 
 /// Sets this thread's clock to `elapsed` since the start of the run.

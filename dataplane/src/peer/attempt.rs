@@ -54,6 +54,11 @@ impl Attempt {
         self.next = now + EARLY[0];
     }
 
+    /// Whether any initiation was sent.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.sent > 0
+    }
+
     /// There is a better place to send to: the next initiation is due now.
     pub(crate) fn hurry(&mut self, now: Instant) {
         self.next = self.next.min(now);

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::Peer;
 use super::attempt::Attempt;
+use super::session::Sessions;
 use crate::drops::Drop;
 use crate::sink::Sink;
 use crate::tunnel::{MIN_OUT, Tick};
@@ -32,6 +33,11 @@ impl Peer {
             Tick::Nothing => {}
             Tick::Initiation(len) => self.send_initiation(len, turn),
             Tick::Keepalive(len) => self.transmit(self.endpoints.current(), len, turn),
+            // What has expired is older than an attempt that could not send anything yet.
+            Tick::Expired if live.attempt.as_ref().is_some_and(|attempt| !attempt.has_begun()) => {
+                live.sessions = Sessions::default();
+                live.kept = None;
+            }
             Tick::Expired => return self.give_up(turn),
         }
         if empty && self.attempt_mut().is_none() {

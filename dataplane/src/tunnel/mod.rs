@@ -68,6 +68,6 @@ pub(crate) enum Tick {
     Initiation(usize),
     /// A keepalive of this length wants to be sent.
     Keepalive(usize),
-    /// Keys are wiped and nothing is under way.
+    /// Keys are wiped and nothing is under way. A new handshake is still possible.
     Expired,
 }

@@ -127,3 +127,19 @@ fn a_suspended_host_notices_that_its_keys_have_died() {
     assert_eq!(wire.hosts[1].out.delivered[1..], packets);
     assert_eq!(wire.hosts[0].engine.drops().total(), 0);
 }
+
+#[test]
+fn keys_that_expire_do_not_take_along_an_attempt_that_could_not_begin() {
+    let mut wire = Wire::mesh(2);
+    wire.send(0, 1, b"hello");
+    wire.run_ms(100);
+    // Three times Reject-After-Time, after which boringtun wipes the tunnel.
+    wire.hosts[0].out.room = Some(0);
+    wire.skip_ms(600_000);
+    let packet = wire.send(0, 1, b"waits for room");
+    wire.run_ms(1000);
+    wire.hosts[0].out.room = None;
+    wire.run_ms(1000);
+    assert_eq!(wire.hosts[1].out.delivered.last(), Some(&packet));
+    assert_eq!(wire.hosts[0].drops(Drop::HandshakeTimeout), 0);
+}
