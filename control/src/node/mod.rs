@@ -6,12 +6,16 @@
 //! observed endpoints (packet core), hints (disk) ──────┘
 //! ```
 //!
+//! Between planner and plan stands only the farewell: a departed member's tunnel stays until the
+//! reply to its goodbye has got through (see [`FAREWELL`]).
+//!
 //! The node decides nothing itself. It starts from whatever view the disk had, so that tunnels come
 //! up before anyone leads, and keeps only what an input is worth remembering for: where each member
 //! was last seen.
 
 mod endpoints;
 mod event;
+mod farewell;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -26,9 +30,11 @@ use mesh_model::wire::join::PeerHint;
 use crate::gossip::Gossip;
 use crate::planner;
 use endpoints::Endpoints;
+use farewell::Farewells;
 
 pub use crate::gossip::{Datagram, Drop, Drops, GossipConfig as NodeConfig, PeerState, Timing};
 pub use event::Event;
+pub use farewell::FAREWELL;
 
 /// One member's node.
 ///
@@ -39,6 +45,7 @@ pub struct Node {
     view: Arc<ClusterView>,
     gossip: Gossip,
     endpoints: Endpoints,
+    farewells: Farewells,
     /// What the packet core was told, up to the updates still queued.
     plan: Plan,
     /// Something the plan follows from has changed.
@@ -80,6 +87,7 @@ impl Node {
             view: Arc::clone(&view),
             gossip,
             endpoints,
+            farewells: Farewells::default(),
             plan: Plan::default(),
             stale: true,
             updates: VecDeque::new(),
@@ -92,6 +100,7 @@ impl Node {
     /// The agreed view changed.
     pub fn handle_view(&mut self, view: Arc<ClusterView>, now: Instant) {
         self.gossip.handle_view(Arc::clone(&view), now);
+        self.farewells.handle_view(self.me, &self.plan, (&self.view, &view), now);
         self.adopt(view);
     }
 
@@ -116,6 +125,7 @@ impl Node {
     /// Time has passed.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.gossip.handle_timeout(now);
+        self.stale |= self.farewells.handle_timeout(now);
         self.learn();
     }
 
@@ -127,7 +137,8 @@ impl Node {
     /// The next thing to do or to tell.
     pub fn poll_event(&mut self) -> Option<Event> {
         if self.updates.is_empty() && std::mem::take(&mut self.stale) {
-            let next = planner::plan(&self.view, self.me, self.endpoints.candidates());
+            let mut next = planner::plan(&self.view, self.me, self.endpoints.candidates());
+            self.farewells.add_to(&mut next);
             self.updates.extend(self.plan.diff(&next));
             self.plan = next;
         }
@@ -148,7 +159,7 @@ impl Node {
 
     /// When to call [`Self::handle_timeout`], and why.
     pub fn poll_timeout(&self) -> Option<(Instant, &'static str)> {
-        self.gossip.poll_timeout()
+        self.gossip.poll_timeout().into_iter().chain(self.farewells.poll_timeout()).min()
     }
 
     /// The other present members as gossip sees them, by id.

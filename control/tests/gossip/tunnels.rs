@@ -1,9 +1,14 @@
 //! What the packet core is told.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
 
+use mesh_control::node::FAREWELL;
+use mesh_model::TunnelKey;
 use mesh_model::api::v1::GossipState::Unknown;
 use mesh_model::plan::{PeerPlan, Update};
+use mesh_model::view::MemberView;
 use mesh_model::wire::join::PeerHint;
 
 use crate::world::{BOOT_MS, World, m, own_endpoint, secs, view};
@@ -63,18 +68,118 @@ fn only_changes_of_endpoints_are_told_not_every_revision_of_facts() {
     assert_eq!(world.updates[&m(1)].len(), told);
 }
 
-#[test]
-fn a_removed_members_tunnel_goes_and_the_removed_loses_all() {
-    let mut world = World::new(3, 1);
+/// What `host` tells the packet core to forget.
+fn gone(world: &World, host: u64) -> Vec<TunnelKey> {
+    let removal = |update: &Update| match update {
+        Update::RemovePeer(key) => Some(*key),
+        Update::SetPeer(..) => None,
+    };
+    world.updates.get(&m(host)).into_iter().flatten().filter_map(removal).collect()
+}
+
+fn key(member: u64) -> TunnelKey {
+    view(&[member], 1).members[&m(member)].tunnel
+}
+
+/// A running mesh of `members` whose updates up to now are not looked at.
+fn settled(members: u64) -> World {
+    let mut world = World::new(members, 1);
     world.run(secs(3));
     world.updates.clear();
+    world
+}
+
+#[test]
+fn a_departed_members_tunnel_stays_for_its_farewell_and_no_longer() {
+    for members in [2, 3] {
+        let mut world = settled(members);
+        let before = world.nodes[&m(1)].plan().clone();
+        let rest: Vec<u64> = (1..=members).filter(|id| *id != 2).collect();
+        world.agree(&view(&rest, 2));
+        world.run(FAREWELL / 2);
+        world.agree(&view(&rest, 3));
+        world.run(FAREWELL / 2 - Duration::from_millis(1));
+        assert_eq!(world.updates.get(&m(1)), None, "the peer stays as it was");
+        assert_eq!(*world.nodes[&m(1)].plan(), before);
+
+        world.run(Duration::from_millis(1));
+        assert_eq!(world.updates[&m(1)], [Update::RemovePeer(key(2))]);
+        world.agree(&view(&rest, 4));
+        world.run(FAREWELL * 2);
+        assert_eq!(world.updates[&m(1)].len(), 1, "said once");
+    }
+}
+
+#[test]
+fn an_overdue_farewell_ends_with_the_next_view_and_is_not_said_again() {
+    let mut world = settled(3);
     world.agree(&view(&[1, 3], 2));
-    let removals = |id| {
-        let updates = &world.updates[&m(id)];
-        let gone = updates.iter().filter(|u| matches!(u, Update::RemovePeer(_)));
-        (gone.count(), updates.len())
-    };
-    assert_eq!(removals(1), (1, 1));
-    assert_eq!(removals(2), (2, 2));
+    world.stall(m(1), FAREWELL * 2);
+    world.run(FAREWELL + secs(1));
+    assert_eq!(gone(&world, 1), []);
+    world.with(m(1), |node, now| node.handle_view(view(&[1, 3], 3), now));
+    assert_eq!(gone(&world, 1), [key(2)]);
+}
+
+#[test]
+fn a_removed_host_loses_all_tunnels_at_once_farewells_included() {
+    let mut world = settled(3);
+    world.agree(&view(&[1, 3], 2));
+    assert_eq!(gone(&world, 2), [key(1), key(3)]);
     assert_eq!(world.removed, [m(2)]);
+
+    world.run(secs(1));
+    assert_eq!(gone(&world, 1), []);
+    world.agree(&view(&[3], 3));
+    assert_eq!(gone(&world, 1), [key(2), key(3)]);
+    assert_eq!(world.nodes[&m(1)].poll_timeout(), None);
+    // The one that is left still says goodbye to both, each in its time.
+    world.run(FAREWELL - secs(1));
+    assert_eq!(gone(&world, 3), [key(2)]);
+    world.run(secs(1));
+    assert_eq!(gone(&world, 3), [key(2), key(1)]);
+}
+
+#[test]
+fn a_taken_over_address_or_key_ends_the_farewell_at_once() {
+    type TakeOver = fn(&mut MemberView, &MemberView);
+    let ways: [(TakeOver, &[TunnelKey]); 3] = [
+        (|heir, departed| heir.addrs.v4 = departed.addrs.v4, &[key(2)]),
+        (|heir, departed| heir.addrs.v6 = departed.addrs.v6, &[key(2)]),
+        // The key itself is not forgotten: it stands for somebody else now.
+        (|heir, departed| heir.tunnel = departed.tunnel, &[]),
+    ];
+    for (take_over, forgotten) in ways {
+        for pause in [None, Some(FAREWELL / 2)] {
+            let mut world = settled(3);
+            if let Some(pause) = pause {
+                world.agree(&view(&[1, 3], 2));
+                world.run(pause);
+                assert_eq!(gone(&world, 1), []);
+            }
+            let mut next = view(&[1, 3, 4], 3);
+            let heir = Arc::make_mut(&mut next).members.get_mut(&m(4)).expect("member 4");
+            take_over(heir, &view(&[2], 1).members[&m(2)]);
+            let heir = heir.clone();
+            world.agree(&next);
+
+            assert_eq!(gone(&world, 1), forgotten);
+            let told = &world.updates[&m(1)];
+            let Some(Update::SetPeer(key, peer)) = told.last() else { panic!("{told:?}") };
+            assert_eq!((*key, peer.member), (heir.tunnel, m(4)), "after the removal");
+            assert_eq!(peer.allowed_ips, heir.addrs.host_prefixes());
+            world.run(FAREWELL * 2);
+            assert_eq!(gone(&world, 1), forgotten, "and the heir keeps it");
+        }
+    }
+}
+
+#[test]
+fn a_present_members_old_key_has_no_farewell() {
+    let mut world = settled(3);
+    let mut next = view(&[1, 2, 3], 2);
+    let renewed = TunnelKey([99; 32]);
+    Arc::make_mut(&mut next).members.get_mut(&m(2)).expect("member 2").tunnel = renewed;
+    world.agree(&next);
+    assert_eq!(gone(&world, 1), [key(2)]);
 }
