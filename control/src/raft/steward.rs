@@ -172,8 +172,11 @@ impl Inner {
     }
 
     async fn hand_over(&self, to: MemberId) {
-        if self.raft.trigger().transfer_leader(to.0).await.is_ok() {
-            self.leader_change_or(self.timing.election_max).await;
+        match self.raft.trigger().transfer_leader(to.0).await {
+            Ok(()) => self.leader_change_or(self.timing.election_max).await,
+            // Raft has ended, and its last metrics may go on calling this host the leader: a proposal
+            // that waits for its vote to be gone would try again at once, for ever.
+            Err(_) => Types::sleep(LOOK_AGAIN).await,
         }
     }
 

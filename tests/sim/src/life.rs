@@ -108,7 +108,7 @@ pub struct Life {
     /// Said, but not yet asked for; datagrams and packets wait in the outlet.
     pending: Output,
     /// Rewrites the plan's steps: how a planted bug gets at them.
-    bend: Option<fn(Update, &ClusterView) -> Update>,
+    bend: Option<fn(Update) -> Update>,
 }
 
 impl Life {
@@ -138,7 +138,7 @@ impl Life {
     }
 
     /// From now on the packet core gets `bend` of what the node says.
-    pub fn bend_updates(&mut self, bend: fn(Update, &ClusterView) -> Update) {
+    pub fn bend_updates(&mut self, bend: fn(Update) -> Update) {
         self.bend = Some(bend);
     }
 
@@ -218,7 +218,7 @@ impl Life {
                 Event::Update(update) => {
                     self.pending.replanned = true;
                     let update = match self.bend {
-                        Some(bend) => bend(update, self.node.view()),
+                        Some(bend) => bend(update),
                         None => update,
                     };
                     self.engine.handle_update(update, now, &mut self.outlet);

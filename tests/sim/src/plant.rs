@@ -1,25 +1,27 @@
 //! Bugs planted on purpose, to show that the invariants notice. They live in what the simulator puts
 //! around the cores, never in the cores.
 
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use ipnet::IpNet;
 use mesh_model::plan::Update;
-use mesh_model::view::ClusterView;
 
 /// A planted bug.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Plant {
     /// Every disk acknowledges a sync before it has carried it out.
     AnswerBeforeSync,
-    /// Every tunnel may carry every source.
+    /// Every tunnel may carry every source that is no member's.
     AnySource,
 }
 
-/// Gives each peer the addresses of all members: the source check then lets the last one planned speak
-/// for all.
-pub(crate) fn any_source(update: Update, view: &ClusterView) -> Update {
+/// Gives each peer a default route besides its own addresses: the last one planned may then speak for
+/// every address that is nobody's.
+pub(crate) fn any_source(update: Update) -> Update {
     match update {
         Update::SetPeer(key, mut plan) => {
-            let all = view.members.values().flat_map(|member| member.addrs.host_prefixes());
-            plan.allowed_ips = all.collect();
+            let nowhere = [Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()];
+            plan.allowed_ips.extend(nowhere.map(|addr| IpNet::new_assert(addr, 0)));
             Update::SetPeer(key, plan)
         }
         remove @ Update::RemovePeer(_) => remove,

@@ -1,5 +1,6 @@
 //! `mesh-sim`: runs seeds and says which fail.
 
+use std::io::{self, Write as _};
 use std::ops::Range;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,6 +11,7 @@ use clap::Parser;
 use mesh_sim::profile::{self, Profile};
 use mesh_sim::run::{Report, run};
 use mesh_sim::world::{Options, Stats};
+use tracing_subscriber::filter::Targets;
 
 /// Runs the real cores in virtual time under faults drawn from a seed.
 #[derive(Debug, Parser)]
@@ -33,6 +35,9 @@ struct Args {
     /// Print what happened, line by line.
     #[arg(long)]
     trace: bool,
+    /// Log what the cores say to standard error; a filter such as mesh_control=debug.
+    #[arg(long)]
+    log: Option<Targets>,
     /// Seeds run at the same time.
     #[arg(long, default_value_t = 2)]
     jobs: usize,
@@ -68,10 +73,10 @@ fn run_seed(seed: u64, args: &Args) -> Outcome {
         keep_trace: args.trace,
         plant: None,
     };
-    let report = run(options);
+    let report = run(options, args.log.clone());
     let mut failure = report.violation.as_ref().map(ToString::to_string);
     if args.twice && failure.is_none() {
-        let again = run(options);
+        let again = run(options, args.log.clone());
         if again.digest != report.digest {
             failure = Some("determinism: two runs of this seed differ".to_owned());
             print_difference(&report, &again);
@@ -109,42 +114,59 @@ impl Sum {
         sum.forged += one.forged;
         sum.commands += one.commands;
         sum.terms += one.terms;
+        sum.stranded += one.stranded;
         sum.calls += one.calls;
         sum.elapsed += one.elapsed;
     }
 
-    fn print(&self, failures: usize, args: &Args, took: Duration) {
+    fn print(&self, failures: usize, args: &Args, took: Duration) -> io::Result<()> {
         let Stats { hosts, events, faults, crashes, sent, delivered, forged, .. } = self.stats;
-        let Stats { commands, terms, calls, elapsed, .. } = self.stats;
+        let Stats { commands, terms, stranded, calls, elapsed, .. } = self.stats;
         let twice = if args.twice { " twice" } else { "" };
-        println!("{} seeds{twice}, profile {}: {failures} failed", self.seeds, args.profile.name);
-        println!("  {hosts} hosts, {events} events, {faults} faults, {crashes} crashes");
-        println!("  {commands} commands agreed in {terms} terms with {calls} calls");
-        println!("  {delivered} of {sent} packets delivered, {forged} with a forged source sent");
-        println!(
+        let mut out = io::stdout().lock();
+        writeln!(
+            out,
+            "{} seeds{twice}, profile {}: {failures} failed",
+            self.seeds, args.profile.name
+        )?;
+        writeln!(out, "  {hosts} hosts, {events} events, {faults} faults, {crashes} crashes")?;
+        writeln!(
+            out,
+            "  {commands} commands agreed in {terms} terms with {calls} calls, {stranded} members stranded"
+        )?;
+        writeln!(
+            out,
+            "  {delivered} of {sent} packets delivered, {forged} sent with a forged source"
+        )?;
+        writeln!(
+            out,
             "  {:.0} s of virtual time in {:.1} s, the slowest seed {:.1} s",
             elapsed.as_secs_f64(),
             took.as_secs_f64(),
             self.slowest.as_secs_f64()
-        );
+        )
     }
 }
 
-fn main() -> ExitCode {
-    let args = Args::parse();
-    let seeds = match (args.seed, args.seeds.clone()) {
-        (Some(seed), _) => seed..seed.saturating_add(1),
-        (None, Some(seeds)) => seeds,
-        (None, None) => 0..0,
-    };
-    let start = Instant::now();
+/// Prints the trace, and the line that reproduces the failure. Says whether there was one.
+fn tell(outcome: &Outcome, profile: &Profile) -> io::Result<bool> {
+    let mut out = io::stdout().lock();
+    for line in &outcome.report.trace {
+        writeln!(out, "{line}")?;
+    }
+    let Some(failure) = &outcome.failure else { return Ok(false) };
+    let (seed, failure) = (outcome.seed, failure.replace('\n', " "));
+    writeln!(out, "mesh-sim --seed {seed} --profile {}  # {failure}", profile.name)?;
+    Ok(true)
+}
+
+/// Runs `seeds` on as many threads as asked for and adds them up; how many failed.
+fn run_all(seeds: Range<u64>, args: &Args, sum: &mut Sum) -> io::Result<usize> {
     let next = AtomicU64::new(seeds.start);
     let (done, outcomes) = mpsc::channel();
-    let mut sum = Sum::default();
-    let mut failed = Vec::new();
     std::thread::scope(|scope| {
         for _ in 0..args.jobs.max(1) {
-            let (done, next, args, end) = (done.clone(), &next, &args, seeds.end);
+            let (done, next, end) = (done.clone(), &next, seeds.end);
             scope.spawn(move || {
                 loop {
                     let seed = next.fetch_add(1, Ordering::Relaxed);
@@ -155,19 +177,32 @@ fn main() -> ExitCode {
             });
         }
         drop(done);
+        let mut failed = 0;
         for outcome in outcomes {
-            for line in &outcome.report.trace {
-                println!("{line}");
-            }
             sum.add(&outcome.report);
-            failed.extend(outcome.failure.map(|failure| (outcome.seed, failure)));
+            failed += usize::from(tell(&outcome, &args.profile)?);
         }
+        Ok(failed)
+    })
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let seeds = match (args.seed, args.seeds.clone()) {
+        (Some(seed), _) => seed..seed.saturating_add(1),
+        (None, Some(seeds)) => seeds,
+        (None, None) => 0..0,
+    };
+    let start = Instant::now();
+    let mut sum = Sum::default();
+    let ran = run_all(seeds, &args, &mut sum);
+    let told = ran.and_then(|failed| {
+        sum.print(failed, &args, start.elapsed())?;
+        Ok(failed)
     });
-    failed.sort();
-    for (seed, failure) in &failed {
-        let failure = failure.replace('\n', " ");
-        println!("mesh-sim --seed {seed} --profile {}  # {failure}", args.profile.name);
+    match told {
+        Ok(0) => ExitCode::SUCCESS,
+        // Standard output going away leaves nobody to tell.
+        Ok(_) | Err(_) => ExitCode::FAILURE,
     }
-    sum.print(failed.len(), &args, start.elapsed());
-    if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

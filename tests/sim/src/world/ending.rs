@@ -9,13 +9,40 @@ use super::World;
 use super::queue::Purpose;
 use crate::host::Host;
 use crate::invariants::{Standing, Violation};
+use crate::life::Life;
 use crate::net::HostNo;
 
 impl World {
-    /// The members that are up and mean to stay.
+    /// The members that are up, mean to stay and can be helped.
     pub(super) fn staying(&self) -> Vec<(HostNo, MemberId)> {
-        let up = self.hosts.values().filter_map(|host| Some((host.no, host.life()?.me)));
-        up.filter(|(_, member)| !self.reference.is_leaving(*member)).collect()
+        let up = self.hosts.values().filter_map(|host| Some((host.no, host.life()?)));
+        up.filter(|(_, life)| !self.reference.is_leaving(life.me) && !self.is_stranded(life))
+            .map(|(no, life)| (no, life.me))
+            .collect()
+    }
+
+    /// Whether `life` was away for too long: it has no tunnel to the leader because it has not heard of
+    /// it, or every voter it knows has left, and so nobody can vouch for the leader. Agreement cannot help
+    /// such a member; it has to join again. Known and documented there (`raft/speaker.rs`).
+    fn is_stranded(&self, life: &Life) -> bool {
+        let groups = self.hosts.values().filter_map(|host| host.life()?.group.as_ref());
+        let seen =
+            groups.map(Group::status).max_by_key(|seen| (seen.leadership.term, seen.applied));
+        let (Some(mesh), Some(group)) = (seen, life.group.as_ref()) else { return false };
+        let own = group.status();
+        let Some(leader) = mesh.leadership.leader.filter(|leader| *leader != life.me) else {
+            return false;
+        };
+        let behind = own.applied < mesh.applied && own.leadership.term < mesh.leadership.term;
+        let unknown = !life.node.view().members.contains_key(&leader);
+        let knows_one = own.voters.iter().any(|voter| mesh.voters.contains(voter));
+        behind && (unknown || !knows_one)
+    }
+
+    /// How many members are stranded.
+    fn stranded(&self) -> usize {
+        let lives = self.hosts.values().filter_map(Host::life);
+        lives.filter(|life| !self.reference.is_leaving(life.me) && self.is_stranded(life)).count()
     }
 
     /// Proposes everything acknowledged once more, a member each.
@@ -41,6 +68,7 @@ impl World {
     pub(super) fn end(&mut self) -> Result<(), Violation> {
         self.over = true;
         self.note(format_args!("end"));
+        self.stats.stranded = self.stranded() as u64;
         if let Some(number) = self.unanswered.first() {
             let message =
                 format!("acknowledgement {number} was asked for again and nobody answered");

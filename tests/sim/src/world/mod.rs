@@ -85,6 +85,8 @@ pub struct Stats {
     pub commands: u64,
     /// Terms that had a leader.
     pub terms: u64,
+    /// Members that were away until agreement could not reach them any more.
+    pub stranded: u64,
     /// Calls between agreement groups.
     pub calls: u64,
     /// Virtual time.
