@@ -89,7 +89,8 @@ fn losses_happen_in_the_direction_asked_for_and_are_counted() {
     let lossy = Rule { latency: Duration::ZERO, loss: 0.5 };
     fabric.wire().rule(1, 2, lossy);
     let stream = PingStream::start(&one, underlay_v4(2).into(), Duration::from_millis(2)).unwrap();
-    eventually(LIMIT, "200 frames meet the rule", || {
+    // A crowded machine sends far fewer than one frame every two milliseconds.
+    eventually(6 * LIMIT, "200 frames meet the rule", || {
         let count = fabric.wire().count(1, 2);
         (count.forwarded + count.lost >= 200).then_some(())
     })

@@ -81,17 +81,36 @@ fn a_daemon_of_no_mesh_says_so() {
 }
 
 #[test]
-fn without_a_majority_a_change_is_refused_and_forced_leaving_works() {
+fn without_a_majority_no_invite_is_made_and_the_root_key_stays_unless_forced() {
     let _alone = alone();
     let mut lab = formed(3);
-    lab.host_mut(2).kill().unwrap();
-    lab.host_mut(3).kill().unwrap();
-    eventually(SETTLE_LIMIT, "the last one knows no supervisor", || {
-        lab.host(1).supervisor().ok()?.leader.is_none().then_some(())
-    })
-    .unwrap();
+    leave_alone(&mut lab, 1);
     let host = lab.host(1);
     host.mesh().run(&["invite"]).unwrap().error(exit::NO_QUORUM).unwrap();
+    let refused = host.mesh().run(&["leave", "--yes"]).unwrap().error(exit::FAILED).unwrap();
+    assert!(refused.message.contains("root key"), "{refused:?}");
+    assert_eq!(host.status().unwrap().state, DaemonState::Member);
+    host.mesh().run(&["leave", "--yes", "--force"]).unwrap().text().unwrap();
+    assert_eq!(host.status().unwrap().state, DaemonState::NotJoined);
+}
+
+/// Kills every host but `last`, and waits until that one knows no supervisor.
+fn leave_alone(lab: &mut Lab, last: usize) {
+    for number in (1..=3).filter(|&number| number != last) {
+        lab.host_mut(number).kill().unwrap();
+    }
+    eventually(SETTLE_LIMIT, "the last one knows no supervisor", || {
+        lab.host(last).supervisor().ok()?.leader.is_none().then_some(())
+    })
+    .unwrap();
+}
+
+#[test]
+fn without_a_majority_leaving_is_refused_and_works_by_force() {
+    let _alone = alone();
+    let mut lab = formed(3);
+    leave_alone(&mut lab, 3);
+    let host = lab.host(3);
     host.mesh().run(&["leave", "--yes"]).unwrap().error(exit::NO_QUORUM).unwrap();
     assert_eq!(host.status().unwrap().state, DaemonState::Member);
     host.mesh().run(&["leave", "--yes", "--force"]).unwrap().text().unwrap();
