@@ -31,13 +31,19 @@ struct Platter {
     /// Ranges written since the last sync, in order.
     unsynced: Vec<(usize, usize)>,
     /// What a lying disk claims to have synced and has not, oldest first.
-    claimed: VecDeque<Vec<(usize, Vec<u8>)>>,
+    claimed: VecDeque<Claim>,
     lies: bool,
     /// Grows with each crash; a handle of an older generation is dead.
     generation: u64,
     fail_sync: bool,
     rng: ChaCha8Rng,
     syncs: u64,
+}
+
+/// One sync a lying disk acknowledged: how long the file was, and what was written where.
+struct Claim {
+    len: usize,
+    writes: Vec<(usize, Vec<u8>)>,
 }
 
 /// What one run of a process holds of the disk.
@@ -127,13 +133,14 @@ impl Platter {
             }
             return;
         }
-        self.claimed.push_back(ranges.map(|r| (r.start, self.cached[r].to_vec())).collect());
-        if self.claimed.len() > HELD_BACK {
-            for (start, bytes) in self.claimed.pop_front().into_iter().flatten() {
-                let end = (start + bytes.len()).min(self.synced.len());
-                if start < end {
-                    self.synced[start..end].copy_from_slice(&bytes[..end - start]);
-                }
+        let writes = ranges.map(|range| (range.start, self.cached[range].to_vec())).collect();
+        self.claimed.push_back(Claim { len: self.cached.len(), writes });
+        if self.claimed.len() > HELD_BACK
+            && let Some(claim) = self.claimed.pop_front()
+        {
+            self.synced.resize(claim.len, 0);
+            for (start, bytes) in claim.writes {
+                self.synced[start..start + bytes.len()].copy_from_slice(&bytes);
             }
         }
     }
@@ -181,7 +188,9 @@ impl redb::StorageBackend for Handle {
         // once, and the new bytes read as zero.
         let mut platter = self.alive()?;
         platter.cached.resize(len as usize, 0);
-        platter.synced.resize(len as usize, 0);
+        if !platter.lies {
+            platter.synced.resize(len as usize, 0);
+        }
         Ok(())
     }
 
@@ -227,6 +236,34 @@ mod tests {
         let mut out = [0; 2];
         disk.open().read(0, &mut out).unwrap();
         assert_eq!(&out, b"ab");
+    }
+
+    #[test]
+    fn a_lying_disk_loses_the_last_syncs_and_keeps_the_others() {
+        let disk = Disk::new([1; 32]);
+        let handle = disk.open();
+        handle.set_len(1).unwrap();
+        handle.sync_data().unwrap();
+        disk.lie_about_sync();
+        for number in 1..=9u8 {
+            handle.write(0, &[number]).unwrap();
+            handle.sync_data().unwrap();
+        }
+        disk.crash();
+        let mut out = [0];
+        disk.open().read(0, &mut out).unwrap();
+        assert_eq!(out, [1], "eight syncs are held back");
+    }
+
+    #[test]
+    fn a_disk_that_fails_keeps_failing_until_the_crash() {
+        let disk = Disk::new([1; 32]);
+        disk.fail_syncs();
+        let handle = disk.open();
+        assert!(handle.sync_data().is_err() && handle.sync_data().is_err());
+        disk.crash();
+        assert!(disk.open().sync_data().is_ok());
+        assert_eq!(disk.syncs(), 1);
     }
 
     #[test]

@@ -52,16 +52,15 @@ impl Faults {
     /// The next fault, given which hosts run and which are dead.
     pub fn next(&mut self, up: &BTreeSet<HostNo>, down: &BTreeSet<HostNo>) -> Option<Fault> {
         let everyone: Vec<HostNo> = up.union(down).copied().collect();
-        // Of ten faults: three crashes, three restarts, two cuts, one healing, one bad disk or
-        // blackout. More
-        // restarts than crashes would leave nothing to restart, fewer would leave nobody running.
-        match self.rng.random_range(0..10) {
+        // Of twelve faults: three crashes, four restarts, two cuts, two healings, one bad disk or blackout.
+        // Fewer restarts than that, or fewer healings, would soon leave nothing to break.
+        match self.rng.random_range(0..12) {
             0..3 => up.iter().choose(&mut self.rng).copied().map(Fault::Crash),
-            3..6 => down.iter().choose(&mut self.rng).copied().map(Fault::Restart),
-            6 => Some(Fault::Partition(self.side(&everyone))),
-            7 => self.link(&everyone).map(|(from, to)| Fault::OneWay(from, to)),
-            8 => Some(Fault::Heal),
-            9 if self.rng.random_bool(0.5) => Some(Fault::Blackout),
+            3..7 => down.iter().choose(&mut self.rng).copied().map(Fault::Restart),
+            7 => Some(Fault::Partition(self.side(&everyone))),
+            8 => self.link(&everyone).map(|(from, to)| Fault::OneWay(from, to)),
+            9..11 => Some(Fault::Heal),
+            _ if self.rng.random_bool(0.5) => Some(Fault::Blackout),
             _ => up.iter().choose(&mut self.rng).copied().map(Fault::FailSyncs),
         }
     }

@@ -123,3 +123,46 @@ impl Net {
         self.quality = quality;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const A: HostNo = HostNo(1);
+    const B: HostNo = HostNo(2);
+    const C: HostNo = HostNo(3);
+
+    fn net(loss: f64, duplication: f64) -> Net {
+        let (delay_min, delay_max) = (Duration::from_millis(1), Duration::from_millis(9));
+        Net::new(Quality { delay_min, delay_max, loss, duplication }, [7; 32])
+    }
+
+    #[test]
+    fn an_endpoint_leads_back_to_its_host() {
+        assert_eq!(HostNo::at(A.endpoint()), Some(A));
+        assert_eq!(HostNo::at(SocketAddr::from(([192, 0, 2, 1], 1))), None);
+        assert_eq!(HostNo::at(SocketAddr::from(([198, 51, 100, 1], 51820))), None);
+    }
+
+    #[test]
+    fn fates_follow_the_quality() {
+        assert!(net(1.0, 0.0).fate(A, B).is_empty());
+        assert_eq!(net(1.0, 0.0).fate_of_call(A, B), None);
+        let twice = net(0.0, 1.0).fate(A, B);
+        assert_eq!(twice.len(), 2);
+        let span = Duration::from_millis(1)..=Duration::from_millis(9);
+        assert!(twice.iter().all(|delay| span.contains(delay)));
+    }
+
+    #[test]
+    fn a_cut_has_a_direction_and_a_partition_two_sides() {
+        let mut net = net(0.0, 0.0);
+        net.cut(A, B);
+        assert!(net.fate(A, B).is_empty() && !net.fate(B, A).is_empty());
+        net.heal();
+        net.partition(&[A].into(), &[A, B, C].into());
+        assert!(net.is_cut(A, B) && net.is_cut(C, A) && !net.is_cut(B, C));
+        net.heal();
+        assert!(!net.is_cut(A, B));
+    }
+}

@@ -15,6 +15,15 @@ pub enum Plant {
     AnySource,
 }
 
+/// All planted bugs, and their names on the command line.
+pub const ALL: [(&str, Plant); 2] =
+    [("answer-before-sync", Plant::AnswerBeforeSync), ("any-source", Plant::AnySource)];
+
+/// The planted bug called `name`.
+pub fn named(name: &str) -> Option<Plant> {
+    ALL.into_iter().find(|(known, _)| *known == name).map(|(_, plant)| plant)
+}
+
 /// Gives each peer a default route besides its own addresses: the last one planned may then speak for
 /// every address that is nobody's.
 pub(crate) fn any_source(update: Update) -> Update {

@@ -36,7 +36,11 @@ impl Reference {
     pub fn acknowledge(&mut self, command: Command, applied: Applied) {
         if let Outcome::Admitted { member, addrs } = applied.outcome {
             self.addrs.insert(member, addrs);
-            if let Command::Admit(admission) = &command {
+            // Later answers are about a member that came in before, perhaps with another invite: a host
+            // that was refused asks again with a new one while its first request is still on its way.
+            if let Command::Admit(admission) = &command
+                && member.0 == applied.index
+            {
                 self.admitted.entry(admission.invite).or_default().insert(member);
             }
         }

@@ -8,6 +8,7 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
+use mesh_sim::plant::{self, Plant};
 use mesh_sim::profile::{self, Profile};
 use mesh_sim::run::{Report, run};
 use mesh_sim::world::{Options, Stats};
@@ -38,6 +39,9 @@ struct Args {
     /// Log what the cores say to standard error; a filter such as mesh_control=debug.
     #[arg(long)]
     log: Option<Targets>,
+    /// Plant a bug, to see that it is noticed: answer-before-sync or any-source.
+    #[arg(long, value_parser = parse_plant)]
+    plant: Option<Plant>,
     /// Seeds run at the same time.
     #[arg(long, default_value_t = 2)]
     jobs: usize,
@@ -57,6 +61,13 @@ fn parse_profile(name: &str) -> Result<Profile, String> {
     })
 }
 
+fn parse_plant(name: &str) -> Result<Plant, String> {
+    plant::named(name).ok_or_else(|| {
+        let names: Vec<_> = plant::ALL.iter().map(|(name, _)| *name).collect();
+        format!("there is no such bug; there are {}", names.join(" and "))
+    })
+}
+
 /// What came of one seed.
 struct Outcome {
     seed: u64,
@@ -71,7 +82,7 @@ fn run_seed(seed: u64, args: &Args) -> Outcome {
         profile: args.profile,
         max_events: args.steps,
         keep_trace: args.trace,
-        plant: None,
+        plant: args.plant,
     };
     let report = run(options, args.log.clone());
     let mut failure = report.violation.as_ref().map(ToString::to_string);

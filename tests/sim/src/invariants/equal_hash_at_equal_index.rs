@@ -24,3 +24,18 @@ impl EqualHashAtEqualIndex {
         Err(Violation::new("equal_hash_at_equal_index", message))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::invariants::sample::view;
+
+    #[test]
+    fn two_states_at_one_index_are_seen() {
+        let mut hashes = EqualHashAtEqualIndex::default();
+        hashes.check(MemberId(1), &view(4, 1, &[])).unwrap();
+        hashes.check(MemberId(2), &view(4, 1, &[])).unwrap();
+        hashes.check(MemberId(2), &view(5, 2, &[])).unwrap();
+        assert!(hashes.check(MemberId(1), &view(5, 3, &[])).is_err());
+    }
+}

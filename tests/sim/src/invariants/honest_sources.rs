@@ -53,3 +53,23 @@ impl HonestSources {
         Err(Violation::new("honest_sources", message))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::invariants::sample::view;
+
+    #[test]
+    fn forged_sources_and_second_copies_are_seen() {
+        let mut reference = Reference::default();
+        reference.see(&view(4, 1, &[(1, [0, 1]), (3, [0, 2])]));
+        let (one, three) = (MemberId(1), MemberId(3));
+        let source: IpAddr = [100, 88, 0, 2].into();
+        let mut sources = HonestSources::default();
+        sources.check(one, (1, three, source), &reference).unwrap();
+        assert!(sources.check(one, (1, three, source), &reference).is_err(), "twice");
+        assert!(sources.check(three, (2, one, source), &reference).is_err(), "not its own");
+        assert!(sources.check_control(one, (three, three, source), &reference).is_ok());
+        assert!(sources.check_control(one, (three, one, source), &reference).is_err());
+    }
+}

@@ -6,9 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use mesh_control::raft::GroupStatus;
-use mesh_model::MemberId;
 use mesh_model::api::v1::GossipState;
 use mesh_model::view::StateHash;
+use mesh_model::{LogIndex, MemberId};
 
 use super::Violation;
 use crate::net::HostNo;
@@ -68,28 +68,30 @@ impl Liveness {
     }
 }
 
+/// What all live members must agree on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Agreed {
+    leader: MemberId,
+    applied: LogIndex,
+    hash: StateHash,
+}
+
 fn check_agreement(standings: &[Standing]) -> Result<(), Violation> {
-    let mut seen: Option<(HostNo, (Option<MemberId>, u64, StateHash))> = None;
+    let mut first: Option<(HostNo, Agreed)> = None;
     for standing in standings {
-        let host = standing.host;
+        let (host, member) = (standing.host, standing.member);
         let Some(status) = &standing.status else {
             return Err(Violation::new(NAME, format!("agreement on {host} did not start")));
         };
-        let here = (status.leadership.leader, status.applied, status.state_hash);
-        if here.0.is_none() {
-            let message = format!("{host} ({}) knows no leader: {status:?}", standing.member);
+        let Some(leader) = status.leadership.leader else {
+            let message = format!("{host} ({member}) knows no leader: {status:?}");
             return Err(Violation::new(NAME, message));
-        }
-        match &seen {
-            None => seen = Some((host, here)),
-            Some((_, first)) if *first == here => {}
-            Some((other, first)) => {
-                let message = format!(
-                    "{other} has leader {:?} and index {}, {host} ({}) has {:?} and {}",
-                    first.0, first.1, standing.member, here.0, here.1
-                );
-                return Err(Violation::new(NAME, message));
-            }
+        };
+        let here = Agreed { leader, applied: status.applied, hash: status.state_hash };
+        let (other, there) = *first.get_or_insert((host, here));
+        if there != here {
+            let message = format!("{other} has {there:?}, {host} ({member}) has {here:?}");
+            return Err(Violation::new(NAME, message));
         }
     }
     Ok(())

@@ -6,6 +6,8 @@ mod liveness;
 mod no_acknowledged_command_lost;
 mod no_address_twice;
 mod one_leader_per_term;
+#[cfg(test)]
+mod sample;
 
 pub use equal_hash_at_equal_index::EqualHashAtEqualIndex;
 pub use honest_sources::HonestSources;

@@ -24,7 +24,7 @@ pub struct NoAcknowledgedCommandLost {
 }
 
 impl NoAcknowledgedCommandLost {
-    /// `command` is acknowledged; `before` is what was acknowledged before it was proposed.
+    /// `command` is acknowledged.
     pub fn check_ack(&mut self, command: &Command, applied: &Applied) -> Result<(), Violation> {
         // A refusal may have no place of its own, but the index of the entry before it.
         if matches!(applied.outcome, Outcome::Refused(_)) {
@@ -117,4 +117,77 @@ fn describe(ack: &Ack) -> String {
         Outcome::Refused(refusal) => format!("the refusal ({refusal})"),
     };
     format!("{what}, acknowledged at index {}", ack.index)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::invariants::sample::view;
+    use crate::net::HostNo;
+    use crate::seeds::RunSeed;
+    use crate::trust::{Keys, Mesh};
+
+    const GUEST: MemberId = MemberId(3);
+
+    fn commands() -> (Command, Command) {
+        let keys = Keys::new(RunSeed(1), HostNo(1), 0);
+        let mesh = Mesh::found(RunSeed(1), &keys);
+        let ticket = mesh.invite(1, 1, 0);
+        let guest = Keys::new(RunSeed(1), HostNo(2), 0);
+        let admission = Command::Admit(ticket.admission(&mesh.root, &guest));
+        (admission, guest.depart(&mesh.root, GUEST))
+    }
+
+    fn at(index: LogIndex, outcome: Outcome) -> Applied {
+        Applied { index, outcome }
+    }
+
+    #[test]
+    fn a_view_that_lacks_what_was_acknowledged_is_seen() {
+        let (admission, _) = commands();
+        let with = view(5, 1, &[(1, [0, 1]), (3, [0, 2])]);
+        let without = view(5, 1, &[(1, [0, 1])]);
+        let addrs = with.members[&GUEST].addrs;
+        let mut reference = Reference::default();
+        reference.acknowledge(admission, at(3, Outcome::Admitted { member: GUEST, addrs }));
+        let lost = NoAcknowledgedCommandLost::default();
+        lost.check_view(MemberId(1), &with, &reference).unwrap();
+        lost.check_view(MemberId(1), &view(2, 1, &[(1, [0, 1])]), &reference).unwrap();
+        assert!(lost.check_view(MemberId(1), &without, &reference).is_err());
+        reference.ask_to_leave(GUEST);
+        lost.check_view(MemberId(1), &without, &reference).unwrap();
+    }
+
+    #[test]
+    fn two_commands_in_one_place_are_seen() {
+        let (admission, departure) = commands();
+        let mut lost = NoAcknowledgedCommandLost::default();
+        let gone = at(4, Outcome::Departed(GUEST));
+        lost.check_ack(&departure, &gone).unwrap();
+        lost.check_ack(&departure, &gone).unwrap();
+        assert!(lost.check_ack(&admission, &gone).is_err());
+    }
+
+    #[test]
+    fn a_repeated_command_that_does_not_meet_itself_is_seen() {
+        let (_, command) = commands();
+        let ack = Ack { index: 4, command, outcome: Outcome::Departed(GUEST) };
+        let (lost, reference) = (NoAcknowledgedCommandLost::default(), Reference::default());
+        let again = at(9, ack.outcome.clone());
+        lost.check_again(&ack, &again, &reference).unwrap();
+        assert!(lost.check_again(&ack, &at(4, ack.outcome.clone()), &reference).is_err());
+        let refused = at(9, Outcome::Refused(Refusal::UnknownMember(GUEST)));
+        assert!(lost.check_again(&ack, &refused, &reference).is_err());
+    }
+
+    #[test]
+    fn an_invite_used_too_often_or_forgotten_is_seen() {
+        let lost = NoAcknowledgedCommandLost::default();
+        let invite = InviteId([1; 16]);
+        let used = Outcome::Refused(JoinRefusal::Used.into());
+        lost.check_invite(invite, &used, (1, 1)).unwrap();
+        assert!(lost.check_invite(invite, &used, (2, 1)).is_err());
+        let unknown = Outcome::Refused(JoinRefusal::UnknownInvite.into());
+        assert!(lost.check_invite(invite, &unknown, (0, 1)).is_err());
+    }
 }

@@ -33,3 +33,17 @@ impl NoAddressTwice {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::invariants::sample::view;
+
+    #[test]
+    fn an_address_is_one_members() {
+        let mut addresses = NoAddressTwice::default();
+        addresses.check(&view(4, 1, &[(1, [0, 1]), (3, [0, 2])])).unwrap();
+        addresses.check(&view(9, 1, &[(1, [0, 1]), (8, [0, 2])])).unwrap();
+        assert!(addresses.check(&view(9, 1, &[(1, [0, 1]), (8, [0, 1])])).is_err());
+    }
+}

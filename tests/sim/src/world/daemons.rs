@@ -192,9 +192,10 @@ impl World {
 
     /// Holds `view` of `me` to what must be true of every view.
     fn check_view(&mut self, me: MemberId, view: &ClusterView) -> Result<(), Violation> {
-        self.invariants.hashes.check(me, view)?;
-        self.invariants.addresses.check(view)?;
+        // The first to speak is the one that says most.
         self.invariants.acknowledged.check_view(me, view, &self.reference)?;
+        self.invariants.addresses.check(view)?;
+        self.invariants.hashes.check(me, view)?;
         self.reference.see(view);
         Ok(())
     }

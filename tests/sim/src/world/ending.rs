@@ -33,9 +33,10 @@ impl World {
         let Some(leader) = mesh.leadership.leader.filter(|leader| *leader != life.me) else {
             return false;
         };
-        let behind = own.applied < mesh.applied && own.leadership.term < mesh.leadership.term;
+        let behind = own.applied < mesh.applied;
         let unknown = !life.node.view().members.contains_key(&leader);
-        let knows_one = own.voters.iter().any(|voter| mesh.voters.contains(voter));
+        let mut others = own.voters.iter().filter(|voter| **voter != life.me);
+        let knows_one = others.any(|voter| mesh.voters.contains(voter));
         behind && (unknown || !knows_one)
     }
 

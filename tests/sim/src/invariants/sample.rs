@@ -1,0 +1,23 @@
+//! Views made up for the invariants' own tests.
+
+use mesh_model::addr::DEFAULT_IPV4_PREFIX;
+use mesh_model::trust::MeshRoot;
+use mesh_model::view::{ClusterView, MemberView, StateHash};
+use mesh_model::{IdentitySecret, MemberId, OverlayAddrs, Prefixes, TunnelSecret};
+
+/// A view of `members` (id and last two IPv4 octets), with a made-up hash.
+pub(super) fn view(applied: u64, hash: u8, members: &[(u64, [u8; 2])]) -> ClusterView {
+    let key = IdentitySecret::from_seed([1; 32]).public();
+    let root = MeshRoot::of(key);
+    let prefixes = Prefixes::for_mesh(root.mesh, DEFAULT_IPV4_PREFIX).unwrap();
+    let member = |(id, v4): &(u64, [u8; 2])| {
+        let id = MemberId(*id);
+        let addrs = OverlayAddrs { v4: [100, 88, v4[0], v4[1]].into(), v6: prefixes.ipv6_of(id) };
+        let tunnel = TunnelSecret::from_bytes([id.0 as u8; 32]).public();
+        let name = format!("h{}", id.0).parse().unwrap();
+        (id, MemberView { id, name, identity: key, tunnel, addrs })
+    };
+    let members = members.iter().map(member).collect();
+    let mesh_name = "sim".parse().unwrap();
+    ClusterView { root, mesh_name, prefixes, applied, hash: StateHash([hash; 32]), members }
+}
