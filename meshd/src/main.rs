@@ -31,8 +31,10 @@ use io::entropy::Entropy;
 use signals::Signals;
 use state_dir::StateDir;
 
-/// Threads for control: one decides, one keeps answering while the other waits for an fsync.
-const CONTROL_THREADS: usize = 2;
+/// Threads for control. With two, every packet of an idle mesh wakes the second one to look for work it
+/// does not find, which is a third of what an idle daemon costs. Work that waits for the disk gives its
+/// thread away meanwhile (`block_in_place`), so nobody waits for an fsync who did not ask for it.
+const CONTROL_THREADS: usize = 1;
 
 /// How long the last blocking work may take when everything else has ended: an fsync on a slow disk.
 const LAST_WORK: Duration = Duration::from_secs(5);

@@ -95,6 +95,11 @@ impl Swim {
         self.foca.handle_timer(timer, &mut self.effects)
     }
 
+    /// Whether there is something to pass on.
+    pub(super) fn has_news(&self) -> bool {
+        self.foca.updates_backlog() > 0
+    }
+
     /// Calls on `member`, which answers with the members it knows.
     pub(super) fn announce(&mut self, member: MemberId) -> Result<(), foca::Error> {
         self.foca.announce(SwimId::any_life_of(member), &mut self.effects)

@@ -58,6 +58,8 @@ impl Wake {
 #[derive(Debug, Default)]
 pub(super) struct Wakes {
     pending: BTreeMap<Wake, (Instant, Option<Timer<SwimId>>)>,
+    /// The round of gossip that waits for something to say.
+    resting: Option<Timer<SwimId>>,
 }
 
 impl Wakes {
@@ -79,10 +81,28 @@ impl Wakes {
         let Some(wake) = Wake::of(&timer) else {
             return;
         };
+        if wake == Wake::Gossip {
+            // SWIM began anew: the one that rests is void.
+            self.resting = None;
+        }
         let repeats = matches!(wake, Wake::Suspicion(_))
             && matches!(self.pending.get(&wake), Some((_, Some(pending))) if *pending == timer);
         if !repeats {
             self.pending.insert(wake, (at, Some(timer)));
+        }
+    }
+
+    /// Does not wake for a round of gossip: there is nothing to say.
+    pub(super) fn rest_rounds(&mut self) {
+        if let Some((_, timer)) = self.pending.remove(&Wake::Gossip) {
+            self.resting = timer;
+        }
+    }
+
+    /// Wakes at `at` for the round that rests.
+    pub(super) fn resume_rounds(&mut self, at: Instant) {
+        if let Some(timer) = self.resting.take() {
+            self.set_swim(timer, at);
         }
     }
 
@@ -113,7 +133,7 @@ impl Wakes {
     }
 
     pub(super) fn clear(&mut self) {
-        self.pending.clear();
+        *self = Self::default();
     }
 }
 
@@ -142,6 +162,27 @@ mod tests {
         assert_eq!(wakes.take_due(later), Some((Wake::Reach, None)));
         assert_eq!(wakes.take_due(later), Some((Wake::Sync, None)));
         assert_eq!(wakes.take_due(later), None);
+    }
+
+    #[test]
+    fn a_round_that_rests_is_not_woken_for_until_it_resumes() {
+        let now = Instant::now();
+        let (soon, late) = (now + Duration::from_secs(1), now + Duration::from_secs(2));
+        let mut wakes = Wakes::default();
+        wakes.set_swim(Timer::PeriodicGossip(1), soon);
+        wakes.rest_rounds();
+        wakes.rest_rounds();
+        assert_eq!(wakes.next(), None);
+        wakes.resume_rounds(late);
+        assert_eq!(wakes.next(), Some((late, Wake::Gossip)));
+        wakes.resume_rounds(soon);
+        assert_eq!(wakes.take_due(late), Some((Wake::Gossip, Some(Timer::PeriodicGossip(1)))));
+
+        wakes.set_swim(Timer::PeriodicGossip(1), soon);
+        wakes.rest_rounds();
+        wakes.set_swim(Timer::PeriodicGossip(2), late);
+        wakes.resume_rounds(soon);
+        assert_eq!(wakes.take_due(late), Some((Wake::Gossip, Some(Timer::PeriodicGossip(2)))));
     }
 
     #[test]

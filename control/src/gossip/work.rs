@@ -22,6 +22,11 @@ impl Gossip {
         for (after, timer) in effects.timers {
             self.wakes.set_swim(timer, now + after);
         }
+        if self.swim.has_news() {
+            self.wakes.resume_rounds(now + self.timing.gossip_interval);
+        } else {
+            self.wakes.rest_rounds();
+        }
         for (to, message) in effects.sent {
             self.send_swim(to, message);
         }

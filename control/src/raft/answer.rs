@@ -4,7 +4,9 @@ use bytes::Bytes;
 use mesh_model::MemberId;
 use mesh_model::codec;
 use openraft::async_runtime::watch::WatchReceiver as _;
-use openraft::raft::{AppendEntriesRequest, TransferLeaderRequest, VoteRequest};
+use openraft::raft::{
+    AppendEntriesRequest, AppendEntriesResponse, TransferLeaderRequest, VoteRequest,
+};
 use openraft::type_config::TypeConfigExt as _;
 
 use super::group::{Group, Inner};
@@ -45,7 +47,9 @@ impl Inner {
                 let append: AppendEntriesRequest<Types> = append.try_into()?;
                 self.check_leader(from, &append.vote).await?;
                 let answer = self.raft.append_entries(append).await.map_err(stopped)?;
-                self.contact.heard(from);
+                if !matches!(answer, AppendEntriesResponse::HigherVote(_)) {
+                    self.contact.heard(from);
+                }
                 Ok(Reply::Append(answer.into()))
             }
             Request::Vote(candidacy) => {

@@ -12,6 +12,7 @@ use openraft::async_runtime::Instant as _;
 use openraft::async_runtime::watch::WatchReceiver as _;
 use openraft::type_config::TypeConfigExt as _;
 use openraft::type_config::alias::InstantOf;
+use tokio::sync::Notify;
 
 use super::group::{Inner, leadership};
 use super::status::{Leadership, Role};
@@ -23,16 +24,26 @@ const PATIENCE: u32 = 2;
 
 /// When the leader was last heard.
 #[derive(Default)]
-pub(super) struct Contact(Mutex<Option<(MemberId, InstantOf<Types>)>>);
+pub(super) struct Contact {
+    last: Mutex<Option<(MemberId, InstantOf<Types>)>>,
+    news: Notify,
+}
 
 impl Contact {
     /// `leader`'s word was just accepted.
     pub(super) fn heard(&self, leader: MemberId) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((leader, Types::now()));
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some((leader, Types::now()));
+        self.news.notify_one();
     }
 
-    fn last(&self) -> Option<(MemberId, InstantOf<Types>)> {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Who was heard last, and when.
+    pub(super) fn last(&self) -> Option<(MemberId, InstantOf<Types>)> {
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns when a leader is heard, or was since this last returned. For one task.
+    pub(super) async fn next(&self) {
+        self.news.notified().await;
     }
 }
 

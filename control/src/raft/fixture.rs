@@ -1,16 +1,23 @@
 //! A mesh small enough for unit tests: founder 1, and member 3 as soon as it is let in.
 
+use std::time::Duration;
+
+use bytes::Bytes;
 use mesh_model::addr::DEFAULT_IPV4_PREFIX;
 use mesh_model::trust::{Admission, Departure, Genesis, Invite, MemberRecord, MeshRoot, Name};
 use mesh_model::{
     IdentityKey, IdentitySecret, InviteId, MemberId, Prefixes, Signed, TunnelKey, TunnelSecret,
 };
 
+use openraft::raft::AppendEntriesRequest;
+
 use super::MemoryDisk;
 use super::replica::Replica;
+use super::rpc::{Append, Request};
 use super::store::{Start, Store};
 use super::types::{CommittedLeaderId, Entry, LogId, Membership, Payload, Vote};
 use crate::command::{Command, Proposal};
+use crate::ports::{Seeds, Transport, TransportError};
 use crate::state::State;
 
 /// When the mesh began, in milliseconds since the Unix epoch.
@@ -146,4 +153,37 @@ pub(crate) fn forged() -> Replica {
     bytes[at..at + 32].copy_from_slice(&tunnel(66).0);
     replica.state = mesh_model::codec::decode(&bytes).expect("still a state");
     replica
+}
+
+/// A wire to nobody.
+#[derive(Clone)]
+pub(crate) struct Nobody;
+
+impl Transport for Nobody {
+    async fn call(&self, to: MemberId, _: Bytes, _: Duration) -> Result<Bytes, TransportError> {
+        Err(TransportError::Unreachable(to))
+    }
+}
+
+/// Every time the same.
+pub(crate) struct Fixed;
+
+impl Seeds for Fixed {
+    fn seed(&self) -> [u8; 32] {
+        [7; 32]
+    }
+}
+
+/// The vote of a leader.
+pub(crate) fn leads(node: MemberId, term: u64) -> Vote {
+    Vote::new_committed(term, node.0)
+}
+
+/// What a leader says: `entries` blank ones from index `from` on.
+pub(crate) fn append(vote: Vote, from: u64, entries: u64) -> Request {
+    let entries = (from..from + entries).map(|index| blank(1, index)).collect();
+    let prev_log_id = Some(log_id(1, from - 1));
+    let leader_commit = None;
+    let request = AppendEntriesRequest { vote, prev_log_id, entries, leader_commit };
+    Request::Append(Append::from(request))
 }

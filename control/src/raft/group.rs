@@ -20,6 +20,7 @@ use super::contact::Contact;
 use super::herald::Herald;
 use super::machine::{Machine, SharedReplica, Views};
 use super::network::{Peers, known_voters};
+use super::pulse::Pulse;
 use super::runtime::{Runtime, fold};
 use super::speaker::Speakers;
 use super::status::{GroupFailure, GroupStatus, Leadership, Role};
@@ -125,8 +126,10 @@ impl Group {
         });
         let herald = Herald::new(Arc::clone(&inner), leadership_tx, failure_tx);
         let steward = Steward::new(Arc::clone(&inner));
-        // Both run until Raft ends; nobody waits for them.
+        let pulse = Pulse::new(Arc::clone(&inner));
+        // They run until Raft ends; nobody waits for them.
         drop(Runtime::spawn(herald.run()));
+        drop(Runtime::spawn(pulse.run()));
         drop(Runtime::spawn(steward.run()));
         Ok(Self { inner })
     }

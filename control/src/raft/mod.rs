@@ -17,6 +17,7 @@
 //! - `network` asks and `answer` answers; `rpc` is what they say; `speaker` is who may say it; `contact` is
 //!   whether the leader is still there.
 //! - [`roles`] decides who votes; `steward` has it carried out.
+//! - `pulse` winds openraft's clock where there is something to decide.
 //! - `runtime` makes it repeatable: **its head says how equal seeds give equal runs**.
 //!
 //! Founding: index 0 holds the founding membership, index 1 the blank entry of the first leader, so the
@@ -32,6 +33,7 @@ mod machine;
 mod memory;
 mod network;
 mod propose;
+mod pulse;
 mod records;
 mod replica;
 pub mod roles;

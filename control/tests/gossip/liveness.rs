@@ -15,6 +15,26 @@ fn all_are_alive_within_a_second_of_the_start() {
 }
 
 #[test]
+fn a_mesh_without_news_does_not_wake_to_pass_news_on() {
+    let mut world = World::new(3, 1);
+    let mut rounds = |time| {
+        let mut seen = false;
+        for _ in 0..time * 20 {
+            world.run(secs(1) / 20);
+            for id in 1..=3 {
+                world.with(m(id), |node, _| {
+                    seen |= node.poll_timeout().is_some_and(|(_, why)| why == "gossip round");
+                });
+            }
+        }
+        seen
+    };
+    assert!(rounds(2), "all are news to each other");
+    rounds(10);
+    assert!(!rounds(60));
+}
+
+#[test]
 fn a_killed_member_is_suspect_then_dead_at_everybody() {
     for seed in 0..20 {
         let mut world = World::new(3, seed);

@@ -141,6 +141,21 @@ fn a_voter_that_was_wiped_gets_no_second_start() {
 }
 
 #[test]
+fn a_leader_that_is_heard_is_kept() {
+    in_virtual_time(|| async {
+        let world = World::of(3, 33).await;
+        world.settle().await;
+        let before = world.status(FOUNDER).leadership;
+        let mut changes = world.group(FOUNDER).leadership();
+        changes.mark_unchanged();
+        let minutes = Duration::from_secs(600);
+        let changed = tokio::time::timeout(minutes, changes.changed()).await;
+        assert!(changed.is_err(), "{:?} after {before:?}", world.status(FOUNDER).leadership);
+        assert!(before.leader.is_some());
+    });
+}
+
+#[test]
 fn another_leads_when_the_leader_is_gone_and_the_old_one_follows_when_it_is_back() {
     for seed in 0..5 {
         in_virtual_time(move || async move {

@@ -3,12 +3,11 @@
 //! Nothing here waits for another host, so a host that comes back finds its tunnels working with no leader
 //! anywhere. What cannot start ends the process with its reason; so does what cannot go on later.
 
-use std::fmt::Display;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use mesh_control::node::{Node, NodeConfig, Timing as GossipTiming};
-use mesh_control::raft::{Group, GroupError, GroupFailure, RpcError, Store, StoreError, Timing};
+use mesh_control::raft::{Group, RpcError, Store, Timing};
 use mesh_dataplane::{EngineConfig, HandshakeBudget};
 use mesh_model::MemberId;
 use mesh_model::facts::Capability;
@@ -19,20 +18,20 @@ use tokio::sync::{mpsc, watch};
 use super::door::Door;
 use super::driver::{Driver, QUESTIONS};
 use super::echo::{self, Echoes};
+use super::ending::agreement_exit;
 use super::mesh::Mesh;
 use crate::config::{Config, Tun as TunConfig};
 use crate::exit::{Exit, Reason};
 use crate::io::agreement::{Agreement, Answer, EndpointError};
 use crate::io::clock;
 use crate::io::directory::Directory;
-use crate::io::disk::DiskError;
 use crate::io::entropy::Entropy;
 use crate::io::join::JoinServer;
 use crate::io::netlink::{Exclude, Netlink, NetlinkError};
 use crate::io::overlay::{EchoFrame, Overlay};
 use crate::io::tls::TlsIdentity;
-use crate::io::tun::{Tun, TunError};
-use crate::io::udp::{BindError, UdpPort};
+use crate::io::tun::Tun;
+use crate::io::udp::UdpPort;
 use crate::pipeline::{PacketPath, PacketThread, PathConfig, PathError, PathOutputs};
 use crate::state_dir::Identity;
 
@@ -280,102 +279,4 @@ async fn guard(mut thread: PacketThread, group: Group, end: End, mut stop: watch
     // Agreement ends before the tunnels do; they go on until everything else has ended.
     let _ = stop.wait_for(|stop| *stop).await;
     thread.shutdown().await;
-}
-
-/// Why the end of agreement ends the process; an orderly end does not.
-fn agreement_exit(failure: &GroupFailure) -> Option<Exit> {
-    match failure {
-        GroupFailure::Shutdown => None,
-        GroupFailure::Store(error) => Some(store_exit(error, error)),
-        GroupFailure::Bug(_) => Some(
-            Exit::because(Reason::Bug, failure)
-                .meaning("this host can no longer take part in agreement")
-                .remedy("start meshd again, and please report the line above"),
-        ),
-    }
-}
-
-/// Why a store that does not serve ends the process; `what` names it and the error.
-pub(super) fn store_exit(error: &StoreError, what: impl Display) -> Exit {
-    let afresh = "move the state directory away and join again with a fresh token; the other members still have everything";
-    match error {
-        StoreError::Disk(_) | StoreError::Closed => Exit::because(Reason::Disk, what)
-            .meaning("what this host is told can no longer be kept, so it promises nothing more")
-            .remedy("check the disk and its free space, then start meshd again"),
-        StoreError::Empty | StoreError::OtherMesh { .. } | StoreError::OtherMember { .. } => {
-            Exit::because(Reason::Mismatch, what)
-                .meaning("the store is not the one this identity voted with; voting with another could undo what was agreed")
-                .remedy(afresh)
-        }
-        StoreError::Corrupt(_) | StoreError::Occupied | StoreError::Forged(_) => {
-            Exit::because(Reason::Corrupt, what)
-                .meaning("the agreed log on this host is damaged; nothing was changed")
-                .remedy(afresh)
-        }
-    }
-}
-
-impl From<GroupError> for Exit {
-    fn from(error: GroupError) -> Self {
-        match &error {
-            GroupError::Store(store) => store_exit(store, store),
-            GroupError::Timing(_) | GroupError::Start(_) => Self::because(Reason::Bug, error),
-        }
-    }
-}
-
-impl From<TunError> for Exit {
-    fn from(error: TunError) -> Self {
-        Self::because(Reason::Environment, error)
-    }
-}
-
-impl From<BindError> for Exit {
-    fn from(error: BindError) -> Self {
-        // The address is not there yet, or not any more: the service manager tries again.
-        let reason = match error.source.kind() {
-            std::io::ErrorKind::AddrNotAvailable => Reason::Lost,
-            _ => Reason::Environment,
-        };
-        Self::because(reason, error)
-            .meaning("without its one UDP port this host can reach nobody")
-            .remedy("stop what uses the port, or choose another with `--listen`")
-    }
-}
-
-impl From<DiskError> for Exit {
-    fn from(error: DiskError) -> Self {
-        Self::because(Reason::Disk, error)
-            .meaning("the agreed log cannot be opened")
-            .remedy("check the state directory's disk and permissions, then start meshd again")
-    }
-}
-
-impl From<PathError> for Exit {
-    fn from(error: PathError) -> Self {
-        let reason = match &error {
-            PathError::Start(_) => Reason::Environment,
-            PathError::Tun(_) | PathError::Udp(_) => Reason::Lost,
-            PathError::Vanished => Reason::Bug,
-        };
-        Self::because(reason, error)
-            .meaning("this host can no longer carry packets")
-            .remedy("start meshd again; if something else removes the interface, stop that")
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn each_failure_of_the_store_ends_with_the_code_of_the_contract() {
-        let code = |error| store_exit(&error, &error).reason.code();
-        assert_eq!(code(StoreError::Disk("no space".to_owned())), 74);
-        assert_eq!(code(StoreError::Corrupt("bad page".to_owned())), 65);
-        assert_eq!(code(StoreError::Empty), 66);
-        let other = StoreError::OtherMember { expected: MemberId(2), found: MemberId(3) };
-        assert_eq!(code(other), 66);
-        assert_eq!(agreement_exit(&GroupFailure::Shutdown), None);
-    }
 }

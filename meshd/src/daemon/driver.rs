@@ -5,7 +5,6 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Instant;
 
 use mesh_control::node::{Event, Node};
 use mesh_dataplane::Event as PathEvent;
@@ -18,6 +17,7 @@ use mesh_model::wire::join::PeerHint;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::io::agreement::Agreement;
+use crate::io::alarm::Alarm;
 use crate::io::clock;
 use crate::io::directory::Directory;
 use crate::io::netlink::{AddressWatch, Exclude, Netlink, NetlinkError};
@@ -86,6 +86,7 @@ impl Driver {
             )
             .ok();
         self.look_up_own_endpoints().await;
+        let mut alarm = Alarm::default();
         loop {
             self.drain().await;
             let deadline = self.node.poll_timeout().map(|(at, _)| at);
@@ -102,7 +103,7 @@ impl Driver {
                     self.answer(question);
                 }
                 () = changed(&mut addresses) => self.look_up_own_endpoints().await,
-                () = until(deadline) => self.node.handle_timeout(clock::now()),
+                () = alarm.wait(deadline) => self.node.handle_timeout(clock::now()),
             }
         }
     }
@@ -212,14 +213,6 @@ async fn stopped(stop: &mut watch::Receiver<bool>) {
 async fn changed(watch: &mut Option<AddressWatch>) {
     match watch {
         Some(watch) => watch.changed().await,
-        None => std::future::pending().await,
-    }
-}
-
-/// Returns at `deadline`; never without one.
-async fn until(deadline: Option<Instant>) {
-    match deadline {
-        Some(at) => tokio::time::sleep_until(at.into()).await,
         None => std::future::pending().await,
     }
 }

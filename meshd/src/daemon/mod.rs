@@ -14,6 +14,7 @@ mod boot;
 mod door;
 mod driver;
 mod echo;
+mod ending;
 mod founding;
 mod inviting;
 mod joining;
@@ -112,7 +113,7 @@ impl Daemon {
         let open = || Store::open(file, membership.member, &membership.root);
         let store = tokio::task::block_in_place(|| expecting_panic(open));
         let what = |error: &StoreError| format!("{}: {error}", path.display());
-        let store = store.map_err(|error| boot::store_exit(&error, what(&error)))?;
+        let store = store.map_err(|error| ending::store_exit(&error, what(&error)))?;
         let ground = Ground::lay(&self.config, &store, state_dir.identity()).await?;
         let port = self.bind()?;
         let mesh = self.open(&state_dir, store, ground, port, state_dir.peer_hints()).await?;

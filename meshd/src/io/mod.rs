@@ -7,10 +7,11 @@
 //! udp ─────┐                      ┌─ overlay::Ingress ─ gossip, echo channels
 //! tun ─────┤ pipeline::worker ────┤                  └─ quic_socket ─ agreement (tls)
 //!          │ (the packet thread)  └─ quic_socket ─ join (tls)
-//! netlink, disk, clock, entropy: used by the daemon directly
+//! netlink, disk, clock, alarm, entropy: used by the daemon directly
 //! ```
 
 pub(crate) mod agreement;
+pub(crate) mod alarm;
 pub(crate) mod clock;
 pub(crate) mod directory;
 pub(crate) mod disk;

@@ -4,7 +4,7 @@
 //! wait: an order, the packet core's deadline, the UDP port or the TUN device
 //! turn: orders first (control before bulk), then the deadline, one bounded batch from the UDP
 //!       port, one from the TUN device
-//! flush what the packet core wrote, let the reactor look around, again
+//! flush what the packet core wrote, now and then let the reactor look around, again
 //! ```
 //!
 //! Each source gets a bounded share of a turn, so none can starve another. Nothing ticks: an idle
@@ -23,6 +23,7 @@ use tun_rs::AsyncDevice;
 use super::drops::PathDrop;
 use super::handle::{Order, PathError, PathStats};
 use super::outlet::Outlet;
+use crate::io::alarm::Alarm;
 use crate::io::clock;
 use crate::io::quic_socket::Inbound;
 use crate::io::udp::ReceiveBatch;
@@ -33,6 +34,11 @@ const ORDERS_PER_TURN: usize = 64;
 /// Packets read from the TUN device in one turn: what fits one or two GSO runs.
 const TUN_PER_TURN: usize = 64;
 
+/// Turns after which a thread that never found its sockets empty lets the runtime look at them. Looking
+/// costs three system calls, which an idle mesh would pay for every packet: two turns serve one, the
+/// second of them finding the port empty.
+const TURNS_BEFORE_REST: u32 = 4;
+
 /// The largest packet a TUN device without offloads can hand over, in bytes.
 const TUN_BUFFER: usize = 1 << 16;
 
@@ -40,6 +46,7 @@ const TUN_BUFFER: usize = 1 << 16;
 pub(super) struct Worker {
     engine: Engine,
     outlet: Outlet,
+    alarm: Alarm,
     orders: mpsc::Receiver<Order>,
     events: mpsc::Sender<Event>,
     joiners: mpsc::Sender<Inbound>,
@@ -68,6 +75,7 @@ impl Worker {
         Self {
             engine,
             outlet,
+            alarm: Alarm::default(),
             orders,
             events,
             joiners,
@@ -81,11 +89,13 @@ impl Worker {
     /// device is gone.
     pub(super) async fn run(mut self) -> Result<(), PathError> {
         loop {
-            let order = self.wait().await?;
-            let flow = self.turn(order)?;
-            self.outlet.flush().await;
-            if flow == Flow::Stop {
-                return Ok(());
+            for _ in 0..TURNS_BEFORE_REST {
+                let order = self.wait().await?;
+                let flow = self.turn(order)?;
+                self.outlet.flush().await;
+                if flow == Flow::Stop {
+                    return Ok(());
+                }
             }
             // A runtime of one thread looks at its sockets only while its task waits: without this,
             // a busy UDP port would hide the TUN device.
@@ -96,16 +106,10 @@ impl Worker {
     /// Sleeps until there is something to do; the order if it was one.
     async fn wait(&mut self) -> Result<Option<Order>, PathError> {
         let deadline = self.engine.poll_timeout().map(|(deadline, _)| deadline);
-        let timer = async {
-            match deadline {
-                Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
-                None => std::future::pending().await,
-            }
-        };
         tokio::select! {
             biased;
             order = self.orders.recv() => Ok(Some(order.unwrap_or(Order::Stop))),
-            () = timer => Ok(None),
+            () = self.alarm.wait(deadline) => Ok(None),
             ready = self.outlet.udp.readable() => ready.map(|()| None).map_err(PathError::Udp),
             ready = tun_readable(self.outlet.tun.as_ref()) => {
                 ready.map(|()| None).map_err(PathError::Tun)

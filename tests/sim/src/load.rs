@@ -44,6 +44,13 @@ pub enum Action {
         /// With what.
         ticket: InviteId,
     },
+    /// Somebody who knows this invite's id but not its secret asks to be let in.
+    Intrude {
+        /// At which door.
+        at: HostNo,
+        /// Under which invite.
+        ticket: InviteId,
+    },
     /// A member says goodbye.
     Leave(HostNo),
 }
@@ -116,7 +123,8 @@ impl Load {
         match self.rng.random_range(0..100) {
             0..70 => self.send(seen),
             70..88 if seen.changing => self.join(seen),
-            88..97 if seen.changing => self.invite(seen),
+            88..95 if seen.changing => self.invite(seen),
+            95..97 => self.intrude(seen),
             97.. if seen.changing && seen.members.len() >= STAY => self.leave(seen),
             _ => None,
         }
@@ -175,6 +183,13 @@ impl Load {
         let (at, _) = *seen.members.choose(&mut self.rng)?;
         let uses = *[1, 1, 1, 2].choose(&mut self.rng)?;
         Some(Action::Invite { at, uses })
+    }
+
+    fn intrude(&mut self, seen: &Situation) -> Option<Action> {
+        let (at, _) = *seen.members.choose(&mut self.rng)?;
+        let known: Vec<InviteId> = self.standing.keys().copied().collect();
+        let ticket = *known.choose(&mut self.rng)?;
+        Some(Action::Intrude { at, ticket })
     }
 
     fn leave(&mut self, seen: &Situation) -> Option<Action> {

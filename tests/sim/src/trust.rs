@@ -36,6 +36,11 @@ impl Keys {
         }
     }
 
+    /// The keys of intruder `number`, who is on none of the hosts.
+    pub fn of_intruder(seed: RunSeed, number: u64) -> Self {
+        Self::new(seed, HostNo(0), number)
+    }
+
     fn record(&self, root: &MeshRoot) -> MemberRecord {
         MemberRecord {
             mesh: root.mesh,
@@ -108,6 +113,12 @@ impl Ticket {
     /// "Let the holder bring members in."
     pub fn command(&self) -> Command {
         Command::Invite(self.signed.clone())
+    }
+
+    /// The request of somebody with `keys` who does not have this ticket's secret and signs with a made-up
+    /// one.
+    pub fn forged_admission(&self, root: &MeshRoot, keys: &Keys) -> Admission {
+        Admission::sign(&keys.record(root), self.invite.id, &keys.identity, &keys.identity)
     }
 
     /// The request of the host with `keys` to be let in.

@@ -5,8 +5,9 @@ use std::time::Duration;
 use openraft::type_config::TypeConfigExt as _;
 
 use super::*;
-use crate::ports::{Seeds, Transport, TransportError};
-use crate::raft::fixture::{self, GUEST, forged, guest_store, log_id, settled};
+use crate::raft::fixture::{
+    self, Fixed, GUEST, Nobody, append, forged, guest_store, leads, log_id, settled,
+};
 use crate::raft::rpc::Append;
 use crate::raft::store::StoreError;
 use crate::raft::types::SnapshotMeta;
@@ -14,43 +15,14 @@ use crate::raft::{GroupFailure, MemoryDisk, Timing};
 
 const FOUNDER: MemberId = MemberId::FOUNDER;
 
-#[derive(Clone)]
-struct Nobody;
-
-impl Transport for Nobody {
-    async fn call(&self, to: MemberId, _: Bytes, _: Duration) -> Result<Bytes, TransportError> {
-        Err(TransportError::Unreachable(to))
-    }
-}
-
-struct Fixed;
-
-impl Seeds for Fixed {
-    fn seed(&self) -> [u8; 32] {
-        [7; 32]
-    }
-}
-
 /// The guest, following the founder, which this test plays.
 async fn guest() -> Group {
     let store = guest_store(MemoryDisk::new());
     Group::start(store, Nobody, &Fixed, fixture::wall_ms, Timing::default()).await.expect("starts")
 }
 
-fn leads(node: MemberId, term: u64) -> Vote {
-    Vote::new_committed(term, node.0)
-}
-
 fn campaigns(node: MemberId, term: u64) -> Vote {
     Vote::new(term, node.0)
-}
-
-fn append(vote: Vote, from: u64, entries: u64) -> Request {
-    let entries = (from..from + entries).map(|index| fixture::blank(1, index)).collect();
-    let prev_log_id = Some(log_id(1, from - 1));
-    let leader_commit = None;
-    let request = AppendEntriesRequest { vote, prev_log_id, entries, leader_commit };
-    Request::Append(Append::from(request))
 }
 
 fn snapshot(vote: Vote, replica: &Replica) -> Request {

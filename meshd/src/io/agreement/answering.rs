@@ -16,6 +16,7 @@ use bytes::Bytes;
 use mesh_model::{IdentityKey, MemberId};
 use quinn::{Connection, RecvStream, SendStream, VarInt};
 use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
 
 use super::MAX_RPC;
 use crate::io::directory::Directory;
@@ -116,13 +117,19 @@ impl<A: Answer> Answering<A> {
         self.callers.enter(identity, &connection);
         let large = Arc::new(Semaphore::new(1));
         // QUIC itself holds the caller to MAX_STREAMS open questions.
-        while let Ok((send, recv)) = connection.accept_bi().await {
+        let mut open = JoinSet::new();
+        while let Ok((mut send, recv)) = connection.accept_bi().await {
+            while open.try_join_next().is_some() {}
             if !self.directory.confirms(member, &identity) {
-                connection.close(NOT_A_MEMBER, b"no longer a member");
+                // Already gone when the connection broke.
+                let _ = send.reset(REFUSED);
                 break;
             }
-            tokio::spawn(self.clone().converse(send, recv, member, Arc::clone(&large)));
+            open.spawn(self.clone().converse(send, recv, member, Arc::clone(&large)));
         }
+        // What it asked as a member is answered: its own goodbye is among it.
+        open.join_all().await;
+        connection.close(NOT_A_MEMBER, b"no longer a member");
         self.callers.leave(&identity, &connection);
     }
 
@@ -135,7 +142,9 @@ impl<A: Answer> Answering<A> {
     ) {
         let work = async {
             let reply = self.reply(recv, from, &own_large).await?;
-            frame::write(&mut send, &reply).await.map_err(|error| error.to_string())
+            frame::write(&mut send, &reply).await.map_err(|error| error.to_string())?;
+            // Until it has arrived: a connection that is closed forgets what is under way.
+            send.stopped().await.map_err(|error| error.to_string())
         };
         let outcome = tokio::time::timeout(ANSWER_LIMIT, work)
             .await

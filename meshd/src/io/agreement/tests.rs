@@ -232,6 +232,21 @@ fn crowd(last: u8, answer: impl Answer) -> Vec<Agreement> {
 }
 
 #[tokio::test]
+async fn what_a_member_asked_before_it_left_is_answered() {
+    let slow = Slow::new();
+    let [(one, _), (_, of_two)] = pair_with(&[1, 2], &[1, 2], slow.clone());
+    let goodbye = {
+        let one = one.clone();
+        tokio::spawn(async move { one.call(MemberId(2), large(), LIMIT).await })
+    };
+    slow.has(1).await;
+    of_two.store(view(&[2]));
+    ask(&one, b"more").await.expect_err("answered after leaving");
+    slow.go_on.add_permits(1);
+    assert_eq!(goodbye.await.expect("no panic").expect("answered"), "done");
+}
+
+#[tokio::test]
 async fn few_large_questions_are_read_at_once_and_small_ones_pass_them() {
     let slow = Slow::new();
     let members = crowd(u8::try_from(LARGE_AT_ONCE).expect("few") + 3, slow.clone());

@@ -123,6 +123,7 @@ impl Sum {
         sum.sent += one.sent;
         sum.delivered += one.delivered;
         sum.forged += one.forged;
+        sum.intruders += one.intruders;
         sum.commands += one.commands;
         sum.terms += one.terms;
         sum.stranded += one.stranded;
@@ -131,7 +132,8 @@ impl Sum {
     }
 
     fn print(&self, failures: usize, args: &Args, took: Duration) -> io::Result<()> {
-        let Stats { hosts, events, faults, crashes, sent, delivered, forged, .. } = self.stats;
+        let Stats { hosts, events, faults, crashes, sent, delivered, forged, intruders, .. } =
+            self.stats;
         let Stats { commands, terms, stranded, calls, elapsed, .. } = self.stats;
         let twice = if args.twice { " twice" } else { "" };
         let mut out = io::stdout().lock();
@@ -147,7 +149,7 @@ impl Sum {
         )?;
         writeln!(
             out,
-            "  {delivered} of {sent} packets delivered, {forged} sent with a forged source"
+            "  {delivered} of {sent} packets delivered, {forged} sent with a forged source, {intruders} intruders"
         )?;
         writeln!(
             out,

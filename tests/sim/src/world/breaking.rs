@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use rand::RngExt as _;
+
 use super::World;
 use super::queue::Event;
 use crate::faults::Fault;
@@ -10,6 +12,9 @@ use crate::net::HostNo;
 
 /// The longest a host takes to come back when power returns, in milliseconds.
 const BOOT_MS: u64 = 3000;
+
+/// The longest a service manager takes to start a daemon again that was killed, in milliseconds.
+const AT_ONCE_MS: u64 = 200;
 
 impl World {
     /// The next fault.
@@ -33,7 +38,15 @@ impl World {
 
     fn apply(&mut self, fault: Fault, up: &BTreeSet<HostNo>) {
         match fault {
-            Fault::Crash(no) => self.crash(no),
+            Fault::Crash(no) => {
+                self.crash(no);
+                // Every third is a daemon that dies and is started again at once, while what it said
+                // before is still on its way.
+                if self.rng.random_bool(0.33) {
+                    let delay = self.some_millis(AT_ONCE_MS);
+                    self.after(delay, Event::Restart(no));
+                }
+            }
             Fault::Restart(no) => self.queue.add(self.clock.elapsed(), Event::Restart(no)),
             Fault::Partition(side) => {
                 let all = self.hosts.keys().copied().collect();

@@ -11,8 +11,9 @@ use rand::seq::IndexedRandom as _;
 use super::World;
 use super::queue::{Event, Joiner, Notice, Purpose, Reply, Said};
 use crate::host::{Host, Stage};
-use crate::invariants::Violation;
+use crate::invariants::{Violation, no_forged_member};
 use crate::net::HostNo;
+use crate::trust::Keys;
 
 /// How long a joiner waits for an answer before it asks at another door: longer than a proposal takes.
 const ASK_AGAIN: Duration = Duration::from_secs(7);
@@ -59,6 +60,9 @@ impl World {
         if let Purpose::Repeat(number) = purpose {
             return self.repeated(number, &applied);
         }
+        if let Purpose::Intrude = purpose {
+            return no_forged_member::check(&applied.outcome);
+        }
         self.reference.acknowledge(command.clone(), applied.clone());
         match (purpose, command) {
             (Purpose::Admit(joiner, invite), _) => self.decided(no, joiner, invite, applied)?,
@@ -69,7 +73,7 @@ impl World {
                 }
             }
             (Purpose::Invite, Command::Invite(_)) => self.load.acknowledged(&applied.outcome),
-            (Purpose::Invite | Purpose::Repeat(_), _) => {}
+            (Purpose::Invite | Purpose::Intrude | Purpose::Repeat(_), _) => {}
         }
         Ok(())
     }
@@ -124,6 +128,15 @@ impl World {
         // A door that is not up does not answer.
         self.propose(door, Command::Admit(admission), purpose);
         Ok(())
+    }
+
+    /// Somebody without the secret of `ticket` asks at `at`.
+    pub(super) fn intrude(&mut self, at: HostNo, ticket: InviteId) {
+        self.stats.intruders += 1;
+        let keys = Keys::of_intruder(self.seed, self.stats.intruders);
+        let Some(ticket) = self.load.ticket(ticket) else { return };
+        let admission = ticket.forged_admission(&self.mesh.root, &keys);
+        self.propose(at, Command::Admit(admission), Purpose::Intrude);
     }
 
     /// The mesh has decided about `joiner`.

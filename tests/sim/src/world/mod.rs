@@ -81,6 +81,8 @@ pub struct Stats {
     pub delivered: u64,
     /// Inner packets sent under a forged source.
     pub forged: u64,
+    /// Admissions asked for without an invite's secret.
+    pub intruders: u64,
     /// Commands acknowledged.
     pub commands: u64,
     /// Terms that had a leader.

@@ -54,6 +54,7 @@ impl World {
                 let joiner = Joiner { host: host.no, incarnation: host.incarnation };
                 self.try_join(joiner);
             }
+            Some(Action::Intrude { at, ticket }) => self.intrude(at, ticket),
             Some(Action::Leave(host)) => {
                 let incarnation = self.hosts.get(&host).map_or(0, |host| host.incarnation);
                 self.try_leave(host, incarnation);

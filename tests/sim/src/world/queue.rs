@@ -88,6 +88,8 @@ pub(super) enum Purpose {
     Invite,
     /// To let a joiner in.
     Admit(Joiner, InviteId),
+    /// To let an intruder in, which must not come to pass.
+    Intrude,
     /// To let a member go.
     Depart(u64),
     /// To see whether the acknowledgement of this number still holds.
