@@ -54,6 +54,20 @@ pub fn processor_time(pid: Pid) -> Result<Duration> {
         Some(user + system)
     });
     let ticks = ticks.ok_or_else(|| Error::Failed(format!("{path} is not understood")))?;
+    in_seconds(ticks)
+}
+
+/// The processor time a hypervisor has given to others while this machine wanted it, on all processors
+/// together. What a process uses on such a machine costs more than elsewhere.
+pub fn stolen_time() -> Result<Duration> {
+    let stat = fs::read_to_string("/proc/stat").context("read /proc/stat")?;
+    // "cpu", then user nice system idle iowait irq softirq steal (proc(5)).
+    let ticks = stat.split_whitespace().nth(8).and_then(|ticks| ticks.parse().ok());
+    let ticks = ticks.ok_or_else(|| Error::Failed("/proc/stat is not understood".to_owned()))?;
+    in_seconds(ticks)
+}
+
+fn in_seconds(ticks: u64) -> Result<Duration> {
     let per_second = sysconf(SysconfVar::CLK_TCK).context("ask for the clock tick")?.unwrap_or(100);
     Ok(Duration::from_secs_f64(ticks as f64 / per_second as f64))
 }
@@ -88,5 +102,6 @@ mod tests {
         let own = nix::unistd::getpid();
         assert!(resident_memory(own).expect("readable") > 100_000);
         assert!(processor_time(own).is_ok());
+        assert!(stolen_time().is_ok());
     }
 }

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use mesh_tests::process::{processor_time, resident_memory};
+use mesh_tests::process::{processor_time, resident_memory, stolen_time};
 use mesh_tests::traffic::ping;
 use mesh_tests::{Error, Lab, Result, eventually, rights};
 
@@ -45,10 +45,10 @@ fn idle(lab: &Lab, span: Duration, narrator: &Narrator) -> Result<()> {
     let pids = pids.ok_or("a daemon does not run")?;
     let used =
         || -> Result<Vec<Duration>> { pids.iter().map(|&pid| processor_time(pid)).collect() };
-    let before = used()?;
+    let (before, stolen_before) = (used()?, stolen_time()?);
     let started = Instant::now();
     std::thread::sleep(span);
-    let after = used()?;
+    let (after, stolen_after) = (used()?, stolen_time()?);
     let elapsed = started.elapsed().as_secs_f64();
 
     let mut shares = Vec::new();
@@ -60,6 +60,8 @@ fn idle(lab: &Lab, span: Duration, narrator: &Narrator) -> Result<()> {
         shares.push(share);
         sizes.push(size);
     }
+    let stolen = (stolen_after - stolen_before).as_secs_f64() / elapsed * 100.0;
+    narrator.show(&format!("the hypervisor gave {stolen:.0} % of a core to others meanwhile"));
     narrator.say(&format!(
         "idle daemon, median: {:.2} % of a core (promised: under 0.5 %), {:.1} MiB resident (promised: under 40)",
         median(&mut shares),
