@@ -32,8 +32,8 @@ use signals::Signals;
 use state_dir::StateDir;
 
 /// Threads for control. A second one would be woken with nearly every packet of an idle mesh to look for
-/// work and find none. What waits for the disk hands the thread on meanwhile (`block_in_place`), so that
-/// nobody waits for an fsync who did not ask for it.
+/// work and find none. What flushes hands the thread on meanwhile (`block_in_place`), so that nobody waits
+/// for an fsync who did not ask for it.
 const CONTROL_THREADS: usize = 1;
 
 /// How long the last blocking work may take when everything else has ended: an fsync on a slow disk.

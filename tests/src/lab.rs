@@ -16,7 +16,7 @@ use crate::wait::eventually;
 use crate::wire::Wire;
 
 /// How long a cluster may take to agree on something after whatever happened to it: elections end in
-/// two seconds, gossip gives up on a member in about ten.
+/// a few seconds, gossip gives up on a member in about ten.
 pub const SETTLE_LIMIT: Duration = Duration::from_secs(30);
 
 /// Hosts and their fabric. Dropped, everything it made is gone.
@@ -115,14 +115,7 @@ impl Lab {
     /// Waits until as many members vote as will: the largest odd number up to three. Only then does the
     /// mesh survive the loss of its supervisor.
     pub fn wait_voters(&self) -> Result<()> {
-        let members = self.hosts.len().min(3);
-        let wanted = if members.is_multiple_of(2) { members - 1 } else { members };
-        for host in &self.hosts {
-            eventually(SETTLE_LIMIT, &format!("{} sees {wanted} voters", host.name()), || {
-                (host.supervisor().ok()?.voters.len() == wanted).then_some(())
-            })?;
-        }
-        Ok(())
+        wait_voters(&self.hosts)
     }
 
     /// Waits until every running daemon says it is ready.
@@ -229,19 +222,8 @@ impl Lab {
     pub fn wait_equal_state(&mut self, members: usize) -> Result<()> {
         let running: Vec<usize> =
             (1..=self.hosts.len()).filter(|&number| self.host_mut(number).is_running()).collect();
-        eventually(SETTLE_LIMIT, "all members show the same state", || {
-            let states: Option<Vec<_>> = running
-                .iter()
-                .map(|&number| {
-                    let status = self.host(number).status().ok()?;
-                    let raft = status.raft?;
-                    Some((status.members, raft.applied, raft.state_hash))
-                })
-                .collect();
-            let states = states?;
-            let first = states.first()?;
-            (first.0 == members && states.iter().all(|state| state == first)).then_some(())
-        })
+        let running: Vec<&Host> = running.into_iter().map(|number| self.host(number)).collect();
+        wait_equal_state(&running, members)
     }
 
     /// An error when a daemon panicked, or logged an error that nobody expects.
@@ -286,4 +268,33 @@ pub fn free_ports(count: usize) -> Result<Vec<u16>> {
         .iter()
         .map(|socket| Ok(socket.local_addr().context("ask for a port")?.port()))
         .collect()
+}
+
+/// Waits until each of `hosts` sees as many voters as there will be among them.
+pub fn wait_voters(hosts: &[Host]) -> Result<()> {
+    let members = hosts.len().min(3);
+    let wanted = if members.is_multiple_of(2) { members - 1 } else { members };
+    for host in hosts {
+        eventually(SETTLE_LIMIT, &format!("{} sees {wanted} voters", host.name()), || {
+            (host.supervisor().ok()?.voters.len() == wanted).then_some(())
+        })?;
+    }
+    Ok(())
+}
+
+/// Waits until all of `hosts` show the same state hash at the same applied index, of `members` members.
+pub fn wait_equal_state(hosts: &[&Host], members: usize) -> Result<()> {
+    eventually(SETTLE_LIMIT, "all members show the same state", || {
+        let states: Option<Vec<_>> = hosts
+            .iter()
+            .map(|host| {
+                let status = host.status().ok()?;
+                let raft = status.raft?;
+                Some((status.members, raft.applied, raft.state_hash))
+            })
+            .collect();
+        let states = states?;
+        let first = states.first()?;
+        (first.0 == members && states.iter().all(|state| state == first)).then_some(())
+    })
 }

@@ -113,14 +113,15 @@ fn an_isolated_host_is_silent_until_healed_and_the_gap_is_measured() {
     fabric.wire().isolate(2);
     let isolated = Instant::now();
     assert!(ping(&one, target, Duration::from_millis(300)).is_err());
+    eventually(LIMIT, "frames meet the cut", || (fabric.wire().count(1, 2).cut > 10).then_some(()))
+        .unwrap();
     let silence = isolated.elapsed();
     fabric.wire().heal();
     ping(&one, target, LIMIT).unwrap();
     let report = stream.stop().unwrap();
 
-    // Echoes on their way when the cut began may shorten the gap a little.
-    assert!(report.longest_gap >= silence.mul_f64(0.8), "{report:?}, silent for {silence:?}");
-    assert!(fabric.wire().count(1, 2).cut > 10);
+    // Echoes on their way when the cut began, or read late, shorten the gap.
+    assert!(report.longest_gap >= silence / 2, "{report:?}, silent for {silence:?}");
 }
 
 #[test]
@@ -133,7 +134,10 @@ fn a_cut_of_one_direction_leaves_the_other() {
     fabric.wire().cut(2, 1);
     assert!(ping(&one, underlay_v4(2).into(), Duration::from_millis(100)).is_err());
     assert!(ping(&two, underlay_v4(1).into(), Duration::from_millis(100)).is_err());
-    assert!(fabric.wire().count(1, 2).forwarded > before);
+    eventually(LIMIT, "the other direction is open", || {
+        (fabric.wire().count(1, 2).forwarded > before).then_some(())
+    })
+    .unwrap();
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use mesh_model::api::v1::{WaitFor, WaitReply, WaitRequest, route};
+use mesh_model::api::v1::{ErrorCode, WaitFor, WaitReply, WaitRequest, route};
 
 use super::Session;
 use crate::args::WaitArgs;
@@ -18,18 +18,23 @@ pub(super) fn run(args: &WaitArgs, session: &Session) -> Result<Exit, Failure> {
     let mut client = session.client()?;
     let deadline = Instant::now() + args.timeout;
     let answer = loop {
-        let left = deadline.saturating_duration_since(Instant::now());
-        match ask(&mut client, args.wait_for, left) {
-            // Not started yet, or restarting.
-            Err(ClientError::Unreachable { .. } | ClientError::HungUp { .. })
-                if !left.is_zero() =>
-            {
-                client.sleep(RETRY.min(left))?;
-            }
+        let left = || deadline.saturating_duration_since(Instant::now());
+        match ask(&mut client, args.wait_for, left()) {
+            // Not started yet, or restarting; or it does not wait for as long as we do.
+            Err(error) if may_yet(&error) && left() > RETRY => client.sleep(RETRY)?,
             other => break other?,
         }
     };
     session.show(&answer, |reply, _| page(args.wait_for, reply))
+}
+
+/// Whether what could not be had now may come if asked for again.
+fn may_yet(error: &ClientError) -> bool {
+    match error {
+        ClientError::Unreachable { .. } | ClientError::HungUp { .. } => true,
+        ClientError::Refused(refusal) => refusal.code == Some(ErrorCode::TimedOut),
+        _ => false,
+    }
 }
 
 fn ask(

@@ -46,9 +46,11 @@ impl Inner {
             Request::Append(append) => {
                 let append: AppendEntriesRequest<Types> = append.try_into()?;
                 self.check_leader(from, &append.vote).await?;
+                // An answer may wait for the disk; what counts is when the leader spoke.
+                let spoke = Types::now();
                 let answer = self.raft.append_entries(append).await.map_err(stopped)?;
                 if !matches!(answer, AppendEntriesResponse::HigherVote(_)) {
-                    self.contact.heard(from);
+                    self.contact.heard(from, spoke);
                 }
                 Ok(Reply::Append(answer.into()))
             }
@@ -74,9 +76,12 @@ impl Inner {
                 let vote: Vote = vote.into();
                 self.check_leader(from, &vote).await?;
                 let snapshot = self.check_snapshot(&vote, snapshot)?;
+                let spoke = Types::now();
                 let answer =
                     self.raft.install_full_snapshot(vote, snapshot).await.map_err(stopped)?;
-                self.contact.heard(from);
+                if answer.vote == vote {
+                    self.contact.heard(from, spoke);
+                }
                 Ok(Reply::Snapshot { vote: answer.vote.into() })
             }
             Request::Propose(proposal) => Ok(Reply::Propose(self.answer_proposal(proposal).await?)),

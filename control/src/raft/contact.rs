@@ -10,7 +10,6 @@ use std::sync::{Mutex, PoisonError};
 use mesh_model::MemberId;
 use openraft::async_runtime::Instant as _;
 use openraft::async_runtime::watch::WatchReceiver as _;
-use openraft::type_config::TypeConfigExt as _;
 use openraft::type_config::alias::InstantOf;
 use tokio::sync::Notify;
 
@@ -18,8 +17,8 @@ use super::group::{Inner, leadership};
 use super::status::{Leadership, Role};
 use super::types::Types;
 
-/// Silence that unmakes a leader, in longest election timeouts. After one, others have begun to ask for
-/// votes; two leave a slow link its doubt.
+/// Silence that unmakes a leader, in longest election timeouts: its lease and an election. By then the
+/// others, if there are any, have begun to ask for votes.
 const PATIENCE: u32 = 2;
 
 /// When the leader was last heard.
@@ -30,9 +29,13 @@ pub(super) struct Contact {
 }
 
 impl Contact {
-    /// `leader`'s word was just accepted.
-    pub(super) fn heard(&self, leader: MemberId) {
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some((leader, Types::now()));
+    /// What `leader` said at `at` was accepted. Answers overtake each other: the latest word counts.
+    pub(super) fn heard(&self, leader: MemberId, at: InstantOf<Types>) {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.is_none_or(|(_, before)| before <= at) {
+            *last = Some((leader, at));
+        }
+        drop(last);
         self.news.notify_one();
     }
 

@@ -111,7 +111,7 @@ impl RaftStateMachine<Types> for Machine {
                 "the snapshot stands for another log id than it was sent as",
             ));
         }
-        self.db.save_snapshot(snapshot)?;
+        self.db.save_snapshot(snapshot).await?;
         *self.replica.lock() = replica;
         self.publish();
         Ok(())
@@ -135,7 +135,7 @@ impl RaftSnapshotBuilder<Types> for Builder {
 
     async fn build_snapshot(&mut self) -> Result<Snapshot, io::Error> {
         let snapshot = self.replica.to_snapshot();
-        self.db.save_snapshot(snapshot.clone())?;
+        self.db.save_snapshot(snapshot.clone()).await?;
         Ok(Snapshot { meta: self.replica.meta(), snapshot })
     }
 }

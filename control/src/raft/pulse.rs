@@ -6,8 +6,8 @@
 //! - on a leader, which is told when a heartbeat is due instead;
 //! - on a follower, until its leader has been silent for a while.
 //!
-//! Everybody else waits for an election or stands in one, and has the clock. An election begins at the same
-//! moment either way: the clock decides when openraft looks, not how long it waits.
+//! Everybody else waits for an election or stands in one, and has the clock. The clock decides when
+//! openraft looks, not how long it waits: elections begin when they would have begun.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -108,10 +108,10 @@ impl Pulse {
     }
 }
 
-/// The silence after which a follower needs its clock: two heartbeats fit, and the clock still runs well
-/// before the earliest election.
+/// The silence after which a follower needs its clock: half a leader's lease. Two heartbeats fit, and the
+/// clock runs long before the earliest election.
 fn patience(timing: &Timing) -> Duration {
-    timing.election_min * 2 / 3
+    timing.election_max / 2
 }
 
 #[cfg(test)]
@@ -145,6 +145,6 @@ mod tests {
     fn the_clock_runs_well_before_the_earliest_election() {
         let timing = Timing::default();
         assert!(patience(&timing) >= 2 * timing.heartbeat);
-        assert!(patience(&timing) + timing.heartbeat <= timing.election_min);
+        assert!(patience(&timing) + timing.heartbeat <= timing.election_max);
     }
 }

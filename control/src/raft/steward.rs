@@ -239,7 +239,7 @@ impl Steward {
                 Select3::First(Err(_)) | Select3::Second(Err(_)) => return,
                 Select3::First(Ok(())) | Select3::Second(Ok(())) | Select3::Third(()) => {}
             }
-            let flush = match self.flush_when_due() {
+            let flush = match self.flush_when_due().await {
                 Ok(due) => due,
                 Err(_) => return self.give_up().await,
             };
@@ -252,7 +252,7 @@ impl Steward {
     }
 
     /// Flushes if it is time, and says how long it is until then.
-    fn flush_when_due(&mut self) -> Result<Duration, StoreError> {
+    async fn flush_when_due(&mut self) -> Result<Duration, StoreError> {
         if !self.inner.db.has_unflushed() {
             self.flush_at = None;
             return Ok(IDLE);
@@ -263,7 +263,7 @@ impl Steward {
             return Ok(at - now);
         }
         self.flush_at = None;
-        self.inner.db.flush().map(|()| IDLE)
+        self.inner.db.flush().await.map(|()| IDLE)
     }
 
     /// The disk failed where openraft did not see it.

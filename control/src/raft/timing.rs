@@ -26,25 +26,28 @@ const QUEUE: u64 = 1024;
 /// How fast agreement notices things. One setting for the whole mesh.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timing {
-    /// How often a leader shows that it is there.
+    /// How often a leader shows that it is there, and how long its followers may take to answer: voters
+    /// whose round trip is longer do not keep a leader.
     pub heartbeat: Duration,
-    /// The shortest silence after which a voter asks for votes; three heartbeats must fit, or one lost
-    /// packet costs an election.
+    /// The shortest time a voter gives an election before it asks for votes itself.
     pub election_min: Duration,
-    /// The longest. The spread keeps voters from asking at the same time.
+    /// The longest; the spread keeps voters from asking at the same time. It is also a leader's lease: for
+    /// this long after they last heard it, voters give nobody else their vote, and only then does the time
+    /// of the election begin.
     pub election_max: Duration,
-    /// How long a proposal may take, elections included: two of the longest and a reply.
+    /// How long a proposal may take, elections included: a lease, two elections and a reply.
     pub propose: Duration,
 }
 
 impl Default for Timing {
-    /// A supervisor is missed after 0.9 to 1.8 s. Heartbeats of a 300-member mesh are 1200 small packets
-    /// a second at the leader, of a 3-member mesh 8.
+    /// A supervisor is replaced 1.75 to 2 s after it was last heard; six of its heartbeats must be lost for
+    /// that. Heartbeats of a 300-member mesh are 1200 small packets a second at the leader, of a 3-member
+    /// mesh 8.
     fn default() -> Self {
         Self {
             heartbeat: Duration::from_millis(250),
-            election_min: Duration::from_millis(900),
-            election_max: Duration::from_millis(1800),
+            election_min: Duration::from_millis(750),
+            election_max: Duration::from_millis(1000),
             propose: Duration::from_secs(5),
         }
     }

@@ -14,7 +14,7 @@ pub(crate) const OVERLAY_PAYLOAD: u16 = OVERLAY_MTU - 48;
 pub(crate) const UNDERLAY_PAYLOAD: u16 = 1200;
 
 /// A connection is given up after this much silence while it has something to say. Above the
-/// longest election timeout (1.8 s), so that a slow member is not redialled in the midst of an
+/// longest way to a new leader (2 s), so that a slow member is not redialled in the midst of an
 /// election; short, so that a restarted member is found again soon.
 const IDLE: Duration = Duration::from_secs(4);
 

@@ -13,11 +13,16 @@ pub enum Plant {
     AnswerBeforeSync,
     /// Every tunnel may carry every source that is no member's.
     AnySource,
+    /// Intruders have the invite's secret: as if nobody checked for it.
+    StolenSecret,
 }
 
 /// All planted bugs, and their names on the command line.
-pub const ALL: [(&str, Plant); 2] =
-    [("answer-before-sync", Plant::AnswerBeforeSync), ("any-source", Plant::AnySource)];
+pub const ALL: [(&str, Plant); 3] = [
+    ("answer-before-sync", Plant::AnswerBeforeSync),
+    ("any-source", Plant::AnySource),
+    ("stolen-secret", Plant::StolenSecret),
+];
 
 /// The planted bug called `name`.
 pub fn named(name: &str) -> Option<Plant> {

@@ -19,7 +19,7 @@ pub struct Profile {
     pub worst: Quality,
     /// How long things break, in virtual time.
     pub stormy: Duration,
-    /// How long nothing breaks afterwards, in virtual time: an election (at most 1.8 s, a few tries),
+    /// How long nothing breaks afterwards, in virtual time: an election (2 s, then a few tries),
     /// WireGuard's 5 s handshake retry and a gossip round all fit several times.
     pub calm: Duration,
     /// The shortest pause between two faults.

@@ -35,7 +35,9 @@ fn a_mesh_under_faults_holds_and_tells_the_same_story_twice() {
     assert!(first.stats.faults > 0 && first.stats.crashes > 0 && first.stats.forged > 0);
     assert_eq!(first.stats, again.stats);
     assert_eq!(first.digest, again.digest);
-    assert_ne!(first.digest, live(2, CORE, None).digest);
+    let other = live(2, CORE, None);
+    assert_ne!(first.digest, other.digest);
+    assert!(first.stats.intruders + other.stats.intruders > 0);
 }
 
 #[test]
@@ -46,4 +48,9 @@ fn a_disk_that_answers_before_it_has_synced_is_noticed() {
 #[test]
 fn a_packet_core_that_takes_any_source_is_noticed() {
     assert!(noticed(Plant::AnySource, "honest_sources"));
+}
+
+#[test]
+fn an_admission_that_nobody_checks_is_noticed() {
+    assert!(noticed(Plant::StolenSecret, "no_forged_member"));
 }

@@ -180,7 +180,9 @@ impl Host {
             command.process_group(0);
         }
         // Whatever the machine's own daemon is told is not for this one.
-        for variable in ["MESHD_CONFIG", "MESHD_NAME", "MESHD_LOG_FORMAT", "NOTIFY_SOCKET"] {
+        for variable in
+            ["MESHD_CONFIG", "MESHD_NAME", "MESHD_LOG", "MESHD_LOG_FORMAT", "NOTIFY_SOCKET"]
+        {
             command.env_remove(variable);
         }
         command.env("CONFIGURATION_DIRECTORY", &self.dir);

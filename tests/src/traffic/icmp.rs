@@ -81,7 +81,7 @@ fn stream(target: IpAddr, every: Duration, ended: &AtomicBool) -> Result<PingRep
         let now = Instant::now();
         if now >= next_send {
             report.sent += 1;
-            next_send += every;
+            next_send = (next_send + every).max(now);
             // While there is no route or no tunnel the kernel says so: a lost echo like any other.
             let _ = echo.send(report.sent as u16);
         }
@@ -137,10 +137,11 @@ impl Echo {
 
     /// The sequence number of an answer to us, should one come within `limit`.
     fn receive(&mut self, limit: Duration) -> Result<Option<u16>> {
-        if limit.is_zero() {
-            return Ok(None);
-        }
-        self.socket.set_read_timeout(Some(limit)).context("set a timeout")?;
+        // Without patience it is still a read: whoever is behind hears what has come in meanwhile.
+        self.socket.set_nonblocking(limit.is_zero()).context("choose how to read")?;
+        self.socket
+            .set_read_timeout(Some(limit).filter(|limit| !limit.is_zero()))
+            .context("set a timeout")?;
         let mut buffer = [0; 2048];
         let len = match self.socket.read(&mut buffer) {
             Ok(len) => len,

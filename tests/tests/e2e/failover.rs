@@ -24,10 +24,15 @@ fn killing_the_supervisor_disturbs_no_traffic_and_the_next_one_writes() {
     let _alone = alone();
     let mut lab = bridged(3);
     // Invites are made on host 1: keep it among the survivors.
-    let leader = lab.lead_elsewhere(1).unwrap();
+    let (leader, before) = loop {
+        lab.lead_elsewhere(1).unwrap();
+        lab.wait_voters().unwrap();
+        match lab.leader_seen_by(1, None).unwrap() {
+            (1, _) => {}
+            elsewhere => break elsewhere,
+        }
+    };
     let survivor = 5 - leader;
-    let before = lab.host(1).supervisor().unwrap();
-    lab.wait_voters().unwrap();
 
     let streams: Vec<PingStream> = [(1, survivor), (survivor, 1)]
         .into_iter()

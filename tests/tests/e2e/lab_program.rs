@@ -72,9 +72,15 @@ fn a_rootless_cluster_comes_up_is_used_and_goes_without_a_trace() {
     assert_eq!(daemons(&program.lab_dir()), 3);
     assert!(program.fail(&["up", "--rootless"]).contains("scripts/cluster down"));
 
-    let status = program.succeed(&["exec", "n2", "--", "mesh", "--format", "json", "status"]);
-    let status: serde_json::Value = serde_json::from_str(&status).unwrap();
-    assert_eq!(status["members"], 3);
+    // As soon as it is up, it is one mesh to everybody.
+    let seen = ["n1", "n2", "n3"].map(|host| {
+        let status = program.succeed(&["exec", host, "--", "mesh", "--format", "json", "status"]);
+        let status: serde_json::Value = serde_json::from_str(&status).unwrap();
+        assert_eq!(status["members"], 3);
+        assert!(status["raft"]["leader"].is_u64() || status["raft"]["leader"].is_string());
+        (status["raft"]["leader"].clone(), status["raft"]["state_hash"].clone())
+    });
+    assert!(seen[0] == seen[1] && seen[1] == seen[2], "{seen:?}");
     assert!(program.fail(&["exec", "n9", "--", "true"]).contains("n9"));
 
     program.succeed(&["kill", "n3"]);

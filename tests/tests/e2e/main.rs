@@ -18,6 +18,7 @@ use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use mesh_model::api::v1::{Role, Status};
 use mesh_tests::Lab;
 use mesh_tests::lab::SETTLE_LIMIT;
 use mesh_tests::traffic::ping;
@@ -50,6 +51,17 @@ fn wired(hosts: usize) -> Lab {
 fn addresses(lab: &Lab, number: usize) -> [IpAddr; 2] {
     let (_, addrs) = lab.host(number).membership().unwrap();
     [addrs.v4.into(), addrs.v6.into()]
+}
+
+/// What all hosts say of themselves while exactly one is the supervisor: they are asked one after the other,
+/// and an election may fall in between.
+fn with_one_supervisor(lab: &Lab) -> Vec<Status> {
+    mesh_tests::eventually(SETTLE_LIMIT, "exactly one host says that it is the supervisor", || {
+        let statuses: Option<Vec<_>> = lab.hosts().iter().map(|host| host.status().ok()).collect();
+        let leads = |status: &&Status| status.role == Some(Role::Supervisor);
+        statuses.filter(|all| all.iter().filter(leads).count() == 1)
+    })
+    .unwrap()
 }
 
 /// Asserts that `from` reaches `to` through the kernel's interfaces, over both families.

@@ -1,11 +1,11 @@
 //! The whole control plane without rights: loopback and `--tun none`.
 
-use mesh_model::api::v1::{DaemonState, PingReply, Role, Supervisor, WaitReply};
+use mesh_model::api::v1::{DaemonState, PingReply, Supervisor, WaitReply};
 use mesh_tests::lab::SETTLE_LIMIT;
 use mesh_tests::mesh::exit;
 use mesh_tests::{Lab, Mesh, eventually};
 
-use crate::alone;
+use crate::{alone, with_one_supervisor};
 
 fn formed(hosts: usize) -> Lab {
     let mut lab = Lab::rootless(hosts).unwrap();
@@ -18,8 +18,7 @@ fn three_daemons_on_loopback_are_one_mesh_and_ping_each_other() {
     let _alone = alone();
     let mut lab = formed(3);
     lab.wait_equal_state(3).unwrap();
-    let roles: Vec<_> = lab.hosts().iter().map(|host| host.status().unwrap().role).collect();
-    assert_eq!(roles.iter().filter(|&&role| role == Some(Role::Supervisor)).count(), 1);
+    with_one_supervisor(&lab);
     for from in lab.hosts() {
         assert_eq!(from.status().unwrap().interface, None);
         for to in lab.hosts().iter().filter(|to| to.number() != from.number()) {
@@ -27,7 +26,7 @@ fn three_daemons_on_loopback_are_one_mesh_and_ping_each_other() {
             let targets =
                 [to.name(), member.to_string(), addrs.v4.to_string(), addrs.v6.to_string()];
             for target in &targets {
-                let answer = from.mesh().run(&["ping", target, "-c", "1"]).unwrap();
+                let answer = from.mesh().run(&["ping", target, "-c", "3", "-i", "0.2"]).unwrap();
                 answer.text().unwrap();
             }
         }
@@ -38,8 +37,12 @@ fn three_daemons_on_loopback_are_one_mesh_and_ping_each_other() {
 fn one_ping_is_one_document() {
     let _alone = alone();
     let lab = formed(2);
-    let answer = lab.host(1).mesh().run(&["ping", "n2", "-c", "1", "-4"]).unwrap();
-    let json = answer.json().unwrap();
+    let json = eventually(SETTLE_LIMIT, "an echo is answered", || {
+        let answer = lab.host(1).mesh().run(&["ping", "n2", "-c", "1", "-4"]).ok()?;
+        answer.json().ok().filter(|ping| ping["received"] == 1)
+    })
+    .unwrap();
+    assert_eq!(json["sent"], 1);
     assert_eq!(json["schema"].as_str().map(|schema| schema.contains("ping")), Some(true));
     // The daemon's own answer, through the API that curl would use.
     let request = br#"{"target":"n2","timeout_ms":2000}"#;

@@ -25,6 +25,7 @@ use redb::{
     Database, Durability, ReadTransaction, ReadableDatabase as _, ReadableTable, TableDefinition,
     WriteTransaction,
 };
+use tokio::sync::Mutex;
 
 use super::error::StoreError;
 use crate::ports::LogDisk;
@@ -73,6 +74,9 @@ impl<M: Message> Row<M> {
 pub(crate) struct Db {
     /// `None` once closed.
     database: RwLock<Option<Database>>,
+    /// Whose turn it is to write. redb lets one write at a time and has the others wait with their thread,
+    /// which is everybody's: they wait here instead.
+    turn: Mutex<()>,
     /// Something was committed without a flush since the last one.
     unflushed: AtomicBool,
     fault: OnceLock<StoreError>,
@@ -102,10 +106,11 @@ impl Db {
         }
         let db = Self {
             database: RwLock::new(Some(database)),
+            turn: Mutex::default(),
             unflushed: AtomicBool::new(false),
             fault: OnceLock::new(),
         };
-        db.write(Durability::Immediate, |txn| {
+        db.write_now(Durability::Immediate, |txn| {
             txn.open_table(LOG).map_err(redb::Error::from)?;
             txn.open_table(META).map_err(redb::Error::from)?;
             Ok(())
@@ -113,8 +118,18 @@ impl Db {
         Ok(db)
     }
 
-    /// Runs `change` in one transaction and commits it.
-    pub(super) fn write<T>(
+    /// Runs `change` in one transaction and commits it, after those who asked before.
+    pub(super) async fn write<T>(
+        &self,
+        durability: Durability,
+        change: impl FnOnce(&WriteTransaction) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let _turn = self.turn.lock().await;
+        self.write_now(durability, change)
+    }
+
+    /// Like [`Self::write`], for a store that nobody shares yet.
+    pub(super) fn write_now<T>(
         &self,
         durability: Durability,
         change: impl FnOnce(&WriteTransaction) -> Result<T, StoreError>,
@@ -188,9 +203,9 @@ impl Db {
     }
 
     /// Makes durable what was committed without a flush, if anything was.
-    pub(crate) fn flush(&self) -> Result<(), StoreError> {
+    pub(crate) async fn flush(&self) -> Result<(), StoreError> {
         if self.has_unflushed() {
-            self.write(Durability::Immediate, |_| Ok(()))?;
+            self.write(Durability::Immediate, |_| Ok(())).await?;
         }
         Ok(())
     }

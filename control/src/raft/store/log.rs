@@ -105,20 +105,22 @@ impl RaftLogStorage<Types> for LogStore {
     }
 
     async fn save_vote(&mut self, vote: &Vote) -> Result<(), io::Error> {
-        Ok(self.db.write(Durability::Immediate, |txn| {
+        let saved = self.db.write(Durability::Immediate, |txn| {
             let mut table = txn.open_table(META).map_err(redb::Error::from)?;
             VOTE.write(&mut table, &(*vote).into())
-        })?)
+        });
+        Ok(saved.await?)
     }
 
     /// Without a flush of its own: what was agreed can be learnt again from the others. It matters to a
     /// host that reboots while nobody leads, so the steward flushes it soon after.
     async fn save_committed(&mut self, committed: Option<LogId>) -> Result<(), io::Error> {
         let Some(committed) = committed else { return Ok(()) };
-        Ok(self.db.write(Durability::None, |txn| {
+        let saved = self.db.write(Durability::None, |txn| {
             let mut table = txn.open_table(META).map_err(redb::Error::from)?;
             COMMITTED.write(&mut table, &committed.into())
-        })?)
+        });
+        Ok(saved.await?)
     }
 
     async fn read_committed(&mut self) -> Result<Option<LogId>, io::Error> {
@@ -130,7 +132,7 @@ impl RaftLogStorage<Types> for LogStore {
         I: IntoIterator<Item = Entry> + OptionalSend,
         I::IntoIter: OptionalSend,
     {
-        self.db.write(Durability::Immediate, |txn| {
+        let appended = self.db.write(Durability::Immediate, |txn| {
             let mut table = txn.open_table(LOG).map_err(redb::Error::from)?;
             for entry in entries {
                 let index = entry.log_id.index;
@@ -138,27 +140,30 @@ impl RaftLogStorage<Types> for LogStore {
                 table.insert(index, bytes.as_slice()).map_err(redb::Error::from)?;
             }
             Ok(())
-        })?;
+        });
+        appended.await?;
         callback.io_completed(Ok(()));
         Ok(())
     }
 
     async fn truncate_after(&mut self, last: Option<LogId>) -> Result<(), io::Error> {
         let first_gone = last.map_or(0, |last| last.index + 1);
-        Ok(self.db.write(Durability::Immediate, |txn| {
+        let truncated = self.db.write(Durability::Immediate, |txn| {
             let mut table = txn.open_table(LOG).map_err(redb::Error::from)?;
             table.retain_in(first_gone.., |_, _| false).map_err(redb::Error::from)?;
             Ok(())
-        })?)
+        });
+        Ok(truncated.await?)
     }
 
     /// Without a flush: a crash brings the entries back together with the older mark.
     async fn purge(&mut self, upto: LogId) -> Result<(), io::Error> {
-        Ok(self.db.write(Durability::None, |txn| {
+        let purged = self.db.write(Durability::None, |txn| {
             let mut table = txn.open_table(LOG).map_err(redb::Error::from)?;
             table.retain_in(..=upto.index, |_, _| false).map_err(redb::Error::from)?;
             let mut meta = txn.open_table(META).map_err(redb::Error::from)?;
             PURGED.write(&mut meta, &upto.into())
-        })?)
+        });
+        Ok(purged.await?)
     }
 }

@@ -105,7 +105,7 @@ impl Store {
             }
         };
         let db = Db::open(disk)?;
-        db.write(Durability::Immediate, |txn| {
+        db.write_now(Durability::Immediate, |txn| {
             let mut meta = txn.open_table(META).map_err(redb::Error::from)?;
             IDENTITY.write(&mut meta, &identity)?;
             if let Some(snapshot) = snapshot {
@@ -217,9 +217,9 @@ fn replay(log: &LogStore, replica: &mut Replica) -> Result<(), StoreError> {
 impl Db {
     /// Keeps `bytes`, unless what is there goes as far: a snapshot takes a while to make, and one from the
     /// leader may have come in meanwhile. The log before that one is gone.
-    pub(crate) fn save_snapshot(&self, bytes: Vec<u8>) -> Result<(), StoreError> {
+    pub(crate) async fn save_snapshot(&self, bytes: Vec<u8>) -> Result<(), StoreError> {
         let last = peek_meta(&bytes)?.last_log_id;
-        self.write(Durability::Immediate, |txn| {
+        let saved = self.write(Durability::Immediate, |txn| {
             let mut meta = txn.open_table(META).map_err(redb::Error::from)?;
             if let Some(Stored(kept)) = SNAPSHOT.read(&meta)?
                 && peek_meta(&kept)?.last_log_id >= last
@@ -227,7 +227,8 @@ impl Db {
                 return Ok(());
             }
             SNAPSHOT.write(&mut meta, &Stored(bytes))
-        })
+        });
+        saved.await
     }
 
     pub(crate) fn snapshot(&self) -> Result<Option<Vec<u8>>, StoreError> {

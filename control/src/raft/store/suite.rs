@@ -161,7 +161,7 @@ fn the_commit_index_survives_a_crash_once_flushed() {
         store.log.save_committed(Some(last)).await.expect("saved");
     });
     assert!(store.log.db.has_unflushed());
-    store.log.db.flush().expect("flushed");
+    Types::run(async { store.log.db.flush().await.expect("flushed") });
     disk.crash();
     assert_eq!(reopen(&disk).expect("sound").view().applied, 1);
 }
@@ -187,9 +187,11 @@ fn a_snapshot_that_took_long_to_make_does_not_replace_a_later_one() {
     let (older, mut newer) = (fixture::settled(), fixture::settled());
     newer.apply(&fixture::blank(1, 4));
     let db = &store.log.db;
-    db.save_snapshot(older.to_snapshot()).expect("saved");
-    db.save_snapshot(newer.to_snapshot()).expect("saved");
-    db.save_snapshot(older.to_snapshot()).expect("passed over");
+    Types::run(async {
+        db.save_snapshot(older.to_snapshot()).await.expect("saved");
+        db.save_snapshot(newer.to_snapshot()).await.expect("saved");
+        db.save_snapshot(older.to_snapshot()).await.expect("passed over");
+    });
     assert_eq!(db.snapshot(), Ok(Some(newer.to_snapshot())));
 }
 
@@ -203,7 +205,7 @@ fn a_genesis_on_our_own_disk_that_does_not_hold_is_damage_and_nobodys_lie() {
     *bytes.last_mut().expect("an identity") ^= 1;
     identity = mesh_model::codec::decode(&bytes).expect("still an identity");
     let db = &store.log.db;
-    let planted = db.write(Durability::Immediate, |txn| {
+    let planted = db.write_now(Durability::Immediate, |txn| {
         let mut meta = txn.open_table(META).map_err(redb::Error::from)?;
         IDENTITY.write(&mut meta, &identity)
     });

@@ -149,7 +149,7 @@ impl Sum {
         )?;
         writeln!(
             out,
-            "  {delivered} of {sent} packets delivered, {forged} sent with a forged source, {intruders} intruders"
+            "  {delivered} of {sent} packets delivered, {forged} sent with a forged source, {intruders} intruders turned away"
         )?;
         writeln!(
             out,

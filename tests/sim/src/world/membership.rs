@@ -6,6 +6,7 @@ use mesh_control::command::{Command, Outcome, Proposal};
 use mesh_control::raft::{Applied, ProposeError, Start};
 use mesh_model::trust::Admission;
 use mesh_model::{IdentityKey, InviteId};
+use rand::RngExt as _;
 use rand::seq::IndexedRandom as _;
 
 use super::World;
@@ -13,6 +14,7 @@ use super::queue::{Event, Joiner, Notice, Purpose, Reply, Said};
 use crate::host::{Host, Stage};
 use crate::invariants::{Violation, no_forged_member};
 use crate::net::HostNo;
+use crate::plant::Plant;
 use crate::trust::Keys;
 
 /// How long a joiner waits for an answer before it asks at another door: longer than a proposal takes.
@@ -61,6 +63,7 @@ impl World {
             return self.repeated(number, &applied);
         }
         if let Purpose::Intrude = purpose {
+            self.stats.intruders += 1;
             return no_forged_member::check(&applied.outcome);
         }
         self.reference.acknowledge(command.clone(), applied.clone());
@@ -132,10 +135,12 @@ impl World {
 
     /// Somebody without the secret of `ticket` asks at `at`.
     pub(super) fn intrude(&mut self, at: HostNo, ticket: InviteId) {
-        self.stats.intruders += 1;
-        let keys = Keys::of_intruder(self.seed, self.stats.intruders);
+        let keys = Keys::of_intruder(self.seed, self.rng.random());
         let Some(ticket) = self.load.ticket(ticket) else { return };
-        let admission = ticket.forged_admission(&self.mesh.root, &keys);
+        let admission = match self.options.plant {
+            Some(Plant::StolenSecret) => ticket.admission(&self.mesh.root, &keys),
+            _ => ticket.forged_admission(&self.mesh.root, &keys),
+        };
         self.propose(at, Command::Admit(admission), Purpose::Intrude);
     }
 

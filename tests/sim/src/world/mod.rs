@@ -81,7 +81,7 @@ pub struct Stats {
     pub delivered: u64,
     /// Inner packets sent under a forged source.
     pub forged: u64,
-    /// Admissions asked for without an invite's secret.
+    /// Admissions asked for without an invite's secret, and decided.
     pub intruders: u64,
     /// Commands acknowledged.
     pub commands: u64,

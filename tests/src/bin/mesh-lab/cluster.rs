@@ -9,7 +9,7 @@ use mesh_tests::binaries::Binaries;
 use mesh_tests::error::Context as _;
 use mesh_tests::fabric::Fabric;
 use mesh_tests::host::{Host, name_of};
-use mesh_tests::lab::{SETTLE_LIMIT, free_ports};
+use mesh_tests::lab::{SETTLE_LIMIT, free_ports, wait_equal_state, wait_voters};
 use mesh_tests::process::Found;
 use mesh_tests::{Error, Netns, Result, eventually};
 use nix::sys::signal::{Signal, kill as send_signal};
@@ -102,7 +102,9 @@ fn form(hosts: &[Host], narrator: &Narrator) -> Result<()> {
     for host in hosts {
         host.wait_for("ready", SETTLE_LIMIT)?;
     }
-    Ok(())
+    // Only with all the voters there will be does the mesh outlive the loss of its supervisor.
+    wait_voters(hosts)?;
+    wait_equal_state(&hosts.iter().collect::<Vec<_>>(), hosts.len())
 }
 
 fn explain(registry: &Registry, narrator: &Narrator) -> Result<()> {

@@ -26,6 +26,9 @@ const BEFORE: Duration = Duration::from_millis(300);
 /// that one which stays silent from the kill on is told from one that is slow.
 const AFTER: Duration = Duration::from_secs(1);
 
+/// How long one echo through the daemons is waited for before the next is sent: a lost one is a lost one.
+const ECHO_LIMIT: Duration = Duration::from_millis(300);
+
 /// Kills the supervisor's daemon and holds the survivors to their promise.
 pub(crate) fn run(lab: &mut Lab, narrator: &Narrator) -> Result<()> {
     let (leader, before) = lab.leader_seen_by(1, None)?;
@@ -117,7 +120,7 @@ fn start_overlay(lab: &Lab, from: usize, member: MemberId, target: IpAddr) -> St
     let request = PingRequest {
         target: member.to_string(),
         family: if target.is_ipv4() { Family::V4 } else { Family::V6 },
-        timeout_ms: GAP_LIMIT.as_millis() as u64,
+        timeout_ms: ECHO_LIMIT.as_millis() as u64,
     };
     let body = serde_json::to_vec(&request).expect("plain data has a JSON form");
     let thread = std::thread::spawn(move || {
