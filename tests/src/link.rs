@@ -6,6 +6,7 @@
 use std::net::IpAddr;
 use std::os::fd::AsFd as _;
 
+use netlink_packet_route::address::AddressHeaderFlags;
 use netlink_packet_route::link::{InfoData, InfoVeth};
 use nix::net::if_::if_nametoindex;
 use rtnetlink::{Handle, LinkBridge, LinkUnspec, LinkVeth, RouteMessageBuilder};
@@ -108,7 +109,9 @@ pub fn add_address(netns: &Netns, name: &str, address: IpAddr, prefix: u8) -> Re
     netns.run(|| {
         let index = index(name)?;
         with_netlink(async |netlink| {
-            let request = netlink.address().add(index, address, prefix);
+            let mut request = netlink.address().add(index, address, prefix);
+            // Without a look for duplicates, during which nobody could use it.
+            request.message_mut().header.flags |= AddressHeaderFlags::Nodad;
             request.execute().await.context(format!("give {name} the address {address}/{prefix}"))
         })
     })?
