@@ -108,10 +108,10 @@ impl Pulse {
     }
 }
 
-/// The silence after which a follower needs its clock: half a leader's lease. Two heartbeats fit, and the
+/// The silence after which a follower needs its clock: two thirds of a leader's lease. Two heartbeats fit, and the
 /// clock runs long before the earliest election.
 fn patience(timing: &Timing) -> Duration {
-    timing.election_max / 2
+    timing.election_max * 2 / 3
 }
 
 #[cfg(test)]

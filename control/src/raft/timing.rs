@@ -40,12 +40,12 @@ pub struct Timing {
 }
 
 impl Default for Timing {
-    /// A supervisor is replaced 1.75 to 2 s after it was last heard; six of its heartbeats must be lost for
-    /// that. Heartbeats of a 300-member mesh are 1200 small packets a second at the leader, of a 3-member
-    /// mesh 8.
+    /// A supervisor is replaced 1.75 to 2 s after it was last heard; five of its heartbeats must be lost for
+    /// that. Heartbeats of a 300-member mesh are 1000 small packets a second at the leader, of a 3-member
+    /// mesh 7.
     fn default() -> Self {
         Self {
-            heartbeat: Duration::from_millis(250),
+            heartbeat: Duration::from_millis(300),
             election_min: Duration::from_millis(750),
             election_max: Duration::from_millis(1000),
             propose: Duration::from_secs(5),
