@@ -15,10 +15,15 @@ use crate::host::{Host, Stage};
 use crate::invariants::{Violation, no_forged_member};
 use crate::net::HostNo;
 use crate::plant::Plant;
+use crate::profile::Profile;
 use crate::trust::Keys;
 
 /// How long a joiner waits for an answer before it asks at another door: longer than a proposal takes.
 const ASK_AGAIN: Duration = Duration::from_secs(7);
+
+/// Nobody asks to be let in so shortly before the end: a proposal takes 5 s at most, and a newcomer needs a
+/// few to hear of a leader before it is judged for knowing none.
+const TOO_LATE: Duration = Duration::from_secs(10);
 
 /// How long a leaving host waits before it says goodbye again.
 const LEAVE_AGAIN: Duration = Duration::from_secs(6);
@@ -98,6 +103,10 @@ impl World {
     /// A stranger asks a door, the first time or again.
     pub(super) fn try_join(&mut self, joiner: Joiner) {
         let Some(admission) = self.request_of(joiner) else { return };
+        let Profile { stormy, calm, .. } = self.options.profile;
+        if self.clock.elapsed() + TOO_LATE > stormy + calm {
+            return;
+        }
         self.after(ASK_AGAIN, Event::TryJoin(joiner));
         let doors: Vec<HostNo> =
             self.hosts.values().filter(|host| host.life().is_some()).map(|host| host.no).collect();
