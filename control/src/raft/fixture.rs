@@ -8,7 +8,6 @@ use mesh_model::trust::{Admission, Departure, Genesis, Invite, MemberRecord, Mes
 use mesh_model::{
     IdentityKey, IdentitySecret, InviteId, MemberId, Prefixes, Signed, TunnelKey, TunnelSecret,
 };
-
 use openraft::raft::AppendEntriesRequest;
 
 use super::MemoryDisk;

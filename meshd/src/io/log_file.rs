@@ -21,7 +21,7 @@ impl LogFile {
 
 impl StorageBackend for LogFile {
     /// A flush takes as long as the disk wants, often ten milliseconds: the runtime's other tasks
-    /// are handed to another worker meanwhile. On a runtime of one thread that cannot be done.
+    /// are handed to another thread meanwhile. On a current-thread runtime that cannot be done.
     fn sync_data(&self) -> io::Result<()> {
         let several = Handle::try_current()
             .is_ok_and(|handle| handle.runtime_flavor() == RuntimeFlavor::MultiThread);

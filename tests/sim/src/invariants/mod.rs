@@ -5,7 +5,7 @@ mod honest_sources;
 mod liveness;
 mod no_acknowledged_command_lost;
 mod no_address_twice;
-pub mod no_forged_member;
+pub(crate) mod no_forged_member;
 mod one_leader_per_term;
 #[cfg(test)]
 mod sample;

@@ -5,7 +5,7 @@ use mesh_control::command::Outcome;
 use super::Violation;
 
 /// A request that was not signed with its invite's secret came to `outcome`.
-pub fn check(outcome: &Outcome) -> Result<(), Violation> {
+pub(crate) fn check(outcome: &Outcome) -> Result<(), Violation> {
     match outcome {
         Outcome::Refused(_) => Ok(()),
         other => {
