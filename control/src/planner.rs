@@ -44,6 +44,7 @@ pub fn plan(
             allowed_ips: member.addrs.host_prefixes().to_vec(),
             endpoints: usable(heard, &view.prefixes),
             keepalive,
+            preshared_key: None,
         };
         (member.tunnel, peer)
     };

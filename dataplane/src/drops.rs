@@ -44,6 +44,8 @@ drops! {
     HandshakeTimeout => "handshake_timeout", World;
     /// Outgoing: waited for a handshake with a peer that was removed.
     PeerRemoved => "peer_removed", World;
+    /// Either way: a handshake on a device without a private key.
+    NoPrivateKey => "no_private_key", Local;
     /// Outgoing: the sink had no room for the datagram.
     SinkFull => "sink_full", World;
     /// Incoming: not a WireGuard message of types 1 to 4, or not of its type's length.

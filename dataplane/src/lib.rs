@@ -4,7 +4,8 @@
 //! Handshakes pass the gate in `handshake`, which spends as little as possible on strangers; data
 //! names its session, is opened, and the inner packet must come from an address that belongs to the
 //! peer that sealed it, judged against the allowed IPs of *all* peers. Packets for the daemon's own
-//! ports go to [`Sink::control`], other packets for this host to [`Sink::deliver`].
+//! ports go to [`Sink::control`], other packets for this host stay where they were opened and
+//! [`Engine::handle_datagram`] says where that is.
 //!
 //! An inner packet that leaves is matched against the same table, which names the peer; its tunnel
 //! is made when it is first needed and dropped when its keys have died. While a handshake is under
@@ -34,14 +35,16 @@ mod stats;
 mod steer;
 mod tunnel;
 mod turn;
+mod wall;
 
 pub use drops::{Drop, Drops};
-pub use engine::{Engine, EngineConfig, MAX_DATAGRAM, MAX_INNER};
+pub use engine::{Engine, EngineConfig, MAX_DATAGRAM, MAX_INNER, Role};
 pub use event::Event;
 pub use handshake::{HandshakeBudget, Rate};
 pub use sink::Sink;
 pub use stats::PeerStats;
 pub use steer::{Steer, steer};
+pub use wall::WallTime;
 
 /// Whether the tunnel library's clock is the mock one. A build with real sockets asserts that it is
 /// not.

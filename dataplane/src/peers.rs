@@ -76,6 +76,11 @@ impl Peers {
         Some(&mut entry.peer)
     }
 
+    /// All slots in use, by key.
+    pub(crate) fn slots(&self) -> Vec<Slot> {
+        self.by_key.values().copied().collect()
+    }
+
     /// Whose key this is.
     pub(crate) fn by_key(&self, key: TunnelKey) -> Option<Slot> {
         self.by_key.get(&key).copied()
@@ -109,7 +114,12 @@ impl Peers {
         self.settle(slot);
         let index = self.free_index(rng);
         if let Some(peer) = self.get_mut(slot) {
-            peer.open_tunnel(identity.tunnel(peer.key(), index), index, now, next_tick);
+            peer.open_tunnel(
+                identity.tunnel(peer.key(), peer.preshared_key(), index),
+                index,
+                now,
+                next_tick,
+            );
             self.by_index.insert(index, slot);
         }
     }

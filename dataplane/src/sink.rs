@@ -13,8 +13,6 @@ pub trait Sink {
     fn slot(&mut self, max: usize) -> &mut [u8];
     /// The first `len` bytes of the last slot go out to `to`.
     fn send(&mut self, to: SocketAddr, len: usize);
-    /// An inner packet for the kernel.
-    fn deliver(&mut self, packet: &[u8]);
     /// An inner packet for one of the daemon's own overlay ports. That `from` may use its source
     /// address has been checked; the UDP header's length and checksum have not.
     fn control(&mut self, from: MemberId, packet: &[u8]);

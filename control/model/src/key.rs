@@ -166,6 +166,38 @@ impl fmt::Debug for TunnelSecret {
     }
 }
 
+/// A secret that two peers share beforehand: WireGuard mixes it into every handshake, so that
+/// recorded traffic stays closed should X25519 ever be broken. All zeros mean "none", as in the
+/// protocol itself.
+#[derive(Clone, Zeroize, zeroize::ZeroizeOnDrop)]
+pub struct PresharedKey([u8; 32]);
+
+impl PresharedKey {
+    /// The key with these bytes. The caller wipes its copy.
+    pub fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// The bytes, for the handshake and for whoever may see the configuration.
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl PartialEq for PresharedKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.ct_eq(&other.0).into()
+    }
+}
+
+impl Eq for PresharedKey {}
+
+impl fmt::Debug for PresharedKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PresharedKey(..)")
+    }
+}
+
 /// An Ed25519 signature.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Signature(pub [u8; 64]);
@@ -201,7 +233,11 @@ mod tests {
     fn secrets_do_not_print() {
         let identity = IdentitySecret::from_seed([7; 32]);
         let tunnel = TunnelSecret::from_bytes([7; 32]);
-        assert_eq!(format!("{identity:?} {tunnel:?}"), "IdentitySecret(..) TunnelSecret(..)");
+        let shared = PresharedKey::from_bytes([7; 32]);
+        assert_eq!(
+            format!("{identity:?} {tunnel:?} {shared:?}"),
+            "IdentitySecret(..) TunnelSecret(..) PresharedKey(..)"
+        );
     }
 
     #[test]

@@ -27,5 +27,5 @@ pub mod wire;
 pub use addr::{OverlayAddrs, Prefixes};
 pub use fault::Fault;
 pub use id::{InviteId, LogIndex, MemberId, MeshId, Term};
-pub use key::{IdentityKey, IdentitySecret, Signature, TunnelKey, TunnelSecret};
+pub use key::{IdentityKey, IdentitySecret, PresharedKey, Signature, TunnelKey, TunnelSecret};
 pub use signed::Signed;

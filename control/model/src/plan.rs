@@ -12,7 +12,7 @@ use ipnet::IpNet;
 
 use crate::facts::MAX_ENDPOINTS;
 use crate::id::MemberId;
-use crate::key::TunnelKey;
+use crate::key::{PresharedKey, TunnelKey};
 
 /// The most endpoints planned and tried for one peer: all that it may announce and, in front of
 /// them, the one where it was last seen. What else is remembered of it comes last and is cut.
@@ -33,6 +33,8 @@ pub struct PeerPlan {
     pub endpoints: Vec<SocketAddr>,
     /// Keep NAT mappings open with an empty packet this often; `None` keeps silent when idle.
     pub keepalive: Option<Duration>,
+    /// Mixed into its handshakes from the next one on. Members of a mesh have none.
+    pub preshared_key: Option<PresharedKey>,
 }
 
 /// All peers, by key.
@@ -49,6 +51,9 @@ pub enum Update {
     SetPeer(TunnelKey, PeerPlan),
     /// A peer disappears: its session is wiped and its packets are dropped from now on.
     RemovePeer(TunnelKey),
+    /// The operator says that the peer is at this underlay address. Outranks where it was last
+    /// heard, until it is heard again. Never part of a plan's difference.
+    MovePeer(TunnelKey, SocketAddr),
 }
 
 impl Plan {
@@ -73,6 +78,7 @@ mod tests {
             allowed_ips: Vec::new(),
             endpoints: Vec::new(),
             keepalive: None,
+            preshared_key: None,
         }
     }
 

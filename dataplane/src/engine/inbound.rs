@@ -1,6 +1,7 @@
 //! What arrives: from datagram to inner packet.
 
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::time::Instant;
 
 use super::Engine;
@@ -9,7 +10,7 @@ use crate::handshake::Admission;
 use crate::packet::ip::Inner;
 use crate::peers::Slot;
 use crate::sink::Sink;
-use crate::tunnel::MIN_OUT;
+use crate::tunnel::{MIN_OUT, PLAIN};
 use crate::turn::room;
 
 impl Engine {
@@ -26,7 +27,7 @@ impl Engine {
         };
         let admission = self.gate.admit_initiation(from.ip(), datagram, now, out);
         obey(admission, from, sink)?;
-        let key = self.gate.identity.initiator(datagram)?;
+        let key = self.gate.identity.as_ref().ok_or(Drop::NoPrivateKey)?.initiator(datagram)?;
         let slot = self.peers.by_key(key).ok_or(Drop::UnknownPeer)?;
         self.catch_up(slot, now, sink);
         self.ensure_tunnel(slot, now);
@@ -70,18 +71,24 @@ impl Engine {
         &mut self,
         from: SocketAddr,
         receiver: u32,
-        datagram: &[u8],
+        datagram: &mut [u8],
         now: Instant,
         sink: &mut impl Sink,
-    ) -> Result<(), Drop> {
+    ) -> Result<Option<Range<usize>>, Drop> {
         let slot = self.peers.by_session(receiver).ok_or(Drop::UnknownIndex)?;
         self.catch_up(slot, now, sink);
         let peer = self.peers.get_mut(slot).ok_or(Drop::UnknownIndex)?;
         let opened = peer.handle_data(from, receiver, datagram, &mut self.kit.turn(now, sink));
         let member = peer.member();
         let handled = match &opened {
-            Ok(opened) if opened.len > 0 => self.accept(slot, member, opened.len, sink),
-            Ok(_) => Ok(()),
+            Ok(opened) if opened.len > 0 => {
+                self.accept(slot, member, opened.len, sink).map(|len| {
+                    let inner = PLAIN..PLAIN + len?;
+                    datagram[inner.clone()].copy_from_slice(&self.kit.scratch[..inner.len()]);
+                    Some(inner)
+                })
+            }
+            Ok(_) => Ok(None),
             Err(drop) => Err(*drop),
         };
         if opened.is_ok_and(|opened| opened.confirmed)
@@ -95,26 +102,26 @@ impl Engine {
 
     /// Takes the inner packet of `len` bytes in the scratch, if its source is the sender's. Ours
     /// never is, even where a peer holds a wide prefix around it: it would pass for this host.
+    /// Returns its length if it is for the kernel.
     fn accept(
         &self,
         from: Slot,
         member: mesh_model::MemberId,
         len: usize,
         sink: &mut impl Sink,
-    ) -> Result<(), Drop> {
+    ) -> Result<Option<usize>, Drop> {
         let inner = Inner::parse(&self.kit.scratch[..len]).map_err(|_| Drop::DecryptedMalformed)?;
-        if self.addrs.contains(inner.src()) || !self.fib.is_source_of(from, inner.src()) {
+        if self.role.is_own(inner.src()) || !self.fib.is_source_of(from, inner.src()) {
             return Err(Drop::SourceNotAllowed);
         }
-        if !self.addrs.contains(inner.dst()) {
+        if !self.role.accepts(inner.dst()) {
             return Err(Drop::NotForUs);
         }
-        if inner.is_control() {
+        if self.role.is_control(&inner) {
             sink.control(member, inner.bytes());
-        } else {
-            sink.deliver(inner.bytes());
+            return Ok(None);
         }
-        Ok(())
+        Ok(Some(inner.bytes().len()))
     }
 
     /// Lets a peer's timers run before it is used, should the shell be late.

@@ -1,20 +1,22 @@
 //! The packet core: routes packets between peers, sink and table; decides nothing about a single
 //! one.
 
+mod config;
 mod inbound;
 
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::time::Instant;
 
 use mesh_model::plan::{PeerPlan, Update};
-use mesh_model::{OverlayAddrs, TunnelKey, TunnelSecret};
+use mesh_model::{TunnelKey, TunnelSecret};
 use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;
 
 use crate::drops::{Drop, Drops};
 use crate::event::Event;
 use crate::fib::Fib;
-use crate::handshake::{Gate, HandshakeBudget};
+use crate::handshake::Gate;
 use crate::packet::ip::Inner;
 use crate::peer::Peer;
 use crate::peers::{Peers, Slot};
@@ -22,6 +24,7 @@ use crate::sink::Sink;
 use crate::stats::PeerStats;
 use crate::tunnel::Message;
 use crate::turn::Kit;
+pub use config::{EngineConfig, Role};
 
 /// The longest datagram there is, in bytes: what an IP packet can state.
 pub const MAX_DATAGRAM: usize = 65_535;
@@ -30,23 +33,12 @@ pub const MAX_DATAGRAM: usize = 65_535;
 /// whole paddings of 16.
 pub const MAX_INNER: usize = 65_472;
 
-/// What an engine is made of.
-#[derive(Debug, Clone)]
-pub struct EngineConfig {
-    /// Our end of every tunnel.
-    pub secret: TunnelSecret,
-    /// Our overlay addresses: packets to them are for this host.
-    pub addrs: OverlayAddrs,
-    /// What strangers' handshakes may cost.
-    pub budget: HandshakeBudget,
-}
-
 /// The packet core of one host.
 ///
 /// One `handle_*`, then drain [`poll_event`](Self::poll_event), then the next. `now` never goes
 /// back; calling [`handle_timeout`](Self::handle_timeout) early is harmless.
 pub struct Engine {
-    addrs: OverlayAddrs,
+    role: Role,
     gate: Gate,
     fib: Fib,
     peers: Peers,
@@ -59,8 +51,8 @@ impl Engine {
     /// An engine without peers. All its randomness but boringtun's keys comes from `seed`.
     pub fn new(config: EngineConfig, seed: [u8; 32], now: Instant) -> Self {
         Self {
-            addrs: config.addrs,
-            gate: Gate::new(&config.secret, config.budget, now),
+            role: config.role,
+            gate: Gate::new(config.secret.as_ref(), config.budget, now),
             fib: Fib::default(),
             peers: Peers::default(),
             kit: Kit::new(ChaCha8Rng::from_seed(seed), now),
@@ -74,11 +66,32 @@ impl Engine {
         match update {
             Update::SetPeer(key, plan) => self.set_peer(key, &plan, now, sink),
             Update::RemovePeer(key) => self.remove_peer(key),
+            Update::MovePeer(key, endpoint) => self.move_peer(key, endpoint, now, sink),
+        }
+    }
+
+    /// Takes another private key: all sessions and handshakes end, and start anew when they are
+    /// needed. A peer with our own new key is removed.
+    pub fn handle_secret(
+        &mut self,
+        secret: Option<TunnelSecret>,
+        now: Instant,
+        sink: &mut impl Sink,
+    ) {
+        self.gate.set_identity(secret.as_ref());
+        if let Some(own) = self.gate.own_key() {
+            self.remove_peer(own);
+        }
+        for slot in self.peers.slots() {
+            if let Some(peer) = self.peers.get_mut(slot) {
+                self.kit.drops.add(Drop::HandshakeTimeout, peer.close());
+            }
+            self.run_timers(slot, now, sink);
         }
     }
 
     fn set_peer(&mut self, key: TunnelKey, plan: &PeerPlan, now: Instant, sink: &mut impl Sink) {
-        if key == self.gate.identity.key() {
+        if Some(key) == self.gate.own_key() {
             // A tunnel with oneself cannot be; the planner leaves us out.
             tracing::error!(member = %plan.member, "the plan names this host as its own peer");
             return;
@@ -114,6 +127,20 @@ impl Engine {
         }
     }
 
+    fn move_peer(
+        &mut self,
+        key: TunnelKey,
+        endpoint: SocketAddr,
+        now: Instant,
+        sink: &mut impl Sink,
+    ) {
+        let Some(slot) = self.peers.by_key(key) else { return };
+        if let Some(peer) = self.peers.get_mut(slot) {
+            peer.move_to(endpoint, now);
+        }
+        self.run_timers(slot, now, sink);
+    }
+
     fn remove_peer(&mut self, key: TunnelKey) {
         let Some((_, mut peer)) = self.peers.remove(key) else {
             return;
@@ -141,7 +168,9 @@ impl Engine {
     /// receiver would take it for this member's word.
     pub fn handle_kernel(&mut self, packet: &[u8], now: Instant, sink: &mut impl Sink) {
         match Inner::parse(packet) {
-            Ok(inner) if inner.is_control() => self.kit.drops.count(Drop::ControlFromKernel),
+            Ok(inner) if self.role.is_control(&inner) => {
+                self.kit.drops.count(Drop::ControlFromKernel)
+            }
             Ok(inner) => self.send(&inner, now, sink),
             Err(_) => self.kit.drops.count(Drop::InnerMalformed),
         }
@@ -167,32 +196,43 @@ impl Engine {
 
     fn ensure_tunnel(&mut self, slot: Slot, now: Instant) {
         let next_tick = self.kit.next_tick(now);
-        self.peers.ensure_tunnel(slot, &self.gate.identity, now, next_tick, &mut self.kit.rng);
+        if let Some(identity) = &self.gate.identity {
+            self.peers.ensure_tunnel(slot, identity, now, next_tick, &mut self.kit.rng);
+        }
     }
 
     /// Takes a WireGuard datagram off the wire; see [`steer`](crate::steer()).
+    ///
+    /// Data is opened in place. Returns where in `datagram` an inner packet for the kernel lies
+    /// now: its source is its sender's, and what was padding is left out.
+    #[must_use = "the kernel waits for the packet"]
     pub fn handle_datagram(
         &mut self,
         from: SocketAddr,
-        datagram: &[u8],
+        datagram: &mut [u8],
         now: Instant,
         sink: &mut impl Sink,
-    ) {
+    ) -> Option<Range<usize>> {
         let message = Message::of(datagram).filter(|_| datagram.len() <= MAX_DATAGRAM);
         let handled = match message {
-            Some(Message::Initiation) => self.handle_initiation(from, datagram, now, sink),
-            Some(Message::Response { receiver }) => {
-                self.handle_response(from, receiver, datagram, now, sink)
+            Some(Message::Initiation) => {
+                self.handle_initiation(from, datagram, now, sink).map(|()| None)
             }
-            Some(Message::Cookie { receiver }) => self.handle_cookie(receiver, datagram),
+            Some(Message::Response { receiver }) => {
+                self.handle_response(from, receiver, datagram, now, sink).map(|()| None)
+            }
+            Some(Message::Cookie { receiver }) => {
+                self.handle_cookie(receiver, datagram).map(|()| None)
+            }
             Some(Message::Data { receiver }) => {
                 self.handle_data(from, receiver, datagram, now, sink)
             }
             None => Err(Drop::DatagramMalformed),
         };
-        if let Err(drop) = handled {
+        handled.unwrap_or_else(|drop| {
             self.kit.drops.count(drop);
-        }
+            None
+        })
     }
 
     /// Does what is due: handshake retries, keepalives, the tunnels' own timers.

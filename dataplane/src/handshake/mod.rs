@@ -21,7 +21,7 @@ pub use budget::{HandshakeBudget, Rate};
 use std::net::IpAddr;
 use std::time::Instant;
 
-use mesh_model::TunnelSecret;
+use mesh_model::{TunnelKey, TunnelSecret};
 
 use crate::drops::Drop;
 use crate::tunnel::{Challenge, Identity};
@@ -29,8 +29,8 @@ use budget::Budget;
 
 /// Our identity and what strangers may cost it.
 pub(crate) struct Gate {
-    /// Checks MACs, reads initiations, makes tunnels.
-    pub(crate) identity: Identity,
+    /// Checks MACs, reads initiations, makes tunnels. Without one every handshake is refused.
+    pub(crate) identity: Option<Identity>,
     budget: Budget,
 }
 
@@ -47,8 +47,22 @@ pub(crate) enum Admission {
 
 impl Gate {
     /// A gate with full budgets.
-    pub(crate) fn new(secret: &TunnelSecret, budget: HandshakeBudget, now: Instant) -> Self {
-        Self { identity: Identity::new(secret), budget: Budget::new(budget, now) }
+    pub(crate) fn new(
+        secret: Option<&TunnelSecret>,
+        budget: HandshakeBudget,
+        now: Instant,
+    ) -> Self {
+        Self { identity: secret.map(Identity::new), budget: Budget::new(budget, now) }
+    }
+
+    /// Takes another identity, or none.
+    pub(crate) fn set_identity(&mut self, secret: Option<&TunnelSecret>) {
+        self.identity = secret.map(Identity::new);
+    }
+
+    /// Our own key.
+    pub(crate) fn own_key(&self) -> Option<TunnelKey> {
+        self.identity.as_ref().map(Identity::key)
     }
 
     /// Judges an initiation.
@@ -59,7 +73,7 @@ impl Gate {
         now: Instant,
         out: &mut [u8],
     ) -> Admission {
-        if let Err(drop) = self.identity.check_mac(datagram) {
+        if let Err(drop) = self.check_mac(datagram) {
             return Admission::Refuse(drop);
         }
         if self.budget.spend_free(from, now) {
@@ -77,13 +91,17 @@ impl Gate {
         now: Instant,
         out: &mut [u8],
     ) -> Admission {
-        if let Err(drop) = self.identity.check_mac(datagram) {
+        if let Err(drop) = self.check_mac(datagram) {
             return Admission::Refuse(drop);
         }
         if self.budget.spend_source(from, now) {
             return Admission::Pass;
         }
         self.admit_proven(from, datagram, now, out)
+    }
+
+    fn check_mac(&self, datagram: &[u8]) -> Result<(), Drop> {
+        self.identity.as_ref().ok_or(Drop::NoPrivateKey)?.check_mac(datagram)
     }
 
     fn admit_proven(
@@ -93,7 +111,10 @@ impl Gate {
         now: Instant,
         out: &mut [u8],
     ) -> Admission {
-        match self.identity.challenge(from, datagram, out) {
+        let Some(identity) = &self.identity else {
+            return Admission::Refuse(Drop::NoPrivateKey);
+        };
+        match identity.challenge(from, datagram, out) {
             Ok(Challenge::Cookie(len)) => Admission::Challenge(len),
             Ok(Challenge::Proven) if self.budget.spend_proven(from, now) => Admission::Pass,
             Ok(Challenge::Proven) => Admission::Refuse(Drop::HandshakeBudget),

@@ -29,6 +29,12 @@ impl Endpoints {
         self.heard.or(self.candidates.first().copied())
     }
 
+    /// The operator says that the peer is at `endpoint`.
+    pub(crate) fn move_to(&mut self, endpoint: SocketAddr) {
+        self.tried = 0;
+        self.heard = Some(endpoint);
+    }
+
     /// The peer's packet came from `from` and was authentic; `true` when that is news.
     pub(crate) fn heard_from(&mut self, from: SocketAddr) -> bool {
         self.tried = 0;

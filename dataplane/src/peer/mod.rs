@@ -19,11 +19,12 @@ mod send;
 mod session;
 mod timers;
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use ipnet::IpNet;
 use mesh_model::plan::PeerPlan;
-use mesh_model::{MemberId, TunnelKey};
+use mesh_model::{MemberId, PresharedKey, TunnelKey};
 
 use crate::stats::PeerStats;
 use crate::tunnel::Tunnel;
@@ -39,6 +40,7 @@ pub(crate) struct Peer {
     /// The prefixes that the table gives to this peer.
     pub(crate) allowed_ips: Vec<IpNet>,
     keepalive: Option<Duration>,
+    psk: Option<PresharedKey>,
     endpoints: Endpoints,
     live: Option<Live>,
     held: Held,
@@ -72,6 +74,7 @@ impl Peer {
             member,
             allowed_ips: Vec::new(),
             keepalive: None,
+            psk: None,
             endpoints: Endpoints::default(),
             live: None,
             held: Held::default(),
@@ -88,6 +91,10 @@ impl Peer {
     /// Takes over what the plan says, but for the allowed IPs, which are the engine's to divide.
     pub(crate) fn update(&mut self, plan: &PeerPlan, now: Instant) {
         self.member = plan.member;
+        if self.psk != plan.preshared_key {
+            self.psk.clone_from(&plan.preshared_key);
+            self.close();
+        }
         if self.endpoints.set_candidates(&plan.endpoints)
             && let Some(attempt) = self.attempt_mut()
         {
@@ -105,6 +112,22 @@ impl Peer {
     /// The member behind the key.
     pub(crate) fn member(&self) -> MemberId {
         self.member
+    }
+
+    /// What both ends know beforehand.
+    pub(crate) fn preshared_key(&self) -> Option<&PresharedKey> {
+        self.psk.as_ref()
+    }
+
+    /// The operator says that it is at `endpoint`.
+    pub(crate) fn move_to(&mut self, endpoint: SocketAddr, now: Instant) {
+        self.endpoints.move_to(endpoint);
+        if let Some(attempt) = self.attempt_mut() {
+            attempt.hurry(now);
+        }
+        if self.keepalive.is_some() && self.keepalive_at.is_none() {
+            self.keepalive_at = Some(now);
+        }
     }
 
     /// The key.

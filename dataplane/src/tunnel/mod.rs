@@ -13,6 +13,9 @@ use crate::drops::Drop;
 /// Bytes WireGuard adds to a packet: type and index 8, counter 8, tag 16.
 pub(crate) const OVERHEAD: usize = 32;
 
+/// Where in a data message the sealed packet begins.
+pub(crate) const PLAIN: usize = 16;
+
 /// The longest message that is not data: an initiation. Every output buffer has room for it,
 /// because any call may start a handshake.
 pub(crate) const MIN_OUT: usize = 148;

@@ -7,7 +7,6 @@
 //! - on sending, Reject-After-Messages is not enforced: at 10 million packets a second a 180 s
 //!   session stays 33 bits below it;
 //! - a cookie is bound to the source address without its port;
-//! - no pre-shared keys that change;
 //! - a dropped session's symmetric keys are freed, not overwritten (ring keeps them); X25519
 //!   secrets are;
 //! - the TAI64N stamp follows this host's wall clock, so a clock set back makes peers refuse us
@@ -24,7 +23,7 @@ use boringtun::noise::errors::WireGuardError;
 use boringtun::noise::handshake::parse_handshake_anon;
 use boringtun::noise::rate_limiter::RateLimiter;
 use boringtun::noise::{Packet, Tunn, TunnResult};
-use mesh_model::{TunnelKey, TunnelSecret};
+use mesh_model::{PresharedKey, TunnelKey, TunnelSecret};
 use x25519_dalek::{PublicKey, StaticSecret};
 
 use super::{REJECT_AFTER_MESSAGES, Sealed, Tick, Tunnel};
@@ -106,12 +105,17 @@ impl Identity {
 
     /// A tunnel with `peer`, whose sessions other sides name by `index`, below 2^24, in the upper
     /// 24 bits.
-    pub(crate) fn tunnel(&self, peer: TunnelKey, index: u32) -> Box<dyn Tunnel> {
+    pub(crate) fn tunnel(
+        &self,
+        peer: TunnelKey,
+        psk: Option<&PresharedKey>,
+        index: u32,
+    ) -> Box<dyn Tunnel> {
         let make = || {
             Tunn::new(
                 self.secret.clone(),
                 PublicKey::from(peer.0),
-                None,
+                psk.map(|psk| *psk.as_bytes()),
                 None,
                 index,
                 Some(Arc::clone(&self.lenient)),

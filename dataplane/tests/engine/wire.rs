@@ -4,7 +4,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use mesh_dataplane::packet::udp;
-use mesh_dataplane::{Drop, Engine, EngineConfig, Event, HandshakeBudget, PeerStats, Sink};
+use mesh_dataplane::{
+    Drop, Engine, EngineConfig, Event, HandshakeBudget, PeerStats, Role, Sink, WallTime,
+};
 use mesh_model::plan::{PeerPlan, Update};
 use mesh_model::{MemberId, OverlayAddrs, TunnelKey, TunnelSecret};
 use rand::{RngExt as _, SeedableRng as _};
@@ -12,6 +14,10 @@ use rand_chacha::ChaCha8Rng;
 
 /// One way, on a wire without faults.
 const DELAY: Duration = Duration::from_millis(1);
+
+/// The hosts' wall clock at the start: earlier than today, so that whoever reads the real clock
+/// comes later.
+const WALL: WallTime = WallTime(Duration::from_secs(1_700_000_000));
 
 /// An overlay UDP port that is the kernel's.
 pub(crate) const KERNEL_PORT: u16 = 4000;
@@ -36,10 +42,6 @@ impl Sink for Outbox {
 
     fn send(&mut self, to: SocketAddr, len: usize) {
         self.sent.push((to, self.slot[..len].to_vec()));
-    }
-
-    fn deliver(&mut self, packet: &[u8]) {
-        self.delivered.push(packet.to_vec());
     }
 
     fn control(&mut self, from: MemberId, packet: &[u8]) {
@@ -72,6 +74,7 @@ impl Host {
             allowed_ips: self.addrs.host_prefixes().to_vec(),
             endpoints: vec![self.at],
             keepalive: None,
+            preshared_key: None,
         }
     }
 
@@ -239,7 +242,10 @@ impl Wire {
     ) -> Vec<Vec<u8>> {
         let before = self.seen.len();
         let Host { engine, out, .. } = &mut self.hosts[host];
-        engine.handle_datagram(from, datagram, self.now, out);
+        let mut opened = datagram.to_vec();
+        if let Some(inner) = engine.handle_datagram(from, &mut opened, self.now, out) {
+            out.delivered.push(opened[inner].to_vec());
+        }
         self.drain(host);
         let sent = self.seen[before..].iter();
         sent.map(|datagram| datagram.bytes.clone()).collect()
@@ -347,7 +353,13 @@ fn new_host(n: u8, budget: HandshakeBudget, now: Instant) -> Host {
         v4: [100, 88, 0, n].into(),
         v6: [0xfd00, 0, 0, 0, 0, 0, 0, n.into()].into(),
     };
-    let config = EngineConfig { secret: secret(n), addrs, budget };
+    let config = EngineConfig {
+        secret: Some(secret(n)),
+        role: Role::Member(addrs),
+        budget,
+        wall: WALL,
+        stamp_floor: WallTime::default(),
+    };
     Host {
         engine: Engine::new(config, [n; 32], now),
         secret: secret(n),

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use bytes::Bytes;
 use mesh_control::node::{Node, NodeConfig, Timing as GossipTiming};
 use mesh_control::raft::{Group, RpcError, Store, Timing};
-use mesh_dataplane::{EngineConfig, HandshakeBudget};
+use mesh_dataplane::{EngineConfig, HandshakeBudget, Role, WallTime};
 use mesh_model::MemberId;
 use mesh_model::facts::Capability;
 use mesh_model::view::{ClusterView, MemberView};
@@ -196,9 +196,11 @@ async fn packets(
     tun: Option<Tun>,
 ) -> Result<(PacketThread, PacketPath, PathOutputs), PathError> {
     let engine = EngineConfig {
-        secret: identity.tunnel.clone(),
-        addrs: own.addrs,
+        secret: Some(identity.tunnel.clone()),
+        role: Role::Member(own.addrs),
         budget: HandshakeBudget::default(),
+        wall: clock::wall(),
+        stamp_floor: WallTime::default(),
     };
     PacketThread::start(PathConfig { engine, seed: Entropy.fresh(), port, tun }).await
 }

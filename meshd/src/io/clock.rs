@@ -2,9 +2,16 @@
 
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+use mesh_dataplane::WallTime;
+
 /// Now, for deadlines and durations.
 pub(crate) fn now() -> Instant {
     Instant::now()
+}
+
+/// The wall clock. A host whose clock stands before 1970 has the epoch.
+pub(crate) fn wall() -> WallTime {
+    WallTime(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
 }
 
 /// Milliseconds since the Unix epoch, for stamps inside messages. A host whose clock stands before

@@ -115,7 +115,16 @@ impl Sink for Outlet {
         self.batch.push(to, len);
     }
 
-    fn deliver(&mut self, packet: &[u8]) {
+    fn control(&mut self, from: MemberId, packet: &[u8]) {
+        if let Err(reason) = self.ingress.accept(from, packet) {
+            self.drops.add(reason, 1);
+        }
+    }
+}
+
+impl Outlet {
+    /// Hands an inner packet to the kernel.
+    pub(super) fn deliver(&mut self, packet: &[u8]) {
         let Some(tun) = &self.tun else {
             return self.drops.add(PathDrop::TunAbsent, 1);
         };
@@ -128,12 +137,6 @@ impl Sink for Outlet {
                 tracing::trace!(%error, "the TUN device refused a packet");
                 self.drops.add(PathDrop::TunRefused, 1);
             }
-        }
-    }
-
-    fn control(&mut self, from: MemberId, packet: &[u8]) {
-        if let Err(reason) = self.ingress.accept(from, packet) {
-            self.drops.add(reason, 1);
         }
     }
 }

@@ -4,13 +4,14 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use mesh_dataplane::{EngineConfig, Event, HandshakeBudget};
+use mesh_dataplane::{EngineConfig, Event, HandshakeBudget, Role, WallTime};
 use mesh_model::MemberId;
 use mesh_model::addr::{OVERLAY_MTU, port};
 use mesh_model::plan::{PeerPlan, Update};
 
 use super::handle::PathOutputs;
 use super::*;
+use crate::io::clock;
 use crate::io::fixture::{addrs, prefixes, tunnel};
 use crate::io::netlink::{AddressWatch, Exclude, Netlink};
 use crate::io::overlay::Overlay;
@@ -29,8 +30,13 @@ struct Host {
 async fn host(id: u8, tun: Option<Tun>) -> Host {
     let port = UdpPort::bind("127.0.0.1:0".parse().expect("an address")).expect("loopback");
     let at = port.local();
-    let engine =
-        EngineConfig { secret: tunnel(id), addrs: addrs(id), budget: HandshakeBudget::default() };
+    let engine = EngineConfig {
+        secret: Some(tunnel(id)),
+        role: Role::Member(addrs(id)),
+        budget: HandshakeBudget::default(),
+        wall: clock::wall(),
+        stamp_floor: WallTime::default(),
+    };
     let config = PathConfig { engine, seed: [id; 32], port, tun };
     let (thread, path, outputs) = PacketThread::start(config).await.expect("started");
     let overlay = Overlay::new(addrs(id), path.clone());
@@ -45,6 +51,7 @@ impl Host {
             allowed_ips: addrs(other.id).host_prefixes().to_vec(),
             endpoints,
             keepalive: None,
+            preshared_key: None,
         };
         let update = Update::SetPeer(tunnel(other.id).public(), plan);
         self.path.update(vec![update]).await;

@@ -176,7 +176,9 @@ impl Worker {
         let Self { engine, outlet, events, joiners, received, .. } = self;
         received.drain(|from, datagram| match steer(datagram) {
             Steer::WireGuard => {
-                engine.handle_datagram(from, datagram, now, outlet);
+                if let Some(inner) = engine.handle_datagram(from, datagram, now, outlet) {
+                    outlet.deliver(&datagram[inner]);
+                }
                 drain(engine, events, outlet);
             }
             Steer::Quic => offer_joiner(joiners, from, datagram, outlet),

@@ -8,12 +8,14 @@
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use mesh_control::node::{Event, Node, NodeConfig, Timing};
 use mesh_control::raft::Group;
 use mesh_dataplane::packet::{ip, udp};
-use mesh_dataplane::{Engine, EngineConfig, Event as PathEvent, HandshakeBudget, Sink};
+use mesh_dataplane::{
+    Engine, EngineConfig, Event as PathEvent, HandshakeBudget, Role, Sink, WallTime,
+};
 use mesh_model::addr::port;
 use mesh_model::plan::Update;
 use mesh_model::view::ClusterView;
@@ -66,7 +68,6 @@ pub struct Output {
 struct Outlet {
     slot: Vec<u8>,
     datagrams: Vec<(SocketAddr, Vec<u8>)>,
-    delivered: Vec<Vec<u8>>,
     control: VecDeque<(MemberId, Vec<u8>)>,
 }
 
@@ -80,10 +81,6 @@ impl Sink for Outlet {
 
     fn send(&mut self, to: SocketAddr, len: usize) {
         self.datagrams.push((to, self.slot[..len].to_vec()));
-    }
-
-    fn deliver(&mut self, packet: &[u8]) {
-        self.delivered.push(packet.to_vec());
     }
 
     fn control(&mut self, from: MemberId, packet: &[u8]) {
@@ -105,7 +102,7 @@ pub struct Life {
     pub node: Node,
     engine: Engine,
     outlet: Outlet,
-    /// Said, but not yet asked for; datagrams and packets wait in the outlet.
+    /// Said, but not yet asked for; datagrams wait in the outlet.
     pending: Output,
     /// Rewrites the plan's steps: how a planted bug gets at them.
     bend: Option<fn(Update) -> Update>,
@@ -116,9 +113,11 @@ impl Life {
     pub fn new(birth: Birth<'_>, seed: RunSeed, now: Instant) -> Option<Self> {
         let addrs = birth.view.members.get(&birth.me)?.addrs;
         let engine = EngineConfig {
-            secret: birth.keys.tunnel.clone(),
-            addrs,
+            secret: Some(birth.keys.tunnel.clone()),
+            role: Role::Member(addrs),
             budget: HandshakeBudget::default(),
+            wall: WallTime(Duration::from_millis(birth.boot_ms)),
+            stamp_floor: WallTime::default(),
         };
         let engine = Engine::new(engine, seed.of("engine", birth.id.0), now);
         let config = NodeConfig {
@@ -163,7 +162,9 @@ impl Life {
 
     /// A datagram arrived.
     pub fn handle_datagram(&mut self, from: SocketAddr, bytes: &mut [u8], now: Instant) -> Output {
-        self.engine.handle_datagram(from, bytes, now, &mut self.outlet);
+        if let Some(inner) = self.engine.handle_datagram(from, bytes, now, &mut self.outlet) {
+            self.pending.delivered.push(bytes[inner].to_vec());
+        }
         self.output(now)
     }
 
@@ -192,7 +193,6 @@ impl Life {
         self.settle(now);
         let mut output = std::mem::take(&mut self.pending);
         output.datagrams = std::mem::take(&mut self.outlet.datagrams);
-        output.delivered = std::mem::take(&mut self.outlet.delivered);
         output
     }
 
