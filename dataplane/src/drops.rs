@@ -74,7 +74,9 @@ drops! {
     DecryptFailed => "decrypt_failed", Peer;
     /// Incoming: data seen before, or too old to tell.
     Replay => "replay", Peer;
-    /// Incoming: a counter at or above WireGuard's Reject-After-Messages.
+    /// Either way: a handshake with a public key of low order, which proves nothing.
+    LowOrderKey => "low_order_key", Peer;
+    /// Either way: a counter at or above WireGuard's Reject-After-Messages.
     CounterExhausted => "counter_exhausted", Peer;
     /// Incoming: decrypted to something that is not an IP packet.
     DecryptedMalformed => "decrypted_malformed", Peer;
@@ -82,6 +84,8 @@ drops! {
     SourceNotAllowed => "source_not_allowed", Peer;
     /// Incoming: the inner destination is not this host.
     NotForUs => "not_for_us", Peer;
+    /// Either way: a handshake for which no session index is left.
+    IndicesFull => "indices_full", Local;
     /// Not a packet but an event that nobody polled in time.
     EventsFull => "events_full", Local;
 }

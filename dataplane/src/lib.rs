@@ -8,15 +8,11 @@
 //! [`Engine::handle_datagram`] says where that is.
 //!
 //! An inner packet that leaves is matched against the same table, which names the peer; its tunnel
-//! is made when it is first needed and dropped when its keys have died. While a handshake is under
+//! sessions are made when they are first needed and wiped when they have died. While a handshake is under
 //! way packets wait, boundedly. Whatever ends early ends as a variant of [`Drop`], and is counted.
 //!
 //! Everything here is a plain state machine: no clock, socket, file, thread or entropy of its own.
 //! One `handle_*`, then drain [`Engine::poll_event`], then look at [`Engine::poll_timeout`].
-//!
-//! The one exception is the tunnel library, which reads a clock and entropy by itself;
-//! `tunnel::wireguard` hides that, and the feature `mock-instant` puts its clock in the hands of
-//! `mock`.
 
 #![forbid(unsafe_code)]
 
@@ -25,8 +21,7 @@ mod engine;
 mod event;
 mod fib;
 mod handshake;
-#[cfg(feature = "mock-instant")]
-pub mod mock;
+mod indices;
 pub mod packet;
 mod peer;
 mod peers;
@@ -45,7 +40,3 @@ pub use sink::Sink;
 pub use stats::PeerStats;
 pub use steer::{Steer, steer};
 pub use wall::WallTime;
-
-/// Whether the tunnel library's clock is the mock one. A build with real sockets asserts that it is
-/// not.
-pub const MOCK_CLOCK: bool = cfg!(feature = "mock-instant");

@@ -1,20 +1,11 @@
-//! The table of peers: by slot, by key, by session index and by time.
+//! The table of peers: by slot, by key and by time.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use mesh_model::TunnelKey;
-use rand::Rng as _;
-use rand_chacha::ChaCha8Rng;
 
 use crate::peer::Peer;
-use crate::tunnel::Identity;
-
-/// Session indices carry the tunnel's in their upper 24 bits; the lower 8 count its sessions.
-const SESSION_BITS: u32 = 8;
-
-/// Indices of tunnels lie below this.
-const INDICES: u32 = 1 << (32 - SESSION_BITS);
 
 /// A place in the table. Used again after its peer is gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -26,59 +17,46 @@ pub(crate) struct Peers {
     slots: Vec<Option<Entry>>,
     free: Vec<Slot>,
     by_key: BTreeMap<TunnelKey, Slot>,
-    by_index: BTreeMap<u32, Slot>,
     schedule: BTreeSet<(Instant, Slot)>,
 }
 
 struct Entry {
     peer: Peer,
-    /// Its place in the schedule.
-    due: Option<(Instant, &'static str)>,
+    /// Its place in the schedule: not after it needs attention, but maybe long before.
+    wake: Option<(Instant, &'static str)>,
 }
 
 impl Peers {
     /// The peer's slot, made if there was none.
-    pub(crate) fn slot_for(&mut self, key: TunnelKey, make: impl FnOnce() -> Peer) -> Slot {
+    pub(crate) fn slot_for(&mut self, key: TunnelKey, make: impl FnOnce(Slot) -> Peer) -> Slot {
         if let Some(slot) = self.by_key.get(&key) {
             return *slot;
         }
-        let entry = Some(Entry { peer: make(), due: None });
-        let slot = match self.free.pop() {
-            Some(slot) => {
-                self.slots[slot.0 as usize] = entry;
-                slot
-            }
-            None => {
-                self.slots.push(entry);
-                Slot((self.slots.len() - 1) as u32)
-            }
-        };
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.slots.push(None);
+            Slot((self.slots.len() - 1) as u32)
+        });
+        self.slots[slot.0 as usize] = Some(Entry { peer: make(slot), wake: None });
         self.by_key.insert(key, slot);
         slot
     }
 
-    /// Removes a peer with its index and its place in the schedule.
-    pub(crate) fn remove(&mut self, key: TunnelKey) -> Option<(Slot, Peer)> {
+    /// Removes a peer and its place in the schedule.
+    pub(crate) fn remove(&mut self, key: TunnelKey) -> Option<Peer> {
         let slot = self.by_key.remove(&key)?;
-        let mut entry = self.slots[slot.0 as usize].take()?;
-        if let Some((at, _)) = entry.due {
+        let entry = self.slots[slot.0 as usize].take()?;
+        if let Some((at, _)) = entry.wake {
             self.schedule.remove(&(at, slot));
         }
-        self.by_index.retain(|_, holder| *holder != slot);
-        let _ = entry.peer.take_retired();
         self.free.push(slot);
-        Some((slot, entry.peer))
+        Some(entry.peer)
     }
 
     /// The peer in `slot`.
+    #[inline]
     pub(crate) fn get_mut(&mut self, slot: Slot) -> Option<&mut Peer> {
         let entry = self.slots.get_mut(slot.0 as usize)?.as_mut()?;
         Some(&mut entry.peer)
-    }
-
-    /// All slots in use, by key.
-    pub(crate) fn slots(&self) -> Vec<Slot> {
-        self.by_key.values().copied().collect()
     }
 
     /// Whose key this is.
@@ -86,9 +64,9 @@ impl Peers {
         self.by_key.get(&key).copied()
     }
 
-    /// Whose session index this is.
-    pub(crate) fn by_session(&self, session: u32) -> Option<Slot> {
-        self.by_index.get(&(session >> SESSION_BITS)).copied()
+    /// All slots in use, by key.
+    pub(crate) fn slots(&self) -> Vec<Slot> {
+        self.by_key.values().copied().collect()
     }
 
     /// All peers, by key.
@@ -99,67 +77,31 @@ impl Peers {
             .map(|entry| &entry.peer)
     }
 
-    /// Gives the peer a tunnel if it has none.
-    pub(crate) fn ensure_tunnel(
-        &mut self,
-        slot: Slot,
-        identity: &Identity,
-        now: Instant,
-        next_tick: Instant,
-        rng: &mut ChaCha8Rng,
-    ) {
-        if self.get_mut(slot).is_none_or(|peer| peer.has_tunnel()) {
-            return;
-        }
-        self.settle(slot);
-        let index = self.free_index(rng);
-        if let Some(peer) = self.get_mut(slot) {
-            peer.open_tunnel(
-                identity.tunnel(peer.key(), peer.preshared_key(), index),
-                index,
-                now,
-                next_tick,
-            );
-            self.by_index.insert(index, slot);
-        }
-    }
-
-    /// A random index, so that nobody off the path can guess one; the next free one if it is taken.
-    fn free_index(&self, rng: &mut ChaCha8Rng) -> u32 {
-        let mut index = rng.next_u32() >> SESSION_BITS;
-        while self.by_index.contains_key(&index) {
-            index = (index + 1) % INDICES;
-        }
-        index
-    }
-
-    /// Brings indices and schedule up to date with a peer that was touched.
+    /// Brings the schedule up to date with a peer that was touched. Packets put deadlines off far
+    /// more often than forward, so a wake that has become too early stays: it finds nothing to do
+    /// and settles again.
+    #[inline]
     pub(crate) fn settle(&mut self, slot: Slot) {
         let Some(entry) = self.slots.get_mut(slot.0 as usize).and_then(Option::as_mut) else {
             return;
         };
-        if let Some(index) = entry.peer.take_retired() {
-            self.by_index.remove(&index);
+        let Some(due) = entry.peer.due() else { return };
+        if entry.wake.is_some_and(|(at, _)| at <= due.0) {
+            return;
         }
-        let due = entry.peer.due();
-        if due != entry.due {
-            if let Some((at, _)) = entry.due {
-                self.schedule.remove(&(at, slot));
-            }
-            if let Some((at, _)) = due {
-                self.schedule.insert((at, slot));
-            }
-            entry.due = due;
+        if let Some((at, _)) = entry.wake.replace(due) {
+            self.schedule.remove(&(at, slot));
         }
+        self.schedule.insert((due.0, slot));
     }
 
-    /// When the first peer needs attention, and why.
-    pub(crate) fn next_due(&self) -> Option<(Instant, &'static str)> {
+    /// When the first peer needs attention at the earliest, and why.
+    pub(crate) fn next_wake(&self) -> Option<(Instant, &'static str)> {
         let (_, slot) = self.schedule.first()?;
-        self.slots[slot.0 as usize].as_ref()?.due
+        self.slots[slot.0 as usize].as_ref()?.wake
     }
 
-    /// Takes all peers that need attention by `now` off the schedule; [`settle`](Self::settle) puts
+    /// Takes all peers whose wake has come by `now` off the schedule; [`settle`](Self::settle) puts
     /// each back.
     pub(crate) fn take_due(&mut self, now: Instant, due: &mut Vec<Slot>) {
         while let Some((at, slot)) = self.schedule.first().copied()
@@ -167,7 +109,7 @@ impl Peers {
         {
             self.schedule.pop_first();
             if let Some(entry) = &mut self.slots[slot.0 as usize] {
-                entry.due = None;
+                entry.wake = None;
                 due.push(slot);
             }
         }

@@ -1,17 +1,14 @@
 //! One turn of the engine.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use rand_chacha::ChaCha8Rng;
+use rand_chacha::ChaCha20Rng;
 
 use crate::drops::{Drop, Drops};
-use crate::engine::MAX_DATAGRAM;
 use crate::event::{Event, Events};
+use crate::indices::Indices;
 use crate::sink::Sink;
-
-/// How often tunnels' timers run. They are all of whole seconds, and one wake a second serves all
-/// tunnels, since their ticks fall together.
-const TICK: Duration = Duration::from_secs(1);
+use crate::tunnel::{Identity, StampClock};
 
 /// What the engine lends to a peer for a turn.
 pub(crate) struct Kit {
@@ -19,43 +16,29 @@ pub(crate) struct Kit {
     pub(crate) drops: Drops,
     /// The event queue.
     pub(crate) events: Events,
-    /// For session indices and jitter.
-    pub(crate) rng: ChaCha8Rng,
-    /// Room for one plaintext of any size.
-    pub(crate) scratch: Box<[u8]>,
-    /// Ticks count from here.
-    started: Instant,
+    /// For ephemeral keys, session indices and jitter.
+    pub(crate) rng: ChaCha20Rng,
+    /// Our key pair, if there is one.
+    pub(crate) identity: Option<Identity>,
+    /// For initiations.
+    pub(crate) stamps: StampClock,
+    /// Whose session is whose.
+    pub(crate) indices: Indices,
 }
 
 impl Kit {
-    /// An empty kit.
-    pub(crate) fn new(rng: ChaCha8Rng, now: Instant) -> Self {
-        Self {
-            drops: Drops::default(),
-            events: Events::default(),
-            rng,
-            scratch: vec![0; MAX_DATAGRAM].into_boxed_slice(),
-            started: now,
-        }
-    }
-
     /// Lends everything.
     pub(crate) fn turn<'a, S: Sink>(&'a mut self, now: Instant, sink: &'a mut S) -> Turn<'a, S> {
         Turn {
-            next_tick: self.next_tick(now),
             now,
             sink,
             drops: &mut self.drops,
             events: &mut self.events,
             rng: &mut self.rng,
-            scratch: &mut self.scratch,
+            identity: self.identity.as_ref(),
+            stamps: &mut self.stamps,
+            indices: &mut self.indices,
         }
-    }
-
-    /// The first whole second since the start that is later than `now`.
-    pub(crate) fn next_tick(&self, now: Instant) -> Instant {
-        let ticks = now.saturating_duration_since(self.started).as_secs() + 1;
-        self.started + TICK * u32::try_from(ticks).unwrap_or(u32::MAX)
     }
 }
 
@@ -63,18 +46,20 @@ impl Kit {
 pub(crate) struct Turn<'a, S> {
     /// The time.
     pub(crate) now: Instant,
-    /// When tunnels' timers run next.
-    pub(crate) next_tick: Instant,
     /// Where packets go.
     pub(crate) sink: &'a mut S,
     /// The counters.
     pub(crate) drops: &'a mut Drops,
     /// The event queue.
     pub(crate) events: &'a mut Events,
-    /// For jitter.
-    pub(crate) rng: &'a mut ChaCha8Rng,
-    /// Room for one plaintext of any size.
-    pub(crate) scratch: &'a mut [u8],
+    /// For ephemeral keys, session indices and jitter.
+    pub(crate) rng: &'a mut ChaCha20Rng,
+    /// Our key pair, if there is one.
+    pub(crate) identity: Option<&'a Identity>,
+    /// For initiations.
+    pub(crate) stamps: &'a mut StampClock,
+    /// Whose session is whose.
+    pub(crate) indices: &'a mut Indices,
 }
 
 impl<S: Sink> Turn<'_, S> {
@@ -98,4 +83,12 @@ pub(crate) fn room<'a>(
         return None;
     }
     Some(slot)
+}
+
+/// Like [`room`], for a message of fixed length.
+pub(crate) fn room_for<'a, const N: usize>(
+    sink: &'a mut impl Sink,
+    drops: &mut Drops,
+) -> Option<&'a mut [u8; N]> {
+    room(sink, drops, N)?.first_chunk_mut()
 }

@@ -10,20 +10,22 @@ use std::time::Instant;
 
 use mesh_model::plan::{PeerPlan, Update};
 use mesh_model::{TunnelKey, TunnelSecret};
-use rand::SeedableRng as _;
-use rand_chacha::ChaCha8Rng;
+use rand::{Rng as _, SeedableRng as _};
+use rand_chacha::ChaCha20Rng;
 
 use crate::drops::{Drop, Drops};
-use crate::event::Event;
+use crate::event::{Event, Events};
 use crate::fib::Fib;
 use crate::handshake::Gate;
+use crate::indices::Indices;
 use crate::packet::ip::Inner;
 use crate::peer::Peer;
 use crate::peers::{Peers, Slot};
 use crate::sink::Sink;
 use crate::stats::PeerStats;
-use crate::tunnel::Message;
+use crate::tunnel::{Identity, Message, StampClock};
 use crate::turn::Kit;
+use crate::wall::WallTime;
 pub use config::{EngineConfig, Role};
 
 /// The longest datagram there is, in bytes: what an IP packet can state.
@@ -48,14 +50,24 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// An engine without peers. All its randomness but boringtun's keys comes from `seed`.
+    /// An engine without peers. All its randomness comes from `seed`, keys included.
     pub fn new(config: EngineConfig, seed: [u8; 32], now: Instant) -> Self {
+        let mut rng = ChaCha20Rng::from_seed(seed);
+        let mut gate_seed = [0; 32];
+        rng.fill_bytes(&mut gate_seed);
         Self {
             role: config.role,
-            gate: Gate::new(config.secret.as_ref(), config.budget, now),
+            gate: Gate::new(config.budget, gate_seed, now),
             fib: Fib::default(),
             peers: Peers::default(),
-            kit: Kit::new(ChaCha8Rng::from_seed(seed), now),
+            kit: Kit {
+                drops: Drops::default(),
+                events: Events::default(),
+                rng,
+                identity: config.secret.as_ref().map(Identity::new),
+                stamps: StampClock::new(config.wall, config.stamp_floor, now),
+                indices: Indices::default(),
+            },
             due: Vec::new(),
         }
     }
@@ -78,25 +90,29 @@ impl Engine {
         now: Instant,
         sink: &mut impl Sink,
     ) {
-        self.gate.set_identity(secret.as_ref());
-        if let Some(own) = self.gate.own_key() {
+        self.kit.identity = secret.as_ref().map(Identity::new);
+        if let Some(own) = self.own_key() {
             self.remove_peer(own);
         }
         for slot in self.peers.slots() {
             if let Some(peer) = self.peers.get_mut(slot) {
-                self.kit.drops.add(Drop::HandshakeTimeout, peer.close());
+                peer.start_over(&mut self.kit.turn(now, sink));
             }
             self.run_timers(slot, now, sink);
         }
     }
 
+    fn own_key(&self) -> Option<TunnelKey> {
+        self.kit.identity.as_ref().map(|own| *own.key())
+    }
+
     fn set_peer(&mut self, key: TunnelKey, plan: &PeerPlan, now: Instant, sink: &mut impl Sink) {
-        if Some(key) == self.gate.own_key() {
+        if Some(key) == self.own_key() {
             // A tunnel with oneself cannot be; the planner leaves us out.
             tracing::error!(member = %plan.member, "the plan names this host as its own peer");
             return;
         }
-        let slot = self.peers.slot_for(key, || Peer::new(key, plan.member));
+        let slot = self.peers.slot_for(key, |slot| Peer::new(slot, key, plan.member));
         self.set_allowed_ips(slot, plan);
         if let Some(peer) = self.peers.get_mut(slot) {
             peer.update(plan, now);
@@ -142,13 +158,14 @@ impl Engine {
     }
 
     fn remove_peer(&mut self, key: TunnelKey) {
-        let Some((_, mut peer)) = self.peers.remove(key) else {
+        let Some(mut peer) = self.peers.remove(key) else {
             return;
         };
         for prefix in std::mem::take(&mut peer.allowed_ips) {
             self.fib.remove(prefix);
         }
-        self.kit.drops.add(Drop::PeerRemoved, peer.close());
+        let waited = peer.close(&mut self.kit.indices);
+        self.kit.drops.add(Drop::PeerRemoved, waited);
     }
 
     /// Sends an inner packet of the daemon's own: its destination decides the peer.
@@ -177,7 +194,8 @@ impl Engine {
     }
 
     fn send(&mut self, inner: &Inner<'_>, now: Instant, sink: &mut impl Sink) {
-        if inner.bytes().len() > MAX_INNER {
+        let packet = inner.bytes();
+        if packet.len() > MAX_INNER {
             return self.kit.drops.count(Drop::InnerTooLarge);
         }
         let Some(slot) = self.fib.lookup(inner.dst()) else {
@@ -186,19 +204,12 @@ impl Engine {
         let Some(peer) = self.peers.get_mut(slot).filter(|peer| peer.is_reachable()) else {
             return self.kit.drops.count(Drop::NoEndpoint);
         };
-        peer.catch_up(&mut self.kit.turn(now, sink));
-        self.ensure_tunnel(slot, now);
-        if let Some(peer) = self.peers.get_mut(slot) {
-            peer.send(inner.bytes(), &mut self.kit.turn(now, sink));
-        }
+        let copy = |_, out: &mut [u8]| {
+            out.copy_from_slice(packet);
+            packet.len()
+        };
+        peer.send_run(1, packet.len(), copy, &mut self.kit.turn(now, sink));
         self.peers.settle(slot);
-    }
-
-    fn ensure_tunnel(&mut self, slot: Slot, now: Instant) {
-        let next_tick = self.kit.next_tick(now);
-        if let Some(identity) = &self.gate.identity {
-            self.peers.ensure_tunnel(slot, identity, now, next_tick, &mut self.kit.rng);
-        }
     }
 
     /// Takes a WireGuard datagram off the wire; see [`steer`](crate::steer()).
@@ -215,14 +226,14 @@ impl Engine {
     ) -> Option<Range<usize>> {
         let message = Message::of(datagram).filter(|_| datagram.len() <= MAX_DATAGRAM);
         let handled = match message {
-            Some(Message::Initiation) => {
-                self.handle_initiation(from, datagram, now, sink).map(|()| None)
+            Some(Message::Initiation(message)) => {
+                self.handle_initiation(from, message, now, sink).map(|()| None)
             }
-            Some(Message::Response { receiver }) => {
-                self.handle_response(from, receiver, datagram, now, sink).map(|()| None)
+            Some(Message::Response { receiver, message }) => {
+                self.handle_response(from, receiver, message, now, sink).map(|()| None)
             }
-            Some(Message::Cookie { receiver }) => {
-                self.handle_cookie(receiver, datagram).map(|()| None)
+            Some(Message::Cookie { receiver, message }) => {
+                self.handle_cookie(receiver, message, now).map(|()| None)
             }
             Some(Message::Data { receiver }) => {
                 self.handle_data(from, receiver, datagram, now, sink)
@@ -246,13 +257,6 @@ impl Engine {
     }
 
     fn run_timers(&mut self, slot: Slot, now: Instant, sink: &mut impl Sink) {
-        let Some(peer) = self.peers.get_mut(slot) else {
-            return;
-        };
-        peer.catch_up(&mut self.kit.turn(now, sink));
-        if peer.wants_tunnel(now) {
-            self.ensure_tunnel(slot, now);
-        }
         if let Some(peer) = self.peers.get_mut(slot) {
             peer.handle_timeout(&mut self.kit.turn(now, sink));
         }
@@ -260,10 +264,16 @@ impl Engine {
     }
 
     /// When to call [`handle_timeout`](Self::handle_timeout), and why. `None` while there is no
-    /// tunnel and no keepalive to send; else at most once a second, but for early handshake
-    /// retries.
+    /// session, no handshake and no keepalive to send. Now and then the wake finds nothing to do:
+    /// packets put deadlines off without a note of it.
     pub fn poll_timeout(&self) -> Option<(Instant, &'static str)> {
-        self.peers.next_due()
+        self.peers.next_wake()
+    }
+
+    /// The latest stamp of a handshake so far: what a later run's
+    /// [`stamp_floor`](EngineConfig::stamp_floor) must not be below.
+    pub fn newest_stamp(&self) -> Option<WallTime> {
+        self.kit.stamps.newest()
     }
 
     /// What happened to peers. Drain after each call.

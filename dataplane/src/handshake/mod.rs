@@ -18,20 +18,17 @@ mod budget;
 
 pub use budget::{HandshakeBudget, Rate};
 
-use std::net::IpAddr;
+use std::net::SocketAddr;
 use std::time::Instant;
 
-use mesh_model::{TunnelKey, TunnelSecret};
-
 use crate::drops::Drop;
-use crate::tunnel::{Challenge, Identity};
+use crate::tunnel::{COOKIE, Identity, Oven};
 use budget::Budget;
 
-/// Our identity and what strangers may cost it.
+/// What strangers may cost us, and how they prove where they are.
 pub(crate) struct Gate {
-    /// Checks MACs, reads initiations, makes tunnels. Without one every handshake is refused.
-    pub(crate) identity: Option<Identity>,
     budget: Budget,
+    oven: Oven,
 }
 
 /// The gate's answer.
@@ -39,86 +36,72 @@ pub(crate) struct Gate {
 pub(crate) enum Admission {
     /// Worth the work.
     Pass,
-    /// Not before this many bytes, a cookie, have come back.
-    Challenge(usize),
+    /// Not before a cookie, from [`Gate::challenge`], has come back.
+    Challenge,
     /// Not at all.
     Refuse(Drop),
 }
 
 impl Gate {
     /// A gate with full budgets.
-    pub(crate) fn new(
-        secret: Option<&TunnelSecret>,
-        budget: HandshakeBudget,
-        now: Instant,
-    ) -> Self {
-        Self { identity: secret.map(Identity::new), budget: Budget::new(budget, now) }
-    }
-
-    /// Takes another identity, or none.
-    pub(crate) fn set_identity(&mut self, secret: Option<&TunnelSecret>) {
-        self.identity = secret.map(Identity::new);
-    }
-
-    /// Our own key.
-    pub(crate) fn own_key(&self) -> Option<TunnelKey> {
-        self.identity.as_ref().map(Identity::key)
+    pub(crate) fn new(budget: HandshakeBudget, seed: [u8; 32], now: Instant) -> Self {
+        Self { budget: Budget::new(budget, now), oven: Oven::new(seed, now) }
     }
 
     /// Judges an initiation.
     pub(crate) fn admit_initiation(
         &mut self,
-        from: IpAddr,
-        datagram: &[u8],
+        own: &Identity,
+        from: SocketAddr,
+        message: &[u8],
         now: Instant,
-        out: &mut [u8],
     ) -> Admission {
-        if let Err(drop) = self.check_mac(datagram) {
+        if let Err(drop) = own.check_mac(message) {
             return Admission::Refuse(drop);
         }
-        if self.budget.spend_free(from, now) {
+        if self.budget.spend_free(from.ip(), now) {
             return Admission::Pass;
         }
-        self.admit_proven(from, datagram, now, out)
+        self.admit_proven(from, message, now)
     }
 
-    /// Judges a response that names an index of ours. Nobody off the path can guess one, so it does
-    /// not compete with a flood of initiations: only its own source's budget counts.
+    /// Judges a response that names an index of ours. Hardly anybody off the path can guess one, so
+    /// it does not compete with a flood of initiations: only its own source's budget counts.
     pub(crate) fn admit_response(
         &mut self,
-        from: IpAddr,
-        datagram: &[u8],
+        own: &Identity,
+        from: SocketAddr,
+        message: &[u8],
         now: Instant,
-        out: &mut [u8],
     ) -> Admission {
-        if let Err(drop) = self.check_mac(datagram) {
+        if let Err(drop) = own.check_mac(message) {
             return Admission::Refuse(drop);
         }
-        if self.budget.spend_source(from, now) {
+        if self.budget.spend_source(from.ip(), now) {
             return Admission::Pass;
         }
-        self.admit_proven(from, datagram, now, out)
+        self.admit_proven(from, message, now)
     }
 
-    fn check_mac(&self, datagram: &[u8]) -> Result<(), Drop> {
-        self.identity.as_ref().ok_or(Drop::NoPrivateKey)?.check_mac(datagram)
-    }
-
-    fn admit_proven(
+    /// Writes the cookie that [`Admission::Challenge`] asks for.
+    pub(crate) fn challenge(
         &mut self,
-        from: IpAddr,
-        datagram: &[u8],
+        own: &Identity,
+        from: SocketAddr,
+        message: &[u8],
         now: Instant,
-        out: &mut [u8],
-    ) -> Admission {
-        let Some(identity) = &self.identity else {
-            return Admission::Refuse(Drop::NoPrivateKey);
-        };
-        match identity.challenge(from, datagram, out) {
-            Ok(Challenge::Cookie(len)) => Admission::Challenge(len),
-            Ok(Challenge::Proven) if self.budget.spend_proven(from, now) => Admission::Pass,
-            Ok(Challenge::Proven) => Admission::Refuse(Drop::HandshakeBudget),
-            Err(drop) => Admission::Refuse(drop),
+        out: &mut [u8; COOKIE],
+    ) {
+        self.oven.challenge(own, from, message, now, out);
+    }
+
+    fn admit_proven(&mut self, from: SocketAddr, message: &[u8], now: Instant) -> Admission {
+        if !self.oven.is_proven(from, message, now) {
+            Admission::Challenge
+        } else if self.budget.spend_proven(from.ip(), now) {
+            Admission::Pass
+        } else {
+            Admission::Refuse(Drop::HandshakeBudget)
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use rand::RngExt as _;
-use rand_chacha::ChaCha8Rng;
+use rand_chacha::ChaCha20Rng;
 
 /// Pauses after the first initiations. WireGuard waits 5 s, but a joiner's first initiation often
 /// reaches a peer that has not applied the admission yet, which takes some round trips; and a
@@ -41,7 +41,7 @@ impl Attempt {
     }
 
     /// An initiation was sent.
-    pub(crate) fn sent(&mut self, now: Instant, rng: &mut ChaCha8Rng) {
+    pub(crate) fn sent(&mut self, now: Instant, rng: &mut ChaCha20Rng) {
         let pause = EARLY.get(self.sent).copied().unwrap_or(REKEY_TIMEOUT);
         let most = (pause / JITTER_PART).as_micros() as u64;
         let jitter = Duration::from_micros(rng.random_range(0..=most));
@@ -52,11 +52,6 @@ impl Attempt {
     /// The initiation could not be sent and does not count.
     pub(crate) fn put_off(&mut self, now: Instant) {
         self.next = now + EARLY[0];
-    }
-
-    /// Whether any initiation was sent.
-    pub(crate) fn has_begun(&self) -> bool {
-        self.sent > 0
     }
 
     /// There is a better place to send to: the next initiation is due now.
@@ -86,7 +81,7 @@ mod tests {
         // The only instant there is; nothing measures it.
         #[allow(clippy::disallowed_methods)]
         let start = Instant::now();
-        let mut rng = ChaCha8Rng::from_seed([1; 32]);
+        let mut rng = ChaCha20Rng::from_seed([1; 32]);
         let mut attempt = Attempt::new(start);
         let mut now = start;
         for pause in [300, 600, 1200, 2400, 5000, 5000] {

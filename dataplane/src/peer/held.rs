@@ -18,13 +18,13 @@ pub(crate) struct Held {
 }
 
 impl Held {
-    /// Keeps a copy of `packet`; `false` when there is no room.
+    /// Keeps `packet`; `false` when there is no room.
     #[must_use]
-    pub(crate) fn push(&mut self, packet: &[u8]) -> bool {
+    pub(crate) fn push(&mut self, packet: Vec<u8>) -> bool {
         let room = self.packets.len() < MAX_PACKETS && self.bytes + packet.len() <= MAX_BYTES;
         if room {
             self.bytes += packet.len();
-            self.packets.push_back(packet.to_vec());
+            self.packets.push_back(packet);
         }
         room
     }
@@ -34,6 +34,11 @@ impl Held {
         let packet = self.packets.pop_front()?;
         self.bytes -= packet.len();
         Some(packet)
+    }
+
+    /// Whether nothing waits.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.packets.is_empty()
     }
 
     /// Forgets all packets and returns how many there were.
@@ -51,12 +56,12 @@ mod tests {
     #[test]
     fn bounded_by_count_and_by_bytes() {
         let mut held = Held::default();
-        let kept = (0..1000).filter(|_| held.push(&[0; 20])).count();
+        let kept = (0..1000).filter(|_| held.push(vec![0; 20])).count();
         assert_eq!(kept, MAX_PACKETS);
         assert_eq!(held.clear(), MAX_PACKETS);
-        let kept = (0..1000).filter(|_| held.push(&[0; 60_000])).count();
+        let kept = (0..1000).filter(|_| held.push(vec![0; 60_000])).count();
         assert_eq!(kept, 2);
         assert!(held.pop().is_some());
-        assert!(held.push(&[0; 60_000]));
+        assert!(held.push(vec![0; 60_000]));
     }
 }

@@ -2,112 +2,90 @@
 
 use std::net::SocketAddr;
 
-use mesh_model::addr::OVERLAY_MTU;
-
 use super::Peer;
 use crate::drops::Drop;
 use crate::sink::Sink;
-use crate::tunnel::{MIN_OUT, OVERHEAD, Sealed};
+use crate::tunnel::{PLAIN, sealed_len};
 use crate::turn::{Turn, room};
 
-/// WireGuard pads packets to a multiple of this, to hide their exact length (paper, section 5.4.6).
-const PADDING: usize = 16;
-
 impl Peer {
-    /// Sends an inner packet, now or after the handshake. There is a tunnel.
-    pub(crate) fn send<S: Sink>(&mut self, packet: &[u8], turn: &mut Turn<'_, S>) {
-        if self.is_confirmed(turn.now) {
-            self.seal(packet, turn);
+    /// Sends `count` inner packets of at most `longest` bytes, now or after the handshake. `write`
+    /// writes the packet of a given number to the start of its room, which is where it is sealed,
+    /// and returns its length.
+    #[inline]
+    pub(crate) fn send_run<S: Sink>(
+        &mut self,
+        count: usize,
+        longest: usize,
+        mut write: impl FnMut(usize, &mut [u8]) -> usize,
+        turn: &mut Turn<'_, S>,
+    ) {
+        if self.seal_run(count, longest, &mut write, turn) {
+            self.clocks.sent_data(turn.now);
             return;
         }
-        if !self.held.push(packet) {
-            turn.drops.count(Drop::HoldFull);
+        for n in 0..count {
+            let mut packet = vec![0; longest];
+            let len = write(n, &mut packet);
+            packet.truncate(len);
+            if !self.held.push(packet) {
+                turn.drops.count(Drop::HoldFull);
+            }
         }
         self.start_handshake(turn);
     }
 
-    pub(super) fn seal<S: Sink>(&mut self, packet: &[u8], turn: &mut Turn<'_, S>) {
-        let Some(live) = &mut self.live else { return };
-        let plain = padded(packet, turn.scratch);
-        let need = (plain.len() + OVERHEAD).max(MIN_OUT);
-        let Some(out) = room(turn.sink, turn.drops, need) else {
-            return;
-        };
-        match live.tunnel.seal(plain, out) {
-            Sealed::Data(len) => self.transmit(self.endpoints.current(), len, turn),
-            Sealed::Kept(initiation) => {
-                // Its clock ran on while ours stood still: the host was suspended.
-                live.sessions.lost();
-                live.kept = live.kept.max(Some(plain.len()));
-                match initiation {
-                    Some(len) => self.send_initiation(len, turn),
-                    None => self.start_handshake(turn),
-                }
-            }
-        }
+    /// Sends an empty packet, if there is a session.
+    pub(super) fn send_keepalive<S: Sink>(&mut self, turn: &mut Turn<'_, S>) -> bool {
+        self.seal_run(1, 0, &mut |_, _| 0, turn)
     }
 
-    /// The last slot's first `len` bytes go to `to`.
-    pub(super) fn transmit<S: Sink>(
+    /// Seals packets where the sink wants them: one look at the session for all. `false` when there
+    /// is none.
+    #[inline]
+    fn seal_run<S: Sink>(
         &mut self,
-        to: Option<SocketAddr>,
-        len: usize,
+        count: usize,
+        longest: usize,
+        write: &mut impl FnMut(usize, &mut [u8]) -> usize,
         turn: &mut Turn<'_, S>,
-    ) {
-        if let Some(to) = to {
+    ) -> bool {
+        let Some(session) = self.sessions.sealing(turn.now) else { return false };
+        let Some(to) = self.endpoints.current() else { return false };
+        for n in 0..count {
+            let Some(slot) = room(turn.sink, turn.drops, sealed_len(longest)) else { continue };
+            let len = write(n, &mut slot[PLAIN..PLAIN + longest]);
+            let Some(len) = session.seal(slot, len) else {
+                turn.drops.count(Drop::CounterExhausted);
+                continue;
+            };
             turn.sink.send(to, len);
             self.tx_bytes += len as u64;
-            self.last_sent = Some(turn.now);
         }
+        self.clocks.sent(turn.now);
+        if session.is_worn(turn.now) {
+            self.start_handshake(turn);
+        }
+        true
+    }
+
+    /// The last slot's first `len` bytes, a handshake message, go to `to`.
+    pub(super) fn transmit<S: Sink>(&mut self, to: SocketAddr, len: usize, turn: &mut Turn<'_, S>) {
+        turn.sink.send(to, len);
+        self.tx_bytes += len as u64;
+        self.clocks.sent(turn.now);
     }
 
     /// Sends what waited for a session.
     pub(super) fn flush<S: Sink>(&mut self, turn: &mut Turn<'_, S>) {
-        let kept = self.live.as_mut().and_then(|live| live.kept.take());
-        while let Some(longest) = kept
-            && let Some(live) = &mut self.live
-            && let Some(out) = room(turn.sink, turn.drops, (longest + OVERHEAD).max(MIN_OUT))
-            && let Some(len) = live.tunnel.next_kept(out)
-        {
-            self.transmit(self.endpoints.current(), len, turn);
-        }
-        while self.is_confirmed(turn.now)
+        while self.sessions.is_confirmed(turn.now)
             && let Some(packet) = self.held.pop()
         {
-            self.seal(&packet, turn);
+            let copy = |_, out: &mut [u8]| {
+                out.copy_from_slice(&packet);
+                packet.len()
+            };
+            self.send_run(1, packet.len(), copy, turn);
         }
-    }
-}
-
-/// `packet` with zeros up to a multiple of 16 bytes, but not beyond the overlay's MTU, so that
-/// padding never makes a datagram too long for its path.
-fn padded<'a>(packet: &'a [u8], scratch: &'a mut [u8]) -> &'a [u8] {
-    let len = packet.len();
-    let most = len.max(usize::from(OVERLAY_MTU));
-    let target = len.next_multiple_of(PADDING).min(most);
-    if target == len {
-        return packet;
-    }
-    let padded = &mut scratch[..target];
-    padded[..len].copy_from_slice(packet);
-    padded[len..].fill(0);
-    padded
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn padding_fills_up_to_sixteen_but_not_past_the_mtu() {
-        let mut scratch = [0xff; 2000];
-        for (len, target) in [(0, 0), (1, 16), (16, 16), (1385, 1392), (1393, 1400), (1400, 1400)] {
-            let packet = vec![7; len];
-            let plain = padded(&packet, &mut scratch);
-            assert_eq!(plain.len(), target);
-            assert_eq!(&plain[..len], &packet[..]);
-            assert!(plain[len..].iter().all(|byte| *byte == 0));
-        }
-        assert_eq!(padded(&[7; 1500], &mut scratch).len(), 1500);
     }
 }

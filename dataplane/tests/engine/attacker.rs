@@ -1,7 +1,10 @@
 //! Somebody who speaks WireGuard well and means no good.
 
+use std::time::Duration;
+
 use boringtun::noise::{Tunn, TunnResult};
 use mesh_model::{TunnelKey, TunnelSecret};
+use mock_instant::MockClock;
 use x25519_dalek::{PublicKey, StaticSecret};
 
 /// One end of a tunnel without any of the engine's manners.
@@ -10,15 +13,13 @@ pub(crate) struct Attacker(Tunn);
 impl Attacker {
     pub(crate) fn new(secret: &TunnelSecret, victim: TunnelKey) -> Self {
         let secret = StaticSecret::from(*secret.to_bytes());
-        let make = || Tunn::new(secret, PublicKey::from(victim.0), None, None, 1, None);
-        #[cfg(not(feature = "mock-instant"))]
-        return Self(make());
-        #[cfg(feature = "mock-instant")]
-        return Self(mesh_dataplane::mock::at_zero(make));
+        Self(Tunn::new(secret, PublicKey::from(victim.0), None, None, 1, None))
     }
 
     /// A new initiation, with a cookie if one was read.
     pub(crate) fn initiation(&mut self) -> Vec<u8> {
+        // Of two with one stamp the second would be a replay.
+        MockClock::advance(Duration::from_millis(1));
         let mut out = vec![0; 148];
         match self.0.format_handshake_initiation(&mut out, true) {
             TunnResult::WriteToNetwork(datagram) => datagram.to_vec(),

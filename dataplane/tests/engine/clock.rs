@@ -1,6 +1,4 @@
-//! What only time brings. boringtun's clock is the mock one here, and jumps along.
-
-use std::time::Duration;
+//! What only time brings.
 
 use mesh_dataplane::Drop;
 
@@ -29,8 +27,7 @@ fn sessions_are_renewed_under_traffic_without_a_gap() {
 fn an_idle_tunnel_goes_and_comes_back() {
     let mut wire = Wire::mesh(2);
     wire.send(0, 1, b"hello");
-    // One renewal after 120 s, for which boringtun counts any packet ever sent, then 180 s of life.
-    wire.run_ms(305_000);
+    wire.run_ms(181_000);
     for host in 0..2 {
         assert_eq!(wire.hosts[host].engine.poll_timeout(), None);
         assert!(!wire.hosts[host].peer(wire.hosts[1 - host].key()).established);
@@ -91,15 +88,22 @@ fn a_receiver_with_nothing_to_say_says_so() {
 }
 
 #[test]
-fn a_live_tunnel_wakes_its_host_once_a_second() {
+fn a_live_tunnel_wakes_its_host_rarely() {
     let mut wire = Wire::mesh(3);
     for (from, to) in [(0, 1), (0, 2)] {
         wire.send(from, to, b"hello");
     }
     wire.run_ms(1000);
     let before = wire.hosts[0].wakes;
-    wire.run_ms(60_000);
-    assert_eq!(wire.hosts[0].wakes - before, 60, "two tunnels, one wake");
+    // A packet a second each way, so every deadline moves all the time.
+    for second in 0..100u8 {
+        for (from, to) in [(0, 1), (1, 0), (0, 2), (2, 0)] {
+            wire.send(from, to, &[second]);
+        }
+        wire.run_ms(1000);
+    }
+    let wakes = wire.hosts[0].wakes - before;
+    assert!(wakes <= 22, "two tunnels, ten seconds each: {wakes}");
 }
 
 #[test]
@@ -115,25 +119,11 @@ fn a_packet_right_after_a_long_sleep_of_the_shell_crosses() {
 }
 
 #[test]
-fn a_suspended_host_notices_that_its_keys_have_died() {
-    let mut wire = Wire::mesh(2);
-    wire.send(0, 1, b"hello");
-    wire.run_ms(100);
-    // boringtun's clock counts the time asleep, the one behind `now` does not.
-    wire.ahead = Duration::from_secs(200);
-    wire.run_ms(2000);
-    let packets: Vec<_> = (0..3).map(|n| wire.send(0, 1, &[n; 500])).collect();
-    wire.run_ms(50);
-    assert_eq!(wire.hosts[1].out.delivered[1..], packets);
-    assert_eq!(wire.hosts[0].engine.drops().total(), 0);
-}
-
-#[test]
 fn keys_that_expire_do_not_take_along_an_attempt_that_could_not_begin() {
     let mut wire = Wire::mesh(2);
     wire.send(0, 1, b"hello");
     wire.run_ms(100);
-    // Three times Reject-After-Time, after which boringtun wipes the tunnel.
+    // Long after the session has died.
     wire.hosts[0].out.room = Some(0);
     wire.skip_ms(600_000);
     let packet = wire.send(0, 1, b"waits for room");

@@ -76,7 +76,6 @@ fn a_source_with_proof_has_a_budget_too_and_it_is_its_own() {
     assert_eq!(wire.hosts[1].drops(Drop::CookieRequired), 1);
     hasty.read(&cookie[0]);
     let answered = (0..10).filter(|_| {
-        // A millisecond each: of two initiations with one stamp the second would be a replay.
         wire.run_ms(1);
         !wire.inject(1, underlay(1), &hasty.initiation()).is_empty()
     });

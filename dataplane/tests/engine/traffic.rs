@@ -155,7 +155,7 @@ fn a_full_sink_costs_packets_and_nothing_else() {
     let mut wire = Wire::mesh(2);
     wire.send(0, 1, b"first");
     wire.run_ms(50);
-    for room in [0, 31, 147] {
+    for room in [0, 31, 95] {
         wire.hosts[0].out.room = Some(room);
         wire.send(0, 1, b"no room");
     }

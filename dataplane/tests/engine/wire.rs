@@ -124,9 +124,6 @@ pub(crate) struct Wire {
     pub(crate) faults: Faults,
     /// Types of the next datagrams to lose.
     pub(crate) lose_next: Vec<u8>,
-    /// How far boringtun's clock is ahead, as it is after the host was suspended.
-    #[cfg(feature = "mock-instant")]
-    pub(crate) ahead: Duration,
     /// All datagrams are lost.
     pub(crate) cut: bool,
     rng: ChaCha8Rng,
@@ -158,13 +155,10 @@ impl Wire {
             seen: Vec::new(),
             faults: Faults::default(),
             lose_next: Vec::new(),
-            #[cfg(feature = "mock-instant")]
-            ahead: Duration::ZERO,
             cut: false,
             rng: ChaCha8Rng::from_seed([7; 32]),
         };
-        wire.set_clock(start);
-        wire.hosts = (1..=n).map(|n| new_host(n, budget, start)).collect();
+        wire.hosts = (1..=n).map(|n| new_host(n, budget, WALL, start)).collect();
         wire
     }
 
@@ -195,11 +189,11 @@ impl Wire {
         self.drain(host);
     }
 
-    #[cfg(feature = "mock-instant")]
     /// A new engine with the old key, which is all that a restart keeps.
     pub(crate) fn restart(&mut self, host: usize) {
         let n = host as u8 + 1;
-        self.hosts[host] = new_host(n, HandshakeBudget::default(), self.now);
+        let wall = WallTime(WALL.0 + (self.now - self.start));
+        self.hosts[host] = new_host(n, HandshakeBudget::default(), wall, self.now);
     }
 
     /// An overlay UDP packet from one host's address to another's.
@@ -255,10 +249,10 @@ impl Wire {
     pub(crate) fn run(&mut self, time: Duration) {
         let end = self.now + time;
         while let Some(next) = self.next_due().filter(|next| *next <= end) {
-            self.set_clock(next.max(self.now));
+            self.now = next.max(self.now);
             self.step();
         }
-        self.set_clock(end);
+        self.now = end;
     }
 
     pub(crate) fn run_ms(&mut self, ms: u64) {
@@ -266,9 +260,8 @@ impl Wire {
     }
 
     /// Time passes, but nobody wakes the engines.
-    #[cfg(feature = "mock-instant")]
     pub(crate) fn skip_ms(&mut self, ms: u64) {
-        self.set_clock(self.now + Duration::from_millis(ms));
+        self.now += Duration::from_millis(ms);
     }
 
     fn next_due(&self) -> Option<Instant> {
@@ -295,14 +288,6 @@ impl Wire {
                 self.drain(host);
             }
         }
-    }
-
-    fn set_clock(&mut self, now: Instant) {
-        self.now = now;
-        #[cfg(feature = "mock-instant")]
-        mesh_dataplane::mock::set(now - self.start + self.ahead);
-        #[cfg(not(feature = "mock-instant"))]
-        let _ = self.start;
     }
 
     fn drain(&mut self, host: usize) {
@@ -348,7 +333,7 @@ impl Wire {
     }
 }
 
-fn new_host(n: u8, budget: HandshakeBudget, now: Instant) -> Host {
+fn new_host(n: u8, budget: HandshakeBudget, wall: WallTime, now: Instant) -> Host {
     let addrs = OverlayAddrs {
         v4: [100, 88, 0, n].into(),
         v6: [0xfd00, 0, 0, 0, 0, 0, 0, n.into()].into(),
@@ -357,7 +342,7 @@ fn new_host(n: u8, budget: HandshakeBudget, now: Instant) -> Host {
         secret: Some(secret(n)),
         role: Role::Member(addrs),
         budget,
-        wall: WALL,
+        wall,
         stamp_floor: WallTime::default(),
     };
     Host {

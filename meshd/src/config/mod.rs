@@ -36,9 +36,9 @@ pub(crate) const DEFAULT_PORT: u16 = 51820;
 const DEFAULT_INTERFACE: &str = "mesh0";
 
 /// What is worth a line in the log: our own decisions, and our own word on what failed. openraft warns
-/// several times a second while a member is away and calls it an error to ask one that does not lead;
-/// boringtun calls an idle tunnel one. `mesh status` shows what they mean.
-const DEFAULT_LOG: &str = "info,openraft=off,boringtun=off";
+/// several times a second while a member is away and calls it an error to ask one that does not lead.
+/// `mesh status` shows what they mean.
+const DEFAULT_LOG: &str = "info,openraft=off";
 
 /// Everything the daemon is told from outside.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -12,9 +12,6 @@ mod outlet;
 mod tests;
 mod worker;
 
-// A daemon whose tunnels' clock stands still would never rekey (docs/adr/0012).
-const _: () = assert!(!mesh_dataplane::MOCK_CLOCK);
-
 pub(crate) use drops::PathDrop;
 pub(crate) use handle::{
     Order, PacketPath, PacketThread, PathConfig, PathError, PathOutputs, PathStats,

@@ -1,8 +1,17 @@
 //! Virtual time: tokio's paused clock leads, the others follow.
 
+use std::cell::Cell;
 use std::time::{Duration, Instant};
 
-use crate::wall;
+thread_local! {
+    /// The time of the world on this thread, for its log lines.
+    static SHOWN: Cell<Duration> = const { Cell::new(Duration::ZERO) };
+}
+
+/// What log lines of this thread are stamped with.
+pub fn shown() -> Duration {
+    SHOWN.get()
+}
 
 /// The clock of one world.
 #[derive(Debug, Clone, Copy)]
@@ -14,7 +23,7 @@ impl Clock {
     /// Time zero, on this thread: inside a tokio runtime that was started paused.
     pub fn start() -> Self {
         let clock = Self { start: tokio::time::Instant::now() };
-        clock.sync();
+        clock.show();
         clock
     }
 
@@ -38,9 +47,8 @@ impl Clock {
         self.start + elapsed
     }
 
-    /// Sets the tunnel library's clock and the wall clock of this thread to the present.
-    pub fn sync(&self) {
-        mesh_dataplane::mock::set(self.elapsed());
-        wall::set(self.elapsed());
+    /// Lets this thread's log lines show the present.
+    pub fn show(&self) {
+        SHOWN.set(self.elapsed());
     }
 }

@@ -39,7 +39,7 @@ struct VirtualTime;
 
 impl tracing_subscriber::fmt::time::FormatTime for VirtualTime {
     fn format_time(&self, w: &mut tracing_subscriber::fmt::format::Writer<'_>) -> std::fmt::Result {
-        write!(w, "{:>12.6}", mesh_dataplane::mock::elapsed().as_secs_f64())
+        write!(w, "{:>12.6}", crate::clock::shown().as_secs_f64())
     }
 }
 

@@ -208,11 +208,11 @@ impl World {
             tokio::select! {
                 biased;
                 Some(said) = self.notices.recv() => {
-                    self.clock.sync();
+                    self.clock.show();
                     self.hear(said)?;
                 }
                 () = tokio::time::sleep_until(next) => {
-                    self.clock.sync();
+                    self.clock.show();
                     self.advance()?;
                 }
             }

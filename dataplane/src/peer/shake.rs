@@ -1,0 +1,135 @@
+//! Both ends of a handshake, as far as one peer is concerned.
+
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use super::Peer;
+use super::attempt::Attempt;
+use crate::drops::Drop;
+use crate::event::Event;
+use crate::sink::Sink;
+use crate::tunnel::{
+    COOKIE, Hello, INITIATION, Initiator, RESPONSE, Session, Stamp, begin_initiation,
+    begin_response, sender,
+};
+use crate::turn::{Turn, room_for};
+
+impl Peer {
+    /// Begins an attempt unless one is under way. What waits is dropped if there cannot be any.
+    pub(super) fn start_handshake<S: Sink>(&mut self, turn: &mut Turn<'_, S>) {
+        if self.attempt.is_some() {
+            return;
+        }
+        if let Err(drop) = self.remote.shared(turn.identity) {
+            return turn.drops.add(drop, self.held.clear());
+        }
+        self.attempt = Some(Attempt::new(turn.now));
+        self.initiate(turn);
+    }
+
+    /// Sends the next initiation of the attempt. If there is none, for want of room, the same try
+    /// is made again a little later.
+    pub(super) fn initiate<S: Sink>(&mut self, turn: &mut Turn<'_, S>) {
+        let written = self.write_initiation(turn);
+        let to = if written { self.endpoints.next_try() } else { None };
+        if let Some(to) = to {
+            self.transmit(to, INITIATION, turn);
+        }
+        if let Some(attempt) = &mut self.attempt {
+            match to {
+                Some(_) => attempt.sent(turn.now, turn.rng),
+                None => attempt.put_off(turn.now),
+            }
+        }
+    }
+
+    /// Writes an initiation into a slot.
+    fn write_initiation<S: Sink>(&mut self, turn: &mut Turn<'_, S>) -> bool {
+        let Some(own) = turn.identity else { return false };
+        let Some(out) = room_for::<INITIATION>(turn.sink, turn.drops) else { return false };
+        let stamp = turn.stamps.next(self.stamped, turn.now);
+        let written = Initiator::write(own, &mut self.remote, Stamp::at(stamp), turn.rng, out);
+        let index = match written {
+            Ok(_) => turn.indices.claim(self.slot, turn.rng).ok_or(Drop::IndicesFull),
+            Err(drop) => Err(drop),
+        };
+        let (Ok(initiator), Ok(index)) = (written, index) else {
+            turn.drops.count(index.err().unwrap_or(Drop::HandshakeInvalid));
+            return false;
+        };
+        begin_initiation(out, index);
+        self.jar.sign(&self.remote, index, out, turn.now);
+        self.stamped = Some(stamp);
+        self.pending.push(index, initiator, turn.indices);
+        true
+    }
+
+    /// Answers its initiation, to where it came from. That is all a recording can obtain.
+    pub(crate) fn handle_initiation<S: Sink>(
+        &mut self,
+        from: SocketAddr,
+        mut hello: Hello,
+        message: &[u8; INITIATION],
+        turn: &mut Turn<'_, S>,
+    ) -> Result<(), Drop> {
+        let stamp = hello.stamp(self.remote.shared(turn.identity)?, message)?;
+        if self.heard_stamp.is_some_and(|heard| stamp <= heard) {
+            return Err(Drop::HandshakeReplay);
+        }
+        let Some(out) = room_for::<RESPONSE>(turn.sink, turn.drops) else {
+            return Ok(());
+        };
+        let keys = hello.answer(self.psk.as_ref(), turn.rng, out)?;
+        let index = turn.indices.claim(self.slot, turn.rng).ok_or(Drop::IndicesFull)?;
+        let remote = sender(message);
+        begin_response(out, index, remote);
+        self.jar.sign(&self.remote, index, out, turn.now);
+        self.heard_stamp = Some(stamp);
+        let session = Session::new(&keys, (index, remote), false, turn.now);
+        self.sessions.offer(session, turn.indices);
+        self.rx_bytes += message.len() as u64;
+        self.transmit(from, RESPONSE, turn);
+        Ok(())
+    }
+
+    /// Takes the response to our initiation: there is a session.
+    pub(crate) fn handle_response<S: Sink>(
+        &mut self,
+        from: SocketAddr,
+        receiver: u32,
+        message: &[u8; RESPONSE],
+        turn: &mut Turn<'_, S>,
+    ) -> Result<(), Drop> {
+        let own = turn.identity.ok_or(Drop::NoPrivateKey)?;
+        let initiator = self.pending.get(receiver).ok_or(Drop::HandshakeUnexpected)?;
+        let keys = initiator.read(own, self.psk.as_ref(), message)?;
+        self.pending.answered(receiver, turn.indices);
+        let session = Session::new(&keys, (receiver, sender(message)), true, turn.now);
+        self.sessions.confirm_own(session, turn.indices);
+        self.heard(from, message.len(), turn);
+        self.session_confirmed(turn);
+        // Tells the responder that the session is real.
+        self.send_keepalive(turn);
+        self.flush(turn);
+        Ok(())
+    }
+
+    /// Keeps a cookie for the next initiation, which is due soon anyway. The endpoint stays: a
+    /// cookie proves less than a handshake.
+    pub(crate) fn handle_cookie(
+        &mut self,
+        receiver: u32,
+        message: &[u8; COOKIE],
+        now: Instant,
+    ) -> Result<(), Drop> {
+        self.jar.keep(&self.remote, receiver, message, now)
+    }
+
+    /// The peer has proven that it holds the keys of the current session.
+    pub(super) fn session_confirmed<S: Sink>(&mut self, turn: &mut Turn<'_, S>) {
+        self.attempt = None;
+        self.pending.close(turn.now);
+        self.last_handshake = Some(turn.now);
+        turn.event(Event::HandshakeDone { member: self.member });
+    }
+}
