@@ -91,6 +91,62 @@ fn a_source_with_proof_has_a_budget_too_and_it_is_its_own() {
 }
 
 #[test]
+fn a_cookie_proves_one_address_and_port_for_two_minutes() {
+    let nothing = Rate { burst: 0, per_second: 1 };
+    let proven_per_source = HandshakeBudget::default().proven_per_source;
+    let budget = HandshakeBudget { free: nothing, free_per_source: nothing, proven_per_source };
+    let mut wire = Wire::with_budget(2, budget);
+    wire.introduce(1, 0);
+    let mut stock = Attacker::new(&secret(1), wire.hosts[1].key());
+    let cookie = wire.inject(1, underlay(1), &stock.initiation());
+    stock.read(&cookie[0]);
+    let mut is_answered = |wire: &mut Wire, from| {
+        let answer = wire.inject(1, from, &stock.initiation());
+        answer.iter().any(|datagram| datagram[0] == 2)
+    };
+    assert!(is_answered(&mut wire, underlay(1)));
+    let other_port = SocketAddr::new(underlay(1).ip(), 7);
+    assert!(!is_answered(&mut wire, other_port));
+    wire.run_ms(118_000);
+    assert!(is_answered(&mut wire, underlay(1)));
+    wire.run_ms(3_000);
+    assert!(!is_answered(&mut wire, underlay(1)));
+}
+
+#[test]
+fn a_cookie_is_shown_while_it_is_fresh_and_moves_nothing() {
+    let nothing = Rate { burst: 0, per_second: 1 };
+    let proven_per_source = HandshakeBudget::default().proven_per_source;
+    let budget = HandshakeBudget { free: nothing, free_per_source: nothing, proven_per_source };
+    let mut wire = Wire::with_budget(2, budget);
+    wire.introduce(0, 1);
+    wire.introduce(1, 0);
+    let shows_cookie = |wire: &Wire| wire.last(1)[132..] != [0; 16];
+    wire.send(0, 1, b"hello");
+    assert!(!shows_cookie(&wire));
+    while wire.count(3) == 0 {
+        wire.run(std::time::Duration::from_micros(100));
+    }
+    let cookie = wire.last(3);
+    // Whoever plays it back from elsewhere moves nothing, and twice is once too often.
+    wire.inject(0, underlay(66), &cookie);
+    wire.inject(0, underlay(66), &cookie);
+    assert_eq!(wire.hosts[0].drops(Drop::HandshakeUnexpected), 1);
+    assert_eq!(wire.hosts[0].peer(wire.hosts[1].key()).endpoint, Some(underlay(2)));
+    // The response has to show a cookie as well: the next initiation gets through.
+    wire.run_ms(3000);
+    assert_eq!(wire.hosts[1].out.delivered.len(), 1);
+    assert!(shows_cookie(&wire));
+    for (pause, shown) in [(60_000, true), (70_000, false)] {
+        wire.run_ms(pause);
+        // The same key anew: the sessions are gone.
+        wire.set_secret(0, Some(secret(1)));
+        wire.send(0, 1, b"again");
+        assert_eq!(shows_cookie(&wire), shown);
+    }
+}
+
+#[test]
 fn those_who_do_not_know_our_key_hear_nothing() {
     let mut wire = Wire::mesh(2);
     let mut lost = Attacker::new(&secret(99), secret(50).public());

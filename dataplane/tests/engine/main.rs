@@ -6,9 +6,11 @@ mod wire;
 
 mod chaos;
 mod clock;
+mod conformance;
 mod flood;
 mod handshake;
 mod hostile;
+mod interop;
 mod roaming;
 mod sources;
 mod traffic;

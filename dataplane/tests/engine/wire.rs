@@ -17,7 +17,7 @@ const DELAY: Duration = Duration::from_millis(1);
 
 /// The hosts' wall clock at the start: earlier than today, so that whoever reads the real clock
 /// comes later.
-const WALL: WallTime = WallTime(Duration::from_secs(1_700_000_000));
+pub(crate) const WALL: WallTime = WallTime(Duration::from_secs(1_700_000_000));
 
 /// An overlay UDP port that is the kernel's.
 pub(crate) const KERNEL_PORT: u16 = 4000;
@@ -158,7 +158,8 @@ impl Wire {
             cut: false,
             rng: ChaCha8Rng::from_seed([7; 32]),
         };
-        wire.hosts = (1..=n).map(|n| new_host(n, budget, WALL, start)).collect();
+        wire.hosts =
+            (1..=n).map(|n| new_host(n, budget, (WALL, WallTime::default()), start)).collect();
         wire
     }
 
@@ -191,9 +192,21 @@ impl Wire {
 
     /// A new engine with the old key, which is all that a restart keeps.
     pub(crate) fn restart(&mut self, host: usize) {
-        let n = host as u8 + 1;
         let wall = WallTime(WALL.0 + (self.now - self.start));
-        self.hosts[host] = new_host(n, HandshakeBudget::default(), wall, self.now);
+        self.restart_at(host, wall, WallTime::default());
+    }
+
+    /// Like `restart`, with this on its wall clock, and this kept from the run before.
+    pub(crate) fn restart_at(&mut self, host: usize, wall: WallTime, stamp_floor: WallTime) {
+        let n = host as u8 + 1;
+        self.hosts[host] = new_host(n, HandshakeBudget::default(), (wall, stamp_floor), self.now);
+    }
+
+    /// `host` takes another private key.
+    pub(crate) fn set_secret(&mut self, host: usize, secret: Option<TunnelSecret>) {
+        let Host { engine, out, .. } = &mut self.hosts[host];
+        engine.handle_secret(secret, self.now, out);
+        self.drain(host);
     }
 
     /// An overlay UDP packet from one host's address to another's.
@@ -333,7 +346,12 @@ impl Wire {
     }
 }
 
-fn new_host(n: u8, budget: HandshakeBudget, wall: WallTime, now: Instant) -> Host {
+fn new_host(
+    n: u8,
+    budget: HandshakeBudget,
+    (wall, stamp_floor): (WallTime, WallTime),
+    now: Instant,
+) -> Host {
     let addrs = OverlayAddrs {
         v4: [100, 88, 0, n].into(),
         v6: [0xfd00, 0, 0, 0, 0, 0, 0, n.into()].into(),
@@ -343,7 +361,7 @@ fn new_host(n: u8, budget: HandshakeBudget, wall: WallTime, now: Instant) -> Hos
         role: Role::Member(addrs),
         budget,
         wall,
-        stamp_floor: WallTime::default(),
+        stamp_floor,
     };
     Host {
         engine: Engine::new(config, [n; 32], now),
