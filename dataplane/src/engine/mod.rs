@@ -94,6 +94,16 @@ impl Engine {
         if let Some(own) = self.own_key() {
             self.remove_peer(own);
         }
+        self.start_over(now, sink);
+    }
+
+    /// The host was asleep, which a monotonic clock does not count: sessions may have died without
+    /// `now` showing it, so all of them end.
+    pub fn handle_resume(&mut self, now: Instant, sink: &mut impl Sink) {
+        self.start_over(now, sink);
+    }
+
+    fn start_over(&mut self, now: Instant, sink: &mut impl Sink) {
         for slot in self.peers.slots() {
             if let Some(peer) = self.peers.get_mut(slot) {
                 peer.start_over(&mut self.kit.turn(now, sink));

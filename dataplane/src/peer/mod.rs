@@ -142,8 +142,8 @@ impl Peer {
         self.endpoints.current().is_some()
     }
 
-    /// Our own key has changed: everything made with the old one is wiped, and what was under way
-    /// begins anew.
+    /// Our own key has changed, or nobody knows how old the sessions are: everything made so far is
+    /// wiped, and what was under way begins anew.
     pub(crate) fn start_over<S: Sink>(&mut self, turn: &mut Turn<'_, S>) {
         self.wipe(turn.indices);
         self.remote.forget_shared();

@@ -93,6 +93,22 @@ fn a_new_private_key_ends_all_sessions_and_a_peer_that_is_oneself() {
 }
 
 #[test]
+fn a_host_that_was_asleep_begins_anew() {
+    let mut wire = Wire::mesh(2);
+    wire.send(0, 1, b"hello");
+    wire.run_ms(100);
+    // Minutes pass that no clock here counts: the other end has wiped its session.
+    wire.set_secret(1, Some(secret(2)));
+    let now = wire.now;
+    let host = &mut wire.hosts[0];
+    host.engine.handle_resume(now, &mut host.out);
+    let packets: Vec<_> = (0..3).map(|n| wire.send(0, 1, &[n; 500])).collect();
+    wire.run_ms(50);
+    assert_eq!(wire.hosts[1].out.delivered[1..], packets);
+    assert_eq!(wire.hosts[0].engine.drops().total(), 0);
+}
+
+#[test]
 fn the_operator_says_where_a_peer_is_and_the_peer_has_the_last_word() {
     let mut wire = Wire::mesh(2);
     wire.send(0, 1, b"hello");

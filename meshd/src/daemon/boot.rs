@@ -44,6 +44,7 @@ pub(super) struct Opening {
     pub(super) ground: Ground,
     pub(super) port: UdpPort,
     pub(super) hints: Vec<PeerHint>,
+    pub(super) stamp_floor: WallTime,
 }
 
 /// What this host needs before it can serve: its own record, and the device its packets come from. Laid
@@ -77,7 +78,8 @@ impl Mesh {
         opening: Opening,
         end: End,
     ) -> Result<Arc<Self>, Exit> {
-        let Opening { identity, is_admin, boot_ms, store, ground, port, hints } = opening;
+        let Opening { identity, is_admin, boot_ms, store, ground, port, hints, stamp_floor } =
+            opening;
         let Ground { own, device } = ground;
         let me = store.me();
         let genesis = store.genesis().clone();
@@ -88,7 +90,7 @@ impl Mesh {
         let interface = device.as_ref().map(|tun| tun.name().to_owned());
         let exclude =
             Exclude { interface: device.as_ref().map(Tun::index), prefixes: Some(view.prefixes) };
-        let (thread, path, outputs) = packets(&identity, &own, port, device).await?;
+        let (thread, path, outputs) = packets(&identity, &own, stamp_floor, port, device).await?;
         let PathOutputs { control, joiners, events } = outputs;
         let overlay = Overlay::new(own.addrs, path.clone());
 
@@ -192,6 +194,7 @@ fn is_own(member: &MemberView, identity: &Identity) -> bool {
 async fn packets(
     identity: &Identity,
     own: &MemberView,
+    stamp_floor: WallTime,
     port: UdpPort,
     tun: Option<Tun>,
 ) -> Result<(PacketThread, PacketPath, PathOutputs), PathError> {
@@ -200,7 +203,7 @@ async fn packets(
         role: Role::Member(own.addrs),
         budget: HandshakeBudget::default(),
         wall: clock::wall(),
-        stamp_floor: WallTime::default(),
+        stamp_floor,
     };
     PacketThread::start(PathConfig { engine, seed: Entropy.fresh(), port, tun }).await
 }

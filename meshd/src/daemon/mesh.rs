@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use mesh_control::command::{Command, Proposal};
 use mesh_control::raft::{Applied, Group};
+use mesh_dataplane::WallTime;
 use mesh_model::MemberId;
 use mesh_model::view::{ClusterView, MemberView};
 use mesh_model::wire::join::PeerHint;
@@ -79,6 +80,11 @@ impl Mesh {
     /// Where everyone was last seen, and what they say of themselves.
     pub(super) async fn hints(&self) -> Vec<PeerHint> {
         self.ask(Question::Hints).await.unwrap_or_default()
+    }
+
+    /// The latest stamp of a handshake so far.
+    pub(super) async fn newest_stamp(&self) -> Option<WallTime> {
+        self.path.stats().await?.newest_stamp
     }
 
     /// Asks the driver.

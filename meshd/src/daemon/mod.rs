@@ -99,6 +99,7 @@ impl Daemon {
         let state_dir = self.state_dir.lock().await;
         if let Some(mesh) = self.mesh.swap(None) {
             remembering::save(&state_dir, &mesh.hints().await);
+            remembering::save_stamp(&state_dir, mesh.newest_stamp().await);
             mesh.stop().await;
         }
         exit
@@ -184,6 +185,7 @@ impl Daemon {
             ground,
             port,
             hints,
+            stamp_floor: state_dir.stamp_floor(),
         };
         Mesh::start(&self.config, opening, self.end.clone()).await
     }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 use bytes::Bytes;
-use mesh_dataplane::{Engine, EngineConfig, Event, PeerStats};
+use mesh_dataplane::{Engine, EngineConfig, Event, PeerStats, WallTime};
 use mesh_model::plan::Update;
 use tokio::sync::{mpsc, oneshot};
 
@@ -78,6 +78,8 @@ pub(crate) struct PathStats {
     pub(crate) drops: Vec<(&'static str, u64)>,
     /// What the kernel takes off our hands.
     pub(crate) offloads: PathOffloads,
+    /// The latest stamp of a handshake so far.
+    pub(crate) newest_stamp: Option<WallTime>,
 }
 
 /// The kernel's offloads in use.

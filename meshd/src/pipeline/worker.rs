@@ -209,6 +209,7 @@ impl Worker {
             peers: self.engine.peers().collect(),
             drops: core.chain(self.outlet.drops.iter()).collect(),
             offloads: self.outlet.offloads(),
+            newest_stamp: self.engine.newest_stamp(),
         }
     }
 }

@@ -7,6 +7,7 @@
 //! admin.key      the mesh's root secret, only where `mesh init` ran
 //! mesh.redb      the agreed log, vote and snapshot
 //! peers.cache    where others were last seen
+//! handshake.stamp  the latest time a handshake was stamped with
 //! ```
 //!
 //! Joining commits with one write. The store is built under a draft name, the root secret too; then
@@ -26,6 +27,7 @@ mod admin;
 mod error;
 mod fields;
 mod files;
+mod handshake_stamp;
 mod identity;
 mod lock;
 mod membership;
@@ -33,10 +35,12 @@ mod peer_cache;
 
 use std::path::{Path, PathBuf};
 
+use mesh_dataplane::WallTime;
 use mesh_model::IdentitySecret;
 use mesh_model::wire::join::PeerHint;
 
 pub(crate) use error::StateDirError;
+pub(crate) use handshake_stamp::SAVE_EVERY as SAVE_STAMP_EVERY;
 pub(crate) use identity::Identity;
 pub(crate) use lock::{Lock, LockError};
 use membership::MarkerError;
@@ -180,6 +184,26 @@ impl StateDir {
         };
         files::write(&cache_path(&self.path), &peer_cache::encode(membership.root.mesh, hints))
     }
+
+    /// No handshake of this run may be stamped earlier. A file that cannot be used is logged; then the wall
+    /// clock is believed.
+    pub(crate) fn stamp_floor(&self) -> WallTime {
+        let path = stamp_path(&self.path);
+        let decoded = match files::read(&path, handshake_stamp::MAX_STAMP) {
+            Ok(None) => return WallTime::default(),
+            Ok(Some(bytes)) => handshake_stamp::decode(&bytes).map_err(|error| error.to_string()),
+            Err(error) => Err(error.to_string()),
+        };
+        decoded.unwrap_or_else(|error| {
+            tracing::warn!(path = %path.display(), error, "the last handshake's stamp is ignored");
+            WallTime::default()
+        })
+    }
+
+    /// Remembers what the latest handshake was stamped with.
+    pub(crate) fn save_stamp(&self, stamp: WallTime) -> Result<(), StateDirError> {
+        files::write(&stamp_path(&self.path), &handshake_stamp::encode(stamp))
+    }
 }
 
 fn identity_path(dir: &Path) -> PathBuf {
@@ -204,6 +228,10 @@ fn store_path(dir: &Path) -> PathBuf {
 
 fn cache_path(dir: &Path) -> PathBuf {
     dir.join("peers.cache")
+}
+
+fn stamp_path(dir: &Path) -> PathBuf {
+    dir.join("handshake.stamp")
 }
 
 /// The name of `path` until a join is committed. Not `.new`: that one belongs to atomic writes.
@@ -285,7 +313,8 @@ fn finish_leaving(dir: &Path) -> Result<(), StateDirError> {
         return Ok(());
     }
     let (store, admin) = (store_path(dir), admin_path(dir));
-    for path in [draft(&store), store, draft(&admin), admin, cache_path(dir), identity_path(dir)] {
+    let mesh = [draft(&store), store, draft(&admin), admin, cache_path(dir)];
+    for path in mesh.into_iter().chain([stamp_path(dir), identity_path(dir)]) {
         files::remove(&path)?;
     }
     files::sync_parent(&departed)?;

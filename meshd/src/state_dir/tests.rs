@@ -4,6 +4,7 @@ use std::fs::{self, Permissions};
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
+use std::time::Duration;
 
 use mesh_model::trust::MeshRoot;
 use mesh_model::{MemberId, MeshId};
@@ -415,6 +416,21 @@ fn leaving_that_was_cut_short_is_finished_by_the_next_start() {
         assert_eq!(place.names(), ["identity.key", "lock"]);
         assert_ne!(fs::read(place.file("identity.key")).expect("there"), before);
     }
+}
+
+#[test]
+fn a_stamp_is_remembered_with_what_may_have_come_after_it() {
+    let mut place = Place::new();
+    place.joined();
+    let dir = place.open();
+    assert_eq!(dir.stamp_floor(), WallTime::default());
+    let stamp = WallTime(Duration::new(1_800_000_000, 5));
+    dir.save_stamp(stamp).expect("saved");
+    assert_eq!(dir.stamp_floor(), WallTime(stamp.0 + handshake_stamp::SLACK));
+    let path = place.file("handshake.stamp");
+    assert_eq!(mode(&path), 0o600);
+    fs::write(&path, b"garbage").expect("written");
+    assert_eq!(dir.stamp_floor(), WallTime::default());
 }
 
 #[test]
