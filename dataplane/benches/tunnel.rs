@@ -188,7 +188,7 @@ fn decapsulate_reference(bencher: Bencher<'_, '_>, len: usize) {
 }
 
 /// From inner packet to peer, and no further: nobody knows where the peers are.
-#[divan::bench(args = [1, 100, 1000])]
+#[divan::bench(args = [1, 100, 1000], sample_size = 1000)]
 fn look_up(bencher: Bencher<'_, '_>, peers: u16) {
     let (mut near, _) = engines();
     for n in 0..peers {

@@ -90,7 +90,7 @@ impl Engine {
     /// a wide prefix around it: it would pass for this host. Returns where it lies in its datagram
     /// if it is for the kernel.
     fn accept(
-        &self,
+        &mut self,
         from: Slot,
         member: mesh_model::MemberId,
         plain: &[u8],

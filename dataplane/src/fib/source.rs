@@ -12,7 +12,7 @@ use crate::peers::Slot;
 
 impl Fib {
     /// Whether a packet from `peer` may carry the source address `source`.
-    pub(crate) fn is_source_of(&self, peer: Slot, source: IpAddr) -> bool {
+    pub(crate) fn is_source_of(&mut self, peer: Slot, source: IpAddr) -> bool {
         self.lookup(source) == Some(peer)
     }
 }

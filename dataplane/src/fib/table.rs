@@ -1,10 +1,11 @@
 //! Longest prefix match over the allowed IPs of all peers.
 
-use std::net::IpAddr;
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
-use prefix_trie::PrefixMap;
 
+use super::ranges::Ranges;
 use crate::peers::Slot;
 
 /// Prefixes of both families and who holds them. A prefix has one holder.
@@ -12,36 +13,61 @@ use crate::peers::Slot;
 /// Its size is that of the plan: peers times their allowed IPs, both decided by agreement.
 #[derive(Default)]
 pub(crate) struct Fib {
-    v4: PrefixMap<Ipv4Net, Slot>,
-    v6: PrefixMap<Ipv6Net, Slot>,
+    v4: BTreeMap<Ipv4Net, Slot>,
+    v6: BTreeMap<Ipv6Net, Slot>,
+    /// The same laid out for look-ups; made anew by the first look-up after a change, so that a
+    /// thousand changes cost one layout.
+    flat: Option<Flat>,
+}
+
+struct Flat {
+    v4: Ranges<u32>,
+    v6: Ranges<u128>,
 }
 
 impl Fib {
     /// Gives `prefix` to `peer` and returns who held it before.
     pub(crate) fn insert(&mut self, prefix: IpNet, peer: Slot) -> Option<Slot> {
+        self.flat = None;
         match prefix {
-            IpNet::V4(net) => self.v4.insert(net, peer),
-            IpNet::V6(net) => self.v6.insert(net, peer),
+            IpNet::V4(net) => self.v4.insert(net.trunc(), peer),
+            IpNet::V6(net) => self.v6.insert(net.trunc(), peer),
         }
     }
 
     /// Takes `prefix` from whoever holds it.
     pub(crate) fn remove(&mut self, prefix: IpNet) {
+        self.flat = None;
         match prefix {
-            IpNet::V4(net) => self.v4.remove(&net),
-            IpNet::V6(net) => self.v6.remove(&net),
+            IpNet::V4(net) => self.v4.remove(&net.trunc()),
+            IpNet::V6(net) => self.v6.remove(&net.trunc()),
         };
     }
 
     /// Who holds the longest prefix that contains `addr`.
-    pub(crate) fn lookup(&self, addr: IpAddr) -> Option<Slot> {
+    #[inline]
+    pub(crate) fn lookup(&mut self, addr: IpAddr) -> Option<Slot> {
+        let Self { v4, v6, flat } = self;
+        let flat = flat.get_or_insert_with(|| Flat::new(v4, v6));
         match addr {
-            IpAddr::V4(v4) => self.v4.get_lpm(&Ipv4Net::from(v4)).map(|found| *found.1),
-            IpAddr::V6(v6) => self.v6.get_lpm(&Ipv6Net::from(v6)).map(|found| *found.1),
+            IpAddr::V4(v4) => flat.v4.holder(v4.to_bits()),
+            IpAddr::V6(v6) => flat.v6.holder(v6.to_bits()),
         }
     }
 }
 
+impl Flat {
+    /// The maps are in order of first address, wider prefixes first.
+    fn new(v4: &BTreeMap<Ipv4Net, Slot>, v6: &BTreeMap<Ipv6Net, Slot>) -> Self {
+        let v4 = v4.iter().map(|(net, peer)| {
+            (Ipv4Addr::to_bits(net.network())..=Ipv4Addr::to_bits(net.broadcast()), *peer)
+        });
+        let v6 = v6.iter().map(|(net, peer)| {
+            (Ipv6Addr::to_bits(net.network())..=Ipv6Addr::to_bits(net.broadcast()), *peer)
+        });
+        Self { v4: Ranges::new(v4), v6: Ranges::new(v6) }
+    }
+}
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -78,6 +104,31 @@ mod tests {
         }
         fib.remove(net("10.1.2.3/32"));
         assert_eq!(fib.lookup("10.1.2.3".parse().unwrap()), Some(Slot(2)));
+    }
+
+    #[test]
+    fn the_ends_of_the_address_space_are_in_it() {
+        let mut fib = Fib::default();
+        for (slot, prefix) in
+            ["0.0.0.0/32", "255.0.0.0/8", "255.255.255.255/32", "::/0", "ffff::/16"]
+                .iter()
+                .enumerate()
+        {
+            fib.insert(net(prefix), Slot(slot as u32));
+        }
+        for (addr, slot) in [
+            ("0.0.0.0", Some(0)),
+            ("0.0.0.1", None),
+            ("254.255.255.255", None),
+            ("255.0.0.0", Some(1)),
+            ("255.255.255.254", Some(1)),
+            ("255.255.255.255", Some(2)),
+            ("::", Some(3)),
+            ("fffe::", Some(3)),
+            ("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", Some(4)),
+        ] {
+            assert_eq!(fib.lookup(addr.parse().unwrap()), slot.map(Slot), "{addr}");
+        }
     }
 
     fn small_net() -> impl Strategy<Value = Ipv4Net> {
