@@ -54,10 +54,10 @@ impl Clocks {
         }
     }
 
-    /// The silence was broken by a keepalive; the next one may be due already.
-    pub(crate) fn replied(&mut self, now: Instant, again: bool) {
-        self.sent(now);
-        self.reply_at = again.then_some(now + KEEPALIVE_TIMEOUT);
+    /// The silence is to be broken now; whether it will have to be once more.
+    pub(crate) fn take_reply(&mut self) -> bool {
+        self.reply_at = None;
+        std::mem::take(&mut self.reply_again)
     }
 
     /// What was sent and heard in sessions that are gone no longer counts.

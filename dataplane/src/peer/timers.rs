@@ -45,9 +45,10 @@ impl Peer {
             }
         }
         if silent {
-            let again = self.clocks.reply_again;
-            self.send_keepalive(turn);
-            self.clocks.replied(turn.now, again);
+            let again = self.clocks.take_reply();
+            if self.send_keepalive(turn) && again {
+                self.clocks.heard_data(turn.now);
+            }
         }
         if missing {
             self.clocks.missing_at = None;

@@ -12,7 +12,8 @@ pub(crate) struct Remote {
     pub(crate) key: TunnelKey,
     pub(super) macs: MacKeys,
     /// DH of both static keys, which each handshake mixes in: made for the first, kept for the rest.
-    shared: Option<Key>,
+    /// `Some(None)` once it is known that there is none.
+    shared: Option<Option<Key>>,
 }
 
 impl Remote {
@@ -29,9 +30,7 @@ impl Remote {
     /// handshake.
     pub(crate) fn shared(&mut self, own: Option<&Identity>) -> Result<&Key, Drop> {
         let own = own.ok_or(Drop::NoPrivateKey)?;
-        if self.shared.is_none() {
-            self.shared = own.agree(self.key.as_bytes());
-        }
-        self.shared.as_ref().ok_or(Drop::LowOrderKey)
+        let shared = self.shared.get_or_insert_with(|| own.agree(self.key.as_bytes()));
+        shared.as_ref().ok_or(Drop::LowOrderKey)
     }
 }
