@@ -12,7 +12,7 @@ use boringtun::noise::{Tunn, TunnResult};
 use divan::counter::BytesCount;
 use divan::{Bencher, black_box};
 use mesh_dataplane::packet::udp;
-use mesh_dataplane::{Engine, EngineConfig, HandshakeBudget, Role, Sink, WallTime};
+use mesh_dataplane::{Engine, EngineConfig, HandshakeBudget, Rate, Role, Sink, WallTime};
 use mesh_model::plan::{PeerPlan, Update};
 use mesh_model::{MemberId, TunnelSecret};
 use x25519_dalek::{PublicKey, StaticSecret};
@@ -21,6 +21,9 @@ use x25519_dalek::{PublicKey, StaticSecret};
 const SIZES: [usize; 2] = [100, 1420];
 
 const ROOM: usize = 2048;
+
+/// More handshakes than a benchmark makes.
+const ANY: Rate = Rate { burst: 1_000_000, per_second: 1_000_000 };
 
 fn main() {
     divan::main();
@@ -68,7 +71,7 @@ impl End {
         let config = EngineConfig {
             secret: Some(secret(host)),
             role: Role::Plain,
-            budget: HandshakeBudget::default(),
+            budget: HandshakeBudget { free: ANY, free_per_source: ANY, proven_per_source: ANY },
             wall: WallTime(Duration::from_secs(1_700_000_000)),
             stamp_floor: WallTime::default(),
         };
@@ -184,6 +187,31 @@ fn decapsulate_reference(bencher: Bencher<'_, '_>, len: usize) {
         .bench_local_refs(|datagram| {
             let opened = far.decapsulate(None, datagram, &mut out);
             assert!(matches!(opened, TunnResult::WriteToTunnelV4(_, _)));
+        });
+}
+
+/// What an initiation costs its responder: from a peer, and from somebody who only knows our key.
+#[divan::bench(args = ["peer", "stranger"])]
+fn answer(bencher: Bencher<'_, '_>, who: &str) {
+    let (near, mut far) = engines();
+    if who == "stranger" {
+        let gone = Update::RemovePeer(secret(1).public());
+        far.engine.handle_update(gone, far.now, &mut far.out);
+    }
+    let near = RefCell::new(near);
+    let packet = packet([10, 0, 0, 2], 100);
+    bencher
+        .with_inputs(|| {
+            let mut near = near.borrow_mut();
+            let End { engine, out, now } = &mut *near;
+            // The same key anew: the sessions are gone, and the next packet asks for another.
+            engine.handle_secret(Some(secret(1)), *now, out);
+            near.send(&packet).to_vec()
+        })
+        .bench_local_refs(|initiation| {
+            far.out.len = 0;
+            far.receive(1, initiation);
+            assert_eq!(far.out.len > 0, who == "peer");
         });
 }
 
