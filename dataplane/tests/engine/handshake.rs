@@ -67,6 +67,10 @@ fn a_slow_path_does_not_outrun_the_repetitions() {
     let packet = wire.send(0, 1, b"far");
     wire.run_ms(10_000);
     assert_eq!(wire.hosts[1].out.delivered, [packet]);
+    // Each response counts, the later ones too: a responder may know the newest session only.
+    assert_eq!(wire.hosts[0].handshakes(), wire.count(2));
+    assert!(wire.count(2) > 1);
+    assert_eq!(wire.hosts[0].engine.drops().total(), 0);
     let back = wire.send(1, 0, b"away");
     wire.run_ms(10_000);
     assert_eq!(wire.hosts[0].out.delivered, [back]);
