@@ -21,6 +21,7 @@ pub mod key;
 pub mod plan;
 pub mod signed;
 pub mod trust;
+pub mod uapi;
 pub mod view;
 pub mod wire;
 
