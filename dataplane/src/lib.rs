@@ -16,6 +16,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod device;
 mod drops;
 mod engine;
 mod event;

@@ -4,7 +4,10 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use ipnet::IpNet;
+use mesh_model::uapi::PeerReport;
 use mesh_model::{MemberId, TunnelKey};
+
+use crate::wall::WallTime;
 
 /// A peer, as shown to people and programs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,4 +32,21 @@ pub struct PeerStats {
     pub established: bool,
     /// How often an empty packet keeps NAT mappings open.
     pub keepalive: Option<Duration>,
+}
+
+impl PeerStats {
+    /// The same as `wg` shows it. `now` and `wall` are the same moment.
+    pub fn report(self, now: Instant, wall: WallTime) -> PeerReport {
+        let since = |then: Instant| wall.0.saturating_sub(now.saturating_duration_since(then));
+        PeerReport {
+            key: self.key,
+            preshared_key: None,
+            endpoint: self.endpoint,
+            last_handshake: self.last_handshake.map(since),
+            tx_bytes: self.tx_bytes,
+            rx_bytes: self.rx_bytes,
+            keepalive: self.keepalive,
+            allowed_ips: self.allowed_ips,
+        }
+    }
 }
