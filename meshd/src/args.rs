@@ -16,6 +16,8 @@ pub(crate) struct Args {
 pub(crate) enum Command {
     /// Run in the foreground until SIGTERM
     Run(RunArgs),
+    /// Make a plain WireGuard device, to be configured with `wg`; no mesh, no configuration file
+    Wg(WgArgs),
     /// Read the configuration as `run` would, say what is in force and where it comes from, and end
     CheckConfig(RunArgs),
     /// Print the version
@@ -75,6 +77,37 @@ impl RunArgs {
             _ => None,
         }
     }
+}
+
+/// A plain device.
+#[derive(Debug, Clone, ClapArgs)]
+#[command(after_help = "\
+The interface is down and without addresses until told otherwise:
+  meshd wg wg0
+  wg setconf wg0 wg0.conf
+  ip address add 10.0.0.1/24 dev wg0
+  ip link set wg0 up
+It ends with SIGTERM, with `ip link del wg0`, and when /var/run/wireguard/wg0.sock is removed.")]
+pub(crate) struct WgArgs {
+    /// Name of the interface to make
+    #[arg(value_name = "IF")]
+    pub(crate) interface: String,
+
+    /// Stay in the foreground instead of going to the background once the device is ready
+    #[arg(short, long)]
+    pub(crate) foreground: bool,
+
+    /// What to log, such as `info` or `info,meshd=debug` [env: MESHD_LOG]
+    #[arg(long, value_name = "FILTER")]
+    pub(crate) log: Option<String>,
+
+    /// How to log: text, json, journald or auto [env: MESHD_LOG_FORMAT] [default: auto]
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) log_format: Option<String>,
+
+    /// What the process in the background is started with
+    #[arg(long, hide = true, requires = "foreground")]
+    pub(crate) detached: bool,
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ mod pipeline;
 mod signals;
 mod state_dir;
 mod telemetry;
+mod wg;
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -51,6 +52,7 @@ fn main() -> ExitCode {
             Ok(loaded) => say(&loaded.explain()),
             Err(exit) => exit,
         },
+        Command::Wg(args) => return wg::run(&args),
         Command::Version => say(concat!("meshd ", env!("CARGO_PKG_VERSION"), "\n")),
     };
     end.report()

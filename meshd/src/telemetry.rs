@@ -36,6 +36,11 @@ pub(crate) fn init(log: &Log) -> Result<(), Exit> {
         .map_err(|error| Exit::because(Reason::Bug, format_args!("logging: {error}")))
 }
 
+/// Whether there is a journal to log to.
+pub(crate) fn journal_is_there() -> bool {
+    tracing_journald::layer().is_ok()
+}
+
 fn text() -> Layer {
     let colour =
         stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|no| no.is_empty());

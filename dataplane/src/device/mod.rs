@@ -62,6 +62,11 @@ impl Device {
         Self { listen_port, ..Self::default() }
     }
 
+    /// The UDP port.
+    pub fn listen_port(&self) -> u16 {
+        self.listen_port
+    }
+
     /// The mark on outgoing datagrams; 0 is none.
     pub fn fwmark(&self) -> u32 {
         self.fwmark

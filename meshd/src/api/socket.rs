@@ -1,55 +1,20 @@
 //! The unix socket: taking its name, and giving it back.
 //!
-//! A name in the file system outlives the process that made it, so a start finds the sockets of dead
-//! daemons and must replace them, but never that of a living one, and nothing that is no socket. A lock
-//! beside the socket makes two starts at one moment take turns; asking whether somebody answers covers
-//! whoever does not know the lock.
+//! A lock beside the socket makes two starts at one moment take turns; asking whether somebody answers
+//! covers whoever does not know the lock.
 
 use std::fs::{DirBuilder, Permissions};
 use std::io;
-use std::os::unix::fs::{
-    DirBuilderExt as _, FileTypeExt as _, MetadataExt as _, PermissionsExt as _,
-};
-use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+use std::os::unix::net::UnixListener;
+use std::path::Path;
 
 use crate::exit::{Exit, Reason};
+use crate::io::unix_socket::{MAX_PATH, SocketError, SocketName, free};
 use crate::state_dir::{Lock, LockError};
-
-/// The longest path of a socket, in bytes: `sun_path` of unix(7) with its zero byte.
-const MAX_PATH: usize = 107;
 
 /// Everybody may connect: rights go by who they are, not by who can open the file.
 const SOCKET_MODE: u32 = 0o666;
-
-/// A socket that cannot be had.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum SocketError {
-    /// The system's bound.
-    #[error("the socket path {} has {} bytes, the system allows {MAX_PATH}", .0.display(), .0.as_os_str().len())]
-    TooLong(PathBuf),
-    /// Someone answers there.
-    #[error("another daemon serves the socket {}{}", path.display(), .pid.map(|pid| format!(" (process {pid})")).unwrap_or_default())]
-    Live {
-        /// The socket.
-        path: PathBuf,
-        /// The other daemon's process, if it said so.
-        pid: Option<u32>,
-    },
-    /// Something else has the name.
-    #[error("{} is there already and is not a socket", .0.display())]
-    NotASocket(PathBuf),
-    /// The system refused.
-    #[error("cannot {action} {}: {source}", path.display())]
-    Io {
-        /// What was tried.
-        action: &'static str,
-        /// The file or directory.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-}
 
 impl From<SocketError> for Exit {
     fn from(error: SocketError) -> Self {
@@ -70,10 +35,9 @@ impl From<SocketError> for Exit {
 /// A bound socket. The name goes away with it.
 #[derive(Debug)]
 pub(crate) struct Socket {
+    /// First, so that it goes while the lock is still held.
+    _name: SocketName,
     listener: UnixListener,
-    path: PathBuf,
-    /// Device and inode of the name we made: what stands there later may be another's.
-    made: (u64, u64),
     _lock: Lock,
 }
 
@@ -86,30 +50,19 @@ impl Socket {
         }
         prepare_parent(path)?;
         let lock = lock(path)?;
-        remove_stale(path)?;
+        free(path)?;
         let failed = |source| SocketError::Io { action: "bind", path: path.to_owned(), source };
         let listener = UnixListener::bind(path).map_err(failed)?;
+        let name = SocketName::bound(path)?;
         // The umask decided until here, and it only takes away.
         std::fs::set_permissions(path, Permissions::from_mode(SOCKET_MODE)).map_err(failed)?;
-        let found = std::fs::symlink_metadata(path).map_err(failed)?;
         listener.set_nonblocking(true).map_err(failed)?;
-        Ok(Self { listener, path: path.to_owned(), made: (found.dev(), found.ino()), _lock: lock })
+        Ok(Self { _name: name, listener, _lock: lock })
     }
 
     /// Another handle on the listener, for the server.
     pub(super) fn listener(&self) -> io::Result<UnixListener> {
         self.listener.try_clone()
-    }
-}
-
-impl Drop for Socket {
-    fn drop(&mut self) {
-        let still_ours = std::fs::symlink_metadata(&self.path)
-            .is_ok_and(|found| (found.dev(), found.ino()) == self.made);
-        if still_ours {
-            // A name left behind is replaced by the next start.
-            let _ = std::fs::remove_file(&self.path);
-        }
     }
 }
 
@@ -138,29 +91,12 @@ fn lock(path: &Path) -> Result<Lock, SocketError> {
     })
 }
 
-/// Removes the socket of a dead daemon.
-fn remove_stale(path: &Path) -> Result<(), SocketError> {
-    let failed = |action, source| SocketError::Io { action, path: path.to_owned(), source };
-    match std::fs::symlink_metadata(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(failed("look at", error)),
-        Ok(found) if !found.file_type().is_socket() => {
-            return Err(SocketError::NotASocket(path.to_owned()));
-        }
-        Ok(_) => {}
-    }
-    match UnixStream::connect(path) {
-        Ok(_) => Err(SocketError::Live { path: path.to_owned(), pid: None }),
-        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
-            std::fs::remove_file(path).map_err(|error| failed("replace", error))
-        }
-        // A full backlog is a sign of life; anything else is no sign of death.
-        Err(error) => Err(failed("connect to", error)),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::MetadataExt as _;
+    use std::os::unix::net::UnixStream;
+    use std::path::PathBuf;
+
     use super::*;
 
     #[test]

@@ -175,18 +175,7 @@ pub(crate) fn load(
             loaded.set(entry.setting, &entry.value, entry.source)?;
         }
     }
-    for setting in SETTINGS {
-        if let Some((name, text)) = from_env(setting, env)? {
-            loaded.set(setting, &Value::Text(text), Source::Env(name))?;
-        }
-    }
-    for setting in SETTINGS {
-        if let Some(flag) = setting.flag
-            && let Some(text) = flags.value_of(flag)
-        {
-            loaded.set(setting, &Value::Text(text.to_owned()), Source::Flag(flag))?;
-        }
-    }
+    loaded.overlay(SETTINGS, flags, env)?;
     let config = &mut loaded.config;
     if config.state_dir.as_os_str().is_empty() {
         return Err(ConfigError::NoStateDir);
@@ -197,7 +186,45 @@ pub(crate) fn load(
     Ok(loaded)
 }
 
+/// What to log and how, for a command that has no other setting and no file: `filter` and `format` from its flags, else
+/// the environment.
+pub(crate) fn load_log(
+    filter: Option<&str>,
+    format: Option<&str>,
+    env: &dyn Fn(&str) -> Option<OsString>,
+) -> Result<Log, ConfigError> {
+    let owned = |text: Option<&str>| text.map(str::to_owned);
+    let flags = RunArgs { log: owned(filter), log_format: owned(format), ..RunArgs::default() };
+    let blank = blank(&Defaults::of_host(env, false));
+    let mut loaded = Loaded { config: blank, sources: BTreeMap::new() };
+    let about_log = SETTINGS.iter().filter(|setting| setting.key.starts_with("log."));
+    loaded.overlay(about_log, &flags, env)?;
+    Ok(loaded.config.log)
+}
+
 impl Loaded {
+    /// Lays the environment and then the flags over what there is.
+    fn overlay(
+        &mut self,
+        settings: impl IntoIterator<Item = &'static settings::Setting> + Clone,
+        flags: &RunArgs,
+        env: &dyn Fn(&str) -> Option<OsString>,
+    ) -> Result<(), ConfigError> {
+        for setting in settings.clone() {
+            if let Some((name, text)) = from_env(setting, env)? {
+                self.set(setting, &Value::Text(text), Source::Env(name))?;
+            }
+        }
+        for setting in settings {
+            if let Some(flag) = setting.flag
+                && let Some(text) = flags.value_of(flag)
+            {
+                self.set(setting, &Value::Text(text.to_owned()), Source::Flag(flag))?;
+            }
+        }
+        Ok(())
+    }
+
     fn set(
         &mut self,
         setting: &'static settings::Setting,

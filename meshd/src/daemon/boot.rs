@@ -20,6 +20,7 @@ use super::driver::{Driver, QUESTIONS};
 use super::echo::{self, Echoes};
 use super::ending::agreement_exit;
 use super::mesh::Mesh;
+use super::onlooker::Onlooker;
 use crate::config::{Config, Tun as TunConfig};
 use crate::exit::{Exit, Reason};
 use crate::io::agreement::{Agreement, Answer, EndpointError};
@@ -167,6 +168,10 @@ impl Mesh {
         tasks.spawn(async move { agreement.serve(answers).await });
         let door = self.door.clone();
         tasks.spawn(async move { door.serve(doorkeeper).await });
+        if let Some(interface) = self.interface.clone() {
+            let onlooker = Onlooker::new(self.path.clone(), self.listen.port());
+            tasks.spawn(onlooker.serve(interface, stop()));
+        }
         let Self { me, own, .. } = self;
         tracing::info!(member = %me, name = %own.name, v4 = %own.addrs.v4, v6 = %own.addrs.v6, "in service");
     }

@@ -20,6 +20,7 @@ mod inviting;
 mod joining;
 mod leaving;
 mod mesh;
+mod onlooker;
 mod pinging;
 mod refusal;
 mod remembering;

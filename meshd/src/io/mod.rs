@@ -29,3 +29,4 @@ pub(crate) mod reset;
 pub(crate) mod tls;
 pub(crate) mod tun;
 pub(crate) mod udp;
+pub(crate) mod unix_socket;

@@ -81,6 +81,11 @@ impl UdpPort {
         self.local
     }
 
+    /// Marks what is sent (SO_MARK), for the host's routing rules; 0 is no mark.
+    pub(crate) fn set_mark(&self, mark: u32) -> io::Result<()> {
+        SockRef::from(&self.socket).set_mark(mark)
+    }
+
     /// Lends the port out. Needs a tokio runtime with IO.
     pub(crate) fn lend(&self) -> io::Result<LentPort> {
         let socket = tokio::net::UdpSocket::from_std(self.socket.try_clone()?)?;
@@ -177,6 +182,11 @@ impl Udp {
         };
         self.socket
             .try_io(Interest::WRITABLE, || self.state.try_send((&self.socket).into(), &transmit))
+    }
+
+    /// Marks what is sent (SO_MARK), for the host's routing rules; 0 is no mark.
+    pub(crate) fn set_mark(&self, mark: u32) -> io::Result<()> {
+        SockRef::from(&self.socket).set_mark(mark)
     }
 
     /// How many datagrams one run may hold: 1 where the kernel has no GSO.

@@ -8,6 +8,7 @@ use std::thread;
 
 use bytes::Bytes;
 use mesh_dataplane::{Engine, EngineConfig, Event, PeerStats, WallTime};
+use mesh_model::TunnelSecret;
 use mesh_model::plan::Update;
 use tokio::sync::{mpsc, oneshot};
 
@@ -64,6 +65,12 @@ pub(crate) enum Order {
         /// The UDP payload.
         payload: Bytes,
     },
+    /// Use another private key.
+    Secret(Option<TunnelSecret>),
+    /// Use another UDP port, and close the one in use.
+    Rebind(UdpPort, oneshot::Sender<io::Result<()>>),
+    /// Mark outgoing datagrams (SO_MARK); 0 is no mark.
+    Mark(u32, oneshot::Sender<io::Result<()>>),
     /// Tell how things are.
     Stats(oneshot::Sender<PathStats>),
     /// End.
@@ -125,6 +132,32 @@ impl PacketPath {
         if !updates.is_empty() {
             let _ = self.orders.send(Order::Update(updates)).await;
         }
+    }
+
+    /// Takes another private key into use, or none: all sessions end.
+    pub(crate) async fn set_secret(&self, secret: Option<TunnelSecret>) {
+        let _ = self.orders.send(Order::Secret(secret)).await;
+    }
+
+    /// Puts `port` in the place of the one in use, which is closed. Sessions go on.
+    pub(crate) async fn rebind(&self, port: UdpPort) -> io::Result<()> {
+        self.tried(|reply| Order::Rebind(port, reply)).await
+    }
+
+    /// Marks outgoing datagrams, for routing rules; 0 is no mark.
+    pub(crate) async fn set_mark(&self, mark: u32) -> io::Result<()> {
+        self.tried(|reply| Order::Mark(mark, reply)).await
+    }
+
+    /// Gives an order that the system may refuse.
+    async fn tried(
+        &self,
+        order: impl FnOnce(oneshot::Sender<io::Result<()>>) -> Order,
+    ) -> io::Result<()> {
+        let (reply, result) = oneshot::channel();
+        let ended = || io::Error::other("the packet thread has ended");
+        self.orders.send(order(reply)).await.map_err(|_| ended())?;
+        result.await.map_err(|_| ended())?
     }
 
     /// Sends an inner packet of our own making. `false`, and counted, when there is no room.
@@ -218,7 +251,10 @@ impl PacketThread {
     /// the interface gone when this returns.
     pub(crate) async fn shutdown(self) {
         let _ = self.orders.send(Order::Stop).await;
-        let _ = self.ended.await;
+        // Whoever has heard of its end from `failed` hears of it once only.
+        if !self.ended.is_terminated() {
+            let _ = self.ended.await;
+        }
         // The thread's last act was to say that it has ended: joining does not wait.
         let _ = self.thread.join();
     }

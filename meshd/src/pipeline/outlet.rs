@@ -12,7 +12,7 @@ use super::batch::SendBatch;
 use super::drops::{PathDrop, PathDrops};
 use super::handle::PathOffloads;
 use crate::io::overlay::Ingress;
-use crate::io::udp::Udp;
+use crate::io::udp::{Udp, UdpPort};
 
 /// How long a batch waits for room in the kernel's send buffer before its rest is dropped: the
 /// buffer drains in that time at 3 Gbit/s, and a device that stands still must not stop the thread.
@@ -30,6 +30,13 @@ pub(super) struct Outlet {
 impl Outlet {
     pub(super) fn new(udp: Udp, tun: Option<AsyncDevice>, ingress: Ingress) -> Self {
         Self { udp, tun, ingress, drops: PathDrops::default(), batch: SendBatch::new() }
+    }
+
+    /// Puts `port` in the place of the one in use, once that has sent what was written.
+    pub(super) fn rebind(&mut self, port: UdpPort) -> io::Result<()> {
+        self.flush_now();
+        self.udp = Udp::serve(port)?;
+        Ok(())
     }
 
     /// Writes a datagram outside any tunnel.

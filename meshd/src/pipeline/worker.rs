@@ -149,8 +149,14 @@ impl Worker {
                 self.engine.handle_inner(&packet, clock::now(), &mut self.outlet);
                 drain(&mut self.engine, &self.events, &mut self.outlet);
             }
+            Order::Secret(secret) => {
+                self.engine.handle_secret(secret, clock::now(), &mut self.outlet);
+                drain(&mut self.engine, &self.events, &mut self.outlet);
+            }
+            // Whoever asked may have stopped waiting, here and below.
+            Order::Rebind(port, reply) => drop(reply.send(self.outlet.rebind(port))),
+            Order::Mark(mark, reply) => drop(reply.send(self.outlet.udp.set_mark(mark))),
             Order::Datagram { to, payload } => self.outlet.datagram(to, &payload),
-            // Whoever asked may have stopped waiting.
             Order::Stats(reply) => drop(reply.send(self.stats())),
             Order::Stop => return Flow::Stop,
         }
@@ -238,7 +244,10 @@ fn offer_joiner(
     outlet: &mut Outlet,
 ) {
     let payload = datagram.to_vec();
-    if let Err(TrySendError::Full(_)) = joiners.try_send(Inbound { from, payload }) {
-        outlet.drops.add(PathDrop::JoinQueueFull, 1);
+    match joiners.try_send(Inbound { from, payload }) {
+        Ok(()) => {}
+        Err(TrySendError::Full(_)) => outlet.drops.add(PathDrop::JoinQueueFull, 1),
+        // A plain device has no door.
+        Err(TrySendError::Closed(_)) => outlet.drops.add(PathDrop::NotOurs, 1),
     }
 }
