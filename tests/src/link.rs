@@ -138,6 +138,18 @@ pub fn add_default_route(netns: &Netns, name: &str, gateway: IpAddr) -> Result<(
     })?
 }
 
+/// Moves an interface to another namespace. Its addresses do not go along.
+pub fn move_to(netns: &Netns, name: &str, other: &Netns) -> Result<()> {
+    netns.run(|| {
+        let index = index(name)?;
+        with_netlink(async |netlink| {
+            let message = LinkUnspec::new_with_index(index).setns_by_fd(other.raw_fd()).build();
+            let request = netlink.link().set(message);
+            request.execute().await.context(format!("move {name} to {}", other.label()))
+        })
+    })?
+}
+
 /// Whether the namespace has an interface `name`.
 pub fn exists(netns: &Netns, name: &str) -> Result<bool> {
     netns.run(|| index(name).is_ok())

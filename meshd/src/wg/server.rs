@@ -16,9 +16,9 @@ use super::inbox::{Inbox, NoRequest};
 use super::socket::Socket;
 use crate::io::unix_socket::SocketError;
 
-/// Connections at one time. `wg` makes one for each request and is done in milliseconds; more than that wait to be
-/// accepted.
-const MAX_CONNECTIONS: usize = 16;
+/// Connections at one time; more than that wait to be accepted. `wg` makes one for each request and is done in
+/// milliseconds, so this is room for dozens of clients that say nothing.
+const MAX_CONNECTIONS: usize = 64;
 
 /// How long a connection may take over one request, its silence before it included, and over taking the answer: long
 /// enough for a person who types one, too short to keep a place for good.

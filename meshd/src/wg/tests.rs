@@ -146,7 +146,7 @@ async fn a_whole_configuration_fits_and_an_endless_request_is_cut_off() {
 async fn whoever_says_nothing_keeps_no_place() {
     let served = serve(Notes::default());
     let mut silent = Vec::new();
-    for _ in 0..20 {
+    for _ in 0..70 {
         silent.push(served.connect().await);
     }
     // More than have a place at one time: those behind are served once the others' patience is over.

@@ -46,6 +46,7 @@ pub struct Host {
     dir: PathBuf,
     place: Place,
     binaries: Binaries,
+    interface: String,
     extra_args: Vec<String>,
     outlives_us: bool,
     daemon: Option<Daemon>,
@@ -60,6 +61,7 @@ impl Host {
             dir: dir.to_owned(),
             place,
             binaries: binaries.clone(),
+            interface: INTERFACE.to_owned(),
             extra_args: Vec::new(),
             outlives_us: false,
             daemon: None,
@@ -146,6 +148,12 @@ impl Host {
         }
     }
 
+    /// Calls its mesh interface `name` from the next start on: namespaces are apart, but `wg` looks for all their
+    /// interfaces in one directory.
+    pub fn name_interface(&mut self, name: &str) {
+        name.clone_into(&mut self.interface);
+    }
+
     /// More arguments for the daemon's next start.
     pub fn extra_args(&mut self, args: &[&str]) {
         self.extra_args = args.iter().map(|&arg| arg.to_owned()).collect();
@@ -169,7 +177,7 @@ impl Host {
             .args(["--name", &self.name()]);
         match self.place {
             Place::Namespace(_) => {
-                command.args(["--tun", INTERFACE, "--listen", &PORT.to_string()]);
+                command.args(["--tun", &self.interface, "--listen", &PORT.to_string()]);
             }
             Place::Loopback(port) => {
                 command.args(["--tun", "none", "--listen", &format!("127.0.0.1:{port}")]);

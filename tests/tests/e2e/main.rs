@@ -11,6 +11,7 @@ mod restart;
 mod rights;
 mod rootless;
 mod state_dir;
+mod stock_wg;
 mod tokens;
 mod traffic;
 

@@ -43,6 +43,6 @@ pub const MAX_LINE: usize = 128;
 /// what is configured there can be configured here.
 pub const MAX_PEERS: usize = 1 << 16;
 
-/// The most allowed IPs of a peer, and the most that one request may name for it: all of a large country's routes are
-/// some 20,000.
-pub const MAX_ALLOWED_IPS: usize = 1 << 15;
+/// The most allowed IPs of a peer, and the most that one request may name for it: the kernel's own test gives one peer
+/// 130,560.
+pub const MAX_ALLOWED_IPS: usize = 1 << 18;
