@@ -208,6 +208,8 @@ async fn kernel_traffic_crosses_and_a_deleted_interface_is_noticed() {
     netlink.delete(index).await.expect("deleted");
     let failed = tokio::time::timeout(Duration::from_secs(20), one.thread.failed()).await;
     assert!(matches!(failed, Ok(PathError::Tun(_))), "{failed:?}");
+    // Its owner ends what has ended by itself like any other.
+    one.thread.shutdown().await;
     two.outputs.events.close();
     two.thread.shutdown().await;
 }
