@@ -10,6 +10,7 @@ use nix::unistd::Pid;
 
 use crate::error::{Context as _, Error, Result};
 use crate::netns::Netns;
+use crate::raw;
 use crate::wait::eventually;
 
 /// How long a daemon may take to end once asked: flushing its store takes milliseconds.
@@ -36,6 +37,13 @@ impl Daemon {
         };
         let child = spawned.context(format!("start {}", command.get_program().display()))?;
         Ok(Self { child, log: log.to_owned(), ended: None })
+    }
+
+    /// Starts `command` inside `netns` as the leader of a session of its own, which to the scheduler is
+    /// what a service is. It ends with the calling thread even when that has no time to say so.
+    pub fn start_tied(mut command: Command, netns: &Netns, log: &Path) -> Result<Self> {
+        raw::child::tie(&mut command, netns.handle()?);
+        Self::start(command, None, log)
     }
 
     /// Its process id.

@@ -9,6 +9,7 @@
 //! Everything happens in namespaces the lab made, or on loopback; whatever it made goes away with
 //! the value that stands for it, also when a test panics.
 
+pub mod bench;
 pub mod binaries;
 pub mod daemon;
 pub mod error;

@@ -8,12 +8,13 @@ use std::os::fd::AsFd as _;
 
 use netlink_packet_route::address::AddressHeaderFlags;
 use netlink_packet_route::link::{InfoData, InfoVeth};
-use nix::net::if_::if_nametoindex;
+use nix::ifaddrs::getifaddrs;
+use nix::net::if_::{InterfaceFlags, if_nametoindex};
 use rtnetlink::{Handle, LinkBridge, LinkUnspec, LinkVeth, RouteMessageBuilder};
 
 use crate::error::{Context as _, Result};
 use crate::netns::Netns;
-use crate::raw;
+use crate::raw::ethtool::{self, Offload};
 
 /// An Ethernet hardware address.
 pub type Mac = [u8; 6];
@@ -155,18 +156,47 @@ pub fn exists(netns: &Netns, name: &str) -> Result<bool> {
     netns.run(|| index(name).is_ok())
 }
 
+/// Whether packets can pass an interface: it is switched on and so is whatever is behind it.
+pub fn is_running(netns: &Netns, name: &str) -> Result<bool> {
+    netns.run(|| {
+        let mut interfaces = getifaddrs().context("list interfaces")?;
+        let running = InterfaceFlags::IFF_UP | InterfaceFlags::IFF_RUNNING;
+        Ok(interfaces.any(|entry| entry.interface_name == name && entry.flags.contains(running)))
+    })?
+}
+
 /// Makes an interface send plain frames with full checksums and none longer than its MTU, so that a
 /// wire in user space sees what a cable would carry.
 pub fn plain_frames(netns: &Netns, name: &str) -> Result<()> {
     netns.run(|| {
         let socket = std::net::UdpSocket::bind("0.0.0.0:0").context("open a socket")?;
-        for offload in
-            [raw::Offload::TcpSegmentation, raw::Offload::Segmentation, raw::Offload::TxChecksum]
-        {
-            raw::switch_off(socket.as_fd(), name, offload)
+        for offload in [Offload::TcpSegmentation, Offload::Segmentation, Offload::TxChecksum] {
+            ethtool::switch_off(socket.as_fd(), name, offload)
                 .context(format!("switch {offload:?} of {name} off"))?;
         }
         Ok(())
+    })?
+}
+
+/// Switches a feature of an interface, called as `ethtool -k` calls it or as the kernel does, on or off.
+pub fn set_feature(netns: &Netns, name: &str, feature: &str, on: bool) -> Result<()> {
+    netns.run(|| {
+        let socket = std::net::UdpSocket::bind("0.0.0.0:0").context("open a socket")?;
+        let switch = if on { "on" } else { "off" };
+        ethtool::set_feature(socket.as_fd(), name, feature, on)
+            .context(format!("switch {feature} of {name} {switch}"))
+    })?
+}
+
+/// Chooses the longest packet an interface takes, in bytes.
+pub fn set_mtu(netns: &Netns, name: &str, mtu: u32) -> Result<()> {
+    netns.run(|| {
+        let index = index(name)?;
+        with_netlink(async |netlink| {
+            let message = LinkUnspec::new_with_index(index).mtu(mtu).build();
+            let request = netlink.link().set(message);
+            request.execute().await.context(format!("set the MTU of {name} to {mtu}"))
+        })
     })?
 }
 

@@ -10,7 +10,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::fd::{AsRawFd as _, RawFd};
+use std::os::fd::{AsRawFd as _, OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
 
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
@@ -110,6 +110,11 @@ impl Netns {
     /// For netlink requests that move interfaces here.
     pub(crate) fn raw_fd(&self) -> RawFd {
         self.file.as_raw_fd()
+    }
+
+    /// For a process that is to start here.
+    pub(crate) fn handle(&self) -> Result<OwnedFd> {
+        self.file.try_clone().map(OwnedFd::from).context("duplicate a descriptor")
     }
 
     /// Runs `work` inside, on a thread of its own, and waits for it. A panic goes on in the caller.

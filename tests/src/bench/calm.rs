@@ -1,0 +1,114 @@
+//! A figure counts when nobody else was at work: wait for quiet, measure, and measure again if it was
+//! not quiet after all.
+
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+
+use super::interrupt;
+use super::load::{Reading, strangers_during};
+use crate::error::Result;
+
+/// What strangers may use before a measurement starts, in processors.
+const QUIET: f64 = 0.1;
+
+/// What strangers may use during a measurement before it counts as disturbed, in processors: 8 % of a
+/// machine with two, about as far as two undisturbed samples lie apart.
+pub const DISTURBED: f64 = 0.15;
+
+/// How long quiet is watched for.
+const GLANCE: Duration = Duration::from_millis(250);
+
+/// How much a run puts up with.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct Patience {
+    /// The longest wait for quiet before a measurement, in seconds.
+    pub wait_seconds: u64,
+    /// How often a disturbed measurement is repeated.
+    pub repeats: u32,
+}
+
+/// A measurement, and what else went on.
+#[derive(Debug, Clone, Copy)]
+pub struct Measured<T> {
+    /// What was measured.
+    pub value: T,
+    /// Processors that strangers used meanwhile.
+    pub strangers: f64,
+    /// Processors the hypervisor took away meanwhile.
+    pub stolen: f64,
+}
+
+impl<T> Measured<T> {
+    /// Whether strangers had a part in the figure.
+    pub fn is_disturbed(&self) -> bool {
+        self.strangers >= DISTURBED
+    }
+}
+
+impl Patience {
+    /// Measures until it was quiet, or patience ends; the calmest try counts.
+    pub fn measure<T>(&self, mut measurement: impl FnMut() -> Result<T>) -> Result<Measured<T>> {
+        self.keep_calmest(|| {
+            self.wait_for_quiet()?;
+            let before = Reading::now()?;
+            let value = measurement()?;
+            let spent = before.until(&Reading::now()?)?;
+            Ok(Measured { value, strangers: spent.strangers, stolen: spent.stolen })
+        })
+    }
+
+    fn keep_calmest<T>(
+        &self,
+        mut take: impl FnMut() -> Result<Measured<T>>,
+    ) -> Result<Measured<T>> {
+        let mut calmest = take()?;
+        for _ in 0..self.repeats {
+            if !calmest.is_disturbed() {
+                break;
+            }
+            let again = take()?;
+            if again.strangers < calmest.strangers {
+                calmest = again;
+            }
+        }
+        Ok(calmest)
+    }
+
+    fn wait_for_quiet(&self) -> Result<()> {
+        let deadline = Instant::now() + Duration::from_secs(self.wait_seconds);
+        while Instant::now() < deadline && strangers_during(GLANCE)? >= QUIET {
+            interrupt::check()?;
+        }
+        interrupt::check()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn calmest_of(loads: &[f64], repeats: u32) -> (f64, usize) {
+        let mut tries = loads.iter().enumerate();
+        let mut taken = 0;
+        let patience = Patience { wait_seconds: 0, repeats };
+        let kept = patience.keep_calmest(|| {
+            let (at, &strangers) = tries.next().expect("no more tries than allowed");
+            taken = at + 1;
+            Ok(Measured { value: (), strangers, stolen: 0.0 })
+        });
+        (kept.unwrap().strangers, taken)
+    }
+
+    #[test]
+    fn a_quiet_measurement_is_not_repeated() {
+        assert_eq!(calmest_of(&[0.1, 9.0], 2), (0.1, 1));
+    }
+
+    #[test]
+    fn of_disturbed_ones_the_calmest_counts() {
+        assert_eq!(calmest_of(&[0.9, 0.2, 0.5], 2), (0.2, 3));
+        assert_eq!(calmest_of(&[0.9, 0.0], 2), (0.0, 2));
+        assert_eq!(calmest_of(&[0.9], 0), (0.9, 1));
+    }
+}

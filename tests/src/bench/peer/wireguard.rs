@@ -1,0 +1,133 @@
+//! Programs that behave like wireguard-go: started with the name of an interface, they make it and are
+//! configured over its socket.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use mesh_model::key::TunnelSecret;
+
+use super::{Peer, Program};
+use crate::bench::ground::{Ground, OVERLAY_PREFIX, Side};
+use crate::bench::tunnel::{self, Tunnel};
+use crate::bench::{programs, uapi};
+use crate::daemon::Daemon;
+use crate::error::{Error, Result};
+use crate::link;
+use crate::wait::eventually;
+
+/// The interface's MTU, as wg-quick chooses it for a path of 1500.
+const MTU: u32 = 1420;
+
+/// The port of both ends; each has a namespace to itself.
+const PORT: u16 = 51820;
+
+/// How long a daemon may take to make its interface and open its socket.
+const START_LIMIT: Duration = Duration::from_secs(10);
+
+/// Stands for the interface's name among the arguments.
+pub(super) const INTERFACE: &str = "{if}";
+
+/// Such a program.
+#[derive(Debug)]
+pub(super) struct WireGuard {
+    pub(super) name: String,
+    pub(super) program: Program,
+    pub(super) args: Vec<String>,
+    pub(super) env: Vec<(&'static str, &'static str)>,
+    /// What makes it say its version.
+    pub(super) version: &'static str,
+}
+
+impl WireGuard {
+    /// `program`, started with `args`, in which [`INTERFACE`] is replaced.
+    pub(super) fn new(name: &str, program: Program, args: &[&str]) -> Self {
+        Self {
+            name: name.to_owned(),
+            program,
+            args: args.iter().map(|&arg| arg.to_owned()).collect(),
+            env: Vec::new(),
+            version: "--version",
+        }
+    }
+
+    fn command(&self, interface: &str) -> Result<Command> {
+        let mut command = Command::new(super::path(&self.program)?);
+        command.args(self.args.iter().map(|arg| arg.replace(INTERFACE, interface)));
+        command.envs(self.env.iter().copied());
+        Ok(command)
+    }
+}
+
+impl Peer for WireGuard {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn version(&self) -> Option<String> {
+        programs::version(self.program.as_deref().ok()?, self.version)
+    }
+
+    fn available(&self) -> Result<()> {
+        super::available(&self.program)
+    }
+
+    fn start(&self, ground: &Ground, dir: &Path) -> Result<Tunnel> {
+        let mut daemons = Vec::new();
+        for side in Side::BOTH {
+            let interface = interface_of(side);
+            if uapi::listens(&interface) {
+                return Err(Error::Failed(format!(
+                    "a daemon serves {interface} already; another benchmark is running"
+                )));
+            }
+            uapi::remove_stale(&interface);
+            daemons.push(tunnel::start(ground, side, self.command(&interface)?, dir)?);
+        }
+        for (side, daemon) in Side::BOTH.into_iter().zip(&mut daemons) {
+            raise(ground, side, daemon)?;
+        }
+        let configured = Instant::now();
+        configure()?;
+        let sockets = Side::BOTH.map(|side| uapi::socket_of(&interface_of(side)));
+        Ok(Tunnel::new(daemons, Side::Far.overlay(), configured).leaving(sockets.to_vec()))
+    }
+}
+
+/// Waits for an interface, gives it its address and switches it on.
+fn raise(ground: &Ground, side: Side, daemon: &mut Daemon) -> Result<()> {
+    let (netns, interface) = (ground.end(side), interface_of(side));
+    eventually(START_LIMIT, &format!("{interface} can be configured"), || {
+        let is_up = uapi::listens(&interface) && link::exists(netns, &interface).unwrap_or(false);
+        (is_up || daemon.poll_exit().is_some()).then_some(())
+    })?;
+    if let Some(status) = daemon.poll_exit() {
+        return Err(Error::Failed(format!("the {} daemon ended at once: {status}", side.name())));
+    }
+    link::set_mtu(netns, &interface, MTU)?;
+    link::add_address(netns, &interface, side.overlay().into(), OVERLAY_PREFIX)?;
+    link::up(netns, &interface)
+}
+
+fn configure() -> Result<()> {
+    // Known to everybody: the tunnel carries zeroes.
+    let secret = |side: Side| TunnelSecret::from_bytes([side.number() as u8; 32]);
+    for side in Side::BOTH {
+        let across = side.across();
+        let device = uapi::Device {
+            secret: &secret(side),
+            port: PORT,
+            peer: secret(across).public(),
+            endpoint: SocketAddr::from((across.underlay(), PORT)),
+            allowed: across.overlay(),
+        };
+        device.configure(&interface_of(side))?;
+    }
+    Ok(())
+}
+
+/// Sockets of all namespaces lie in one directory: the ends need different names.
+fn interface_of(side: Side) -> String {
+    format!("mb{}", side.name())
+}
