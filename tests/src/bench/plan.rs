@@ -31,7 +31,7 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Figures to be quoted: a minute and a half for each peer and round.
+    /// Figures to be quoted: about forty seconds for each peer and round.
     pub fn thorough() -> Self {
         Self {
             rounds: 5,

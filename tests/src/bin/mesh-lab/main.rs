@@ -66,7 +66,7 @@ enum Verb {
     },
     /// Remove everything `up` made; nothing else
     Down,
-    /// Measure joining and idling (scripts/bench-idle)
+    /// Measure joining and idling (scripts/bench idle)
     Bench {
         /// How long to watch the idle daemons, in seconds
         #[arg(long, default_value_t = 30)]
