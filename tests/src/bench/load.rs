@@ -51,9 +51,12 @@ impl Reading {
         let elapsed = (later.at - self.at).as_secs_f64().max(1.0 / second);
         // A stranger that ended and whose parent does not ask takes its time out of the books.
         let between = |from: u64, to: u64| to.saturating_sub(from) as f64 / second;
+        let busy_seconds = between(self.busy, later.busy);
+        // A child that ends while the table is read may be counted twice, with all it ever used.
+        let strangers = between(self.strangers, later.strangers).min(busy_seconds);
         Ok(Use {
-            strangers: between(self.strangers, later.strangers) / elapsed,
-            busy_seconds: between(self.busy, later.busy),
+            strangers: strangers / elapsed,
+            busy_seconds,
             stolen: between(self.stolen, later.stolen) / elapsed,
         })
     }

@@ -1,6 +1,6 @@
 //! The packet path measured beside its peers, on one machine.
 //!
-//! A [sample](sample) is one [peer](peer) measured once: two fresh namespaces and a cable between them
+//! A [`sample`] is one [`peer`] measured once: two fresh namespaces and a cable between them
 //! ([`ground`]), two fresh daemons, one second of TCP to warm up, then one probe after the other
 //! ([`sampler`]). Rounds are interleaved, every peer once and then every peer again, so that whatever
 //! drifts on the machine drifts for all of them. A figure during which strangers used the processors is
