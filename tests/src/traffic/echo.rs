@@ -19,6 +19,9 @@ const HEADER: usize = 8;
 /// Bytes of payload, as customary `ping` sends.
 const PAYLOAD: usize = 56;
 
+/// The longest an echo waits for room in a queue: an interface nobody serves would keep it for ever.
+const SEND_LIMIT: Duration = Duration::from_secs(1);
+
 /// An answer to one of our echoes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct EchoAnswer {
@@ -50,6 +53,7 @@ impl Echo {
         socket
             .connect(&SocketAddr::new(target, 0).into())
             .context(format!("find a route to {target}"))?;
+        socket.set_write_timeout(Some(SEND_LIMIT)).context("set a timeout")?;
         let ident = NEXT_IDENT.fetch_add(1, Ordering::Relaxed) ^ std::process::id() as u16;
         Ok(Self { socket, target, ident })
     }
