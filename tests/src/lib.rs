@@ -23,9 +23,11 @@ pub mod netns;
 pub mod process;
 mod raw;
 pub mod rights;
+pub mod route;
 pub mod traffic;
 pub mod wait;
 pub mod wire;
+pub mod wireguard;
 
 pub use error::{Error, Result};
 pub use host::Host;

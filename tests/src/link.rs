@@ -6,13 +6,14 @@
 use std::net::IpAddr;
 use std::os::fd::AsFd as _;
 
+use futures_util::TryStreamExt as _;
 use netlink_packet_route::address::AddressHeaderFlags;
 use netlink_packet_route::link::{InfoData, InfoVeth};
 use nix::ifaddrs::getifaddrs;
 use nix::net::if_::{InterfaceFlags, if_nametoindex};
 use rtnetlink::{Handle, LinkBridge, LinkUnspec, LinkVeth, RouteMessageBuilder};
 
-use crate::error::{Context as _, Result};
+use crate::error::{Context as _, Error, Result};
 use crate::netns::Netns;
 use crate::raw::ethtool::{self, Offload};
 
@@ -118,6 +119,44 @@ pub fn add_address(netns: &Netns, name: &str, address: IpAddr, prefix: u8) -> Re
     })?
 }
 
+/// Takes an address from an interface.
+pub fn remove_address(netns: &Netns, name: &str, address: IpAddr) -> Result<()> {
+    netns.run(|| {
+        let index = index(name)?;
+        with_netlink(async |netlink| {
+            let filter = netlink.address().get().set_link_index_filter(index);
+            let mut held = std::pin::pin!(filter.set_address_filter(address).execute());
+            let what = format!("take {address} from {name}");
+            let held = held.try_next().await.context(&*what)?.ok_or_else(|| {
+                Error::Failed(format!("{name} does not have the address {address}"))
+            })?;
+            netlink.address().del(held).execute().await.context(what)
+        })
+    })?
+}
+
+/// Chooses the longest packet an interface takes, in bytes.
+pub fn set_mtu(netns: &Netns, name: &str, mtu: u32) -> Result<()> {
+    netns.run(|| {
+        let index = index(name)?;
+        with_netlink(async |netlink| {
+            let message = LinkUnspec::new_with_index(index).mtu(mtu).build();
+            let request = netlink.link().set(message);
+            request.execute().await.context(format!("set the MTU of {name} to {mtu}"))
+        })
+    })?
+}
+
+/// Removes an interface.
+pub fn remove(netns: &Netns, name: &str) -> Result<()> {
+    netns.run(|| {
+        let index = index(name)?;
+        with_netlink(async |netlink| {
+            netlink.link().del(index).execute().await.context(format!("remove {name}"))
+        })
+    })?
+}
+
 /// Sends everything not reachable otherwise to `gateway` through `name`.
 pub fn add_default_route(netns: &Netns, name: &str, gateway: IpAddr) -> Result<()> {
     netns.run(|| {
@@ -206,7 +245,7 @@ pub(crate) fn index(name: &str) -> Result<u32> {
 }
 
 /// Runs `work` with a netlink connection to the calling thread's namespace.
-fn with_netlink<T>(work: impl AsyncFnOnce(Handle) -> Result<T>) -> Result<T> {
+pub(crate) fn with_netlink<T>(work: impl AsyncFnOnce(Handle) -> Result<T>) -> Result<T> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .build()

@@ -8,6 +8,9 @@ use crate::netns::Netns;
 /// Names a file to which each skipped test adds a line, so that `scripts/verify` can count them.
 pub const SKIP_LOG: &str = "MESH_SKIP_LOG";
 
+/// How the line of a skipped test begins.
+pub const SKIPPED: &str = "SKIPPED";
+
 /// What is missing for labs with network namespaces; `None` when nothing is.
 pub fn missing_for_namespaces() -> Option<String> {
     if !nix::unistd::geteuid().is_root() {
@@ -21,7 +24,7 @@ pub fn missing_for_namespaces() -> Option<String> {
 
 /// Tells the whole world that `test` did not run, past the capture of the test runner.
 pub fn report_skip(test: &str, reason: &str) {
-    let line = format!("SKIPPED {test}: {reason}\n");
+    let line = format!("{SKIPPED} {test}: {reason}\n");
     // A lost note must not fail a test that could not run anyway.
     let _ = std::io::stderr().write_all(line.as_bytes());
     if let Some(path) = std::env::var_os(SKIP_LOG)

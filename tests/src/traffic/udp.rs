@@ -1,0 +1,154 @@
+//! Datagrams with known content: one at a time there and back, or as fast as they can be sent.
+
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use rand::{Rng as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
+
+use crate::error::{Context as _, Error, Result};
+use crate::netns::Netns;
+
+/// The longest a datagram may be away.
+const ECHO_LIMIT: Duration = Duration::from_secs(10);
+
+/// How often the far end looks whether it is still needed; after the last datagram of a burst, how long
+/// nothing must come before it counts as over.
+const LULL: Duration = Duration::from_millis(300);
+
+/// The longest datagram there is.
+const MAX: usize = 65_535;
+
+/// Bytes at the start of a datagram of a burst that number it.
+const NUMBER: usize = 8;
+
+/// Sends a datagram of each of `lengths` from inside `from` to `address`, an address of `to`, one after the
+/// other; each must come back as it was sent.
+pub fn echo_datagrams(from: &Netns, to: &Netns, address: IpAddr, lengths: &[usize]) -> Result<()> {
+    let far = to.run(|| UdpSocket::bind(SocketAddr::new(address, 0)).context("bind"))??;
+    let target = far.local_addr().context("ask for the port")?;
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| send_back(&far, &done));
+        let outcome = from.run(|| {
+            let near = near(target)?;
+            lengths.iter().try_for_each(|&len| echo(&near, len))
+        });
+        done.store(true, Ordering::Relaxed);
+        outcome?
+    })
+}
+
+fn near(target: SocketAddr) -> Result<UdpSocket> {
+    let any: IpAddr = if target.is_ipv4() { [0; 4].into() } else { [0; 16].into() };
+    let socket = UdpSocket::bind(SocketAddr::new(any, 0)).context("bind")?;
+    socket.connect(target).context(format!("find a route to {target}"))?;
+    socket.set_read_timeout(Some(ECHO_LIMIT)).context("set a timeout")?;
+    Ok(socket)
+}
+
+/// The content of datagram `number`.
+fn content(number: u64, len: usize) -> Vec<u8> {
+    let mut bytes = vec![0; len];
+    ChaCha8Rng::seed_from_u64(number).fill_bytes(&mut bytes);
+    if let Some(start) = bytes.first_chunk_mut::<NUMBER>() {
+        *start = number.to_be_bytes();
+    }
+    bytes
+}
+
+fn echo(near: &UdpSocket, len: usize) -> Result<()> {
+    let sent = content(len as u64, len);
+    near.send(&sent).context(format!("send {len} bytes"))?;
+    let mut buffer = [0; MAX];
+    let got = near.recv(&mut buffer).context(format!("hear {len} bytes again"))?;
+    if buffer[..got] != sent {
+        return Err(Error::Failed(format!("{len} bytes came back as {got} bytes, or altered")));
+    }
+    Ok(())
+}
+
+fn send_back(far: &UdpSocket, done: &AtomicBool) {
+    let mut buffer = [0; MAX];
+    // Without a timeout it would never see the end.
+    let _ = far.set_read_timeout(Some(LULL));
+    while !done.load(Ordering::Relaxed) {
+        if let Ok((len, back)) = far.recv_from(&mut buffer) {
+            // Lost on its way back, it is missed at the near end.
+            let _ = far.send_to(&buffer[..len], back);
+        }
+    }
+}
+
+/// Datagrams sent without waiting for anything.
+#[derive(Debug, Clone, Copy)]
+pub struct Burst {
+    /// How many.
+    pub count: u64,
+    /// How long each is.
+    pub len: usize,
+}
+
+/// What became of a burst.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct BurstReport {
+    /// Arrived as sent.
+    pub whole: u64,
+    /// Arrived otherwise.
+    pub altered: u64,
+    /// Arrived after a later one, or twice.
+    pub out_of_order: u64,
+}
+
+impl Burst {
+    /// Sends from inside `from` to `address`, an address of `to`.
+    pub fn run(&self, from: &Netns, to: &Netns, address: IpAddr) -> Result<BurstReport> {
+        let far = to.run(|| UdpSocket::bind(SocketAddr::new(address, 0)).context("bind"))??;
+        far.set_read_timeout(Some(LULL)).context("set a timeout")?;
+        let target = far.local_addr().context("ask for the port")?;
+        let sent_all = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let receiver = scope.spawn(|| self.receive(&far, &sent_all));
+            let outcome = from.run(|| {
+                let near = near(target)?;
+                (1..=self.count).try_for_each(|number| {
+                    // A full queue on the way out is a loss like any other.
+                    let _ = near.send(&content(number, self.len));
+                    Ok::<_, Error>(())
+                })
+            });
+            sent_all.store(true, Ordering::Relaxed);
+            let report = match receiver.join() {
+                Ok(report) => report,
+                Err(panic) => std::panic::resume_unwind(panic),
+            };
+            outcome??;
+            Ok(report)
+        })
+    }
+
+    fn receive(&self, far: &UdpSocket, sent_all: &AtomicBool) -> BurstReport {
+        let mut report = BurstReport::default();
+        let mut last = 0;
+        let mut buffer = [0; MAX];
+        loop {
+            let over = sent_all.load(Ordering::Relaxed);
+            let Ok(len) = far.recv(&mut buffer) else {
+                if over {
+                    return report;
+                }
+                continue;
+            };
+            let number = buffer.first_chunk().map_or(0, |start| u64::from_be_bytes(*start));
+            if buffer[..len] != content(number, self.len) {
+                report.altered += 1;
+            } else if number <= last {
+                report.out_of_order += 1;
+            } else {
+                report.whole += 1;
+                last = number;
+            }
+        }
+    }
+}
