@@ -45,6 +45,7 @@ fn near(target: SocketAddr) -> Result<UdpSocket> {
     let socket = UdpSocket::bind(SocketAddr::new(any, 0)).context("bind")?;
     socket.connect(target).context(format!("find a route to {target}"))?;
     socket.set_read_timeout(Some(ECHO_LIMIT)).context("set a timeout")?;
+    socket.set_write_timeout(Some(ECHO_LIMIT)).context("set a timeout")?;
     Ok(socket)
 }
 

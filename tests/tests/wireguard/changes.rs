@@ -11,10 +11,10 @@ use mesh_tests::route::{Route, add_rule_for_mark};
 use mesh_tests::traffic::{PingStream, Transfer, ping};
 use mesh_tests::wireguard::message::{Kind, is_keepalive};
 use mesh_tests::wireguard::uapi::Changes;
-use mesh_tests::wireguard::{Capture, Datagram, End, Family, Star, Tunnel};
+use mesh_tests::wireguard::{Capture, Datagram, End, Family, PORT, Star, Tunnel};
 use mesh_tests::{eventually, link, needs_namespaces};
 
-use crate::{LIMIT, NEVER, assert_reaches, assert_silent, pair, program};
+use crate::{LIMIT, NEVER, assert_reaches, assert_silent, pair, program, receiver};
 
 /// Bytes of a transfer that is under way when something happens.
 const LONG: u64 = 2_000_000_000;
@@ -151,7 +151,21 @@ fn the_port_nobody_asked_for_is_chosen_and_told() {
     assert_eq!(two.sees(one).unwrap().endpoint.map(|place| place.port()), Some(chosen));
 }
 
-/// The file of a mark's rules: any number that is not taken.
+#[test]
+fn a_port_that_is_taken_is_refused_and_the_old_one_kept() {
+    needs_namespaces!();
+    let tunnel = pair();
+    let [one, two] = [tunnel.end(1), tunnel.end(2)];
+    assert_reaches(one, two);
+    let taken = receiver(one.netns(), [0; 4].into());
+    let port = taken.local_addr().unwrap().port();
+    assert!(one.device.set(&Changes::new().listen_port(port)).is_err());
+    assert_eq!(one.device.get().unwrap().listen_port, PORT);
+    assert_reaches(two, one);
+    assert_reaches(one, two);
+}
+
+/// A mark, and the table of the routes that hold for it: any number that is not taken.
 const MARK: u32 = 51_820;
 
 #[test]

@@ -213,6 +213,24 @@ fn an_allowed_ip_taken_away_works_in_neither_direction() {
 }
 
 #[test]
+fn an_allowed_ip_is_taken_away_by_name() {
+    needs_namespaces!();
+    let tunnel = pair();
+    let [one, two] = [tunnel.end(1), tunnel.end(2)];
+    assert_reaches(one, two);
+    let [gone, kept] = Family::BOTH.map(|family| one.inner_prefix(family));
+    two.device.set(&Changes::new().peer(one.key()).allowed_ip(&format!("-{gone}"))).unwrap();
+    assert_eq!(two.sees(one).unwrap().allowed_ips, BTreeSet::from([kept]));
+    assert!(ping(one.netns(), two.inner(Family::V4), NEVER).is_err(), "it is not believed");
+    assert_answers(one.netns(), two.inner(Family::V6));
+    // What another peer has is not taken from it.
+    let stranger = SecretKey::numbered(77).public();
+    let theirs = one.inner_prefix(Family::V6);
+    two.device.set(&Changes::new().peer(stranger).allowed_ip(&format!("-{theirs}"))).unwrap();
+    assert_answers(one.netns(), two.inner(Family::V6));
+}
+
+#[test]
 fn everything_may_be_routed_to_one_peer() {
     needs_namespaces!();
     let tunnel = pair();
