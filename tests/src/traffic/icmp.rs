@@ -19,6 +19,9 @@ const PAYLOAD: usize = 56;
 /// The longest an echo waits for room in a queue: an interface nobody serves would keep it for ever.
 const SEND_LIMIT: Duration = Duration::from_secs(1);
 
+/// The shortest wait the kernel can be told: what is less becomes zero microseconds, which means for ever.
+const SHORTEST: Duration = Duration::from_micros(1);
+
 /// Sends one echo from inside `from` to `target`; the round trip, or an error after `limit`.
 pub fn ping(from: &Netns, target: IpAddr, limit: Duration) -> Result<Duration> {
     from.run(|| {
@@ -173,7 +176,7 @@ impl Echo {
         // Without patience it is still a read: whoever is behind hears what has come in meanwhile.
         self.socket.set_nonblocking(limit.is_zero()).context("choose how to read")?;
         self.socket
-            .set_read_timeout(Some(limit).filter(|limit| !limit.is_zero()))
+            .set_read_timeout(Some(limit.max(SHORTEST)).filter(|_| !limit.is_zero()))
             .context("set a timeout")?;
         let mut buffer = [0; 2048];
         let len = match self.socket.read(&mut buffer) {
