@@ -6,12 +6,13 @@ use std::net::{IpAddr, SocketAddr};
 
 use mesh_tests::fabric::UNDERLAY;
 use mesh_tests::link::{self, End as CableEnd};
-use mesh_tests::needs_namespaces;
 use mesh_tests::route::Route;
+use mesh_tests::traffic::ping;
 use mesh_tests::wireguard::uapi::Changes;
 use mesh_tests::wireguard::{End, Family, PORT, Star};
+use mesh_tests::{eventually, needs_namespaces};
 
-use crate::{assert_reaches, pair_over};
+use crate::{LIMIT, NEVER, assert_reaches, pair_over};
 
 /// Asks `asked` at `address`, and asserts that the answers come from there.
 fn assert_answers_from(asker: &End, asked: &End, address: IpAddr) {
@@ -94,7 +95,11 @@ fn a_better_way_through_another_interface_is_taken() {
     link::add_address(one.netns(), "eth1", here, 24).unwrap();
     link::add_address(hub, "better", router, 24).unwrap();
     Route::host(two.endpoint(Family::V4).ip(), "eth1").via(router).add(one.netns()).unwrap();
-    assert_reaches(one, two);
-    assert_eq!(two.sees(one).unwrap().endpoint, Some(SocketAddr::new(here, PORT)));
+    // Some hear of routes from the kernel, a moment later.
+    eventually(LIMIT, "the better way is taken", || {
+        ping(one.netns(), two.inner(Family::V4), NEVER).ok()?;
+        (two.sees(one).unwrap().endpoint == Some(SocketAddr::new(here, PORT))).then_some(())
+    })
+    .unwrap();
     assert_reaches(two, one);
 }
