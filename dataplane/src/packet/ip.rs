@@ -4,6 +4,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use mesh_model::addr::port;
 
+/// IP protocol number of TCP.
+pub(super) const TCP: u8 = 6;
+
 /// IP protocol number of UDP.
 pub(super) const UDP: u8 = 17;
 
@@ -107,6 +110,16 @@ impl<'a> Inner<'a> {
     /// The protocol of the payload; in IPv6 that of the first extension header, if there is one.
     pub fn protocol(&self) -> u8 {
         self.protocol
+    }
+
+    /// Bytes of the header.
+    pub fn header_len(&self) -> usize {
+        self.header
+    }
+
+    /// Whether it is a part of an IPv4 packet, whose rest is elsewhere.
+    pub fn is_fragment(&self) -> bool {
+        self.fragment
     }
 
     /// What follows the header.

@@ -2,4 +2,5 @@
 
 mod checksum;
 pub mod ip;
+pub mod offload;
 pub mod udp;
