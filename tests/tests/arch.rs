@@ -12,14 +12,15 @@ use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package};
 use mesh_tests::binaries::workspace_root;
 
 /// Who may know whom, of the packages of the house. Anything not named is forbidden, for tests too.
-const ARROWS: [(&str, &[&str]); 8] = [
+const ARROWS: [(&str, &[&str]); 9] = [
     // Under openraft, known to nobody by name.
     ("base2histogram", &[]),
     ("mesh-model", &[]),
     ("mesh-dataplane", &["mesh-model"]),
     ("mesh-control", &["mesh-model"]),
     ("mesh-cli", &["mesh-model"]),
-    ("meshd", &["mesh-control", "mesh-dataplane", "mesh-model"]),
+    ("mesh-ring", &[]),
+    ("meshd", &["mesh-control", "mesh-dataplane", "mesh-model", "mesh-ring"]),
     ("mesh-tests", &["mesh-model"]),
     ("mesh-sim", &["mesh-control", "mesh-dataplane", "mesh-model"]),
 ];
