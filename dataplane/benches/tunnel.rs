@@ -11,8 +11,11 @@ use std::time::{Duration, Instant};
 use boringtun::noise::{Tunn, TunnResult};
 use divan::counter::BytesCount;
 use divan::{Bencher, black_box};
+use mesh_dataplane::packet::offload::Segments;
 use mesh_dataplane::packet::udp;
-use mesh_dataplane::{Engine, EngineConfig, HandshakeBudget, Rate, Role, Sink, WallTime};
+use mesh_dataplane::{
+    Endpoint, Engine, EngineConfig, HandshakeBudget, Lane, Rate, Role, Sink, WallTime,
+};
 use mesh_model::plan::{PeerPlan, Update};
 use mesh_model::{MemberId, TunnelSecret};
 use x25519_dalek::{PublicKey, StaticSecret};
@@ -36,11 +39,11 @@ struct Last {
 }
 
 impl Sink for Last {
-    fn slot(&mut self, _: usize) -> &mut [u8] {
+    fn slot(&mut self, _: Lane, _: usize) -> &mut [u8] {
         &mut self.slot[..]
     }
 
-    fn send(&mut self, _: SocketAddr, len: usize) {
+    fn send(&mut self, _: Endpoint, len: usize) {
         self.len = len;
     }
 
@@ -89,12 +92,13 @@ impl End {
     }
 
     fn send(&mut self, packet: &[u8]) -> &[u8] {
-        self.engine.handle_kernel(packet, self.now, &mut self.out);
+        let packet = Segments::one(packet).unwrap();
+        self.engine.handle_kernel(&packet, self.now, &mut self.out);
         &self.out.slot[..self.out.len]
     }
 
     fn receive(&mut self, from: u8, datagram: &mut [u8]) -> usize {
-        let inner = self.engine.handle_datagram(at(from), datagram, self.now, &mut self.out);
+        let inner = self.engine.handle_datagram(at(from).into(), datagram, self.now, &mut self.out);
         inner.map_or(0, |inner| inner.len())
     }
 }

@@ -38,6 +38,9 @@ drops! {
     NoRoute => "no_route", Local;
     /// Outgoing: nobody knows where the peer is.
     NoEndpoint => "no_endpoint", World;
+    /// Outgoing: addressed to the very place where the peer that holds the destination is: the route
+    /// to the peer leads through its own tunnel.
+    RoutingLoop => "routing_loop", Local;
     /// Outgoing: too many packets already wait for the peer's handshake.
     HoldFull => "hold_full", World;
     /// Outgoing: waited for a handshake that was given up.

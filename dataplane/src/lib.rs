@@ -18,6 +18,7 @@
 
 pub mod device;
 mod drops;
+mod endpoint;
 mod engine;
 mod event;
 mod fib;
@@ -34,10 +35,11 @@ mod turn;
 mod wall;
 
 pub use drops::{Drop, Drops};
+pub use endpoint::Endpoint;
 pub use engine::{Engine, EngineConfig, MAX_DATAGRAM, MAX_INNER, Role};
 pub use event::Event;
 pub use handshake::{HandshakeBudget, Rate};
-pub use sink::Sink;
+pub use sink::{Lane, Sink};
 pub use stats::PeerStats;
 pub use steer::{Steer, steer};
 pub use wall::WallTime;

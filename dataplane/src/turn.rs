@@ -7,7 +7,7 @@ use rand_chacha::ChaCha20Rng;
 use crate::drops::{Drop, Drops};
 use crate::event::{Event, Events};
 use crate::indices::Indices;
-use crate::sink::Sink;
+use crate::sink::{Lane, Sink};
 use crate::tunnel::{Identity, StampClock};
 
 /// What the engine lends to a peer for a turn.
@@ -24,6 +24,8 @@ pub(crate) struct Kit {
     pub(crate) stamps: StampClock,
     /// Whose session is whose.
     pub(crate) indices: Indices,
+    /// The longest packet that fits the device and, sealed, the path.
+    pub(crate) mtu: usize,
 }
 
 impl Kit {
@@ -38,6 +40,7 @@ impl Kit {
             identity: self.identity.as_ref(),
             stamps: &mut self.stamps,
             indices: &mut self.indices,
+            mtu: self.mtu,
         }
     }
 }
@@ -60,6 +63,8 @@ pub(crate) struct Turn<'a, S> {
     pub(crate) stamps: &'a mut StampClock,
     /// Whose session is whose.
     pub(crate) indices: &'a mut Indices,
+    /// The longest packet that fits the device and, sealed, the path.
+    pub(crate) mtu: usize,
 }
 
 impl<S: Sink> Turn<'_, S> {
@@ -75,9 +80,10 @@ impl<S: Sink> Turn<'_, S> {
 pub(crate) fn room<'a>(
     sink: &'a mut impl Sink,
     drops: &mut Drops,
+    lane: Lane,
     need: usize,
 ) -> Option<&'a mut [u8]> {
-    let slot = sink.slot(need);
+    let slot = sink.slot(lane, need);
     if slot.len() < need {
         drops.count(Drop::SinkFull);
         return None;
@@ -85,10 +91,10 @@ pub(crate) fn room<'a>(
     Some(slot)
 }
 
-/// Like [`room`], for a message of fixed length.
+/// Room for a handshake message.
 pub(crate) fn room_for<'a, const N: usize>(
     sink: &'a mut impl Sink,
     drops: &mut Drops,
 ) -> Option<&'a mut [u8; N]> {
-    room(sink, drops, N)?.first_chunk_mut()
+    room(sink, drops, Lane::Control, N)?.first_chunk_mut()
 }

@@ -9,7 +9,9 @@ use std::time::{Duration, Instant};
 
 use ipnet::IpNet;
 use mesh_dataplane::device::{Device, Effects, Needs, TooMany};
-use mesh_dataplane::{Engine, EngineConfig, HandshakeBudget, PeerStats, Role, Sink, WallTime};
+use mesh_dataplane::{
+    Engine, EngineConfig, HandshakeBudget, Lane, PeerStats, Role, Sink, WallTime,
+};
 use mesh_model::plan::Update;
 use mesh_model::uapi::{
     AllowedIp, DeviceChange, DeviceReport, Endpoint, MAX_ALLOWED_IPS, MAX_PEERS, PeerChange,
@@ -30,12 +32,12 @@ fn some_time() -> Instant {
 struct Nowhere(Vec<u8>);
 
 impl Sink for Nowhere {
-    fn slot(&mut self, max: usize) -> &mut [u8] {
+    fn slot(&mut self, _: Lane, max: usize) -> &mut [u8] {
         self.0.resize(max, 0);
         &mut self.0
     }
 
-    fn send(&mut self, _: SocketAddr, _: usize) {}
+    fn send(&mut self, _: mesh_dataplane::Endpoint, _: usize) {}
 
     fn control(&mut self, _: MemberId, _: &[u8]) {}
 }

@@ -227,18 +227,6 @@ pub fn set_feature(netns: &Netns, name: &str, feature: &str, on: bool) -> Result
     })?
 }
 
-/// Chooses the longest packet an interface takes, in bytes.
-pub fn set_mtu(netns: &Netns, name: &str, mtu: u32) -> Result<()> {
-    netns.run(|| {
-        let index = index(name)?;
-        with_netlink(async |netlink| {
-            let message = LinkUnspec::new_with_index(index).mtu(mtu).build();
-            let request = netlink.link().set(message);
-            request.execute().await.context(format!("set the MTU of {name} to {mtu}"))
-        })
-    })?
-}
-
 /// The index of an interface of the calling thread's namespace.
 pub(crate) fn index(name: &str) -> Result<u32> {
     if_nametoindex(name).context(format!("look up interface {name}"))

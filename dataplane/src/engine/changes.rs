@@ -39,6 +39,11 @@ impl Engine {
         self.start_over(now, sink);
     }
 
+    /// The TUN device takes packets of at most `mtu` bytes: none is padded beyond that.
+    pub fn handle_mtu(&mut self, mtu: u16) {
+        self.kit.mtu = mtu.into();
+    }
+
     /// The host was asleep, which a monotonic clock does not count: sessions may have died without
     /// `now` showing it, so all of them end.
     pub fn handle_resume(&mut self, now: Instant, sink: &mut impl Sink) {

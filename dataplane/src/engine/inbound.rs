@@ -1,11 +1,11 @@
 //! What arrives: from datagram to inner packet.
 
-use std::net::SocketAddr;
 use std::ops::Range;
 use std::time::Instant;
 
 use super::Engine;
 use crate::drops::Drop;
+use crate::endpoint::Endpoint;
 use crate::handshake::Admission;
 use crate::packet::ip::Inner;
 use crate::peers::Slot;
@@ -17,13 +17,13 @@ impl Engine {
     /// Type 1: who is it, and may it cost us a handshake?
     pub(super) fn handle_initiation(
         &mut self,
-        from: SocketAddr,
+        from: Endpoint,
         message: &[u8; INITIATION],
         now: Instant,
         sink: &mut impl Sink,
     ) -> Result<(), Drop> {
         let own = self.kit.identity.as_ref().ok_or(Drop::NoPrivateKey)?;
-        let admission = self.gate.admit_initiation(own, from, message, now);
+        let admission = self.gate.admit_initiation(own, from.remote, message, now);
         self.obey(admission, from, message, now, sink)?;
         let own = self.kit.identity.as_ref().ok_or(Drop::NoPrivateKey)?;
         let hello = Hello::read(own, message)?;
@@ -37,7 +37,7 @@ impl Engine {
     /// Type 2: the answer to an initiation of ours.
     pub(super) fn handle_response(
         &mut self,
-        from: SocketAddr,
+        from: Endpoint,
         receiver: u32,
         message: &[u8; RESPONSE],
         now: Instant,
@@ -45,7 +45,7 @@ impl Engine {
     ) -> Result<(), Drop> {
         let slot = self.kit.indices.holder(receiver).ok_or(Drop::UnknownIndex)?;
         let own = self.kit.identity.as_ref().ok_or(Drop::NoPrivateKey)?;
-        let admission = self.gate.admit_response(own, from, message, now);
+        let admission = self.gate.admit_response(own, from.remote, message, now);
         self.obey(admission, from, message, now, sink)?;
         let peer = self.peers.get_mut(slot).ok_or(Drop::UnknownIndex)?;
         let turn = &mut self.kit.turn(now, sink);
@@ -69,7 +69,7 @@ impl Engine {
     /// Type 4: a sealed packet.
     pub(super) fn handle_data(
         &mut self,
-        from: SocketAddr,
+        from: Endpoint,
         receiver: u32,
         datagram: &mut [u8],
         now: Instant,
@@ -114,7 +114,7 @@ impl Engine {
     fn obey(
         &mut self,
         admission: Admission,
-        from: SocketAddr,
+        from: Endpoint,
         message: &[u8],
         now: Instant,
         sink: &mut impl Sink,
@@ -126,7 +126,7 @@ impl Engine {
                 if let Some(own) = &self.kit.identity
                     && let Some(out) = room_for::<COOKIE>(sink, &mut self.kit.drops)
                 {
-                    self.gate.challenge(own, from, message, now, out);
+                    self.gate.challenge(own, from.remote, message, now, out);
                     sink.send(from, COOKIE);
                 }
                 Err(Drop::CookieRequired)

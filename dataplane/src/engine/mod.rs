@@ -6,14 +6,16 @@ mod config;
 mod inbound;
 mod outbound;
 
-use std::net::SocketAddr;
+use std::net::IpAddr;
 use std::ops::Range;
 use std::time::Instant;
 
+use mesh_model::addr::OVERLAY_MTU;
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha20Rng;
 
 use crate::drops::{Drop, Drops};
+use crate::endpoint::Endpoint;
 use crate::event::{Event, Events};
 use crate::fib::Fib;
 use crate::handshake::Gate;
@@ -66,6 +68,7 @@ impl Engine {
                 identity: config.secret.as_ref().map(Identity::new),
                 stamps: StampClock::new(config.wall, config.stamp_floor, now),
                 indices: Indices::default(),
+                mtu: OVERLAY_MTU.into(),
             },
             due: Vec::new(),
         }
@@ -78,7 +81,7 @@ impl Engine {
     #[must_use = "the kernel waits for the packet"]
     pub fn handle_datagram(
         &mut self,
-        from: SocketAddr,
+        from: Endpoint,
         datagram: &mut [u8],
         now: Instant,
         sink: &mut impl Sink,
@@ -103,6 +106,15 @@ impl Engine {
             self.kit.drops.count(drop);
             None
         })
+    }
+
+    /// One of this host's addresses is no longer usable: no peer is to be answered from it.
+    pub fn handle_local_gone(&mut self, local: IpAddr) {
+        for slot in self.peers.slots() {
+            if let Some(peer) = self.peers.get_mut(slot) {
+                peer.forget_local(local);
+            }
+        }
     }
 
     /// Does what is due: handshake retries, keepalives, the tunnels' own timers.

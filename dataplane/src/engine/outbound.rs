@@ -4,51 +4,50 @@ use std::time::Instant;
 
 use super::{Engine, MAX_INNER};
 use crate::drops::Drop;
-use crate::packet::ip::Inner;
-use crate::sink::Sink;
+use crate::packet::offload::Segments;
+use crate::sink::{Lane, Sink};
 
 impl Engine {
     /// Sends an inner packet of the daemon's own: its destination decides the peer.
     ///
     /// Packets from the kernel go through [`handle_kernel`](Self::handle_kernel).
     pub fn handle_inner(&mut self, packet: &[u8], now: Instant, sink: &mut impl Sink) {
-        match Inner::parse(packet) {
-            Ok(inner) => self.send(&inner, now, sink),
+        match Segments::one(packet) {
+            Ok(packet) => self.send(Lane::Control, &packet, now, sink),
             Err(_) => self.kit.drops.count(Drop::InnerMalformed),
         }
     }
 
-    /// Sends an inner packet from the kernel's TUN device.
+    /// Sends what the kernel's TUN device handed over: one packet, or several of one flow.
     ///
     /// Like [`handle_inner`](Self::handle_inner), except that nobody but the daemon may talk to
     /// other daemons' ports: any local process can send UDP from any port above 1023, and the
     /// receiver would take it for this member's word.
-    pub fn handle_kernel(&mut self, packet: &[u8], now: Instant, sink: &mut impl Sink) {
-        match Inner::parse(packet) {
-            Ok(inner) if self.role.is_control(&inner) => {
-                self.kit.drops.count(Drop::ControlFromKernel)
-            }
-            Ok(inner) => self.send(&inner, now, sink),
-            Err(_) => self.kit.drops.count(Drop::InnerMalformed),
+    pub fn handle_kernel(&mut self, packets: &Segments<'_>, now: Instant, sink: &mut impl Sink) {
+        if self.role.is_control(packets.inner()) {
+            return self.kit.drops.count(Drop::ControlFromKernel);
         }
+        self.send(Lane::Bulk, packets, now, sink);
     }
 
-    fn send(&mut self, inner: &Inner<'_>, now: Instant, sink: &mut impl Sink) {
-        let packet = inner.bytes();
-        if packet.len() > MAX_INNER {
-            return self.kit.drops.count(Drop::InnerTooLarge);
+    fn send(&mut self, lane: Lane, packets: &Segments<'_>, now: Instant, sink: &mut impl Sink) {
+        let (count, longest) = (packets.count(), packets.longest());
+        if longest > MAX_INNER {
+            return self.kit.drops.add(Drop::InnerTooLarge, count);
         }
-        let Some(slot) = self.fib.lookup(inner.dst()) else {
-            return self.kit.drops.count(Drop::NoRoute);
+        let Some(slot) = self.fib.lookup(packets.inner().dst()) else {
+            return self.kit.drops.add(Drop::NoRoute, count);
         };
         let Some(peer) = self.peers.get_mut(slot).filter(|peer| peer.is_reachable()) else {
-            return self.kit.drops.count(Drop::NoEndpoint);
+            return self.kit.drops.add(Drop::NoEndpoint, count);
         };
-        let copy = |_, out: &mut [u8]| {
-            out.copy_from_slice(packet);
-            packet.len()
-        };
-        peer.send_run(1, packet.len(), copy, &mut self.kit.turn(now, sink));
+        // Its own datagrams come back to it: the way to the peer leads through the tunnel to the peer.
+        // Wrapped again they would go round without end.
+        if peer.is_at(packets.inner()) {
+            return self.kit.drops.add(Drop::RoutingLoop, count);
+        }
+        let write = |n, out: &mut [u8]| packets.write(n, out);
+        peer.send_run(lane, count, longest, write, &mut self.kit.turn(now, sink));
         self.peers.settle(slot);
     }
 }

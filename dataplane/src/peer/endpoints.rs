@@ -1,13 +1,15 @@
 //! Where a peer may be.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use mesh_model::plan::MAX_CANDIDATES;
+
+use crate::endpoint::Endpoint;
 
 /// Where a peer was last heard, and where the plan supposes it.
 #[derive(Debug, Default)]
 pub(crate) struct Endpoints {
-    heard: Option<SocketAddr>,
+    heard: Option<Endpoint>,
     candidates: Vec<SocketAddr>,
     tried: usize,
 }
@@ -25,28 +27,36 @@ impl Endpoints {
     }
 
     /// Where packets go: where the peer was last heard, else the best candidate.
-    pub(crate) fn current(&self) -> Option<SocketAddr> {
-        self.heard.or(self.candidates.first().copied())
+    pub(crate) fn current(&self) -> Option<Endpoint> {
+        self.heard.or_else(|| self.candidates.first().copied().map(Endpoint::from))
     }
 
     /// The operator says that the peer is at `endpoint`.
     pub(crate) fn move_to(&mut self, endpoint: SocketAddr) {
         self.tried = 0;
-        self.heard = Some(endpoint);
+        self.heard = Some(endpoint.into());
     }
 
-    /// The peer's packet came from `from` and was authentic; `true` when that is news.
-    pub(crate) fn heard_from(&mut self, from: SocketAddr) -> bool {
+    /// The peer's packet came from `from` and was authentic; `true` when it is elsewhere now.
+    pub(crate) fn heard_from(&mut self, from: Endpoint) -> bool {
         self.tried = 0;
-        self.heard.replace(from) != Some(from)
+        self.heard.replace(from).map(|before| before.remote) != Some(from.remote)
+    }
+
+    /// Nothing can be sent from `local` any more.
+    pub(crate) fn forget_local(&mut self, local: IpAddr) {
+        if let Some(heard) = &mut self.heard {
+            heard.local.take_if(|held| *held == local);
+        }
     }
 
     /// Where the next initiation goes: first to the current endpoint, and while nothing answers, on
     /// through all candidates and round again.
-    pub(crate) fn next_try(&mut self) -> Option<SocketAddr> {
-        let others =
-            self.candidates.iter().copied().filter(|candidate| Some(*candidate) != self.heard);
-        let all = self.heard.into_iter().chain(others);
+    pub(crate) fn next_try(&mut self) -> Option<Endpoint> {
+        let heard = self.heard;
+        let others = self.candidates.iter().copied();
+        let others = others.filter(|it| heard.is_none_or(|heard| heard.remote != *it));
+        let all = heard.into_iter().chain(others.map(Endpoint::from));
         let count = all.clone().count();
         let pick = self.tried.checked_rem(count)?;
         self.tried = pick + 1;
@@ -63,7 +73,7 @@ mod tests {
     }
 
     fn tries(endpoints: &mut Endpoints, n: usize) -> Vec<u16> {
-        (0..n).filter_map(|_| endpoints.next_try()).map(|endpoint| endpoint.port()).collect()
+        (0..n).filter_map(|_| endpoints.next_try()).map(|endpoint| endpoint.remote.port()).collect()
     }
 
     #[test]
@@ -72,9 +82,9 @@ mod tests {
         assert_eq!(endpoints.next_try(), None);
         endpoints.set_candidates(&[at(1), at(2)]);
         assert_eq!(tries(&mut endpoints, 3), [1, 2, 1]);
-        endpoints.heard_from(at(3));
+        endpoints.heard_from(at(3).into());
         assert_eq!(tries(&mut endpoints, 4), [3, 1, 2, 3]);
-        endpoints.heard_from(at(2));
+        endpoints.heard_from(at(2).into());
         assert_eq!(tries(&mut endpoints, 3), [2, 1, 2]);
     }
 
@@ -82,11 +92,33 @@ mod tests {
     fn what_was_heard_outranks_the_plan() {
         let mut endpoints = Endpoints::default();
         endpoints.set_candidates(&[at(1)]);
-        assert_eq!(endpoints.current(), Some(at(1)));
-        assert!(endpoints.heard_from(at(9)));
-        assert!(!endpoints.heard_from(at(9)));
+        assert_eq!(endpoints.current(), Some(at(1).into()));
+        assert!(endpoints.heard_from(at(9).into()));
+        assert!(!endpoints.heard_from(at(9).into()));
         assert!(endpoints.set_candidates(&[at(2)]));
-        assert_eq!(endpoints.current(), Some(at(9)));
+        assert_eq!(endpoints.current(), Some(at(9).into()));
+    }
+
+    #[test]
+    fn answers_come_from_the_address_that_was_spoken_to_while_it_is_there() {
+        let own = "192.0.2.7".parse().unwrap();
+        let from = |port| Endpoint { remote: at(port), local: Some(own) };
+        let mut endpoints = Endpoints::default();
+        assert!(endpoints.heard_from(from(1)));
+        assert_eq!(endpoints.current(), Some(from(1)));
+        assert!(!endpoints.heard_from(at(1).into()), "the peer is where it was");
+        endpoints.heard_from(from(1));
+        endpoints.forget_local("192.0.2.8".parse().unwrap());
+        assert_eq!(endpoints.current(), Some(from(1)));
+        endpoints.forget_local(own);
+        assert_eq!(endpoints.current(), Some(at(1).into()));
+        endpoints.heard_from(from(1));
+        endpoints.move_to(at(2));
+        assert_eq!(
+            endpoints.current(),
+            Some(at(2).into()),
+            "the operator named no address of ours"
+        );
     }
 
     #[test]

@@ -24,7 +24,7 @@ mod sessions;
 mod shake;
 mod timers;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use ipnet::IpNet;
@@ -32,6 +32,7 @@ use mesh_model::plan::PeerPlan;
 use mesh_model::{MemberId, PresharedKey, TunnelKey};
 
 use crate::indices::Indices;
+use crate::packet::ip::Inner;
 use crate::peers::Slot;
 use crate::sink::Sink;
 use crate::stats::PeerStats;
@@ -132,6 +133,19 @@ impl Peer {
         }
     }
 
+    /// Nothing can be sent from `local` any more.
+    pub(crate) fn forget_local(&mut self, local: IpAddr) {
+        self.endpoints.forget_local(local);
+    }
+
+    /// Whether `packet` goes to where the peer itself is.
+    #[inline]
+    pub(crate) fn is_at(&self, packet: &Inner<'_>) -> bool {
+        let Some(endpoint) = self.endpoints.current() else { return false };
+        endpoint.remote.ip() == packet.dst()
+            && packet.udp_dst_port() == Some(endpoint.remote.port())
+    }
+
     /// The member behind the key.
     pub(crate) fn member(&self) -> MemberId {
         self.member
@@ -172,7 +186,7 @@ impl Peer {
         PeerStats {
             member: self.member,
             key: self.remote.key,
-            endpoint: self.endpoints.current(),
+            endpoint: self.endpoints.current().map(|endpoint| endpoint.remote),
             allowed_ips: self.allowed_ips.clone(),
             last_handshake: self.last_handshake,
             last_received: self.last_received,

@@ -1,10 +1,9 @@
 //! What a peer does with data.
 
-use std::net::SocketAddr;
-
 use super::Peer;
 use super::sessions::Place;
 use crate::drops::Drop;
+use crate::endpoint::Endpoint;
 use crate::event::Event;
 use crate::sink::Sink;
 use crate::turn::Turn;
@@ -15,7 +14,7 @@ impl Peer {
     #[inline]
     pub(crate) fn handle_data<S: Sink>(
         &mut self,
-        from: SocketAddr,
+        from: Endpoint,
         index: u32,
         datagram: &mut [u8],
         turn: &mut Turn<'_, S>,
@@ -39,12 +38,12 @@ impl Peer {
 
     /// An authentic datagram arrived: the peer is where it came from.
     #[inline]
-    pub(super) fn heard<S: Sink>(&mut self, from: SocketAddr, len: usize, turn: &mut Turn<'_, S>) {
+    pub(super) fn heard<S: Sink>(&mut self, from: Endpoint, len: usize, turn: &mut Turn<'_, S>) {
         self.rx_bytes += len as u64;
         self.last_received = Some(turn.now);
         self.clocks.heard();
         if self.endpoints.heard_from(from) {
-            turn.event(Event::EndpointChanged { member: self.member, endpoint: from });
+            turn.event(Event::EndpointChanged { member: self.member, endpoint: from.remote });
             self.begin_keepalives(turn.now);
         }
     }

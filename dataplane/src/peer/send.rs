@@ -1,10 +1,9 @@
 //! What leaves for a peer.
 
-use std::net::SocketAddr;
-
 use super::Peer;
 use crate::drops::Drop;
-use crate::sink::Sink;
+use crate::endpoint::Endpoint;
+use crate::sink::{Lane, Sink};
 use crate::tunnel::{PLAIN, sealed_len};
 use crate::turn::{Turn, room};
 
@@ -15,12 +14,13 @@ impl Peer {
     #[inline]
     pub(crate) fn send_run<S: Sink>(
         &mut self,
+        lane: Lane,
         count: usize,
         longest: usize,
         mut write: impl FnMut(usize, &mut [u8]) -> usize,
         turn: &mut Turn<'_, S>,
     ) {
-        if self.seal_run(count, longest, &mut write, turn) {
+        if self.seal_run(lane, count, longest, &mut write, turn) {
             self.clocks.sent_data(turn.now);
             return;
         }
@@ -37,7 +37,7 @@ impl Peer {
 
     /// Sends an empty packet, if there is a session.
     pub(super) fn send_keepalive<S: Sink>(&mut self, turn: &mut Turn<'_, S>) -> bool {
-        self.seal_run(1, 0, &mut |_, _| 0, turn)
+        self.seal_run(Lane::Control, 1, 0, &mut |_, _| 0, turn)
     }
 
     /// Seals packets where the sink wants them: one look at the session for all. `false` when there
@@ -45,6 +45,7 @@ impl Peer {
     #[inline]
     fn seal_run<S: Sink>(
         &mut self,
+        lane: Lane,
         count: usize,
         longest: usize,
         write: &mut impl FnMut(usize, &mut [u8]) -> usize,
@@ -53,9 +54,10 @@ impl Peer {
         let Some(session) = self.sessions.sealing(turn.now) else { return false };
         let Some(to) = self.endpoints.current() else { return false };
         for n in 0..count {
-            let Some(slot) = room(turn.sink, turn.drops, sealed_len(longest)) else { continue };
+            let need = sealed_len(longest, turn.mtu);
+            let Some(slot) = room(turn.sink, turn.drops, lane, need) else { continue };
             let len = write(n, &mut slot[PLAIN..PLAIN + longest]);
-            let Some(len) = session.seal(slot, len) else {
+            let Some(len) = session.seal(slot, len, turn.mtu) else {
                 turn.drops.count(Drop::CounterExhausted);
                 continue;
             };
@@ -70,7 +72,7 @@ impl Peer {
     }
 
     /// The last slot's first `len` bytes, a handshake message, go to `to`.
-    pub(super) fn transmit<S: Sink>(&mut self, to: SocketAddr, len: usize, turn: &mut Turn<'_, S>) {
+    pub(super) fn transmit<S: Sink>(&mut self, to: Endpoint, len: usize, turn: &mut Turn<'_, S>) {
         turn.sink.send(to, len);
         self.tx_bytes += len as u64;
         self.clocks.sent(turn.now);
@@ -85,7 +87,7 @@ impl Peer {
                 out.copy_from_slice(&packet);
                 packet.len()
             };
-            self.send_run(1, packet.len(), copy, turn);
+            self.send_run(Lane::Bulk, 1, packet.len(), copy, turn);
         }
     }
 }

@@ -1,11 +1,11 @@
 //! Both ends of a handshake, as far as one peer is concerned.
 
-use std::net::SocketAddr;
 use std::time::Instant;
 
 use super::Peer;
 use super::attempt::Attempt;
 use crate::drops::Drop;
+use crate::endpoint::Endpoint;
 use crate::event::Event;
 use crate::sink::Sink;
 use crate::tunnel::{
@@ -67,7 +67,7 @@ impl Peer {
     /// Answers its initiation, to where it came from. That is all a recording can obtain.
     pub(crate) fn handle_initiation<S: Sink>(
         &mut self,
-        from: SocketAddr,
+        from: Endpoint,
         mut hello: Hello,
         message: &[u8; INITIATION],
         turn: &mut Turn<'_, S>,
@@ -95,7 +95,7 @@ impl Peer {
     /// Takes the response to our initiation: there is a session.
     pub(crate) fn handle_response<S: Sink>(
         &mut self,
-        from: SocketAddr,
+        from: Endpoint,
         receiver: u32,
         message: &[u8; RESPONSE],
         turn: &mut Turn<'_, S>,

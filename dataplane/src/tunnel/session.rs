@@ -9,8 +9,6 @@
 
 use std::time::{Duration, Instant};
 
-use mesh_model::addr::OVERLAY_MTU;
-
 use super::aead::Aead;
 use super::noise::Transport;
 use super::window::Window;
@@ -53,15 +51,14 @@ pub(crate) struct Session {
     is_initiator: bool,
 }
 
-/// The length of the data message that carries `len` bytes: padded, but never beyond the overlay's
-/// MTU, so that padding makes no datagram too long for its path.
-pub(crate) fn sealed_len(len: usize) -> usize {
-    padded_len(len) + OVERHEAD
+/// The length of the data message that carries `len` bytes: padded, but never beyond `mtu`, so that
+/// padding makes no datagram too long for its path.
+pub(crate) fn sealed_len(len: usize, mtu: usize) -> usize {
+    padded_len(len, mtu) + OVERHEAD
 }
 
-fn padded_len(len: usize) -> usize {
-    let most = len.max(usize::from(OVERLAY_MTU));
-    len.next_multiple_of(PADDING).min(most)
+fn padded_len(len: usize, mtu: usize) -> usize {
+    len.next_multiple_of(PADDING).min(len.max(mtu))
 }
 
 impl Session {
@@ -115,13 +112,13 @@ impl Session {
     }
 
     /// Seals the packet of `len` bytes that lies at [`PLAIN`] in `slot`, which is at least
-    /// [`sealed_len`] long; the datagram's length. `None` once the counter has reached its end.
+    /// [`sealed_len`] long, for a device of `mtu`; the datagram's length. `None` once the counter has reached its end.
     #[inline]
-    pub(crate) fn seal(&mut self, slot: &mut [u8], len: usize) -> Option<usize> {
+    pub(crate) fn seal(&mut self, slot: &mut [u8], len: usize, mtu: usize) -> Option<usize> {
         if self.next >= REJECT_AFTER_MESSAGES {
             return None;
         }
-        let end = PLAIN + padded_len(len);
+        let end = PLAIN + padded_len(len, mtu);
         slot[PLAIN + len..end].fill(0);
         let tag = self.sealing.seal(self.next, &[], &mut slot[PLAIN..end])?;
         slot[..8].copy_from_slice(&self.header);
@@ -177,10 +174,10 @@ mod tests {
         for (count, len) in [0, 1, 15, 16, 17, 1385, 1399, 1400, 1401, 9000].into_iter().enumerate()
         {
             // Old bytes stay in a slot.
-            let mut slot = vec![0xee; sealed_len(len)];
+            let mut slot = vec![0xee; sealed_len(len, 1400)];
             slot[PLAIN..PLAIN + len].fill(7);
-            let total = near.seal(&mut slot, len).expect("a fresh session");
-            assert_eq!(total, sealed_len(len));
+            let total = near.seal(&mut slot, len, 1400).expect("a fresh session");
+            assert_eq!(total, sealed_len(len, 1400));
             assert_eq!(slot[..8], [4, 0, 0, 0, 20, 0, 0, 0]);
             assert_eq!(slot[8..PLAIN], (count as u64).to_le_bytes());
             let opened = far.open(&mut slot).expect("authentic");
@@ -195,15 +192,17 @@ mod tests {
         for (len, padded) in
             [(0, 0), (1, 16), (16, 16), (1385, 1392), (1393, 1400), (1400, 1400), (1500, 1500)]
         {
-            assert_eq!(sealed_len(len), padded + PLAIN + TAG, "{len}");
+            assert_eq!(sealed_len(len, 1400), padded + PLAIN + TAG, "{len}");
         }
+        assert_eq!(sealed_len(1290, 1301), 1296 + OVERHEAD);
+        assert_eq!(sealed_len(1299, 1301), 1301 + OVERHEAD);
     }
 
     #[test]
     fn a_changed_byte_does_not_open_and_spoils_nothing() {
         let (mut near, mut far) = pair(start());
         let mut slot = [0; OVERHEAD + 16];
-        let total = near.seal(&mut slot, 16).expect("a fresh session");
+        let total = near.seal(&mut slot, 16, 1400).expect("a fresh session");
         for at in 8..total {
             let mut changed = slot;
             changed[at] ^= 1;
@@ -220,12 +219,12 @@ mod tests {
         let mut slot = [0; OVERHEAD];
         near.next = REKEY_AFTER_MESSAGES;
         assert!(!near.is_worn(now));
-        assert!(near.seal(&mut slot, 0).is_some());
+        assert!(near.seal(&mut slot, 0, 1400).is_some());
         assert!(near.is_worn(now), "after 2^60 packets, whoever began");
         near.next = REJECT_AFTER_MESSAGES - 1;
-        assert!(near.seal(&mut slot, 0).is_some());
+        assert!(near.seal(&mut slot, 0, 1400).is_some());
         assert!(far.open(&mut slot).is_ok());
-        assert_eq!(near.seal(&mut slot, 0), None);
+        assert_eq!(near.seal(&mut slot, 0, 1400), None);
         assert!(!near.is_usable(now));
         for counter in [REJECT_AFTER_MESSAGES, u64::MAX] {
             slot[8..PLAIN].copy_from_slice(&counter.to_le_bytes());

@@ -18,7 +18,7 @@ use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;
 use x25519_dalek::{PublicKey, StaticSecret};
 
-use crate::wire::{Faults, Outbox, WALL, secret, underlay};
+use crate::wire::{Faults, Outbox, WALL, secret, single, underlay};
 
 /// How often boringtun wants to be told that time passes.
 const STEP: Duration = Duration::from_millis(100);
@@ -103,7 +103,7 @@ impl Pair {
     /// The engine sends a packet.
     fn there(&mut self, payload: &[u8]) -> Vec<u8> {
         let packet = packet(1, 2, payload);
-        self.engine.handle_kernel(&packet, self.now, &mut self.out);
+        self.engine.handle_kernel(&single(&packet), self.now, &mut self.out);
         self.post();
         packet
     }
@@ -151,8 +151,12 @@ impl Pair {
 
     fn land(&mut self, to_engine: bool, mut datagram: Vec<u8>) {
         if to_engine {
-            let inner =
-                self.engine.handle_datagram(underlay(2), &mut datagram, self.now, &mut self.out);
+            let inner = self.engine.handle_datagram(
+                underlay(2).into(),
+                &mut datagram,
+                self.now,
+                &mut self.out,
+            );
             self.out.delivered.extend(inner.map(|inner| datagram[inner].to_vec()));
             while self.engine.poll_event().is_some() {}
             return self.post();
@@ -243,7 +247,7 @@ fn a_plain_device_leaves_ports_and_destinations_to_the_kernel() {
     let gossip = SocketAddr::from(([10, 0, 0, 2], mesh_model::addr::port::GOSSIP));
     let anywhere = SocketAddr::from(([203, 0, 113, 9], mesh_model::addr::port::GOSSIP));
     let there = udp::encode(anywhere, gossip, b"out").expect("fits");
-    pair.engine.handle_kernel(&there, pair.now, &mut pair.out);
+    pair.engine.handle_kernel(&single(&there), pair.now, &mut pair.out);
     pair.post();
     pair.run_secs(1);
     assert_eq!(pair.arrived, [there]);

@@ -4,7 +4,7 @@ use mesh_dataplane::{Drop, Event};
 use mesh_model::addr::port;
 use mesh_model::plan::Update;
 
-use crate::wire::{KERNEL_PORT, Wire, underlay};
+use crate::wire::{KERNEL_PORT, Wire, single, underlay};
 
 #[test]
 fn both_families_cross_in_both_directions() {
@@ -63,12 +63,12 @@ fn no_local_process_speaks_for_the_daemon() {
     for v6 in [false, true] {
         let forged = wire.packet(0, 1, port::GOSSIP, b"forged", v6);
         let host = &mut wire.hosts[0];
-        host.engine.handle_kernel(&forged, now, &mut host.out);
+        host.engine.handle_kernel(&single(&forged), now, &mut host.out);
     }
     assert_eq!(wire.hosts[0].drops(Drop::ControlFromKernel), 2);
     let plain = wire.packet(0, 1, KERNEL_PORT, b"plain", true);
     let host = &mut wire.hosts[0];
-    host.engine.handle_kernel(&plain, now, &mut host.out);
+    host.engine.handle_kernel(&single(&plain), now, &mut host.out);
     assert_eq!(host.out.sent.len(), 1, "an initiation, for the plain packet only");
 }
 

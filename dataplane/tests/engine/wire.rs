@@ -3,9 +3,11 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
+use mesh_dataplane::packet::offload::Segments;
 use mesh_dataplane::packet::udp;
 use mesh_dataplane::{
-    Drop, Engine, EngineConfig, Event, HandshakeBudget, PeerStats, Role, Sink, WallTime,
+    Drop, Endpoint, Engine, EngineConfig, Event, HandshakeBudget, Lane, PeerStats, Role, Sink,
+    WallTime,
 };
 use mesh_model::plan::{PeerPlan, Update};
 use mesh_model::{MemberId, OverlayAddrs, TunnelKey, TunnelSecret};
@@ -34,13 +36,14 @@ pub(crate) struct Outbox {
 }
 
 impl Sink for Outbox {
-    fn slot(&mut self, max: usize) -> &mut [u8] {
+    fn slot(&mut self, _: Lane, max: usize) -> &mut [u8] {
         // Old bytes stay in a batch's buffer, so they do here.
         self.slot.resize(max.min(self.room.unwrap_or(max)), 0xee);
         &mut self.slot
     }
 
-    fn send(&mut self, to: SocketAddr, len: usize) {
+    fn send(&mut self, to: Endpoint, len: usize) {
+        let to = to.remote;
         self.sent.push((to, self.slot[..len].to_vec()));
     }
 
@@ -131,6 +134,11 @@ pub(crate) struct Wire {
 
 pub(crate) fn secret(n: u8) -> TunnelSecret {
     TunnelSecret::from_bytes([n; 32])
+}
+
+/// A packet as the kernel hands it over when it has but one.
+pub(crate) fn single(packet: &[u8]) -> Segments<'_> {
+    Segments::one(packet).expect("a packet")
 }
 
 pub(crate) fn underlay(n: u8) -> SocketAddr {
@@ -250,7 +258,7 @@ impl Wire {
         let before = self.seen.len();
         let Host { engine, out, .. } = &mut self.hosts[host];
         let mut opened = datagram.to_vec();
-        if let Some(inner) = engine.handle_datagram(from, &mut opened, self.now, out) {
+        if let Some(inner) = engine.handle_datagram(from.into(), &mut opened, self.now, out) {
             out.delivered.push(opened[inner].to_vec());
         }
         self.drain(host);

@@ -83,7 +83,7 @@ impl From<PathError> for Exit {
     fn from(error: PathError) -> Self {
         let reason = match &error {
             PathError::Start(_) => Reason::Environment,
-            PathError::Tun(_) | PathError::Udp(_) => Reason::Lost,
+            PathError::Tun(_) | PathError::Wait(_) => Reason::Lost,
             PathError::Vanished => Reason::Bug,
         };
         Self::because(reason, error)

@@ -220,10 +220,15 @@ fn drops(stats: &PathStats) -> Vec<DropCount> {
 
 fn offloads(stats: &PathStats) -> Vec<Offload> {
     let of = &stats.offloads;
-    [("tun_gso", of.tun_gso), ("udp_gso", of.udp_gso), ("udp_gro", of.udp_gro)]
-        .into_iter()
-        .map(|(name, active)| Offload { name: name.to_owned(), active })
-        .collect()
+    [
+        ("tun_tcp", of.tun_tcp),
+        ("tun_udp", of.tun_udp),
+        ("udp_gso", of.udp_gso),
+        ("udp_gro", of.udp_gro),
+    ]
+    .into_iter()
+    .map(|(name, active)| Offload { name: name.to_owned(), active })
+    .collect()
 }
 
 /// Milliseconds since `then`.

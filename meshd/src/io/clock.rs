@@ -1,6 +1,9 @@
-//! The two clocks: a monotonic one for deadlines, the wall clock for stamps that travel.
+//! The clocks: a monotonic one for deadlines, the wall clock for stamps that travel, and one that
+//! tells whether the host slept.
 
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use rustix::time::{ClockId, clock_gettime};
 
 use mesh_dataplane::WallTime;
 
@@ -20,4 +23,15 @@ pub(crate) fn wall_ms() -> u64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0, |elapsed| u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// How long the host has been asleep since it was started, in all: the monotonic clock does not count
+/// that.
+pub(crate) fn asleep() -> Duration {
+    let read = |clock| {
+        let time = clock_gettime(clock);
+        Duration::try_from(time).unwrap_or_default()
+    };
+    let monotonic = read(ClockId::Monotonic);
+    read(ClockId::Boottime).saturating_sub(monotonic)
 }

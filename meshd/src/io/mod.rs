@@ -8,6 +8,7 @@
 //! tun ─────┤ pipeline::worker ────┤                  └─ quic_socket ─ agreement (tls)
 //!          │ (the packet thread)  └─ quic_socket ─ join (tls)
 //! netlink, disk, clock, alarm, entropy: used by the daemon directly
+//! doorbell: the way into the packet thread
 //! ```
 
 pub(crate) mod agreement;
@@ -15,6 +16,7 @@ pub(crate) mod alarm;
 pub(crate) mod clock;
 pub(crate) mod directory;
 pub(crate) mod disk;
+pub(crate) mod doorbell;
 pub(crate) mod entropy;
 #[cfg(test)]
 pub(crate) mod fixture;

@@ -17,6 +17,8 @@ use quinn::{AsyncUdpSocket, UdpPoller};
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
+use super::doorbell::Sender;
+
 /// A QUIC datagram that arrived.
 #[derive(Debug)]
 pub(crate) struct Inbound {
@@ -34,7 +36,7 @@ pub(crate) type Wrap<T> = Box<dyn Fn(SocketAddr, &[u8]) -> Option<T> + Send + Sy
 pub(crate) struct VirtualSocket<T> {
     local: SocketAddr,
     inbound: Mutex<mpsc::Receiver<Inbound>>,
-    outbound: mpsc::Sender<T>,
+    outbound: Sender<T>,
     wrap: Wrap<T>,
 }
 
@@ -42,10 +44,10 @@ impl<T: Send + 'static> VirtualSocket<T> {
     pub(crate) fn new(
         local: SocketAddr,
         inbound: mpsc::Receiver<Inbound>,
-        outbound: mpsc::Sender<T>,
+        outbound: impl Into<Sender<T>>,
         wrap: Wrap<T>,
     ) -> Arc<Self> {
-        Arc::new(Self { local, inbound: Mutex::new(inbound), outbound, wrap })
+        Arc::new(Self { local, inbound: Mutex::new(inbound), outbound: outbound.into(), wrap })
     }
 }
 
@@ -55,13 +57,9 @@ impl<T: Send + 'static> AsyncUdpSocket for VirtualSocket<T> {
     }
 
     fn try_send(&self, transmit: &Transmit<'_>) -> io::Result<()> {
-        match self.outbound.try_reserve() {
-            Ok(room) => {
-                if let Some(item) = (self.wrap)(transmit.destination, transmit.contents) {
-                    room.send(item);
-                }
-                Ok(())
-            }
+        let wrap = || (self.wrap)(transmit.destination, transmit.contents);
+        match self.outbound.try_send_with(wrap) {
+            Ok(()) => Ok(()),
             Err(TrySendError::Full(())) => Err(io::ErrorKind::WouldBlock.into()),
             Err(TrySendError::Closed(())) => Err(io::ErrorKind::NotConnected.into()),
         }
@@ -96,16 +94,15 @@ impl<T: Send + 'static> AsyncUdpSocket for VirtualSocket<T> {
 
 /// Waits until the way out has room.
 struct Room<T> {
-    outbound: mpsc::Sender<T>,
+    outbound: Sender<T>,
     waiting: Option<Pin<Box<dyn Future<Output = bool> + Send + Sync>>>,
 }
 
 impl<T: Send + 'static> UdpPoller for Room<T> {
     fn poll_writable(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let outbound = self.outbound.clone();
-        let waiting = self
-            .waiting
-            .get_or_insert_with(|| Box::pin(async move { outbound.reserve().await.is_ok() }));
+        let waiting =
+            self.waiting.get_or_insert_with(|| Box::pin(async move { outbound.room().await }));
         let open = ready!(waiting.as_mut().poll(cx));
         self.waiting = None;
         Poll::Ready(if open { Ok(()) } else { Err(io::ErrorKind::NotConnected.into()) })

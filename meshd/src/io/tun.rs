@@ -1,8 +1,10 @@
 //! The TUN device: where the kernel's traffic for the mesh comes out.
 
-use std::io;
+use std::io::{self, IoSlice};
+use std::os::fd::{AsFd, BorrowedFd};
 
-use tun_rs::{AsyncDevice, DeviceBuilder, SyncDevice};
+use mesh_dataplane::packet::offload::{Gathered, MAX_PARTS, VirtioHeader};
+use tun_rs::{DeviceBuilder, SyncDevice};
 
 /// The longest interface name the kernel takes, in bytes (IFNAMSIZ less its end mark).
 const MAX_NAME_LEN: usize = 15;
@@ -41,8 +43,10 @@ pub(crate) enum TunError {
     },
 }
 
-/// A TUN device, created but not served. It vanishes with its last handle, and its addresses and
-/// routes with it.
+/// Room for whatever one read can bring: the longest packet, and the header beside it.
+pub(crate) const READ_BUFFER: usize = VirtioHeader::LEN + (1 << 16);
+
+/// A TUN device. It vanishes with its last handle, and its addresses and routes with it.
 pub(crate) struct Tun {
     device: SyncDevice,
     name: String,
@@ -51,22 +55,29 @@ pub(crate) struct Tun {
 
 impl Tun {
     /// Creates interface `name` for packets of at most `mtu` bytes. It is down until netlink brings it
-    /// up.
+    /// up. Where the kernel has no super-packets for it, it goes without.
     pub(crate) fn create(name: &str, mtu: u16) -> Result<Self, TunError> {
         let odd = |c: char| c == '/' || c.is_whitespace() || c.is_control();
         if name.is_empty() || name.len() > MAX_NAME_LEN || name.contains(odd) {
             return Err(TunError::Name(name.to_owned()));
         }
-        let device = DeviceBuilder::new()
-            .name(name)
-            .mtu(mtu)
-            .enable(false)
-            .with(|linux| {
-                linux.packet_information(false);
-            })
-            .build_sync()
-            .map_err(|error| explain(name, error))?;
+        let build = |offload| {
+            DeviceBuilder::new()
+                .name(name)
+                .mtu(mtu)
+                .enable(false)
+                .with(|linux| {
+                    linux.packet_information(false).offload(offload);
+                })
+                .build_sync()
+        };
+        let device = match build(true) {
+            Err(error) if error.raw_os_error() == Some(nix::libc::EINVAL) => build(false),
+            other => other,
+        };
+        let device = device.map_err(|error| explain(name, error))?;
         let other = |source| TunError::Other { name: name.to_owned(), source };
+        device.set_nonblocking(true).map_err(other)?;
         Ok(Self {
             name: device.name().map_err(other)?,
             index: device.if_index().map_err(other)?,
@@ -84,9 +95,58 @@ impl Tun {
         self.index
     }
 
-    /// Puts the device into service on the current runtime.
-    pub(crate) fn serve(self) -> io::Result<AsyncDevice> {
-        AsyncDevice::new(self.device)
+    /// The longest packet it takes now: the operator may change that.
+    pub(crate) fn mtu(&self) -> io::Result<u16> {
+        self.device.mtu()
+    }
+
+    /// Whether it gives and takes super-packets of TCP.
+    pub(crate) fn has_tcp_offload(&self) -> bool {
+        self.device.tcp_gso()
+    }
+
+    /// Whether it gives and takes super-packets of UDP.
+    pub(crate) fn has_udp_offload(&self) -> bool {
+        self.device.udp_gso()
+    }
+
+    /// Reads the next packet into `buffer` and returns it with the header beside it; no header if that
+    /// makes no sense. `WouldBlock` when there is none.
+    pub(crate) fn read<'a>(
+        &self,
+        buffer: &'a mut [u8; READ_BUFFER],
+    ) -> io::Result<(Option<VirtioHeader>, &'a [u8])> {
+        let len = rustix::io::read(&self.device, &mut buffer[..])?;
+        if !self.has_tcp_offload() {
+            return Ok((Some(VirtioHeader::default()), &buffer[..len]));
+        }
+        match buffer[..len].split_first_chunk() {
+            Some((header, packet)) => Ok((VirtioHeader::parse(header), packet)),
+            None => Ok((None, &[])),
+        }
+    }
+
+    /// Writes a packet, gathering its pieces. `WouldBlock` when the kernel has no room.
+    pub(crate) fn write(&self, packet: Gathered<'_>) -> io::Result<()> {
+        let header = packet.header().bytes();
+        let mut slices = [IoSlice::new(&[]); 1 + MAX_PARTS];
+        let mut used = 0;
+        if self.has_tcp_offload() {
+            slices[0] = IoSlice::new(&header);
+            used = 1;
+        }
+        for (slice, piece) in slices[used..].iter_mut().zip(packet) {
+            *slice = IoSlice::new(piece);
+            used += 1;
+        }
+        rustix::io::writev(&self.device, &slices[..used])?;
+        Ok(())
+    }
+}
+
+impl AsFd for Tun {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.device.as_fd()
     }
 }
 

@@ -3,11 +3,15 @@
 //! The packet core encrypts straight into one stretch of memory, datagram after datagram. What lies
 //! side by side with equal length and destination leaves in one system call (GSO).
 
-use std::net::SocketAddr;
 use std::ops::Range;
 
-/// All of one batch, in bytes: two full GSO runs, more than one turn of the worker makes.
-const ARENA: usize = 1 << 17;
+use mesh_dataplane::Endpoint;
+
+/// A batch of bulk, in bytes: two full GSO runs, what one turn of the worker makes.
+pub(crate) const BULK_ARENA: usize = 1 << 17;
+
+/// A batch of control, in bytes: a turn's orders, each a QUIC datagram of at most the overlay's MTU.
+pub(crate) const CONTROL_ARENA: usize = 1 << 17;
 
 /// Datagrams in one batch: the arena full of empty keepalives would hold more, which nobody needs.
 const MAX_DATAGRAMS: usize = 512;
@@ -16,7 +20,7 @@ const MAX_DATAGRAMS: usize = 512;
 const MAX_RUN: usize = 65_000;
 
 struct Written {
-    to: SocketAddr,
+    to: Endpoint,
     at: Range<usize>,
 }
 
@@ -25,12 +29,14 @@ pub(crate) struct SendBatch {
     arena: Box<[u8]>,
     end: usize,
     written: Vec<Written>,
+    /// Datagrams that have left already, while others wait for room in the kernel.
+    passed: usize,
 }
 
 /// Datagrams that can leave together.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Run<'a> {
-    pub(crate) to: SocketAddr,
+    pub(crate) to: Endpoint,
     pub(crate) contents: &'a [u8],
     /// The length of each but the last; `None` when there is only one.
     pub(crate) segment: Option<usize>,
@@ -39,11 +45,12 @@ pub(crate) struct Run<'a> {
 }
 
 impl SendBatch {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(arena: usize) -> Self {
         Self {
-            arena: vec![0; ARENA].into_boxed_slice(),
+            arena: vec![0; arena].into_boxed_slice(),
             end: 0,
             written: Vec::with_capacity(MAX_DATAGRAMS),
+            passed: 0,
         }
     }
 
@@ -60,14 +67,15 @@ impl SendBatch {
     }
 
     /// Keeps the first `len` bytes of the slot as a datagram to `to`.
-    pub(crate) fn push(&mut self, to: SocketAddr, len: usize) {
+    pub(crate) fn push(&mut self, to: Endpoint, len: usize) {
         let at = self.end..self.end + len;
         self.end = at.end;
         self.written.push(Written { to, at });
     }
 
-    /// The run that begins with datagram `first`, of at most `max` datagrams.
-    pub(crate) fn run(&self, first: usize, max: usize) -> Option<Run<'_>> {
+    /// The next run to leave, of at most `max` datagrams.
+    pub(crate) fn run(&self, max: usize) -> Option<Run<'_>> {
+        let first = self.passed;
         let Written { to, at } = self.written.get(first)?;
         let segment = at.len();
         let mut end = at.end;
@@ -93,28 +101,34 @@ impl SendBatch {
         })
     }
 
-    /// How many datagrams there are.
-    pub(crate) fn len(&self) -> usize {
-        self.written.len()
+    /// The next `count` datagrams have left, or never will. Once all have, there is room again.
+    pub(crate) fn pass(&mut self, count: usize) {
+        self.passed += count;
+        if self.passed >= self.written.len() {
+            self.written.clear();
+            self.passed = 0;
+            self.end = 0;
+        }
     }
 
-    /// Forgets everything.
-    pub(crate) fn clear(&mut self) {
-        self.written.clear();
-        self.end = 0;
+    /// Whether nothing waits to leave.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.written.is_empty()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
+
     use super::*;
 
-    fn to(port: u16) -> SocketAddr {
-        SocketAddr::from(([192, 0, 2, 1], port))
+    fn to(port: u16) -> Endpoint {
+        SocketAddr::from(([192, 0, 2, 1], port)).into()
     }
 
     fn batch(datagrams: &[(u16, usize)]) -> SendBatch {
-        let mut batch = SendBatch::new();
+        let mut batch = SendBatch::new(BULK_ARENA);
         for (at, (port, len)) in datagrams.iter().enumerate() {
             assert!(batch.has_room(*len));
             batch.slot(*len + 32)[..*len].fill(at as u8);
@@ -123,46 +137,49 @@ mod tests {
         batch
     }
 
-    fn runs(batch: &SendBatch, max: usize) -> Vec<(u16, usize, Option<usize>)> {
-        let mut first = 0;
+    fn runs(batch: &mut SendBatch, max: usize) -> Vec<(u16, usize, Option<usize>)> {
         let mut runs = Vec::new();
-        while let Some(run) = batch.run(first, max) {
-            runs.push((run.to.port(), run.contents.len(), run.segment));
-            first += run.count;
+        while let Some(run) = batch.run(max) {
+            runs.push((run.to.remote.port(), run.contents.len(), run.segment));
+            let count = run.count;
+            batch.pass(count);
         }
-        assert_eq!(first, batch.len());
+        assert!(batch.is_empty());
         runs
     }
 
     #[test]
     fn equal_neighbours_leave_together_and_a_shorter_one_ends_the_run() {
-        let batch = batch(&[(1, 100), (1, 100), (1, 40), (1, 100), (2, 100), (2, 120)]);
-        assert_eq!(
-            runs(&batch, 64),
-            [(1, 240, Some(100)), (1, 100, None), (2, 100, None), (2, 120, None)]
-        );
-        let first = batch.run(0, 64).expect("a run");
+        let mut batch = batch(&[(1, 100), (1, 100), (1, 40), (1, 100), (2, 100), (2, 120)]);
+        let first = batch.run(64).expect("a run");
         assert_eq!(first.contents[99..101], [0, 1]);
         assert_eq!(first.contents[239], 2);
+        assert_eq!(
+            runs(&mut batch, 64),
+            [(1, 240, Some(100)), (1, 100, None), (2, 100, None), (2, 120, None)]
+        );
     }
 
     #[test]
     fn runs_keep_to_the_kernels_bounds() {
-        assert_eq!(runs(&batch(&[(1, 10); 5]), 2).len(), 3);
-        assert_eq!(runs(&batch(&[(1, 10); 3]), 1).len(), 3);
-        let long = batch(&[(1, 1480); 80]);
-        assert!(runs(&long, 64).iter().all(|(_, len, _)| *len <= MAX_RUN));
+        assert_eq!(runs(&mut batch(&[(1, 10); 5]), 2).len(), 3);
+        assert_eq!(runs(&mut batch(&[(1, 10); 3]), 1).len(), 3);
+        let mut long = batch(&[(1, 1480); 80]);
+        assert!(runs(&mut long, 64).iter().all(|(_, len, _)| *len <= MAX_RUN));
     }
 
     #[test]
-    fn a_full_batch_says_so_and_a_cleared_one_starts_again() {
-        let mut batch = SendBatch::new();
+    fn a_full_batch_says_so_and_one_that_has_left_starts_again() {
+        let mut batch = SendBatch::new(BULK_ARENA);
         while batch.has_room(1500) {
             assert_eq!(batch.slot(1500).len(), 1500);
             batch.push(to(1), 1500);
         }
-        assert!(batch.len() > 64);
-        batch.clear();
-        assert!(batch.len() == 0 && batch.has_room(1500));
+        let all = batch.written.len();
+        assert!(all > 64);
+        batch.pass(all - 1);
+        assert!(!batch.has_room(1500), "the last one still lies there");
+        batch.pass(1);
+        assert!(batch.is_empty() && batch.has_room(1500));
     }
 }

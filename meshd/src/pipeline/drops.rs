@@ -25,6 +25,8 @@ pub(crate) enum PathDrop {
     UdpRefused,
     /// A packet for the kernel without a TUN device.
     TunAbsent,
+    /// A packet from the TUN device that contradicts itself.
+    TunMalformed,
     /// A packet the TUN device had no room for.
     TunFull,
     /// A packet the TUN device would not take: interface down, malformed.
@@ -32,7 +34,7 @@ pub(crate) enum PathDrop {
 }
 
 impl PathDrop {
-    const ALL: [(Self, &'static str); 13] = [
+    const ALL: [(Self, &'static str); 14] = [
         (Self::NotOurs, "not_ours"),
         (Self::JoinQueueFull, "join_queue_full"),
         (Self::ControlMalformed, "control_malformed"),
@@ -44,6 +46,7 @@ impl PathDrop {
         (Self::UdpFull, "udp_full"),
         (Self::UdpRefused, "udp_refused"),
         (Self::TunAbsent, "tun_absent"),
+        (Self::TunMalformed, "tun_malformed"),
         (Self::TunFull, "tun_full"),
         (Self::TunRefused, "tun_refused"),
     ];

@@ -14,11 +14,11 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::outlet::Outlet;
 use super::worker::Worker;
-use crate::io::clock;
 use crate::io::overlay::{ControlChannels, Ingress};
 use crate::io::quic_socket::{Inbound, VirtualSocket};
 use crate::io::tun::Tun;
 use crate::io::udp::{Udp, UdpPort};
+use crate::io::{clock, doorbell};
 
 /// Orders that may wait: a megabyte of a snapshot on its way out, 1352 bytes each. QUIC waits for
 /// room, gossip and echo do without.
@@ -65,6 +65,8 @@ pub(crate) enum Order {
         /// The UDP payload.
         payload: Bytes,
     },
+    /// Say that everything ordered before is done.
+    Report(oneshot::Sender<()>),
     /// Use another private key.
     Secret(Option<TunnelSecret>),
     /// Use another UDP port, and close the one in use.
@@ -96,8 +98,10 @@ pub(crate) struct PathOffloads {
     pub(crate) udp_gso: bool,
     /// Runs of datagrams arrive in one buffer.
     pub(crate) udp_gro: bool,
-    /// The TUN device takes and gives super-packets.
-    pub(crate) tun_gso: bool,
+    /// The TUN device takes and gives super-packets of TCP.
+    pub(crate) tun_tcp: bool,
+    /// The TUN device takes and gives super-packets of UDP.
+    pub(crate) tun_udp: bool,
 }
 
 /// The end of the packet thread, other than by order.
@@ -109,9 +113,9 @@ pub(crate) enum PathError {
     /// The TUN device is gone: somebody deleted the interface.
     #[error("the TUN interface is gone: {0}")]
     Tun(#[source] io::Error),
-    /// The runtime's IO is gone.
-    #[error("the UDP port is gone: {0}")]
-    Udp(#[source] io::Error),
+    /// The kernel would not let it wait.
+    #[error("the packet thread cannot wait for packets: {0}")]
+    Wait(#[source] io::Error),
     /// A bug.
     #[error("the packet thread ended without a word; this is a bug in meshd")]
     Vanished,
@@ -120,7 +124,7 @@ pub(crate) enum PathError {
 /// The packet thread's ear. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct PacketPath {
-    orders: mpsc::Sender<Order>,
+    orders: doorbell::Sender<Order>,
     /// Own packets that found the order queue full; the thread adds it to its drops.
     refused: Arc<AtomicU64>,
 }
@@ -131,6 +135,15 @@ impl PacketPath {
     pub(crate) async fn update(&self, updates: Vec<Update>) {
         if !updates.is_empty() {
             let _ = self.orders.send(Order::Update(updates)).await;
+        }
+    }
+
+    /// Waits until everything ordered so far is done.
+    pub(crate) async fn carried_out(&self) {
+        let (reply, done) = oneshot::channel();
+        // Nothing is left undone by a thread that has ended, which its owner hears otherwise.
+        if self.orders.send(Order::Report(reply)).await.is_ok() {
+            let _ = done.await;
         }
     }
 
@@ -177,7 +190,7 @@ impl PacketPath {
     }
 
     /// The queue itself, for a [`VirtualSocket`].
-    pub(crate) fn orders(&self) -> mpsc::Sender<Order> {
+    pub(crate) fn orders(&self) -> doorbell::Sender<Order> {
         self.orders.clone()
     }
 
@@ -197,7 +210,7 @@ impl PacketPath {
 
 /// The packet thread's life, for its one owner.
 pub(crate) struct PacketThread {
-    orders: mpsc::Sender<Order>,
+    orders: doorbell::Sender<Order>,
     thread: thread::JoinHandle<()>,
     ended: oneshot::Receiver<Result<(), PathError>>,
 }
@@ -207,7 +220,7 @@ impl PacketThread {
     pub(crate) async fn start(
         config: PathConfig,
     ) -> Result<(Self, PacketPath, PathOutputs), PathError> {
-        let (orders, orders_in) = mpsc::channel(ORDER_QUEUE);
+        let (orders, orders_in) = doorbell::channel(ORDER_QUEUE).map_err(PathError::Start)?;
         let (events, events_out) = mpsc::channel(EVENT_QUEUE);
         let (joiners, joiners_out) = mpsc::channel(JOIN_QUEUE);
         let (ingress, control) = Ingress::new();
@@ -215,20 +228,18 @@ impl PacketThread {
         let path = PacketPath { orders: orders.clone(), refused: Arc::clone(&refused) };
         let (ready, is_ready) = oneshot::channel();
         let (end, ended) = oneshot::channel();
-        let body = async move {
-            let outlet = match open(config.port, config.tun, ingress) {
-                Ok(outlet) => outlet,
-                Err(error) => return Err(PathError::Start(error)),
-            };
+        let body = move || {
+            let udp = Udp::serve(config.port).map_err(PathError::Start)?;
+            let outlet = Outlet::new(udp, config.tun, ingress);
             let engine = Engine::new(config.engine, config.seed, clock::now());
             // The starter may have been cancelled; then nobody will send orders either.
             let _ = ready.send(());
-            Worker::new(engine, outlet, orders_in, events, joiners, refused).run().await
+            Worker::new(engine, outlet, orders_in, events, joiners, refused).run()
         };
         let thread = thread::Builder::new()
             .name("packets".to_owned())
             .spawn(move || {
-                let _ = end.send(run(body));
+                let _ = end.send(body());
             })
             .map_err(PathError::Start)?;
         let mut thread = Self { orders, thread, ended };
@@ -258,19 +269,4 @@ impl PacketThread {
         // The thread's last act was to say that it has ended: joining does not wait.
         let _ = self.thread.join();
     }
-}
-
-/// Runs `body` on a runtime of this thread's own.
-fn run(body: impl Future<Output = Result<(), PathError>>) -> Result<(), PathError> {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_io()
-        .enable_time()
-        .build()
-        .map_err(PathError::Start)?
-        .block_on(body)
-}
-
-fn open(port: UdpPort, tun: Option<Tun>, ingress: Ingress) -> io::Result<Outlet> {
-    let tun = tun.map(Tun::serve).transpose()?;
-    Ok(Outlet::new(Udp::serve(port)?, tun, ingress))
 }

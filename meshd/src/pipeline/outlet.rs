@@ -1,40 +1,52 @@
 //! Where the packet core's output goes: the UDP port, the TUN device, the control queues.
 
 use std::io;
-use std::net::SocketAddr;
-use std::time::Duration;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
-use mesh_dataplane::Sink;
+use mesh_dataplane::packet::offload::Gathered;
+use mesh_dataplane::{Endpoint, Lane, Sink};
 use mesh_model::MemberId;
-use tun_rs::AsyncDevice;
+use nix::libc;
 
-use super::batch::SendBatch;
+use super::batch::{BULK_ARENA, CONTROL_ARENA, Run, SendBatch};
 use super::drops::{PathDrop, PathDrops};
 use super::handle::PathOffloads;
 use crate::io::overlay::Ingress;
+use crate::io::tun::Tun;
 use crate::io::udp::{Udp, UdpPort};
-
-/// How long a batch waits for room in the kernel's send buffer before its rest is dropped: the
-/// buffer drains in that time at 3 Gbit/s, and a device that stands still must not stop the thread.
-const SEND_PATIENCE: Duration = Duration::from_millis(10);
 
 /// The outlet. Counts what it cannot pass on.
 pub(super) struct Outlet {
     pub(super) udp: Udp,
-    pub(super) tun: Option<AsyncDevice>,
+    pub(super) tun: Option<Arc<Tun>>,
     pub(super) drops: PathDrops,
     ingress: Ingress,
-    batch: SendBatch,
+    control: SendBatch,
+    bulk: SendBatch,
+    /// The lane of the last slot.
+    lane: Lane,
+    /// An address of ours that the kernel would not send from.
+    unusable: Option<IpAddr>,
 }
 
 impl Outlet {
-    pub(super) fn new(udp: Udp, tun: Option<AsyncDevice>, ingress: Ingress) -> Self {
-        Self { udp, tun, ingress, drops: PathDrops::default(), batch: SendBatch::new() }
+    pub(super) fn new(udp: Udp, tun: Option<Tun>, ingress: Ingress) -> Self {
+        Self {
+            udp,
+            tun: tun.map(Arc::new),
+            drops: PathDrops::default(),
+            ingress,
+            control: SendBatch::new(CONTROL_ARENA),
+            bulk: SendBatch::new(BULK_ARENA),
+            lane: Lane::Bulk,
+            unusable: None,
+        }
     }
 
     /// Puts `port` in the place of the one in use, once that has sent what was written.
     pub(super) fn rebind(&mut self, port: UdpPort) -> io::Result<()> {
-        self.flush_now();
+        self.flush();
         self.udp = Udp::serve(port)?;
         Ok(())
     }
@@ -42,108 +54,144 @@ impl Outlet {
     /// Writes a datagram outside any tunnel.
     pub(super) fn datagram(&mut self, to: SocketAddr, payload: &[u8]) {
         let len = payload.len();
-        self.slot(len)[..len].copy_from_slice(payload);
-        self.send(to, len);
-    }
-
-    /// Sends everything written so far.
-    pub(super) async fn flush(&mut self) {
-        let mut first = 0;
-        while let Some(blocked) = self.send_from(first) {
-            first = blocked;
-            if tokio::time::timeout(SEND_PATIENCE, self.udp.writable()).await.is_err() {
-                self.give_up(first);
-                break;
-            }
+        let slot = self.slot(Lane::Bulk, len);
+        if slot.len() < len {
+            return self.drops.add(PathDrop::UdpFull, 1);
         }
-        self.batch.clear();
+        slot[..len].copy_from_slice(payload);
+        self.send(to.into(), len);
     }
 
-    /// Sends everything written so far that the kernel takes at once.
-    fn flush_now(&mut self) {
-        if let Some(blocked) = self.send_from(0) {
-            self.give_up(blocked);
+    /// Whether datagrams of `lane` wait for room in the kernel.
+    pub(super) fn waits_for_room(&self, lane: Lane) -> bool {
+        match lane {
+            Lane::Control => !self.control.is_empty(),
+            Lane::Bulk => !self.bulk.is_empty(),
         }
-        self.batch.clear();
     }
 
-    fn give_up(&mut self, first: usize) {
-        let rest = self.batch.len() - first;
-        self.drops.add(PathDrop::UdpFull, rest as u64);
+    /// Sends what was written so far, as far as the kernel has room: control before bulk.
+    pub(super) fn flush(&mut self) {
+        self.flush_control();
+        self.flush_bulk();
     }
 
-    /// Sends from datagram `first` on; the datagram it got stuck at when the kernel is full.
-    fn send_from(&mut self, mut first: usize) -> Option<usize> {
-        // Asked anew each time: quinn-udp turns GSO off when a device refuses it.
-        while let Some(run) = self.batch.run(first, self.udp.max_run()) {
-            match self.udp.send(run.to, run.contents, run.segment) {
-                Ok(()) => first += run.count,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Some(first),
-                Err(_) if run.segment.is_some() => {
-                    let refused = send_singly(&self.udp, run.to, run.contents, run.segment);
-                    first += run.count;
-                    self.drops.add(PathDrop::UdpRefused, refused);
+    /// An address of ours that the kernel would not send from, once.
+    pub(super) fn take_unusable(&mut self) -> Option<IpAddr> {
+        self.unusable.take()
+    }
+
+    fn flush_control(&mut self) {
+        let udp = &self.udp;
+        while let Some(run) = self.control.run(1) {
+            let sent = udp.send_control(run.to, run.contents).or_else(|error| match run.to.local {
+                Some(local) if is_unusable(&error) => {
+                    self.unusable = Some(local);
+                    udp.send_control(run.to.remote.into(), run.contents)
                 }
+                _ => Err(error),
+            });
+            match sent {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 Err(error) => {
-                    tracing::trace!(to = %run.to, %error, "datagram refused");
-                    first += 1;
+                    tracing::trace!(to = %run.to.remote, %error, "datagram refused");
                     self.drops.add(PathDrop::UdpRefused, 1);
                 }
+                Ok(()) => {}
+            }
+            self.control.pass(1);
+        }
+    }
+
+    fn flush_bulk(&mut self) {
+        // Asked anew each time: quinn-udp turns GSO off when a device refuses it.
+        while let Some(run) = self.bulk.run(self.udp.max_run()) {
+            let refused = match self.udp.send(run.to, run.contents, run.segment) {
+                Ok(()) => 0,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) => {
+                    tracing::trace!(to = %run.to.remote, %error, "datagrams refused");
+                    self.unusable = run.to.local.filter(|_| is_unusable(&error)).or(self.unusable);
+                    send_singly(&self.udp, &run)
+                }
+            };
+            self.drops.add(PathDrop::UdpRefused, refused);
+            let count = run.count;
+            self.bulk.pass(count);
+        }
+    }
+
+    /// Writes a packet, or several as one, to the TUN device.
+    pub(super) fn deliver(&mut self, packet: Gathered<'_>) {
+        let count = packet.packets() as u64;
+        let Some(tun) = &self.tun else {
+            return self.drops.add(PathDrop::TunAbsent, count);
+        };
+        match tun.write(packet) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.drops.add(PathDrop::TunFull, count);
+            }
+            Err(error) => {
+                tracing::trace!(%error, "the TUN device refused a packet");
+                self.drops.add(PathDrop::TunRefused, count);
             }
         }
-        None
     }
 
     pub(super) fn offloads(&self) -> PathOffloads {
         PathOffloads {
             udp_gso: self.udp.max_run() > 1,
             udp_gro: self.udp.has_gro(),
-            tun_gso: false,
+            tun_tcp: self.tun.as_ref().is_some_and(|tun| tun.has_tcp_offload()),
+            tun_udp: self.tun.as_ref().is_some_and(|tun| tun.has_udp_offload()),
         }
     }
 }
 
-/// Sends a refused run datagram by datagram; how many were refused again.
-fn send_singly(udp: &Udp, to: SocketAddr, contents: &[u8], segment: Option<usize>) -> u64 {
-    let datagrams = contents.chunks(segment.unwrap_or(contents.len()).max(1));
+/// Sends a refused run datagram by datagram, from whatever address the kernel chooses; how many were
+/// refused again.
+fn send_singly(udp: &Udp, run: &Run<'_>) -> u64 {
+    let datagrams = run.contents.chunks(run.segment.unwrap_or(run.contents.len()).max(1));
+    let to = Endpoint::from(run.to.remote);
     let refused = datagrams.filter(|datagram| udp.send(to, datagram, None).is_err());
     refused.count() as u64
 }
 
+/// Whether the kernel refused because the address to send from is no longer ours.
+fn is_unusable(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EINVAL | libc::EADDRNOTAVAIL | libc::ENETUNREACH))
+}
+
 impl Sink for Outlet {
-    fn slot(&mut self, max: usize) -> &mut [u8] {
-        if !self.batch.has_room(max) {
-            self.flush_now();
+    fn slot(&mut self, lane: Lane, max: usize) -> &mut [u8] {
+        self.lane = lane;
+        match lane {
+            Lane::Control => {
+                if !self.control.has_room(max) {
+                    self.flush_control();
+                }
+                self.control.slot(max)
+            }
+            Lane::Bulk => {
+                if !self.bulk.has_room(max) {
+                    self.flush_bulk();
+                }
+                self.bulk.slot(max)
+            }
         }
-        self.batch.slot(max)
     }
 
-    fn send(&mut self, to: SocketAddr, len: usize) {
-        self.batch.push(to, len);
+    fn send(&mut self, to: Endpoint, len: usize) {
+        match self.lane {
+            Lane::Control => self.control.push(to, len),
+            Lane::Bulk => self.bulk.push(to, len),
+        }
     }
 
     fn control(&mut self, from: MemberId, packet: &[u8]) {
         if let Err(reason) = self.ingress.accept(from, packet) {
             self.drops.add(reason, 1);
-        }
-    }
-}
-
-impl Outlet {
-    /// Hands an inner packet to the kernel.
-    pub(super) fn deliver(&mut self, packet: &[u8]) {
-        let Some(tun) = &self.tun else {
-            return self.drops.add(PathDrop::TunAbsent, 1);
-        };
-        match tun.try_send(packet) {
-            Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                self.drops.add(PathDrop::TunFull, 1);
-            }
-            Err(error) => {
-                tracing::trace!(%error, "the TUN device refused a packet");
-                self.drops.add(PathDrop::TunRefused, 1);
-            }
         }
     }
 }

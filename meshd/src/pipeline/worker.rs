@@ -1,59 +1,74 @@
 //! The packet thread's loop.
 //!
 //! ```text
-//! wait: an order, the packet core's deadline, the UDP port or the TUN device
-//! turn: orders first (control before bulk), then the deadline, one bounded batch from the UDP
-//!       port, one from the TUN device
-//! flush what the packet core wrote, now and then let the reactor look around, again
+//! wait: an order, the packet core's deadline, the UDP port, the TUN device
+//! turn: orders, the deadline, then a bounded share from each of the UDP port's control lane, its bulk
+//!       lane and the TUN device
+//! send what the packet core wrote, control before bulk, again
 //! ```
 //!
 //! Each source gets a bounded share of a turn, so none can starve another. Nothing ticks: an idle
-//! mesh wakes this thread only for WireGuard's own timers.
+//! mesh wakes this thread only for WireGuard's own timers. While the kernel has no room for what is
+//! to be sent, the TUN device is not read: what cannot leave waits in the kernel's queue, which knows
+//! what to drop, and not in ours.
 
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
-use mesh_dataplane::{Engine, Event, Steer, steer};
+use mesh_dataplane::packet::offload::{Coalescer, Segments};
+use mesh_dataplane::{Engine, Event, Lane, Steer, steer};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 use tokio::sync::mpsc;
-use tokio::sync::mpsc::error::TrySendError;
-use tun_rs::AsyncDevice;
+use tokio::sync::mpsc::error::{TryRecvError, TrySendError};
 
 use super::drops::PathDrop;
 use super::handle::{Order, PathError, PathStats};
 use super::outlet::Outlet;
-use crate::io::alarm::Alarm;
-use crate::io::clock;
 use crate::io::quic_socket::Inbound;
 use crate::io::udp::ReceiveBatch;
+use crate::io::{clock, doorbell, tun};
 
 /// Orders carried out in one turn: a flight of QUIC datagrams.
 const ORDERS_PER_TURN: usize = 64;
 
-/// Packets read from the TUN device in one turn: what fits one or two GSO runs.
+/// Packets read from the TUN device in one turn: one GSO run of small ones.
 const TUN_PER_TURN: usize = 64;
 
-/// Turns after which a thread that never found its sockets empty lets the runtime look at them. Looking
-/// costs three system calls, which an idle mesh would pay for every packet: two turns serve one, the
-/// second of them finding the port empty.
-const TURNS_BEFORE_REST: u32 = 4;
+/// Bytes read from the TUN device in one turn: two super-packets, some 0.2 ms of one core's sealing,
+/// which is what a packet from the network may have to wait for.
+const TUN_BYTES_PER_TURN: usize = 128 * 1024;
 
-/// The largest packet a TUN device without offloads can hand over, in bytes.
-const TUN_BUFFER: usize = 1 << 16;
+/// How often to look whether the host slept.
+const SLEEP_LOOK: Duration = Duration::from_secs(1);
+
+/// A sleep that sessions must not be trusted after. After a shorter one a session that has died is
+/// noticed by its silence, and soon.
+const LONG_SLEEP: Duration = Duration::from_secs(10);
+
+/// How old what is known of the device's MTU may be. Asking is one system call, which is nothing to
+/// every second of traffic.
+const MTU_AGE: Duration = Duration::from_secs(1);
 
 /// The loop's state.
 pub(super) struct Worker {
     engine: Engine,
     outlet: Outlet,
-    alarm: Alarm,
-    orders: mpsc::Receiver<Order>,
+    orders: doorbell::Receiver<Order>,
     events: mpsc::Sender<Event>,
     joiners: mpsc::Sender<Inbound>,
     /// Own packets that found the order queue full.
     refused: Arc<AtomicU64>,
     received: ReceiveBatch,
-    inner: Box<[u8]>,
+    coalescer: Coalescer,
+    read: Box<[u8; tun::READ_BUFFER]>,
+    /// When the device was last asked for its MTU.
+    mtu_known: Option<Instant>,
+    /// When it was last looked whether the host slept, and for how long it had by then.
+    slept: (Instant, Duration),
 }
 
 /// Whether the loop goes on.
@@ -63,77 +78,114 @@ enum Flow {
     Stop,
 }
 
+/// Which sources have something.
+#[derive(Default)]
+struct Ready {
+    control: bool,
+    bulk: bool,
+    tun: bool,
+}
+
 impl Worker {
     pub(super) fn new(
         engine: Engine,
         outlet: Outlet,
-        orders: mpsc::Receiver<Order>,
+        orders: doorbell::Receiver<Order>,
         events: mpsc::Sender<Event>,
         joiners: mpsc::Sender<Inbound>,
         refused: Arc<AtomicU64>,
     ) -> Self {
+        let udp_offload = outlet.tun.as_ref().is_some_and(|tun| tun.has_udp_offload());
         Self {
             engine,
             outlet,
-            alarm: Alarm::default(),
             orders,
             events,
             joiners,
             refused,
             received: ReceiveBatch::new(),
-            inner: vec![0; TUN_BUFFER].into_boxed_slice(),
+            coalescer: Coalescer::new(udp_offload),
+            read: Box::new([0; tun::READ_BUFFER]),
+            mtu_known: None,
+            slept: (clock::now(), clock::asleep()),
         }
     }
 
-    /// Runs until ordered to stop, until nobody is left to give orders, or until the port or the
-    /// device is gone.
-    pub(super) async fn run(mut self) -> Result<(), PathError> {
+    /// Runs until ordered to stop, until nobody is left to give orders, or until the device is gone.
+    pub(super) fn run(mut self) -> Result<(), PathError> {
         loop {
-            for _ in 0..TURNS_BEFORE_REST {
-                let order = self.wait().await?;
-                let flow = self.turn(order)?;
-                self.outlet.flush().await;
-                if flow == Flow::Stop {
-                    return Ok(());
-                }
+            let ready = self.wait().map_err(PathError::Wait)?;
+            let flow = self.turn(&ready)?;
+            self.outlet.flush();
+            if let Some(local) = self.outlet.take_unusable() {
+                self.engine.handle_local_gone(local);
             }
-            // A runtime of one thread looks at its sockets only while its task waits: without this,
-            // a busy UDP port would hide the TUN device.
-            tokio::task::yield_now().await;
-        }
-    }
-
-    /// Sleeps until there is something to do; the order if it was one.
-    async fn wait(&mut self) -> Result<Option<Order>, PathError> {
-        let deadline = self.engine.poll_timeout().map(|(deadline, _)| deadline);
-        tokio::select! {
-            biased;
-            order = self.orders.recv() => Ok(Some(order.unwrap_or(Order::Stop))),
-            () = self.alarm.wait(deadline) => Ok(None),
-            ready = self.outlet.udp.readable() => ready.map(|()| None).map_err(PathError::Udp),
-            ready = tun_readable(self.outlet.tun.as_ref()) => {
-                ready.map(|()| None).map_err(PathError::Tun)
+            if flow == Flow::Stop {
+                return Ok(());
             }
         }
     }
 
-    fn turn(&mut self, order: Option<Order>) -> Result<Flow, PathError> {
-        let mut next = order;
+    /// Sleeps until there is something to do.
+    fn wait(&self) -> io::Result<Ready> {
+        let timeout = match (self.orders.may_sleep(), self.engine.poll_timeout()) {
+            (false, _) => Some(Timespec::default()),
+            (true, Some((deadline, _))) => Some(until(deadline)),
+            (true, None) => None,
+        };
+        let outlet = &self.outlet;
+        let of = |lane| {
+            let out = if outlet.waits_for_room(lane) { PollFlags::OUT } else { PollFlags::empty() };
+            PollFlags::IN | out
+        };
+        // A negative descriptor, which poll(2) passes over, cannot be said here: what is not to be
+        // polled is the bell once more.
+        let bell = self.orders.bell();
+        let control = outlet.udp.control();
+        let tun = outlet.tun.as_ref().filter(|_| !outlet.waits_for_room(Lane::Bulk));
+        let mut fds = [
+            PollFd::from_borrowed_fd(bell, PollFlags::IN),
+            control.map_or(PollFd::from_borrowed_fd(bell, PollFlags::empty()), |control| {
+                PollFd::from_borrowed_fd(control, of(Lane::Control))
+            }),
+            PollFd::from_borrowed_fd(outlet.udp.bulk(), of(Lane::Bulk)),
+            tun.map_or(PollFd::from_borrowed_fd(bell, PollFlags::empty()), |tun| {
+                PollFd::new(tun, PollFlags::IN)
+            }),
+        ];
+        match poll(&mut fds, timeout.as_ref()) {
+            // A signal is a wake without a cause.
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let [rung, control, bulk, tun] = fds.map(|fd| !fd.revents().is_empty());
+        self.orders.wake(rung);
+        Ok(Ready { control, bulk, tun })
+    }
+
+    fn turn(&mut self, ready: &Ready) -> Result<Flow, PathError> {
         for _ in 0..ORDERS_PER_TURN {
-            let Some(order) = next else { break };
-            if self.carry_out(order) == Flow::Stop {
-                return Ok(Flow::Stop);
+            match self.orders.try_recv() {
+                Ok(order) => {
+                    if self.carry_out(order) == Flow::Stop {
+                        return Ok(Flow::Stop);
+                    }
+                }
+                Err(TryRecvError::Empty) => break,
+                Err(TryRecvError::Disconnected) => return Ok(Flow::Stop),
             }
-            next = self.orders.try_recv().ok();
         }
-        if let Some(order) = next
-            && self.carry_out(order) == Flow::Stop
-        {
-            return Ok(Flow::Stop);
-        }
+        self.look_for_sleep();
         self.handle_deadline();
-        self.receive_datagrams();
-        self.receive_inner()?;
+        if ready.control {
+            self.receive_datagrams(Lane::Control);
+        }
+        if ready.bulk {
+            self.receive_datagrams(Lane::Bulk);
+        }
+        if ready.tun {
+            self.receive_inner()?;
+        }
         Ok(Flow::On)
     }
 
@@ -149,6 +201,7 @@ impl Worker {
                 self.engine.handle_inner(&packet, clock::now(), &mut self.outlet);
                 drain(&mut self.engine, &self.events, &mut self.outlet);
             }
+            Order::Report(reply) => drop(reply.send(())),
             Order::Secret(secret) => {
                 self.engine.handle_secret(secret, clock::now(), &mut self.outlet);
                 drain(&mut self.engine, &self.events, &mut self.outlet);
@@ -163,47 +216,95 @@ impl Worker {
         Flow::On
     }
 
-    fn handle_deadline(&mut self) {
+    fn look_for_sleep(&mut self) {
         let now = clock::now();
-        if self.engine.poll_timeout().is_some_and(|(at, _)| at <= now) {
+        let (looked, before) = self.slept;
+        if now < looked + SLEEP_LOOK {
+            return;
+        }
+        let asleep = clock::asleep();
+        self.slept = (now, asleep);
+        if asleep.saturating_sub(before) >= LONG_SLEEP {
+            tracing::info!("the host was asleep; all tunnels start over");
+            self.engine.handle_resume(now, &mut self.outlet);
+            drain(&mut self.engine, &self.events, &mut self.outlet);
+        }
+    }
+
+    fn handle_deadline(&mut self) {
+        let Some((deadline, _)) = self.engine.poll_timeout() else { return };
+        let now = clock::now();
+        if deadline <= now {
             self.engine.handle_timeout(now, &mut self.outlet);
             drain(&mut self.engine, &self.events, &mut self.outlet);
         }
     }
 
-    fn receive_datagrams(&mut self) {
-        match self.outlet.udp.receive(&mut self.received) {
+    fn receive_datagrams(&mut self, lane: Lane) {
+        match self.outlet.udp.receive(lane, &mut self.received) {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
             // Reading an error clears it; the port itself cannot go away.
             Err(error) => return tracing::debug!(%error, "cannot receive"),
         }
         let now = clock::now();
-        let Self { engine, outlet, events, joiners, received, .. } = self;
-        received.drain(|from, datagram| match steer(datagram) {
-            Steer::WireGuard => {
-                if let Some(inner) = engine.handle_datagram(from, datagram, now, outlet) {
-                    outlet.deliver(&datagram[inner]);
+        let Self { engine, outlet, events, joiners, received, coalescer, .. } = self;
+        for n in 0..received.len() {
+            let run = received.run(n);
+            let from = run.from;
+            for at in run.datagrams() {
+                let datagram = &mut received.arena()[at.clone()];
+                match steer(datagram) {
+                    Steer::WireGuard => {
+                        let inner = engine.handle_datagram(from, datagram, now, outlet);
+                        if let Some(inner) = inner {
+                            let place = at.start + inner.start..at.start + inner.end;
+                            coalescer.push(received.arena(), place);
+                        }
+                        drain(engine, events, outlet);
+                    }
+                    Steer::Quic => offer_joiner(joiners, from.remote, datagram, outlet),
+                    Steer::Other => outlet.drops.add(PathDrop::NotOurs, 1),
                 }
-                drain(engine, events, outlet);
             }
-            Steer::Quic => offer_joiner(joiners, from, datagram, outlet),
-            Steer::Other => outlet.drops.add(PathDrop::NotOurs, 1),
-        });
+        }
+        coalescer.drain(received.arena(), |packet| outlet.deliver(packet));
     }
 
     fn receive_inner(&mut self) -> Result<(), PathError> {
+        let Some(tun) = self.outlet.tun.clone() else { return Ok(()) };
+        self.look_at_mtu(&tun);
+        let mut bytes = 0;
         for _ in 0..TUN_PER_TURN {
-            let Some(tun) = &self.outlet.tun else { break };
-            let len = match tun.try_recv(&mut self.inner) {
-                Ok(len) => len,
+            let (header, packet) = match tun.read(&mut self.read) {
+                Ok(read) => read,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) => return Err(PathError::Tun(error)),
             };
-            self.engine.handle_kernel(&self.inner[..len], clock::now(), &mut self.outlet);
-            drain(&mut self.engine, &self.events, &mut self.outlet);
+            bytes += packet.len();
+            match header.and_then(|header| Segments::of(header, packet).ok()) {
+                Some(packets) => {
+                    self.engine.handle_kernel(&packets, clock::now(), &mut self.outlet);
+                    drain(&mut self.engine, &self.events, &mut self.outlet);
+                }
+                None => self.outlet.drops.add(PathDrop::TunMalformed, 1),
+            }
+            if bytes >= TUN_BYTES_PER_TURN {
+                break;
+            }
         }
         Ok(())
+    }
+
+    fn look_at_mtu(&mut self, tun: &tun::Tun) {
+        let now = clock::now();
+        if self.mtu_known.is_none_or(|then| now >= then + MTU_AGE) {
+            self.mtu_known = Some(now);
+            // A device that is going away says so when it is read.
+            if let Ok(mtu) = tun.mtu() {
+                self.engine.handle_mtu(mtu);
+            }
+        }
     }
 
     fn stats(&mut self) -> PathStats {
@@ -220,11 +321,11 @@ impl Worker {
     }
 }
 
-async fn tun_readable(tun: Option<&AsyncDevice>) -> io::Result<()> {
-    match tun {
-        Some(tun) => tun.readable().await,
-        None => std::future::pending().await,
-    }
+/// The time from now to `deadline`.
+fn until(deadline: Instant) -> Timespec {
+    let left = deadline.saturating_duration_since(clock::now());
+    // A deadline beyond what the kernel can count is as good as none.
+    Timespec::try_from(left).unwrap_or(Timespec { tv_sec: i64::MAX, tv_nsec: 0 })
 }
 
 /// Hands the packet core's events on. An event lost to a full queue is repaired by the next

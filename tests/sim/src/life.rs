@@ -12,9 +12,10 @@ use std::time::{Duration, Instant};
 
 use mesh_control::node::{Event, Node, NodeConfig, Timing};
 use mesh_control::raft::Group;
+use mesh_dataplane::packet::offload::Segments;
 use mesh_dataplane::packet::{ip, udp};
 use mesh_dataplane::{
-    Engine, EngineConfig, Event as PathEvent, HandshakeBudget, Role, Sink, WallTime,
+    Endpoint, Engine, EngineConfig, Event as PathEvent, HandshakeBudget, Lane, Role, Sink, WallTime,
 };
 use mesh_model::addr::port;
 use mesh_model::plan::Update;
@@ -72,14 +73,15 @@ struct Outlet {
 }
 
 impl Sink for Outlet {
-    fn slot(&mut self, max: usize) -> &mut [u8] {
+    fn slot(&mut self, _: Lane, max: usize) -> &mut [u8] {
         if self.slot.len() < max {
             self.slot.resize(max, 0);
         }
         &mut self.slot
     }
 
-    fn send(&mut self, to: SocketAddr, len: usize) {
+    fn send(&mut self, to: Endpoint, len: usize) {
+        let to = to.remote;
         self.datagrams.push((to, self.slot[..len].to_vec()));
     }
 
@@ -162,7 +164,7 @@ impl Life {
 
     /// A datagram arrived.
     pub fn handle_datagram(&mut self, from: SocketAddr, bytes: &mut [u8], now: Instant) -> Output {
-        if let Some(inner) = self.engine.handle_datagram(from, bytes, now, &mut self.outlet) {
+        if let Some(inner) = self.engine.handle_datagram(from.into(), bytes, now, &mut self.outlet) {
             self.pending.delivered.push(bytes[inner].to_vec());
         }
         self.output(now)
@@ -184,7 +186,10 @@ impl Life {
 
     /// The host's kernel sends a packet.
     pub fn handle_kernel(&mut self, packet: &[u8], now: Instant) -> Output {
-        self.engine.handle_kernel(packet, now, &mut self.outlet);
+        // The simulated kernel makes whole packets only.
+        if let Ok(packet) = Segments::one(packet) {
+            self.engine.handle_kernel(&packet, now, &mut self.outlet);
+        }
         self.output(now)
     }
 

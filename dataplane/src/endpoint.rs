@@ -1,0 +1,21 @@
+//! Where a peer is.
+
+use std::net::{IpAddr, SocketAddr};
+
+/// Where a peer is, and which of this host's addresses it knows us by.
+///
+/// A host with several addresses answers from the one that was spoken to, as the kernel's WireGuard
+/// does: to a NAT or a firewall on the way, anything else would be a stranger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Endpoint {
+    /// The peer's address.
+    pub remote: SocketAddr,
+    /// Ours; `None` leaves the choice to the kernel's routes.
+    pub local: Option<IpAddr>,
+}
+
+impl From<SocketAddr> for Endpoint {
+    fn from(remote: SocketAddr) -> Self {
+        Self { remote, local: None }
+    }
+}

@@ -1,0 +1,375 @@
+//! The one UDP port: tunnels, joiners and their replies all pass here.
+//!
+//! One dual-stack socket serves both families; where the kernel has no IPv6, an IPv4 socket does.
+//! IPv4 peers of a dual-stack socket look like `::ffff:192.0.2.1` to the kernel; the rest of the
+//! program never sees that form. Receiving takes many datagrams per system call (`recvmmsg`, and
+//! GRO inside each), sending takes runs of equal datagrams to one destination (GSO).
+//!
+//! Packets may be fragmented on the way, as WireGuard's are: a path narrower than the overlay
+//! expects is slow, not dead.
+
+mod control;
+mod receive;
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::{AsFd, BorrowedFd};
+
+use mesh_dataplane::{Endpoint, Lane};
+
+use nix::sys::socket::{setsockopt, sockopt};
+use quinn_udp::{Transmit, UdpSocketState};
+use rustix::net::sockopt::{
+    Ipv4PathMtuDiscovery, Ipv6PathMtuDiscovery, set_ip_mtu_discover, set_ipv6_mtu_discover,
+};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
+
+pub(crate) use receive::ReceiveBatch;
+
+/// What the kernel is asked to hold in each direction of a lane, in bytes: 4 ms of 4 Gbit/s, about as
+/// long as a thread may have to wait for a core on a busy host. A quarter of it halves the delay behind
+/// a full buffer of bulk, and costs a third of the throughput in lost bursts; twice as much brings no
+/// more. The kernel doubles it for its own overhead and gives what `net.core.rmem_max` allows.
+const KERNEL_BUFFER: usize = 2 << 20;
+
+/// The UDP port cannot be had.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on UDP {address}: {source}")]
+pub(crate) struct BindError {
+    /// What was asked for.
+    pub(crate) address: SocketAddr,
+    /// What the system said.
+    pub(crate) source: io::Error,
+}
+
+/// The port, bound but not served: first the joiner uses it, then the packet thread, so that both
+/// are seen from the same address through the same NAT mapping.
+#[derive(Debug)]
+pub(crate) struct UdpPort {
+    socket: std::net::UdpSocket,
+    local: SocketAddr,
+}
+
+impl UdpPort {
+    /// Binds `port` on all addresses of both families; 0 lets the kernel choose.
+    pub(crate) fn bind_any(port: u16) -> Result<Self, BindError> {
+        let v6 = SocketAddr::from((Ipv6Addr::UNSPECIFIED, port));
+        let v4 = SocketAddr::from((Ipv4Addr::UNSPECIFIED, port));
+        match Self::bind(v6) {
+            Err(error) if no_ipv6(&error.source) => Self::bind(v4),
+            other => other,
+        }
+    }
+
+    /// Binds one address.
+    pub(crate) fn bind(address: SocketAddr) -> Result<Self, BindError> {
+        Self::bind_socket(address).map_err(|source| BindError { address, source })
+    }
+
+    fn bind_socket(address: SocketAddr) -> io::Result<Self> {
+        let domain = Domain::for_address(address);
+        let socket = Socket::new(domain, Type::DGRAM, Some(Protocol::UDP))?;
+        if address.is_ipv6() {
+            socket.set_only_v6(!address.ip().is_unspecified())?;
+        }
+        socket.set_nonblocking(true)?;
+        socket.bind(&address.into())?;
+        let socket = std::net::UdpSocket::from(socket);
+        let local = socket.local_addr()?;
+        Ok(Self { socket, local })
+    }
+
+    /// Marks what is sent (SO_MARK), for the host's routing rules; 0 is no mark.
+    pub(crate) fn set_mark(&self, mark: u32) -> io::Result<()> {
+        SockRef::from(&self.socket).set_mark(mark)
+    }
+
+    /// The bound address; unspecified when all addresses are served.
+    pub(crate) fn local(&self) -> SocketAddr {
+        self.local
+    }
+
+    /// Lends the port out. Needs a tokio runtime with IO.
+    pub(crate) fn lend(&self) -> io::Result<LentPort> {
+        let socket = tokio::net::UdpSocket::from_std(self.socket.try_clone()?)?;
+        Ok(LentPort { socket, is_v6: self.local.is_ipv6() })
+    }
+}
+
+/// The port on loan: plain and slow, for the one conversation before the packet thread has it.
+/// Whoever drops it can be sure that nothing more is taken from the port.
+pub(crate) struct LentPort {
+    socket: tokio::net::UdpSocket,
+    is_v6: bool,
+}
+
+impl LentPort {
+    /// The next datagram, in `buffer`. Its source is in the kernel's form: on a dual-stack socket QUIC
+    /// itself writes IPv4 destinations as mapped ones, and expects answers from there.
+    pub(crate) async fn receive(&self, buffer: &mut [u8]) -> io::Result<(SocketAddr, usize)> {
+        let (len, from) = self.socket.recv_from(buffer).await?;
+        Ok((from, len))
+    }
+
+    /// Sends `payload` to `to`.
+    pub(crate) async fn send(&self, to: SocketAddr, payload: &[u8]) -> io::Result<()> {
+        let to = if self.is_v6 { mapped(to) } else { to };
+        self.socket.send_to(payload, to).await.map(drop)
+    }
+}
+
+/// Whether the kernel was built or booted without IPv6.
+fn no_ipv6(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(nix::libc::EAFNOSUPPORT | nix::libc::EADDRNOTAVAIL))
+}
+
+/// The port in service, for a thread that waits by itself: a queue for each lane, each way.
+///
+/// The lanes are two sockets on one port, so that nothing urgent waits behind bulk in the kernel,
+/// neither here nor, since it is marked, on the way. Datagrams with the mark arrive at the urgent
+/// lane's socket. Where the kernel has no second socket on a port, everything takes the bulk lane.
+pub(crate) struct Udp {
+    bulk: Queue,
+    control: Option<Queue>,
+    /// IPv6 sockets: IPv4 destinations are written in their mapped form.
+    is_v6: bool,
+}
+
+struct Queue {
+    socket: std::net::UdpSocket,
+    state: UdpSocketState,
+}
+
+impl Udp {
+    /// Puts `port` into service.
+    pub(crate) fn serve(port: UdpPort) -> io::Result<Self> {
+        let UdpPort { socket, local } = port;
+        let is_v6 = local.is_ipv6();
+        let control = control::open(&socket, local).and_then(|it| Queue::serve(it, is_v6));
+        let control = control.inspect_err(|error| tracing::debug!(%error, "no lane for control"));
+        Ok(Self { bulk: Queue::serve(socket, is_v6)?, control: control.ok(), is_v6 })
+    }
+
+    /// Fills `batch` with what has arrived on `lane`; `WouldBlock` when that is nothing.
+    pub(crate) fn receive(&self, lane: Lane, batch: &mut ReceiveBatch) -> io::Result<()> {
+        let queue = self.queue(lane);
+        batch.fill(&queue.socket, &queue.state)
+    }
+
+    /// Sends `contents` to `to` on the bulk lane: one datagram, or with `segment` a run of datagrams
+    /// of that length of which only the last may be shorter.
+    pub(crate) fn send(
+        &self,
+        to: Endpoint,
+        contents: &[u8],
+        segment: Option<usize>,
+    ) -> io::Result<()> {
+        let transmit = Transmit {
+            destination: self.destination(to.remote),
+            ecn: None,
+            contents,
+            segment_size: segment,
+            src_ip: to.local,
+        };
+        self.bulk.state.try_send((&self.bulk.socket).into(), &transmit)
+    }
+
+    /// Sends one datagram on the control lane.
+    pub(crate) fn send_control(&self, to: Endpoint, contents: &[u8]) -> io::Result<()> {
+        match &self.control {
+            Some(queue) => {
+                control::send(&queue.socket, self.destination(to.remote), to.local, contents)
+            }
+            None => self.send(to, contents, None),
+        }
+    }
+
+    /// What to poll for the bulk lane.
+    pub(crate) fn bulk(&self) -> BorrowedFd<'_> {
+        self.bulk.socket.as_fd()
+    }
+
+    /// What to poll for the control lane, unless it shares the bulk lane's socket.
+    pub(crate) fn control(&self) -> Option<BorrowedFd<'_>> {
+        self.control.as_ref().map(|queue| queue.socket.as_fd())
+    }
+
+    /// How many datagrams one run may hold: 1 where the kernel has no GSO.
+    pub(crate) fn max_run(&self) -> usize {
+        self.bulk.state.max_gso_segments()
+    }
+
+    /// Whether the kernel puts arriving datagrams together.
+    pub(crate) fn has_gro(&self) -> bool {
+        self.bulk.state.gro_segments() > 1
+    }
+
+    /// Marks what is sent (SO_MARK), for the host's routing rules; 0 is no mark.
+    pub(crate) fn set_mark(&self, mark: u32) -> io::Result<()> {
+        let control = self.control.as_ref();
+        let mut queues = control.into_iter().chain([&self.bulk]);
+        queues.try_for_each(|queue| SockRef::from(&queue.socket).set_mark(mark))
+    }
+
+    fn queue(&self, lane: Lane) -> &Queue {
+        match lane {
+            Lane::Control => self.control.as_ref().unwrap_or(&self.bulk),
+            Lane::Bulk => &self.bulk,
+        }
+    }
+
+    fn destination(&self, to: SocketAddr) -> SocketAddr {
+        if self.is_v6 { mapped(to) } else { to }
+    }
+}
+
+impl Queue {
+    fn serve(socket: std::net::UdpSocket, is_v6: bool) -> io::Result<Self> {
+        let state = UdpSocketState::new((&socket).into())?;
+        // quinn-udp asks for them; nobody here does, and the kernel would stamp every packet of the host.
+        setsockopt(&socket, sockopt::ReceiveTimestampns, &false)?;
+        allow_fragments(&socket, is_v6)?;
+        let kernel = SockRef::from(&socket);
+        // Less than asked for is what an ordinary user may get; it is no reason to fail.
+        let _ = kernel.set_recv_buffer_size(KERNEL_BUFFER);
+        let _ = kernel.set_send_buffer_size(KERNEL_BUFFER);
+        Ok(Self { socket, state })
+    }
+}
+
+/// quinn-udp forbids fragmentation, which QUIC needs and WireGuard does not.
+fn allow_fragments(socket: &std::net::UdpSocket, is_v6: bool) -> io::Result<()> {
+    set_ip_mtu_discover(socket, Ipv4PathMtuDiscovery::DONT)?;
+    if is_v6 {
+        set_ipv6_mtu_discover(socket, Ipv6PathMtuDiscovery::DONT)?;
+        setsockopt(socket, sockopt::Ipv6DontFrag, &false)?;
+    }
+    Ok(())
+}
+
+fn mapped(address: SocketAddr) -> SocketAddr {
+    match address.ip() {
+        IpAddr::V4(v4) => SocketAddr::from((v4.to_ipv6_mapped(), address.port())),
+        IpAddr::V6(_) => address,
+    }
+}
+
+fn unmapped(address: SocketAddr) -> SocketAddr {
+    match address.ip().to_canonical() {
+        IpAddr::V4(v4) => SocketAddr::from((v4, address.port())),
+        IpAddr::V6(_) => address,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rustix::event::{PollFd, PollFlags, poll};
+
+    use super::*;
+
+    /// Everything the next receive call brings, once something has arrived.
+    fn receive(udp: &Udp, lane: Lane) -> Vec<(Endpoint, Vec<u8>)> {
+        let mut batch = ReceiveBatch::new();
+        let fd = if lane == Lane::Bulk { udp.bulk() } else { udp.control().expect("a lane") };
+        let mut fds = [PollFd::from_borrowed_fd(fd, PollFlags::IN)];
+        poll(&mut fds, None).expect("polled");
+        udp.receive(lane, &mut batch).expect("something has arrived");
+        let mut got = Vec::new();
+        for n in 0..batch.len() {
+            let run = batch.run(n);
+            let from = run.from;
+            got.extend(run.datagrams().map(|at| (from, batch.arena()[at].to_vec())));
+        }
+        got
+    }
+
+    #[test]
+    fn ipv4_peers_of_the_dual_stack_port_look_like_ipv4() {
+        let port = UdpPort::bind_any(0).expect("any");
+        let to = SocketAddr::from((Ipv4Addr::LOCALHOST, port.local().port()));
+        let udp = Udp::serve(port).expect("served");
+        let peer = std::net::UdpSocket::bind("127.0.0.1:0").expect("loopback");
+        peer.send_to(b"hello", to).expect("sent");
+        let from = peer.local_addr().expect("bound");
+        let seen = Endpoint { remote: from, local: Some(Ipv4Addr::LOCALHOST.into()) };
+        assert_eq!(receive(&udp, Lane::Bulk), [(seen, b"hello".to_vec())]);
+
+        for to in [seen, from.into()] {
+            udp.send(to, b"back", None).expect("sent");
+            udp.send_control(to, b"back").expect("sent");
+            for _ in 0..2 {
+                let mut buf = [0; 16];
+                let (len, _) = peer.recv_from(&mut buf).expect("received");
+                assert_eq!(&buf[..len], b"back");
+            }
+        }
+    }
+
+    #[test]
+    fn a_run_arrives_as_the_datagrams_it_was_made_of() {
+        let open = || {
+            let port = UdpPort::bind("127.0.0.1:0".parse().expect("an address")).expect("bound");
+            let at = port.local();
+            (Udp::serve(port).expect("served"), at)
+        };
+        let ((near, from), (far, to)) = (open(), open());
+        let run = [[1; 100], [2; 100]].concat();
+        let run = [&run[..], &[3; 40]].concat();
+        if near.max_run() > 1 {
+            near.send(to.into(), &run, Some(100)).expect("sent");
+        } else {
+            for datagram in run.chunks(100) {
+                near.send(to.into(), datagram, None).expect("sent");
+            }
+        }
+        near.send(to.into(), &[], None).expect("sent");
+        let mut got = Vec::new();
+        // The empty one may be dropped on the way up: it carries nothing.
+        while got.len() < 3 {
+            got.extend(receive(&far, Lane::Bulk));
+        }
+        got.truncate(3);
+        let parts = [vec![1; 100], vec![2; 100], vec![3; 40]];
+        let from = Endpoint { remote: from, local: Some(to.ip()) };
+        assert_eq!(got, parts.map(|part| (from, part)));
+    }
+
+    #[test]
+    fn what_is_urgent_arrives_on_its_own_lane_in_both_families() {
+        for host in [IpAddr::from(Ipv4Addr::LOCALHOST), IpAddr::from(Ipv6Addr::LOCALHOST)] {
+            let open = || Udp::serve(UdpPort::bind(SocketAddr::new(host, 0)).expect("bound"));
+            let near = open().expect("served");
+            let far = UdpPort::bind_any(0).expect("bound");
+            let to = Endpoint::from(SocketAddr::new(host, far.local().port()));
+            let far = Udp::serve(far).expect("served");
+            for n in 0..20 {
+                near.send(to, &[n, 0], None).expect("sent");
+                near.send_control(to, &[n, 1]).expect("sent");
+            }
+            for lane in [Lane::Control, Lane::Bulk] {
+                let mut got = Vec::new();
+                while got.len() < 20 {
+                    got.extend(receive(&far, lane));
+                }
+                let urgent = u8::from(lane == Lane::Control);
+                let all = (0..20).map(|n| vec![n, urgent]).collect::<Vec<_>>();
+                assert_eq!(got.into_iter().map(|(_, bytes)| bytes).collect::<Vec<_>>(), all);
+            }
+        }
+    }
+
+    #[test]
+    fn sharing_between_lanes_lets_nobody_else_in() {
+        let port = UdpPort::bind("127.0.0.1:0".parse().expect("an address")).expect("bound");
+        let at = port.local();
+        let _served = Udp::serve(port).expect("served");
+        assert!(UdpPort::bind(at).is_err());
+    }
+
+    #[test]
+    fn a_taken_port_is_named() {
+        let held = UdpPort::bind("127.0.0.1:0".parse().expect("an address")).expect("bound");
+        let error = UdpPort::bind(held.local()).expect_err("taken");
+        assert!(error.to_string().contains(&held.local().to_string()), "{error}");
+    }
+}
