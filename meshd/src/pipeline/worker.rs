@@ -53,6 +53,10 @@ const LONG_SLEEP: Duration = Duration::from_secs(10);
 /// every second of traffic.
 const MTU_AGE: Duration = Duration::from_secs(1);
 
+/// A sleep after which the device is asked for its MTU anew: nobody waits for that, and whoever changed
+/// it while nothing was sent is heard at once.
+const IDLE: Duration = Duration::from_millis(5);
+
 /// The loop's state.
 pub(super) struct Worker {
     engine: Engine,
@@ -127,7 +131,8 @@ impl Worker {
     }
 
     /// Sleeps until there is something to do.
-    fn wait(&self) -> io::Result<Ready> {
+    fn wait(&mut self) -> io::Result<Ready> {
+        let before = clock::now();
         let timeout = match (self.orders.may_sleep(), self.engine.poll_timeout()) {
             (false, _) => Some(Timespec::default()),
             (true, Some((deadline, _))) => Some(until(deadline)),
@@ -160,6 +165,9 @@ impl Worker {
         }
         let [rung, control, bulk, tun] = fds.map(|fd| !fd.revents().is_empty());
         self.orders.wake(rung);
+        if clock::now() >= before + IDLE {
+            self.mtu_known = None;
+        }
         Ok(Ready { control, bulk, tun })
     }
 

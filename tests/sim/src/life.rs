@@ -164,7 +164,8 @@ impl Life {
 
     /// A datagram arrived.
     pub fn handle_datagram(&mut self, from: SocketAddr, bytes: &mut [u8], now: Instant) -> Output {
-        if let Some(inner) = self.engine.handle_datagram(from.into(), bytes, now, &mut self.outlet) {
+        if let Some(inner) = self.engine.handle_datagram(from.into(), bytes, now, &mut self.outlet)
+        {
             self.pending.delivered.push(bytes[inner].to_vec());
         }
         self.output(now)
