@@ -1,5 +1,7 @@
 //! Every way a packet can end early, one counter each.
 
+use std::iter::Sum;
+
 use mesh_model::Fault;
 
 macro_rules! drops {
@@ -89,6 +91,8 @@ drops! {
     NotForUs => "not_for_us", Peer;
     /// Either way: a handshake for which no session index is left.
     IndicesFull => "indices_full", Local;
+    /// Either way: handed on by another slice for a peer that has changed slices since.
+    Moved => "moved", World;
     /// Not a packet but an event that nobody polled in time.
     EventsFull => "events_full", Local;
 }
@@ -128,6 +132,15 @@ impl Drops {
     pub(crate) fn add(&mut self, reason: Drop, n: usize) {
         tracing::trace!(reason = reason.name(), n, "dropped");
         self.0[reason as usize] += n as u64;
+    }
+}
+
+impl<'a> Sum<&'a Drops> for Drops {
+    fn sum<I: Iterator<Item = &'a Drops>>(all: I) -> Self {
+        all.fold(Self::default(), |mut sum, drops| {
+            sum.0.iter_mut().zip(drops.0).for_each(|(count, more)| *count += more);
+            sum
+        })
     }
 }
 

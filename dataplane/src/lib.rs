@@ -11,6 +11,9 @@
 //! sessions are made when they are first needed and wiped when they have died. While a handshake is under
 //! way packets wait, boundedly. Whatever ends early ends as a variant of [`Drop`], and is counted.
 //!
+//! A host with several cores may run several engines, each a [`Slice`] with peers of its own; what comes
+//! to the wrong one it hands on.
+//!
 //! Everything here is a plain state machine: no clock, socket, file, thread or entropy of its own.
 //! One `handle_*`, then drain [`Engine::poll_event`], then look at [`Engine::poll_timeout`].
 
@@ -28,6 +31,7 @@ pub mod packet;
 mod peer;
 mod peers;
 mod sink;
+mod slice;
 mod stats;
 mod steer;
 mod tunnel;
@@ -39,7 +43,8 @@ pub use endpoint::Endpoint;
 pub use engine::{Engine, EngineConfig, MAX_DATAGRAM, MAX_INNER, Role};
 pub use event::Event;
 pub use handshake::{HandshakeBudget, Rate};
-pub use sink::{Lane, Sink};
+pub use sink::{Lane, Parcel, Sink};
+pub use slice::{MAX_SLICES, Slice};
 pub use stats::PeerStats;
 pub use steer::{Steer, steer};
 pub use wall::WallTime;

@@ -1,19 +1,26 @@
 //! The table of peers: by slot, by key and by time.
+//!
+//! Of several slices each has the same table with the same slots, but of the peers that are another
+//! slice's it holds nothing except whose they are and which prefixes they have.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
+use ipnet::IpNet;
 use mesh_model::TunnelKey;
 
 use crate::peer::Peer;
+use crate::slice::Slice;
 
 /// A place in the table. Used again after its peer is gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Slot(pub(crate) u32);
 
 /// All peers. There are as many as the plan names, which agreement bounds.
-#[derive(Default)]
 pub(crate) struct Peers {
+    slice: Slice,
+    /// How many peers each slice has.
+    loads: Vec<u32>,
     slots: Vec<Option<Entry>>,
     free: Vec<Slot>,
     by_key: BTreeMap<TunnelKey, Slot>,
@@ -21,13 +28,31 @@ pub(crate) struct Peers {
 }
 
 struct Entry {
-    peer: Peer,
+    /// Whose it is.
+    slice: usize,
+    /// The peer, if it is ours.
+    peer: Option<Peer>,
+    /// The prefixes that the table of prefixes gives to it.
+    allowed_ips: Vec<IpNet>,
     /// Its place in the schedule: not after it needs attention, but maybe long before.
     wake: Option<(Instant, &'static str)>,
 }
 
 impl Peers {
-    /// The peer's slot, made if there was none.
+    /// No peers.
+    pub(crate) fn new(slice: Slice) -> Self {
+        Self {
+            slice,
+            loads: vec![0; slice.of()],
+            slots: Vec::new(),
+            free: Vec::new(),
+            by_key: BTreeMap::new(),
+            schedule: BTreeSet::new(),
+        }
+    }
+
+    /// The peer's slot, made if there was none. A new peer goes to the slice that has the fewest, the
+    /// first of several: all slices count the same, so all agree. `make` is called in its slice only.
     pub(crate) fn slot_for(&mut self, key: TunnelKey, make: impl FnOnce(Slot) -> Peer) -> Slot {
         if let Some(slot) = self.by_key.get(&key) {
             return *slot;
@@ -36,27 +61,45 @@ impl Peers {
             self.slots.push(None);
             Slot((self.slots.len() - 1) as u32)
         });
-        self.slots[slot.0 as usize] = Some(Entry { peer: make(slot), wake: None });
+        let least = self.loads.iter().enumerate().min_by_key(|(_, load)| **load);
+        let slice = least.map_or(0, |(slice, _)| slice);
+        self.loads[slice] += 1;
+        let peer = (slice == self.slice.this()).then(|| make(slot));
+        let entry = Entry { slice, peer, allowed_ips: Vec::new(), wake: None };
+        self.slots[slot.0 as usize] = Some(entry);
         self.by_key.insert(key, slot);
         slot
     }
 
-    /// Removes a peer and its place in the schedule.
-    pub(crate) fn remove(&mut self, key: TunnelKey) -> Option<Peer> {
+    /// Removes a peer and its place in the schedule. Returns the prefixes it had, and the peer itself
+    /// if it was ours.
+    pub(crate) fn remove(&mut self, key: TunnelKey) -> Option<(Vec<IpNet>, Option<Peer>)> {
         let slot = self.by_key.remove(&key)?;
         let entry = self.slots[slot.0 as usize].take()?;
         if let Some((at, _)) = entry.wake {
             self.schedule.remove(&(at, slot));
         }
+        self.loads[entry.slice] -= 1;
         self.free.push(slot);
-        Some(entry.peer)
+        Some((entry.allowed_ips, entry.peer))
     }
 
-    /// The peer in `slot`.
+    /// The peer in `slot`, if it is ours.
     #[inline]
     pub(crate) fn get_mut(&mut self, slot: Slot) -> Option<&mut Peer> {
+        self.slots.get_mut(slot.0 as usize)?.as_mut()?.peer.as_mut()
+    }
+
+    /// The slice of the peer in `slot`, if it is another one.
+    pub(crate) fn elsewhere(&self, slot: Slot) -> Option<usize> {
+        let entry = self.slots.get(slot.0 as usize)?.as_ref()?;
+        Some(entry.slice).filter(|slice| *slice != self.slice.this())
+    }
+
+    /// The prefixes of the peer in `slot`, wherever that is.
+    pub(crate) fn allowed_ips(&mut self, slot: Slot) -> Option<&mut Vec<IpNet>> {
         let entry = self.slots.get_mut(slot.0 as usize)?.as_mut()?;
-        Some(&mut entry.peer)
+        Some(&mut entry.allowed_ips)
     }
 
     /// Whose key this is.
@@ -69,12 +112,10 @@ impl Peers {
         self.by_key.values().copied().collect()
     }
 
-    /// All peers, by key.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Peer> {
-        self.by_key
-            .values()
-            .filter_map(|slot| self.slots[slot.0 as usize].as_ref())
-            .map(|entry| &entry.peer)
+    /// All peers of ours with their prefixes, by key.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&Peer, &[IpNet])> {
+        let entries = self.by_key.values().filter_map(|slot| self.slots[slot.0 as usize].as_ref());
+        entries.filter_map(|entry| Some((entry.peer.as_ref()?, &entry.allowed_ips[..])))
     }
 
     /// Brings the schedule up to date with a peer that was touched. Packets put deadlines off far
@@ -85,7 +126,7 @@ impl Peers {
         let Some(entry) = self.slots.get_mut(slot.0 as usize).and_then(Option::as_mut) else {
             return;
         };
-        let Some(due) = entry.peer.due() else { return };
+        let Some(due) = entry.peer.as_ref().and_then(Peer::due) else { return };
         if entry.wake.is_some_and(|(at, _)| at <= due.0) {
             return;
         }

@@ -3,6 +3,7 @@
 use mesh_model::MemberId;
 
 use crate::endpoint::Endpoint;
+use crate::packet::offload::Segments;
 
 /// How urgent a datagram is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,6 +13,28 @@ pub enum Lane {
     Control,
     /// What the mesh carries.
     Bulk,
+}
+
+/// What one slice hands on to another.
+#[derive(Debug, Clone, Copy)]
+pub enum Parcel<'a> {
+    /// For [`Engine::handle_handed_inner`](crate::Engine::handle_handed_inner): what is to leave on
+    /// `lane`, as the kernel or the daemon gave it, and allowed to.
+    Inner {
+        /// How urgent it is.
+        lane: Lane,
+        /// The packets.
+        packets: &'a Segments<'a>,
+    },
+    /// For [`Engine::handle_handed_datagram`](crate::Engine::handle_handed_datagram).
+    Datagram {
+        /// Who sent it, and to which of our addresses.
+        from: Endpoint,
+        /// What came off the wire.
+        bytes: &'a [u8],
+        /// A handshake that has passed the gate, and is not to be charged for twice.
+        admitted: bool,
+    },
 }
 
 /// What the engine writes to. The shell's sink is a send batch and the TUN device; a test's is a
@@ -26,4 +49,9 @@ pub trait Sink {
     /// An inner packet for one of the daemon's own overlay ports. That `from` may use its source
     /// address has been checked; the UDP header's length and checksum have not.
     fn control(&mut self, from: MemberId, packet: &[u8]);
+    /// Something for slice `to`, which takes it as it is: see [`Slice`](crate::Slice). A sink without
+    /// room counts it as dropped. Whoever runs a [whole](crate::Slice::WHOLE) engine is never asked.
+    fn hand_on(&mut self, to: usize, parcel: Parcel<'_>) {
+        let _ = (to, parcel);
+    }
 }

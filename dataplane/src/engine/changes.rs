@@ -1,4 +1,7 @@
 //! What the operator or the plan changes: peers, their prefixes and places, our own key.
+//!
+//! Of several slices each takes every change, all in the same order, and keeps what all must know; what
+//! only a peer's own slice has, the others pass over.
 
 use std::net::SocketAddr;
 use std::time::Instant;
@@ -79,10 +82,8 @@ impl Engine {
 
     /// Gives `slot` exactly the plan's prefixes, taking them from whoever held them.
     fn set_allowed_ips(&mut self, slot: Slot, plan: &PeerPlan) {
-        let Some(peer) = self.peers.get_mut(slot) else {
-            return;
-        };
-        for prefix in std::mem::take(&mut peer.allowed_ips) {
+        let Some(held) = self.peers.allowed_ips(slot) else { return };
+        for prefix in std::mem::take(held) {
             self.fib.remove(prefix);
         }
         let mut allowed: Vec<_> = plan.allowed_ips.iter().map(ipnet::IpNet::trunc).collect();
@@ -90,13 +91,13 @@ impl Engine {
         allowed.dedup();
         for prefix in &allowed {
             if let Some(before) = self.fib.insert(*prefix, slot)
-                && let Some(other) = self.peers.get_mut(before)
+                && let Some(others) = self.peers.allowed_ips(before)
             {
-                other.allowed_ips.retain(|held| held != prefix);
+                others.retain(|held| held != prefix);
             }
         }
-        if let Some(peer) = self.peers.get_mut(slot) {
-            peer.allowed_ips = allowed;
+        if let Some(held) = self.peers.allowed_ips(slot) {
+            *held = allowed;
         }
     }
 
@@ -115,13 +116,13 @@ impl Engine {
     }
 
     fn remove_peer(&mut self, key: TunnelKey) {
-        let Some(mut peer) = self.peers.remove(key) else {
-            return;
-        };
-        for prefix in std::mem::take(&mut peer.allowed_ips) {
+        let Some((allowed_ips, peer)) = self.peers.remove(key) else { return };
+        for prefix in allowed_ips {
             self.fib.remove(prefix);
         }
-        let waited = peer.close(&mut self.kit.indices);
-        self.kit.drops.add(Drop::PeerRemoved, waited);
+        if let Some(mut peer) = peer {
+            let waited = peer.close(&mut self.kit.indices);
+            self.kit.drops.add(Drop::PeerRemoved, waited);
+        }
     }
 }

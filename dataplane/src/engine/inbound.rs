@@ -4,31 +4,47 @@ use std::ops::Range;
 use std::time::Instant;
 
 use super::Engine;
+use super::handed::Leg;
 use crate::drops::Drop;
 use crate::endpoint::Endpoint;
 use crate::handshake::Admission;
 use crate::packet::ip::Inner;
 use crate::peers::Slot;
-use crate::sink::Sink;
+use crate::sink::{Parcel, Sink};
+use crate::slice::GATEKEEPER;
 use crate::tunnel::{COOKIE, Hello, INITIATION, PLAIN, RESPONSE};
 use crate::turn::room_for;
 
 impl Engine {
-    /// Type 1: who is it, and may it cost us a handshake?
+    /// Type 1: who is it, and may it cost us a handshake? One slice judges all that strangers send; a
+    /// peer of another slice costs a second look at whose it is.
     pub(super) fn handle_initiation(
         &mut self,
         from: Endpoint,
         message: &[u8; INITIATION],
+        leg: Leg,
         now: Instant,
         sink: &mut impl Sink,
     ) -> Result<(), Drop> {
         let own = self.kit.identity.as_ref().ok_or(Drop::NoPrivateKey)?;
-        let admission = self.gate.admit_initiation(own, from.remote, message, now);
-        self.obey(admission, from, message, now, sink)?;
+        if leg != Leg::Admitted {
+            if self.slice.this() != GATEKEEPER {
+                let parcel = Parcel::Datagram { from, bytes: message, admitted: false };
+                sink.hand_on(GATEKEEPER, parcel);
+                return Ok(());
+            }
+            let admission = self.gate.admit_initiation(own, from.remote, message, now);
+            self.obey(admission, from, message, now, sink)?;
+        }
         let own = self.kit.identity.as_ref().ok_or(Drop::NoPrivateKey)?;
         let hello = Hello::read(own, message)?;
         let slot = self.peers.by_key(hello.peer).ok_or(Drop::UnknownPeer)?;
-        let peer = self.peers.get_mut(slot).ok_or(Drop::UnknownPeer)?;
+        let Some(peer) = self.peers.get_mut(slot) else {
+            let elsewhere = self.peers.elsewhere(slot).filter(|_| leg != Leg::Admitted);
+            let slice = elsewhere.ok_or(Drop::Moved)?;
+            sink.hand_on(slice, Parcel::Datagram { from, bytes: message, admitted: true });
+            return Ok(());
+        };
         let handled = peer.handle_initiation(from, hello, message, &mut self.kit.turn(now, sink));
         self.peers.settle(slot);
         handled

@@ -3,6 +3,7 @@
 
 mod changes;
 mod config;
+mod handed;
 mod inbound;
 mod outbound;
 
@@ -20,14 +21,15 @@ use crate::event::{Event, Events};
 use crate::fib::Fib;
 use crate::handshake::Gate;
 use crate::indices::Indices;
-use crate::peer::Peer;
 use crate::peers::{Peers, Slot};
 use crate::sink::Sink;
+use crate::slice::Slice;
 use crate::stats::PeerStats;
 use crate::tunnel::{Identity, Message, StampClock};
 use crate::turn::Kit;
 use crate::wall::WallTime;
 pub use config::{EngineConfig, Role};
+use handed::Leg;
 
 /// The longest datagram there is, in bytes: what an IP packet can state.
 pub const MAX_DATAGRAM: usize = 65_535;
@@ -42,6 +44,7 @@ pub const MAX_INNER: usize = 65_472;
 /// back; calling [`handle_timeout`](Self::handle_timeout) early is harmless.
 pub struct Engine {
     role: Role,
+    slice: Slice,
     gate: Gate,
     fib: Fib,
     peers: Peers,
@@ -53,21 +56,29 @@ pub struct Engine {
 impl Engine {
     /// An engine without peers. All its randomness comes from `seed`, keys included.
     pub fn new(config: EngineConfig, seed: [u8; 32], now: Instant) -> Self {
+        Self::sliced(config, Slice::WHOLE, seed, now)
+    }
+
+    /// One of the engines that share a host: all with the same config, seed and start.
+    pub fn sliced(config: EngineConfig, slice: Slice, seed: [u8; 32], now: Instant) -> Self {
         let mut rng = ChaCha20Rng::from_seed(seed);
+        // The slices of a host have one seed, and must not make the same keys from it.
+        rng.set_stream(slice.this() as u64);
         let mut gate_seed = [0; 32];
         rng.fill_bytes(&mut gate_seed);
         Self {
             role: config.role,
-            gate: Gate::new(config.budget, gate_seed, now),
+            slice,
+            gate: Gate::new(config.budget.share(slice), gate_seed, now),
             fib: Fib::default(),
-            peers: Peers::default(),
+            peers: Peers::new(slice),
             kit: Kit {
                 drops: Drops::default(),
                 events: Events::default(),
                 rng,
                 identity: config.secret.as_ref().map(Identity::new),
                 stamps: StampClock::new(config.wall, config.stamp_floor, now),
-                indices: Indices::default(),
+                indices: Indices::new(slice),
                 mtu: OVERLAY_MTU.into(),
             },
             due: Vec::new(),
@@ -86,10 +97,22 @@ impl Engine {
         now: Instant,
         sink: &mut impl Sink,
     ) -> Option<Range<usize>> {
+        self.receive(from, datagram, Leg::First, now, sink)
+    }
+
+    #[inline]
+    fn receive(
+        &mut self,
+        from: Endpoint,
+        datagram: &mut [u8],
+        leg: Leg,
+        now: Instant,
+        sink: &mut impl Sink,
+    ) -> Option<Range<usize>> {
         let message = Message::of(datagram).filter(|_| datagram.len() <= MAX_DATAGRAM);
         let handled = match message {
             Some(Message::Initiation(message)) => {
-                self.handle_initiation(from, message, now, sink).map(|()| None)
+                self.handle_initiation(from, message, leg, now, sink).map(|()| None)
             }
             Some(Message::Response { receiver, message }) => {
                 self.handle_response(from, receiver, message, now, sink).map(|()| None)
@@ -103,7 +126,7 @@ impl Engine {
             None => Err(Drop::DatagramMalformed),
         };
         handled.unwrap_or_else(|drop| {
-            self.kit.drops.count(drop);
+            self.refuse(drop, from, datagram, leg, sink);
             None
         })
     }
@@ -157,8 +180,8 @@ impl Engine {
         &self.kit.drops
     }
 
-    /// All peers, by key.
+    /// All peers of this slice, by key.
     pub fn peers(&self) -> impl Iterator<Item = PeerStats> + '_ {
-        self.peers.iter().map(Peer::stats)
+        self.peers.iter().map(|(peer, allowed_ips)| peer.stats(allowed_ips))
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use super::handed::Leg;
 use super::{Engine, MAX_INNER};
 use crate::drops::Drop;
 use crate::packet::offload::Segments;
@@ -13,7 +14,7 @@ impl Engine {
     /// Packets from the kernel go through [`handle_kernel`](Self::handle_kernel).
     pub fn handle_inner(&mut self, packet: &[u8], now: Instant, sink: &mut impl Sink) {
         match Segments::one(packet) {
-            Ok(packet) => self.send(Lane::Control, &packet, now, sink),
+            Ok(packet) => self.send(Lane::Control, &packet, Leg::First, now, sink),
             Err(_) => self.kit.drops.count(Drop::InnerMalformed),
         }
     }
@@ -27,10 +28,18 @@ impl Engine {
         if self.role.is_control(packets.inner()) {
             return self.kit.drops.count(Drop::ControlFromKernel);
         }
-        self.send(Lane::Bulk, packets, now, sink);
+        self.send(Lane::Bulk, packets, Leg::First, now, sink);
     }
 
-    fn send(&mut self, lane: Lane, packets: &Segments<'_>, now: Instant, sink: &mut impl Sink) {
+    #[inline]
+    pub(super) fn send(
+        &mut self,
+        lane: Lane,
+        packets: &Segments<'_>,
+        leg: Leg,
+        now: Instant,
+        sink: &mut impl Sink,
+    ) {
         let (count, longest) = (packets.count(), packets.longest());
         if longest > MAX_INNER {
             return self.kit.drops.add(Drop::InnerTooLarge, count);
@@ -39,7 +48,7 @@ impl Engine {
             return self.kit.drops.add(Drop::NoRoute, count);
         };
         let Some(peer) = self.peers.get_mut(slot).filter(|peer| peer.is_reachable()) else {
-            return self.kit.drops.add(Drop::NoEndpoint, count);
+            return self.send_elsewhere(slot, lane, packets, leg, sink);
         };
         // Its own datagrams come back to it: the way to the peer leads through the tunnel to the peer.
         // Wrapped again they would go round without end.

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
+use crate::slice::{GATEKEEPER, Slice};
+
 /// How many at once, and how many per second in the long run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rate {
@@ -34,6 +36,28 @@ impl Default for HandshakeBudget {
             free: Rate { burst: 128, per_second: 128 },
             free_per_source: Rate { burst: 16, per_second: 8 },
             proven_per_source: Rate { burst: 64, per_second: 32 },
+        }
+    }
+}
+
+impl HandshakeBudget {
+    /// The part of it that one slice has.
+    ///
+    /// All initiations are judged by one slice, which has all of it. What others judge are responses,
+    /// which must name a session index of ours: only somebody on the path can. They divide the budget of
+    /// a source, so that all together it costs at most twice what it may cost a single engine.
+    pub(crate) fn share(self, slice: Slice) -> Self {
+        if slice.this() == GATEKEEPER {
+            return self;
+        }
+        let divided = |rate: Rate| {
+            let divided = |n: u32| n.div_ceil(slice.of() as u32);
+            Rate { burst: divided(rate.burst), per_second: divided(rate.per_second) }
+        };
+        Self {
+            free: self.free,
+            free_per_source: divided(self.free_per_source),
+            proven_per_source: divided(self.proven_per_source),
         }
     }
 }

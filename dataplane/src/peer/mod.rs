@@ -52,8 +52,6 @@ pub(crate) struct Peer {
     slot: Slot,
     remote: Remote,
     member: MemberId,
-    /// The prefixes that the table gives to this peer.
-    pub(crate) allowed_ips: Vec<IpNet>,
     psk: Option<PresharedKey>,
     endpoints: Endpoints,
     sessions: Sessions,
@@ -81,7 +79,6 @@ impl Peer {
             slot,
             remote: Remote::new(key),
             member,
-            allowed_ips: Vec::new(),
             psk: None,
             endpoints: Endpoints::default(),
             sessions: Sessions::default(),
@@ -181,13 +178,13 @@ impl Peer {
         self.clocks.forget_packets();
     }
 
-    /// What can be said about it.
-    pub(crate) fn stats(&self) -> PeerStats {
+    /// What can be said about it, which has `allowed_ips` now.
+    pub(crate) fn stats(&self, allowed_ips: &[IpNet]) -> PeerStats {
         PeerStats {
             member: self.member,
             key: self.remote.key,
             endpoint: self.endpoints.current().map(|endpoint| endpoint.remote),
-            allowed_ips: self.allowed_ips.clone(),
+            allowed_ips: allowed_ips.to_vec(),
             last_handshake: self.last_handshake,
             last_received: self.last_received,
             rx_bytes: self.rx_bytes,

@@ -92,6 +92,15 @@ pub(crate) fn begin_response(out: &mut [u8; RESPONSE], sender: u32, receiver: u3
     out[8..12].copy_from_slice(&receiver.to_le_bytes());
 }
 
+/// The session index that a datagram names as its receiver's, by its type alone.
+pub(crate) fn receiver(datagram: &[u8]) -> Option<u32> {
+    match *datagram.first_chunk::<4>()? {
+        [2, 0, 0, 0] => word(datagram, 8),
+        [3 | 4, 0, 0, 0] => word(datagram, 4),
+        _ => None,
+    }
+}
+
 fn word(datagram: &[u8], at: usize) -> Option<u32> {
     datagram.get(at..)?.first_chunk().copied().map(u32::from_le_bytes)
 }

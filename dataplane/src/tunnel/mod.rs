@@ -30,7 +30,7 @@ pub(crate) use cookie::Oven;
 pub(crate) use identity::Identity;
 pub(crate) use jar::Jar;
 pub(crate) use message::{
-    COOKIE, INITIATION, Message, RESPONSE, begin_initiation, begin_response, sender,
+    COOKIE, INITIATION, Message, RESPONSE, begin_initiation, begin_response, receiver, sender,
 };
 pub(crate) use noise::{Hello, Initiator};
 pub(crate) use remote::Remote;

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use mesh_dataplane::HandshakeBudget;
 use proptest::prelude::*;
 
 use crate::wire::{Faults, Wire};
@@ -29,8 +30,8 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(60))]
 
     #[test]
-    fn a_bad_wire_loses_but_does_not_lie(seed in any::<u64>(), faults in faults(), talk in prop::collection::vec((0usize..3, 1usize..3, 0u64..800), 1..60)) {
-        let mut wire = Wire::mesh(3);
+    fn a_bad_wire_loses_but_does_not_lie(seed in any::<u64>(), faults in faults(), of in 1usize..4, talk in prop::collection::vec((0usize..3, 1usize..3, 0u64..800), 1..60)) {
+        let mut wire = Wire::sliced(3, of, HandshakeBudget::default()).introduced();
         wire.seed(seed);
         wire.faults = faults;
         let mut sent = vec![BTreeSet::new(); 3];

@@ -2,6 +2,7 @@
 //! that jumps.
 
 mod attacker;
+mod sliced;
 mod wire;
 
 mod chaos;
@@ -12,5 +13,6 @@ mod handshake;
 mod hostile;
 mod interop;
 mod roaming;
+mod slices;
 mod sources;
 mod traffic;

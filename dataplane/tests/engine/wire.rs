@@ -6,13 +6,14 @@ use std::time::{Duration, Instant};
 use mesh_dataplane::packet::offload::Segments;
 use mesh_dataplane::packet::udp;
 use mesh_dataplane::{
-    Drop, Endpoint, Engine, EngineConfig, Event, HandshakeBudget, Lane, PeerStats, Role, Sink,
-    WallTime,
+    Drop, Endpoint, EngineConfig, Event, HandshakeBudget, Lane, PeerStats, Role, Sink, WallTime,
 };
 use mesh_model::plan::{PeerPlan, Update};
 use mesh_model::{MemberId, OverlayAddrs, TunnelKey, TunnelSecret};
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
+
+use crate::sliced::Sliced;
 
 /// One way, on a wire without faults.
 const DELAY: Duration = Duration::from_millis(1);
@@ -28,6 +29,9 @@ pub(crate) const KERNEL_PORT: u16 = 4000;
 #[derive(Default)]
 pub(crate) struct Outbox {
     slot: Vec<u8>,
+    lane: Option<Lane>,
+    /// Datagrams that left on the urgent lane.
+    pub(crate) urgent: usize,
     /// How much a slot may hold.
     pub(crate) room: Option<usize>,
     pub(crate) sent: Vec<(SocketAddr, Vec<u8>)>,
@@ -36,7 +40,8 @@ pub(crate) struct Outbox {
 }
 
 impl Sink for Outbox {
-    fn slot(&mut self, _: Lane, max: usize) -> &mut [u8] {
+    fn slot(&mut self, lane: Lane, max: usize) -> &mut [u8] {
+        self.lane = Some(lane);
         // Old bytes stay in a batch's buffer, so they do here.
         self.slot.resize(max.min(self.room.unwrap_or(max)), 0xee);
         &mut self.slot
@@ -44,6 +49,7 @@ impl Sink for Outbox {
 
     fn send(&mut self, to: Endpoint, len: usize) {
         let to = to.remote;
+        self.urgent += usize::from(self.lane == Some(Lane::Control));
         self.sent.push((to, self.slot[..len].to_vec()));
     }
 
@@ -52,9 +58,9 @@ impl Sink for Outbox {
     }
 }
 
-/// An engine and what it has put out.
+/// A host's engine, whole or in slices, and what it has put out.
 pub(crate) struct Host {
-    pub(crate) engine: Engine,
+    pub(crate) engine: Sliced,
     pub(crate) secret: TunnelSecret,
     pub(crate) member: MemberId,
     pub(crate) addrs: OverlayAddrs,
@@ -129,6 +135,8 @@ pub(crate) struct Wire {
     pub(crate) lose_next: Vec<u8>,
     /// All datagrams are lost.
     pub(crate) cut: bool,
+    /// Slices of each host.
+    of: usize,
     rng: ChaCha8Rng,
 }
 
@@ -152,6 +160,14 @@ impl Wire {
     }
 
     pub(crate) fn with_budget(n: u8, budget: HandshakeBudget) -> Self {
+        // How the whole suite is run against hosts of several slices.
+        #[allow(clippy::disallowed_methods)]
+        let of = std::env::var("MESH_TEST_SLICES").ok().and_then(|of| of.parse().ok());
+        Self::sliced(n, of.unwrap_or(1), budget)
+    }
+
+    /// `n` hosts of `of` slices each.
+    pub(crate) fn sliced(n: u8, of: usize, budget: HandshakeBudget) -> Self {
         // The only instant there is; nothing measures it.
         #[allow(clippy::disallowed_methods)]
         let start = Instant::now();
@@ -164,22 +180,27 @@ impl Wire {
             faults: Faults::default(),
             lose_next: Vec::new(),
             cut: false,
+            of,
             rng: ChaCha8Rng::from_seed([7; 32]),
         };
         wire.hosts =
-            (1..=n).map(|n| new_host(n, budget, (WALL, WallTime::default()), start)).collect();
+            (1..=n).map(|n| new_host(n, of, budget, (WALL, WallTime::default()), start)).collect();
         wire
     }
 
     /// `n` hosts that know each other.
     pub(crate) fn mesh(n: u8) -> Self {
-        let mut wire = Self::strangers(n);
-        for a in 0..wire.hosts.len() {
-            for b in (0..wire.hosts.len()).filter(|b| *b != a) {
-                wire.introduce(a, b);
+        Self::strangers(n).introduced()
+    }
+
+    /// Everybody knows everybody.
+    pub(crate) fn introduced(mut self) -> Self {
+        for a in 0..self.hosts.len() {
+            for b in (0..self.hosts.len()).filter(|b| *b != a) {
+                self.introduce(a, b);
             }
         }
-        wire
+        self
     }
 
     pub(crate) fn seed(&mut self, seed: u64) {
@@ -207,7 +228,8 @@ impl Wire {
     /// Like `restart`, with this on its wall clock, and this kept from the run before.
     pub(crate) fn restart_at(&mut self, host: usize, wall: WallTime, stamp_floor: WallTime) {
         let n = host as u8 + 1;
-        self.hosts[host] = new_host(n, HandshakeBudget::default(), (wall, stamp_floor), self.now);
+        let stamps = (wall, stamp_floor);
+        self.hosts[host] = new_host(n, self.of, HandshakeBudget::default(), stamps, self.now);
     }
 
     /// `host` takes another private key.
@@ -311,7 +333,7 @@ impl Wire {
         }
     }
 
-    fn drain(&mut self, host: usize) {
+    pub(crate) fn drain(&mut self, host: usize) {
         let Host { engine, out, events, at, .. } = &mut self.hosts[host];
         events.extend(std::iter::from_fn(|| engine.poll_event()));
         let (from, sent) = (*at, std::mem::take(&mut out.sent));
@@ -356,6 +378,7 @@ impl Wire {
 
 fn new_host(
     n: u8,
+    of: usize,
     budget: HandshakeBudget,
     (wall, stamp_floor): (WallTime, WallTime),
     now: Instant,
@@ -372,7 +395,7 @@ fn new_host(
         stamp_floor,
     };
     Host {
-        engine: Engine::new(config, [n; 32], now),
+        engine: Sliced::new(&config, of, [n; 32], now),
         secret: secret(n),
         member: MemberId(n.into()),
         addrs,

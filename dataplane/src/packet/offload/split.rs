@@ -149,6 +149,29 @@ impl<'a> Segments<'a> {
         &self.inner
     }
 
+    /// The header that says the same of the [whole packet](Self::inner): whoever hands both on hands
+    /// everything on.
+    pub fn header(&self) -> VirtioHeader {
+        let header_len = self.header as u16;
+        let several = |kind, transport: usize, behind: usize| VirtioHeader {
+            checksum: Some((transport as u16, behind as u16)),
+            segmentation: Some((kind, self.size as u16)),
+            header_len,
+        };
+        match self.cut {
+            Cut::Whole => VirtioHeader::default(),
+            Cut::Unfinished { start, at } => VirtioHeader {
+                checksum: Some((start as u16, (at - start) as u16)),
+                ..VirtioHeader::default()
+            },
+            Cut::Tcp { transport } if self.inner.src().is_ipv4() => {
+                several(Segmentation::TcpV4, transport, TCP_CHECKSUM)
+            }
+            Cut::Tcp { transport } => several(Segmentation::TcpV6, transport, TCP_CHECKSUM),
+            Cut::Udp { transport } => several(Segmentation::Udp, transport, UDP_CHECKSUM),
+        }
+    }
+
     /// How many packets there are; at least one.
     pub fn count(&self) -> usize {
         self.count

@@ -345,6 +345,8 @@ proptest! {
         }
         let Some(header) = VirtioHeader::parse(&beside) else { return Ok(()) };
         let Ok(segments) = Segments::of(header, &packet) else { return Ok(()) };
+        let again = Segments::of(segments.header(), segments.inner().bytes()).unwrap();
+        prop_assert_eq!(format!("{again:?}"), format!("{segments:?}"), "handed on");
         let mut out = vec![0; segments.longest()];
         let mut payload = 0;
         for n in 0..segments.count() {
