@@ -37,6 +37,16 @@ pub enum Parcel<'a> {
     },
 }
 
+impl Parcel<'_> {
+    /// How many packets it is.
+    pub fn count(&self) -> usize {
+        match self {
+            Self::Inner { packets, .. } => packets.count(),
+            Self::Datagram { .. } => 1,
+        }
+    }
+}
+
 /// What the engine writes to. The shell's sink is a send batch and the TUN device; a test's is a
 /// list.
 pub trait Sink {

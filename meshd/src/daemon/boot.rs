@@ -210,7 +210,7 @@ async fn packets(
         wall: clock::wall(),
         stamp_floor,
     };
-    PacketThread::start(PathConfig { engine, seed: Entropy.fresh(), port, tun }).await
+    PacketThread::start(PathConfig { engine, seed: Entropy.fresh(), port, tun, workers: 1 }).await
 }
 
 /// The TUN device with its addresses and routes, unless the operator wants none.

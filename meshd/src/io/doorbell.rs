@@ -82,6 +82,16 @@ impl<T> Sender<T> {
         Ok(())
     }
 
+    /// Waits for room and keeps it; an error once the reader is gone.
+    pub(crate) async fn reserve(&self) -> Result<Room<'_, T>, SendError<()>> {
+        Ok(Room { room: self.queue.reserve().await?, sender: self })
+    }
+
+    /// A way to wake the reader without a word; `None` if it is a task.
+    pub(crate) fn ringer(&self) -> Option<Ringer> {
+        self.bell.as_ref().map(|Goodbye(bell)| Ringer(Arc::clone(bell)))
+    }
+
     /// Waits for room; `false` once the reader is gone.
     pub(crate) async fn room(&self) -> bool {
         self.queue.reserve().await.is_ok()
@@ -91,6 +101,31 @@ impl<T> Sender<T> {
         if let Some(Goodbye(bell)) = &self.bell {
             bell.ring();
         }
+    }
+}
+
+/// Room for one item.
+pub(crate) struct Room<'a, T> {
+    room: mpsc::Permit<'a, T>,
+    sender: &'a Sender<T>,
+}
+
+impl<T> Room<'_, T> {
+    /// Puts `item` in.
+    pub(crate) fn put(self, item: T) {
+        self.room.send(item);
+        self.sender.ring();
+    }
+}
+
+/// Wakes the reader, which looks for itself what there is: in places that the queue knows nothing of.
+#[derive(Clone)]
+pub(crate) struct Ringer(Arc<Bell>);
+
+impl Ringer {
+    /// Wakes it if it sleeps. To be called behind whatever it is to see.
+    pub(crate) fn ring(&self) {
+        self.0.ring();
     }
 }
 

@@ -57,7 +57,8 @@ pub(crate) struct ControlChannels {
     pub(crate) agreement: mpsc::Receiver<Inbound>,
 }
 
-/// Splits control frames by port. Owned by the packet thread; never blocks it.
+/// Splits control frames by port. Each packet thread has one; never blocks it.
+#[derive(Clone)]
 pub(crate) struct Ingress {
     gossip: mpsc::Sender<GossipFrame>,
     echo: mpsc::Sender<EchoFrame>,

@@ -57,24 +57,32 @@ impl Tun {
     /// Creates interface `name` for packets of at most `mtu` bytes. It is down until netlink brings it
     /// up. Where the kernel has no super-packets for it, it goes without.
     pub(crate) fn create(name: &str, mtu: u16) -> Result<Self, TunError> {
+        Self::create_with(name, mtu, false)
+    }
+
+    /// The same, with room for [more queues](Self::queue) if `several`.
+    pub(crate) fn create_with(name: &str, mtu: u16, several: bool) -> Result<Self, TunError> {
         let odd = |c: char| c == '/' || c.is_whitespace() || c.is_control();
         if name.is_empty() || name.len() > MAX_NAME_LEN || name.contains(odd) {
             return Err(TunError::Name(name.to_owned()));
         }
-        let build = |offload| {
+        let build = |offload, several| {
             DeviceBuilder::new()
                 .name(name)
                 .mtu(mtu)
                 .enable(false)
                 .with(|linux| {
-                    linux.packet_information(false).offload(offload);
+                    linux.packet_information(false).offload(offload).multi_queue(several);
                 })
                 .build_sync()
         };
-        let device = match build(true) {
-            Err(error) if error.raw_os_error() == Some(nix::libc::EINVAL) => build(false),
-            other => other,
-        };
+        // What the kernel does not know of is gone without: several queues first, then super-packets.
+        let [first, rest @ ..] = [(true, several), (true, false), (false, false)];
+        let device =
+            rest.into_iter().fold(build(first.0, first.1), |device, (offload, several)| {
+                let unknown = |error: &io::Error| error.raw_os_error() == Some(nix::libc::EINVAL);
+                if device.as_ref().is_err_and(unknown) { build(offload, several) } else { device }
+            });
         let device = device.map_err(|error| explain(name, error))?;
         let other = |source| TunError::Other { name: name.to_owned(), source };
         device.set_nonblocking(true).map_err(other)?;
@@ -83,6 +91,14 @@ impl Tun {
             index: device.if_index().map_err(other)?,
             device,
         })
+    }
+
+    /// Another queue of the same interface, for another thread. The kernel gives a flow's packets to the
+    /// queue that the flow's other direction was written to last, and spreads what it has not seen.
+    pub(crate) fn queue(&self) -> io::Result<Self> {
+        let device = self.device.try_clone()?;
+        device.set_nonblocking(true)?;
+        Ok(Self { device, name: self.name.clone(), index: self.index })
     }
 
     /// The interface's name.

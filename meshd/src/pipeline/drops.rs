@@ -19,6 +19,8 @@ pub(crate) enum PathDrop {
     EventQueueFull,
     /// An own packet while the order queue was full.
     OrderQueueFull,
+    /// Packets for a peer of another packet thread that was too far behind.
+    HandoverFull,
     /// A datagram the kernel had no room for.
     UdpFull,
     /// A datagram the kernel would not send: no route, no permission, too long.
@@ -34,7 +36,7 @@ pub(crate) enum PathDrop {
 }
 
 impl PathDrop {
-    const ALL: [(Self, &'static str); 14] = [
+    const ALL: [(Self, &'static str); 15] = [
         (Self::NotOurs, "not_ours"),
         (Self::JoinQueueFull, "join_queue_full"),
         (Self::ControlMalformed, "control_malformed"),
@@ -43,6 +45,7 @@ impl PathDrop {
         (Self::EchoQueueFull, "echo_queue_full"),
         (Self::EventQueueFull, "event_queue_full"),
         (Self::OrderQueueFull, "order_queue_full"),
+        (Self::HandoverFull, "handover_full"),
         (Self::UdpFull, "udp_full"),
         (Self::UdpRefused, "udp_refused"),
         (Self::TunAbsent, "tun_absent"),

@@ -1,18 +1,24 @@
-//! The packet thread: the one owner of the packet core, the UDP port and the TUN device.
+//! The packet threads: the owners of the packet core, the UDP port and the TUN device. One unless told
+//! otherwise; of several each has a slice of the peers, and hands on what is another's.
 //!
-//! Everything else speaks to it through [`PacketPath`]: orders go in through one bounded queue,
-//! control frames, joiners' datagrams and events come out through others. It never waits for any of
-//! them. It sleeps unless something arrives, is ordered, or the packet core's own deadline passes.
+//! Everything else speaks to them through [`PacketPath`]: orders go in through one bounded queue each,
+//! control frames, joiners' datagrams and events come out through others. They never wait for any of
+//! them. A thread sleeps unless something arrives, is ordered or handed to it, or the packet core's own
+//! deadline passes.
 
 mod batch;
 mod drops;
 mod handle;
+mod handover;
 mod outlet;
+mod stats;
+mod team;
 #[cfg(test)]
 mod tests;
+mod thread;
 mod worker;
 
 pub(crate) use drops::PathDrop;
-pub(crate) use handle::{
-    Order, PacketPath, PacketThread, PathConfig, PathError, PathOutputs, PathStats,
-};
+pub(crate) use handle::{Order, PacketPath};
+pub(crate) use stats::PathStats;
+pub(crate) use thread::{PacketThread, PathConfig, PathError, PathOutputs};

@@ -5,22 +5,25 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use mesh_dataplane::packet::offload::Gathered;
-use mesh_dataplane::{Endpoint, Lane, Sink};
+use mesh_dataplane::{Endpoint, Lane, Parcel, Sink};
 use mesh_model::MemberId;
 use nix::libc;
 
 use super::batch::{BULK_ARENA, CONTROL_ARENA, Run, SendBatch};
 use super::drops::{PathDrop, PathDrops};
-use super::handle::PathOffloads;
+use super::handover::Outgoing;
+use super::stats::PathOffloads;
 use crate::io::overlay::Ingress;
 use crate::io::tun::Tun;
-use crate::io::udp::{Udp, UdpPort};
+use crate::io::udp::Udp;
 
 /// The outlet. Counts what it cannot pass on.
 pub(super) struct Outlet {
     pub(super) udp: Udp,
     pub(super) tun: Option<Arc<Tun>>,
     pub(super) drops: PathDrops,
+    /// The way to other packet threads.
+    pub(super) outgoing: Outgoing,
     ingress: Ingress,
     control: SendBatch,
     bulk: SendBatch,
@@ -31,11 +34,12 @@ pub(super) struct Outlet {
 }
 
 impl Outlet {
-    pub(super) fn new(udp: Udp, tun: Option<Tun>, ingress: Ingress) -> Self {
+    pub(super) fn new(udp: Udp, tun: Option<Tun>, ingress: Ingress, outgoing: Outgoing) -> Self {
         Self {
             udp,
             tun: tun.map(Arc::new),
             drops: PathDrops::default(),
+            outgoing,
             ingress,
             control: SendBatch::new(CONTROL_ARENA),
             bulk: SendBatch::new(BULK_ARENA),
@@ -44,11 +48,10 @@ impl Outlet {
         }
     }
 
-    /// Puts `port` in the place of the one in use, once that has sent what was written.
-    pub(super) fn rebind(&mut self, port: UdpPort) -> io::Result<()> {
+    /// Puts `udp` in the place of the port in use, once that has sent what was written.
+    pub(super) fn rebind(&mut self, udp: Udp) {
         self.flush();
-        self.udp = Udp::serve(port)?;
-        Ok(())
+        self.udp = udp;
     }
 
     /// Writes a datagram outside any tunnel.
@@ -192,6 +195,12 @@ impl Sink for Outlet {
     fn control(&mut self, from: MemberId, packet: &[u8]) {
         if let Err(reason) = self.ingress.accept(from, packet) {
             self.drops.add(reason, 1);
+        }
+    }
+
+    fn hand_on(&mut self, to: usize, parcel: Parcel<'_>) {
+        if !self.outgoing.put(to, parcel) {
+            self.drops.add(PathDrop::HandoverFull, parcel.count() as u64);
         }
     }
 }

@@ -9,7 +9,6 @@ use mesh_model::MemberId;
 use mesh_model::addr::{OVERLAY_MTU, port};
 use mesh_model::plan::{PeerPlan, Update};
 
-use super::handle::PathOutputs;
 use super::*;
 use crate::io::clock;
 use crate::io::fixture::{addrs, prefixes, tunnel};
@@ -28,6 +27,10 @@ struct Host {
 }
 
 async fn host(id: u8, tun: Option<Tun>) -> Host {
+    host_with(id, tun, 1).await
+}
+
+async fn host_with(id: u8, tun: Option<Tun>, workers: usize) -> Host {
     let port = UdpPort::bind("127.0.0.1:0".parse().expect("an address")).expect("loopback");
     let at = port.local();
     let engine = EngineConfig {
@@ -37,7 +40,7 @@ async fn host(id: u8, tun: Option<Tun>) -> Host {
         wall: clock::wall(),
         stamp_floor: WallTime::default(),
     };
-    let config = PathConfig { engine, seed: [id; 32], port, tun };
+    let config = PathConfig { engine, seed: [id; 32], port, tun, workers };
     let (thread, path, outputs) = PacketThread::start(config).await.expect("started");
     let overlay = Overlay::new(addrs(id), path.clone());
     Host { id, at, thread, path, outputs, overlay }
@@ -141,6 +144,115 @@ async fn strangers_quic_goes_to_the_door_and_noise_is_counted() {
     assert_eq!((&buf[..len], from), (&b"reply"[..], one.at));
 }
 
+/// `count` hosts of `workers` threads each that know each other; only the first knows where all are.
+async fn hosts(count: u8, workers: usize) -> Vec<Host> {
+    let mut all = Vec::new();
+    for id in 1..=count {
+        all.push(host_with(id, None, workers).await);
+    }
+    for one in &all {
+        for other in all.iter().filter(|other| other.id != one.id) {
+            let endpoints = if one.id == 1 { vec![other.at] } else { Vec::new() };
+            one.knows(other, endpoints).await;
+        }
+    }
+    all
+}
+
+#[tokio::test]
+async fn several_threads_share_the_peers_and_keep_the_order_of_each() {
+    for workers in [2, 3] {
+        let mut all = hosts(6, workers).await;
+        let [one, others @ ..] = &mut all[..] else { unreachable!("six") };
+        // What waits for a handshake leaves as bulk, and may be overtaken.
+        for other in &mut *others {
+            assert!(one.overlay.send(port::ECHO, other.to(port::ECHO), b"hello"));
+            other.outputs.control.echo.recv().await.expect("a frame");
+        }
+        let rounds = 60u32;
+        for n in 0..rounds {
+            for other in &mut *others {
+                let payload = n.to_be_bytes();
+                while !one.overlay.send(port::GOSSIP, other.to(port::GOSSIP), &payload) {
+                    tokio::task::yield_now().await;
+                }
+            }
+        }
+        for other in &mut *others {
+            for n in 0..rounds {
+                let rumour = other.outputs.control.gossip.recv().await.expect("a frame");
+                assert_eq!((rumour.from, rumour.payload), (MemberId(1), n.to_be_bytes().to_vec()));
+            }
+            assert!(other.overlay.send(port::ECHO, one.to(port::ECHO), b"back"));
+        }
+        for _ in &*others {
+            one.outputs.control.echo.recv().await.expect("a frame");
+        }
+        let stats = one.path.stats().await.expect("running");
+        assert_eq!(stats.workers, workers);
+        assert!(stats.peers.is_sorted_by_key(|peer| peer.key));
+        assert_eq!(stats.peers.len(), others.len());
+        assert!(stats.peers.iter().all(|peer| peer.established));
+        let dropped: Vec<_> = stats.drops.iter().filter(|(_, count)| *count > 0).collect();
+        // Own packets that found the queue full were sent again.
+        assert!(dropped.iter().all(|(name, _)| *name == "order_queue_full"), "{dropped:?}");
+        for host in all {
+            host.thread.shutdown().await;
+            assert!(host.path.stats().await.is_none());
+        }
+    }
+}
+
+#[tokio::test]
+async fn several_threads_move_to_another_port_together() {
+    let mut all = hosts(4, 2).await;
+    let [one, others @ ..] = &mut all[..] else { unreachable!("four") };
+    let port = UdpPort::bind("127.0.0.1:0".parse().expect("an address")).expect("loopback");
+    let moved = port.local();
+    one.path.rebind(port).await.expect("moved");
+    one.path.set_mark(0).await.expect("marked");
+    assert!(UdpPort::bind(one.at).is_ok(), "the old one is free");
+    for other in others {
+        assert!(one.overlay.send(port::GOSSIP, other.to(port::GOSSIP), b"rumour"));
+        other.outputs.control.gossip.recv().await.expect("a frame");
+        let stats = other.path.stats().await.expect("running");
+        let peer = stats.peers.iter().find(|peer| peer.member == MemberId(1)).expect("a peer");
+        assert_eq!(peer.endpoint, Some(moved));
+    }
+}
+
+#[tokio::test]
+async fn orders_reach_all_threads_before_they_are_reported_as_done() {
+    let all = hosts(5, 3).await;
+    let one = &all[0];
+    for n in 0..50 {
+        for other in &all[1..] {
+            one.path.update(vec![Update::RemovePeer(tunnel(other.id).public())]).await;
+        }
+        one.path.carried_out().await;
+        assert_eq!(one.path.stats().await.expect("running").peers.len(), 0, "{n}");
+        for other in &all[1..] {
+            one.knows(other, vec![other.at]).await;
+        }
+        one.path.carried_out().await;
+        assert_eq!(one.path.stats().await.expect("running").peers.len(), 4, "{n}");
+    }
+    one.path.set_secret(None).await;
+    one.path.carried_out().await;
+    let stats = one.path.stats().await.expect("running");
+    assert!(stats.peers.iter().all(|peer| !peer.established));
+}
+
+#[tokio::test]
+async fn threads_that_nobody_can_give_orders_any_more_end() {
+    let host = host_with(1, None, 3).await;
+    let at = host.at;
+    drop(host);
+    while UdpPort::bind(at).is_err() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
 /// Says that the calling test did not run, also in the file that `scripts/verify` counts from; see
 /// `mesh_tests::rights`.
 fn skip(reason: &str) {
@@ -212,6 +324,67 @@ async fn kernel_traffic_crosses_and_a_deleted_interface_is_noticed() {
     one.thread.shutdown().await;
     two.outputs.events.close();
     two.thread.shutdown().await;
+}
+
+#[tokio::test]
+async fn traffic_of_several_queues_finds_its_peers_and_a_deleted_interface_ends_all_threads() {
+    if !enter_own_namespace() {
+        return skip("no right to make network namespaces and TUN devices");
+    }
+    let netlink = Netlink::open().expect("netlink");
+    let loopback = nix::net::if_::if_nametoindex("lo").expect("loopback");
+    netlink.bring_up(loopback).await.expect("loopback up");
+    let tun = Tun::create_with("meshtest0", OVERLAY_MTU, true).expect("a device");
+    let index = tun.index();
+    let mut one = host_with(1, Some(tun), 2).await;
+    let mut others = Vec::new();
+    for id in 2..6 {
+        let other = host_with(id, None, 2).await;
+        one.knows(&other, vec![other.at]).await;
+        other.knows(&one, Vec::new()).await;
+        others.push(other);
+    }
+    let mut watch = AddressWatch::open().expect("a subscription");
+    netlink.configure(index, addrs(1), prefixes()).await.expect("configured");
+    watch.changed().await;
+
+    // Many flows, so that both queues get some for peers of either thread.
+    let flows = 40;
+    for _ in 0..flows {
+        let socket = tokio::net::UdpSocket::bind("[::]:0").await.expect("a socket");
+        for other in &others {
+            socket.send_to(b"x", other.to(9)).await.expect("routed");
+        }
+    }
+    for other in &others {
+        loop {
+            let stats = other.path.stats().await.expect("running");
+            if stats.drops.contains(&("tun_absent", flows)) {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+    let stats = one.path.stats().await.expect("running");
+    assert_eq!(stats.workers, 2);
+    assert!(stats.drops.iter().all(|(_, count)| *count == 0), "{:?}", stats.drops);
+
+    netlink.delete(index).await.expect("deleted");
+    let failed = tokio::time::timeout(Duration::from_secs(20), one.thread.failed()).await;
+    assert!(matches!(failed, Ok(PathError::Tun(_))), "{failed:?}");
+    one.thread.shutdown().await;
+    assert!(one.path.stats().await.is_none());
+}
+
+#[tokio::test]
+async fn a_device_of_one_queue_gets_one_thread() {
+    if !enter_own_namespace() {
+        return skip("no right to make network namespaces and TUN devices");
+    }
+    let tun = Tun::create("meshtest0", OVERLAY_MTU).expect("a device");
+    let one = host_with(1, Some(tun), 4).await;
+    assert_eq!(one.path.stats().await.expect("running").workers, 1);
+    one.thread.shutdown().await;
 }
 
 #[tokio::test]

@@ -1,10 +1,10 @@
 //! The packet thread's loop.
 //!
 //! ```text
-//! wait: an order, the packet core's deadline, the UDP port, the TUN device
-//! turn: orders, the deadline, then a bounded share from each of the UDP port's control lane, its bulk
-//!       lane and the TUN device
-//! send what the packet core wrote, control before bulk, again
+//! wait: an order, the packet core's deadline, other packet threads, the UDP port, the TUN device
+//! turn: orders, the deadline, then a bounded share from each of the other threads, the UDP port's
+//!       control lane, its bulk lane and the TUN device
+//! hand on what is another thread's; send what the packet core wrote, control before bulk; again
 //! ```
 //!
 //! Each source gets a bounded share of a turn, so none can starve another. Nothing ticks: an idle
@@ -26,8 +26,12 @@ use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::{TryRecvError, TrySendError};
 
 use super::drops::PathDrop;
-use super::handle::{Order, PathError, PathStats};
+use super::handle::Order;
+use super::handover::{CRATES, Crate, Incoming, Label};
 use super::outlet::Outlet;
+use super::stats::PathStats;
+use super::team::{Leave, Team};
+use super::thread::{ORDER_QUEUE, PathError};
 use crate::io::quic_socket::Inbound;
 use crate::io::udp::ReceiveBatch;
 use crate::io::{clock, doorbell, tun};
@@ -41,6 +45,10 @@ const TUN_PER_TURN: usize = 64;
 /// Bytes read from the TUN device in one turn: two super-packets, some 0.2 ms of one core's sealing,
 /// which is what a packet from the network may have to wait for.
 const TUN_BYTES_PER_TURN: usize = 128 * 1024;
+
+/// How soon to try again to hand on what another thread has not had room for: as long as that thread may
+/// be busy with one turn, and a tenth of what a stalled TCP would notice.
+const HANDOVER_RETRY: Duration = Duration::from_millis(1);
 
 /// How often to look whether the host slept.
 const SLEEP_LOOK: Duration = Duration::from_secs(1);
@@ -57,15 +65,25 @@ const MTU_AGE: Duration = Duration::from_secs(1);
 /// it while nothing was sent is heard at once.
 const IDLE: Duration = Duration::from_millis(5);
 
+/// The ends of queues that a packet thread has.
+pub(super) struct Ends {
+    pub(super) orders: doorbell::Receiver<Order>,
+    pub(super) events: mpsc::Sender<Event>,
+    pub(super) joiners: mpsc::Sender<Inbound>,
+    /// Own packets that found the order queue full.
+    pub(super) refused: Arc<AtomicU64>,
+    /// What other threads hand on.
+    pub(super) incoming: Incoming,
+    pub(super) team: Arc<Team>,
+}
+
 /// The loop's state.
 pub(super) struct Worker {
     engine: Engine,
     outlet: Outlet,
-    orders: doorbell::Receiver<Order>,
-    events: mpsc::Sender<Event>,
-    joiners: mpsc::Sender<Inbound>,
-    /// Own packets that found the order queue full.
-    refused: Arc<AtomicU64>,
+    ends: Ends,
+    /// Something waits for room on its way to another thread.
+    held_back: bool,
     received: ReceiveBatch,
     coalescer: Coalescer,
     read: Box<[u8; tun::READ_BUFFER]>,
@@ -91,22 +109,13 @@ struct Ready {
 }
 
 impl Worker {
-    pub(super) fn new(
-        engine: Engine,
-        outlet: Outlet,
-        orders: doorbell::Receiver<Order>,
-        events: mpsc::Sender<Event>,
-        joiners: mpsc::Sender<Inbound>,
-        refused: Arc<AtomicU64>,
-    ) -> Self {
+    pub(super) fn new(engine: Engine, outlet: Outlet, ends: Ends) -> Self {
         let udp_offload = outlet.tun.as_ref().is_some_and(|tun| tun.has_udp_offload());
         Self {
             engine,
             outlet,
-            orders,
-            events,
-            joiners,
-            refused,
+            ends,
+            held_back: false,
             received: ReceiveBatch::new(),
             coalescer: Coalescer::new(udp_offload),
             read: Box::new([0; tun::READ_BUFFER]),
@@ -115,11 +124,18 @@ impl Worker {
         }
     }
 
-    /// Runs until ordered to stop, until nobody is left to give orders, or until the device is gone.
+    /// What ends the other threads when it is dropped.
+    pub(super) fn leave_team(&self) -> Leave {
+        self.ends.team.leave()
+    }
+
+    /// Runs until ordered to stop, until nobody is left to give orders, until the device is gone, or until
+    /// another thread has ended.
     pub(super) fn run(mut self) -> Result<(), PathError> {
         loop {
             let ready = self.wait().map_err(PathError::Wait)?;
             let flow = self.turn(&ready)?;
+            self.held_back = !self.outlet.outgoing.dispatch();
             self.outlet.flush();
             if let Some(local) = self.outlet.take_unusable() {
                 self.engine.handle_local_gone(local);
@@ -133,9 +149,13 @@ impl Worker {
     /// Sleeps until there is something to do.
     fn wait(&mut self) -> io::Result<Ready> {
         let before = clock::now();
-        let timeout = match (self.orders.may_sleep(), self.engine.poll_timeout()) {
+        // First the announcement, then the look: what comes in between rings.
+        let idle = self.ends.orders.may_sleep() && !self.is_called();
+        let deadline = self.engine.poll_timeout().map(|(deadline, _)| deadline);
+        let retry = self.held_back.then(|| before + HANDOVER_RETRY);
+        let timeout = match (idle, deadline.into_iter().chain(retry).min()) {
             (false, _) => Some(Timespec::default()),
-            (true, Some((deadline, _))) => Some(until(deadline)),
+            (true, Some(deadline)) => Some(until(deadline)),
             (true, None) => None,
         };
         let outlet = &self.outlet;
@@ -145,7 +165,7 @@ impl Worker {
         };
         // A negative descriptor, which poll(2) passes over, cannot be said here: what is not to be
         // polled is the bell once more.
-        let bell = self.orders.bell();
+        let bell = self.ends.orders.bell();
         let control = outlet.udp.control();
         let tun = outlet.tun.as_ref().filter(|_| !outlet.waits_for_room(Lane::Bulk));
         let mut fds = [
@@ -164,27 +184,34 @@ impl Worker {
             Err(error) => return Err(error.into()),
         }
         let [rung, control, bulk, tun] = fds.map(|fd| !fd.revents().is_empty());
-        self.orders.wake(rung);
+        self.ends.orders.wake(rung);
         if clock::now() >= before + IDLE {
             self.mtu_known = None;
         }
         Ok(Ready { control, bulk, tun })
     }
 
+    /// Whether other threads have something that is to be dealt with now.
+    fn is_called(&self) -> bool {
+        let has_room = !self.outlet.waits_for_room(Lane::Bulk);
+        (has_room && !self.ends.incoming.is_empty()) || self.ends.team.is_over()
+    }
+
     fn turn(&mut self, ready: &Ready) -> Result<Flow, PathError> {
-        for _ in 0..ORDERS_PER_TURN {
-            match self.orders.try_recv() {
-                Ok(order) => {
-                    if self.carry_out(order) == Flow::Stop {
-                        return Ok(Flow::Stop);
-                    }
-                }
-                Err(TryRecvError::Empty) => break,
-                Err(TryRecvError::Disconnected) => return Ok(Flow::Stop),
-            }
+        if self.ends.team.is_over() {
+            // What was ordered and handed on before is done; what comes after is too late.
+            let _ = self.carry_out_up_to(ORDER_QUEUE);
+            self.take_all_handed();
+            return Ok(Flow::Stop);
+        }
+        if self.carry_out_up_to(ORDERS_PER_TURN) == Flow::Stop {
+            return Ok(Flow::Stop);
         }
         self.look_for_sleep();
         self.handle_deadline();
+        if !self.outlet.waits_for_room(Lane::Bulk) {
+            self.take_handed();
+        }
         if ready.control {
             self.receive_datagrams(Lane::Control);
         }
@@ -197,25 +224,47 @@ impl Worker {
         Ok(Flow::On)
     }
 
+    fn carry_out_up_to(&mut self, count: usize) -> Flow {
+        for _ in 0..count {
+            match self.ends.orders.try_recv() {
+                Ok(order) => {
+                    if self.carry_out(order) == Flow::Stop {
+                        return Flow::Stop;
+                    }
+                }
+                Err(TryRecvError::Empty) => break,
+                Err(TryRecvError::Disconnected) => return Flow::Stop,
+            }
+        }
+        Flow::On
+    }
+
     fn carry_out(&mut self, order: Order) -> Flow {
         match order {
             Order::Update(updates) => {
                 for update in updates {
                     self.engine.handle_update(update, clock::now(), &mut self.outlet);
-                    drain(&mut self.engine, &self.events, &mut self.outlet);
+                    drain(&mut self.engine, &self.ends.events, &mut self.outlet);
                 }
             }
             Order::Send(packet) => {
                 self.engine.handle_inner(&packet, clock::now(), &mut self.outlet);
-                drain(&mut self.engine, &self.events, &mut self.outlet);
+                drain(&mut self.engine, &self.ends.events, &mut self.outlet);
             }
-            Order::Report(reply) => drop(reply.send(())),
+            Order::Report(reply) => {
+                self.take_all_handed();
+                self.held_back = !self.outlet.outgoing.dispatch();
+                let _ = reply.send(());
+            }
             Order::Secret(secret) => {
                 self.engine.handle_secret(secret, clock::now(), &mut self.outlet);
-                drain(&mut self.engine, &self.events, &mut self.outlet);
+                drain(&mut self.engine, &self.ends.events, &mut self.outlet);
             }
             // Whoever asked may have stopped waiting, here and below.
-            Order::Rebind(port, reply) => drop(reply.send(self.outlet.rebind(port))),
+            Order::Rebind(udp, reply) => {
+                self.outlet.rebind(udp);
+                let _ = reply.send(());
+            }
             Order::Mark(mark, reply) => drop(reply.send(self.outlet.udp.set_mark(mark))),
             Order::Datagram { to, payload } => self.outlet.datagram(to, &payload),
             Order::Stats(reply) => drop(reply.send(self.stats())),
@@ -235,7 +284,7 @@ impl Worker {
         if asleep.saturating_sub(before) >= LONG_SLEEP {
             tracing::info!("the host was asleep; all tunnels start over");
             self.engine.handle_resume(now, &mut self.outlet);
-            drain(&mut self.engine, &self.events, &mut self.outlet);
+            drain(&mut self.engine, &self.ends.events, &mut self.outlet);
         }
     }
 
@@ -244,7 +293,7 @@ impl Worker {
         let now = clock::now();
         if deadline <= now {
             self.engine.handle_timeout(now, &mut self.outlet);
-            drain(&mut self.engine, &self.events, &mut self.outlet);
+            drain(&mut self.engine, &self.ends.events, &mut self.outlet);
         }
     }
 
@@ -256,7 +305,8 @@ impl Worker {
             Err(error) => return tracing::debug!(%error, "cannot receive"),
         }
         let now = clock::now();
-        let Self { engine, outlet, events, joiners, received, coalescer, .. } = self;
+        let Self { engine, outlet, ends, received, coalescer, .. } = self;
+        let Ends { events, joiners, .. } = ends;
         for n in 0..received.len() {
             let run = received.run(n);
             let from = run.from;
@@ -279,6 +329,26 @@ impl Worker {
         coalescer.drain(received.arena(), |packet| outlet.deliver(packet));
     }
 
+    /// Takes what other threads have handed on: a crate of each.
+    fn take_handed(&mut self) {
+        if self.ends.incoming.is_empty() {
+            return;
+        }
+        if let Some(tun) = self.outlet.tun.clone() {
+            self.look_at_mtu(&tun);
+        }
+        let Self { engine, outlet, ends, coalescer, .. } = self;
+        let Ends { events, incoming, .. } = ends;
+        incoming.each(|it| unpack(it, engine, outlet, coalescer, events));
+    }
+
+    /// Takes everything that has been handed on so far.
+    fn take_all_handed(&mut self) {
+        for _ in 0..CRATES {
+            self.take_handed();
+        }
+    }
+
     fn receive_inner(&mut self) -> Result<(), PathError> {
         let Some(tun) = self.outlet.tun.clone() else { return Ok(()) };
         self.look_at_mtu(&tun);
@@ -293,7 +363,7 @@ impl Worker {
             match header.and_then(|header| Segments::of(header, packet).ok()) {
                 Some(packets) => {
                     self.engine.handle_kernel(&packets, clock::now(), &mut self.outlet);
-                    drain(&mut self.engine, &self.events, &mut self.outlet);
+                    drain(&mut self.engine, &self.ends.events, &mut self.outlet);
                 }
                 None => self.outlet.drops.add(PathDrop::TunMalformed, 1),
             }
@@ -316,7 +386,7 @@ impl Worker {
     }
 
     fn stats(&mut self) -> PathStats {
-        let refused = self.refused.swap(0, Ordering::Relaxed);
+        let refused = self.ends.refused.swap(0, Ordering::Relaxed);
         self.outlet.drops.add(PathDrop::OrderQueueFull, refused);
         let core = self.engine.drops().iter();
         let core = core.map(|(reason, count)| (reason.name(), count));
@@ -325,8 +395,39 @@ impl Worker {
             drops: core.chain(self.outlet.drops.iter()).collect(),
             offloads: self.outlet.offloads(),
             newest_stamp: self.engine.newest_stamp(),
+            workers: 1,
         }
     }
+}
+
+/// Works on what another thread has handed on, where it lies.
+fn unpack(
+    it: &mut Crate,
+    engine: &mut Engine,
+    outlet: &mut Outlet,
+    coalescer: &mut Coalescer,
+    events: &mpsc::Sender<Event>,
+) {
+    for n in 0..it.len() {
+        let now = clock::now();
+        let (label, at) = it.packet(n);
+        match label {
+            Label::Inner { lane, header } => match Segments::of(header, &it.bytes()[at]) {
+                Ok(packets) => engine.handle_handed_inner(lane, &packets, now, outlet),
+                Err(_) => outlet.drops.add(PathDrop::TunMalformed, 1),
+            },
+            Label::Datagram { from, admitted } => {
+                let datagram = &mut it.bytes()[at.clone()];
+                let inner = engine.handle_handed_datagram(from, datagram, admitted, now, outlet);
+                if let Some(inner) = inner {
+                    let place = at.start + inner.start..at.start + inner.end;
+                    coalescer.push(it.bytes(), place);
+                }
+            }
+        }
+        drain(engine, events, outlet);
+    }
+    coalescer.drain(it.bytes(), |packet| outlet.deliver(packet));
 }
 
 /// The time from now to `deadline`.

@@ -126,7 +126,7 @@ async fn packets(port: UdpPort, tun: Option<Tun>) -> Result<(PacketThread, Packe
         wall: clock::wall(),
         stamp_floor: WallTime::default(),
     };
-    let config = PathConfig { engine, seed: Entropy.fresh(), port, tun };
+    let config = PathConfig { engine, seed: Entropy.fresh(), port, tun, workers: 1 };
     // Nobody joins a plain device, it has no control ports, and what it is asked it answers from its counters.
     let (thread, path, _) = PacketThread::start(config).await?;
     Ok((thread, path))

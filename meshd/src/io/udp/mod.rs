@@ -9,7 +9,9 @@
 //! expects is slow, not dead.
 
 mod control;
+mod group;
 mod receive;
+mod steering;
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -141,15 +143,6 @@ struct Queue {
 }
 
 impl Udp {
-    /// Puts `port` into service.
-    pub(crate) fn serve(port: UdpPort) -> io::Result<Self> {
-        let UdpPort { socket, local } = port;
-        let is_v6 = local.is_ipv6();
-        let control = control::open(&socket, local).and_then(|it| Queue::serve(it, is_v6));
-        let control = control.inspect_err(|error| tracing::debug!(%error, "no lane for control"));
-        Ok(Self { bulk: Queue::serve(socket, is_v6)?, control: control.ok(), is_v6 })
-    }
-
     /// Fills `batch` with what has arrived on `lane`; `WouldBlock` when that is nothing.
     pub(crate) fn receive(&self, lane: Lane, batch: &mut ReceiveBatch) -> io::Result<()> {
         let queue = self.queue(lane);
@@ -267,6 +260,10 @@ mod tests {
 
     use super::*;
 
+    fn serve(port: UdpPort) -> Udp {
+        Udp::serve_sliced(port, 1).expect("served").remove(0)
+    }
+
     /// Everything the next receive call brings, once something has arrived.
     fn receive(udp: &Udp, lane: Lane) -> Vec<(Endpoint, Vec<u8>)> {
         let mut batch = ReceiveBatch::new();
@@ -287,7 +284,7 @@ mod tests {
     fn ipv4_peers_of_the_dual_stack_port_look_like_ipv4() {
         let port = UdpPort::bind_any(0).expect("any");
         let to = SocketAddr::from((Ipv4Addr::LOCALHOST, port.local().port()));
-        let udp = Udp::serve(port).expect("served");
+        let udp = serve(port);
         let peer = std::net::UdpSocket::bind("127.0.0.1:0").expect("loopback");
         peer.send_to(b"hello", to).expect("sent");
         let from = peer.local_addr().expect("bound");
@@ -310,7 +307,7 @@ mod tests {
         let open = || {
             let port = UdpPort::bind("127.0.0.1:0".parse().expect("an address")).expect("bound");
             let at = port.local();
-            (Udp::serve(port).expect("served"), at)
+            (serve(port), at)
         };
         let ((near, from), (far, to)) = (open(), open());
         let run = [[1; 100], [2; 100]].concat();
@@ -337,11 +334,10 @@ mod tests {
     #[test]
     fn what_is_urgent_arrives_on_its_own_lane_in_both_families() {
         for host in [IpAddr::from(Ipv4Addr::LOCALHOST), IpAddr::from(Ipv6Addr::LOCALHOST)] {
-            let open = || Udp::serve(UdpPort::bind(SocketAddr::new(host, 0)).expect("bound"));
-            let near = open().expect("served");
+            let near = serve(UdpPort::bind(SocketAddr::new(host, 0)).expect("bound"));
             let far = UdpPort::bind_any(0).expect("bound");
             let to = Endpoint::from(SocketAddr::new(host, far.local().port()));
-            let far = Udp::serve(far).expect("served");
+            let far = serve(far);
             for n in 0..20 {
                 near.send(to, &[n, 0], None).expect("sent");
                 near.send_control(to, &[n, 1]).expect("sent");
@@ -362,7 +358,7 @@ mod tests {
     fn sharing_between_lanes_lets_nobody_else_in() {
         let port = UdpPort::bind("127.0.0.1:0".parse().expect("an address")).expect("bound");
         let at = port.local();
-        let _served = Udp::serve(port).expect("served");
+        let _served = serve(port);
         assert!(UdpPort::bind(at).is_err());
     }
 
