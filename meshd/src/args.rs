@@ -49,6 +49,10 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "PORT|ADDR:PORT")]
     pub(crate) listen: Option<String>,
 
+    /// Packet threads, 1 to 8, that share the peers [env: MESHD_WORKERS] [default: 1]
+    #[arg(long, value_name = "N")]
+    pub(crate) workers: Option<String>,
+
     /// This host's name when it starts or joins a mesh [env: MESHD_NAME] [default: the host name]
     #[arg(long, value_name = "NAME")]
     pub(crate) name: Option<String>,
@@ -71,6 +75,7 @@ impl RunArgs {
             "--socket" => self.socket.as_deref(),
             "--tun" => self.tun.as_deref(),
             "--listen" => self.listen.as_deref(),
+            "--workers" => self.workers.as_deref(),
             "--name" => self.name.as_deref(),
             "--log" => self.log.as_deref(),
             "--log-format" => self.log_format.as_deref(),
@@ -96,6 +101,10 @@ pub(crate) struct WgArgs {
     /// Stay in the foreground instead of going to the background once the device is ready
     #[arg(short, long)]
     pub(crate) foreground: bool,
+
+    /// Packet threads, 1 to 8, that share the peers [env: MESHD_WORKERS] [default: 1]
+    #[arg(long, value_name = "N")]
+    pub(crate) workers: Option<String>,
 
     /// What to log, such as `info` or `info,meshd=debug` [env: MESHD_LOG]
     #[arg(long, value_name = "FILTER")]
@@ -123,7 +132,17 @@ mod tests {
 
     #[test]
     fn every_flag_is_found_by_its_name() {
-        let flags = ["config", "state-dir", "socket", "tun", "listen", "name", "log", "log-format"];
+        let flags = [
+            "config",
+            "state-dir",
+            "socket",
+            "tun",
+            "listen",
+            "workers",
+            "name",
+            "log",
+            "log-format",
+        ];
         let mut line = vec!["meshd".to_owned(), "run".to_owned()];
         line.extend(flags.iter().map(|flag| format!("--{flag}={flag}")));
         let args = Args::try_parse_from(line).expect("all flags");

@@ -121,6 +121,7 @@ fn details(status: &Status, theme: Theme) -> String {
     }
     section("gossip", gossip_section(status, theme));
     section("drops", drops_section(status));
+    section("packet path", packet_path_section(status, theme));
     section("offloads", offloads_section(status));
     text
 }
@@ -161,6 +162,12 @@ fn drops_section(status: &Status) -> String {
     for drop in &status.drops {
         facts.row([Cell::from(&drop.reason), drop.packets.to_string().into()]);
     }
+    facts.lines("  ")
+}
+
+fn packet_path_section(status: &Status, theme: Theme) -> String {
+    let mut facts = Table::facts();
+    facts.fact(theme, "workers", status.workers.to_string());
     facts.lines("  ")
 }
 

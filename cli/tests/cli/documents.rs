@@ -108,6 +108,7 @@ pub(crate) fn status() -> Status {
             seen(13, GossipState::Dead, 1),
         ],
         drops: vec![DropCount { reason: "source_not_allowed".to_owned(), packets: 7 }],
+        workers: 2,
         offloads: vec![Offload { name: "udp_gso".to_owned(), active: true }],
     }
 }
@@ -131,6 +132,7 @@ pub(crate) fn not_joined() -> Status {
         peers: Vec::new(),
         gossip: Vec::new(),
         drops: Vec::new(),
+        workers: 0,
         offloads: Vec::new(),
     }
 }

@@ -78,6 +78,9 @@ gossip
 drops
   source_not_allowed  7
 
+packet path
+  workers  2
+
 offloads
   udp_gso  on
 "

@@ -114,6 +114,7 @@ fn status() -> Status {
             incarnation: BIG,
         }],
         drops: vec![DropCount { reason: "no_route".to_owned(), packets: BIG }],
+        workers: 2,
         offloads: vec![Offload { name: "udp_gso".to_owned(), active: true }],
     }
 }

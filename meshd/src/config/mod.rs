@@ -21,7 +21,7 @@ use mesh_model::trust::Name;
 
 pub(crate) use error::ConfigError;
 
-use crate::args::RunArgs;
+use crate::args::{RunArgs, WgArgs};
 use defaults::Defaults;
 use settings::SETTINGS;
 use value::{Source, Value};
@@ -34,6 +34,10 @@ pub(crate) const DEFAULT_PORT: u16 = 51820;
 
 /// The interface's name unless said otherwise.
 const DEFAULT_INTERFACE: &str = "mesh0";
+
+/// Packet threads unless said otherwise: on two cores a second one takes from the other programs what it
+/// gives to the packets.
+const DEFAULT_WORKERS: usize = 1;
 
 /// What is worth a line in the log: our own decisions, and our own word on what failed. openraft warns
 /// several times a second while a member is away and calls it an error to ask one that does not lead.
@@ -51,6 +55,8 @@ pub(crate) struct Config {
     pub(crate) tun: Tun,
     /// The interface's MTU, in bytes.
     pub(crate) mtu: u16,
+    /// How many packet threads share the peers.
+    pub(crate) workers: usize,
     /// Where state is kept.
     pub(crate) state_dir: PathBuf,
     /// Where the local API listens.
@@ -155,6 +161,7 @@ fn blank(defaults: &Defaults) -> Config {
         listen: Listen { addr: None, port: DEFAULT_PORT },
         tun: Tun::Kernel(DEFAULT_INTERFACE.to_owned()),
         mtu: OVERLAY_MTU,
+        workers: DEFAULT_WORKERS,
         state_dir: defaults.state_dir.clone(),
         socket: PathBuf::new(),
         endpoints: Vec::new(),
@@ -186,20 +193,31 @@ pub(crate) fn load(
     Ok(loaded)
 }
 
-/// What to log and how, for a command that has no other setting and no file: `filter` and `format` from its flags, else
-/// the environment.
-pub(crate) fn load_log(
-    filter: Option<&str>,
-    format: Option<&str>,
+/// What a plain device is told from outside: it has no file, and of the settings what concerns it.
+#[derive(Debug)]
+pub(crate) struct PlainConfig {
+    /// What to log, and how.
+    pub(crate) log: Log,
+    /// How many packet threads share the peers.
+    pub(crate) workers: usize,
+}
+
+/// Reads the flags of a plain device and the environment.
+pub(crate) fn load_plain(
+    args: &WgArgs,
     env: &dyn Fn(&str) -> Option<OsString>,
-) -> Result<Log, ConfigError> {
-    let owned = |text: Option<&str>| text.map(str::to_owned);
-    let flags = RunArgs { log: owned(filter), log_format: owned(format), ..RunArgs::default() };
+) -> Result<PlainConfig, ConfigError> {
+    let flags = RunArgs {
+        log: args.log.clone(),
+        log_format: args.log_format.clone(),
+        workers: args.workers.clone(),
+        ..RunArgs::default()
+    };
     let blank = blank(&Defaults::of_host(env, false));
     let mut loaded = Loaded { config: blank, sources: BTreeMap::new() };
-    let about_log = SETTINGS.iter().filter(|setting| setting.key.starts_with("log."));
-    loaded.overlay(about_log, &flags, env)?;
-    Ok(loaded.config.log)
+    let concerns = |key: &str| key == "workers" || key.starts_with("log.");
+    loaded.overlay(SETTINGS.iter().filter(|setting| concerns(setting.key)), &flags, env)?;
+    Ok(PlainConfig { log: loaded.config.log, workers: loaded.config.workers })
 }
 
 impl Loaded {

@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
+use mesh_dataplane::MAX_SLICES;
 use mesh_model::addr::OVERLAY_MTU;
 use mesh_model::facts::MAX_ENDPOINTS;
 use tracing_subscriber::EnvFilter;
@@ -88,6 +89,13 @@ pub(super) static SETTINGS: &[Setting] = &[
         flag: None,
         set: set_mtu,
         show: |config| config.mtu.to_string(),
+    },
+    Setting {
+        key: "workers",
+        env: Some("MESHD_WORKERS"),
+        flag: Some("--workers"),
+        set: set_workers,
+        show: |config| config.workers.to_string(),
     },
     Setting {
         key: "state_dir",
@@ -231,6 +239,18 @@ fn set_mtu(config: &mut Config, value: &Value, _: &Source) -> Result<(), Allowed
     config.mtu = mtu
         .filter(|mtu| (MIN_MTU..=OVERLAY_MTU).contains(mtu))
         .ok_or_else(|| format!("a number of bytes from {MIN_MTU} to {OVERLAY_MTU}"))?;
+    Ok(())
+}
+
+fn set_workers(config: &mut Config, value: &Value, _: &Source) -> Result<(), Allowed> {
+    let workers = match value {
+        Value::Integer(workers) => usize::try_from(*workers).ok(),
+        Value::Text(text) => text.parse().ok(),
+        _ => None,
+    };
+    config.workers = workers
+        .filter(|workers| (1..=MAX_SLICES).contains(workers))
+        .ok_or_else(|| format!("a number of packet threads from 1 to {MAX_SLICES}"))?;
     Ok(())
 }
 

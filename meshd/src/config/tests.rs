@@ -51,7 +51,12 @@ fn root(variables: Variables<'_>) -> Config {
 #[test]
 fn a_later_layer_wins() {
     let file = "listen = 1000\ntun = 'file0'\n[log]\nfilter = 'warn'\n";
-    let variables = [("MESHD_TUN", "env0"), ("MESHD_LOG", "debug"), ("MESHD_LISTEN", "")];
+    let variables = [
+        ("MESHD_WORKERS", "2"),
+        ("MESHD_TUN", "env0"),
+        ("MESHD_LOG", "debug"),
+        ("MESHD_LISTEN", ""),
+    ];
     let flags = RunArgs { log: Some("trace".to_owned()), ..RunArgs::default() };
     let loaded = load_with(Some(file), &variables, &flags).expect("valid");
     assert_eq!(loaded.config.listen.port, 1000, "empty variables count as unset");
@@ -63,6 +68,7 @@ fn a_later_layer_wins() {
         "tun = \"env0\"  # environment variable MESHD_TUN",
         "log.filter = \"trace\"  # flag --log",
         "mtu = 1400  # default",
+        "workers = 2  # environment variable MESHD_WORKERS",
     ] {
         assert!(explained.contains(line), "{line} not in\n{explained}");
     }
@@ -130,6 +136,9 @@ fn a_wrong_value_is_named_with_what_was_found_and_what_is_allowed() {
         ("mtu = '1400'", "`mtu` is \"1400\"; allowed: a number"),
         ("mtu = 1.5", "`mtu` is 1.5; allowed: a number"),
         ("mtu = 99999999999999999999", "`mtu` is 99999999999999999999; allowed: a number"),
+        ("workers = 0", "`workers` is 0; allowed: a number of packet threads from 1 to 8"),
+        ("workers = 9", "`workers` is 9; allowed"),
+        ("workers = 'two'", "`workers` is \"two\"; allowed"),
         ("listen = 65536", "`listen` is 65536; allowed: a UDP port from 0 to 65535"),
         ("listen = -1", "`listen` is -1; allowed"),
         ("listen = 'localhost:1'", "`listen` is \"localhost:1\"; allowed"),

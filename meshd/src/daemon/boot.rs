@@ -91,7 +91,8 @@ impl Mesh {
         let interface = device.as_ref().map(|tun| tun.name().to_owned());
         let exclude =
             Exclude { interface: device.as_ref().map(Tun::index), prefixes: Some(view.prefixes) };
-        let (thread, path, outputs) = packets(&identity, &own, stamp_floor, port, device).await?;
+        let (thread, path, outputs) =
+            packets(&identity, &own, stamp_floor, port, device, config.workers).await?;
         let PathOutputs { control, joiners, events } = outputs;
         let overlay = Overlay::new(own.addrs, path.clone());
 
@@ -195,13 +196,14 @@ fn is_own(member: &MemberView, identity: &Identity) -> bool {
     member.identity == identity.identity.public() && member.tunnel == identity.tunnel.public()
 }
 
-/// The packet thread, with no peers yet: the node's first updates bring them.
+/// The packet threads, with no peers yet: the node's first updates bring them.
 async fn packets(
     identity: &Identity,
     own: &MemberView,
     stamp_floor: WallTime,
     port: UdpPort,
     tun: Option<Tun>,
+    workers: usize,
 ) -> Result<(PacketThread, PacketPath, PathOutputs), PathError> {
     let engine = EngineConfig {
         secret: Some(identity.tunnel.clone()),
@@ -210,7 +212,7 @@ async fn packets(
         wall: clock::wall(),
         stamp_floor,
     };
-    PacketThread::start(PathConfig { engine, seed: Entropy.fresh(), port, tun, workers: 1 }).await
+    PacketThread::start(PathConfig { engine, seed: Entropy.fresh(), port, tun, workers }).await
 }
 
 /// The TUN device with its addresses and routes, unless the operator wants none.
@@ -222,7 +224,7 @@ async fn device(
     let TunConfig::Kernel(name) = &config.tun else {
         return Ok(None);
     };
-    let tun = Tun::create(name, config.mtu)?;
+    let tun = Tun::create_with(name, config.mtu, config.workers > 1)?;
     let configured =
         async { Netlink::open()?.configure(tun.index(), own.addrs, view.prefixes).await };
     configured.await.map_err(|error| {

@@ -38,6 +38,7 @@ impl Daemon {
             peers: Vec::new(),
             gossip: Vec::new(),
             drops: Vec::new(),
+            workers: 0,
             offloads: Vec::new(),
         };
         if let Some(mesh) = self.mesh.load_full() {
@@ -111,6 +112,7 @@ impl Mesh {
         status.peers = self.peer_list(&stats, &gossip, &group);
         status.gossip = gossip.own.iter().chain(&gossip.others).map(gossip_member).collect();
         status.drops = drops(&stats);
+        status.workers = stats.workers;
         status.offloads = offloads(&stats);
         status.raft = Some(raft_status(group));
         Ok(())

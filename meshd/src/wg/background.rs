@@ -38,7 +38,9 @@ pub(super) fn start(args: &WgArgs) -> ExitCode {
 fn spawn(args: &WgArgs) -> std::io::Result<Child> {
     let mut command = Command::new(std::env::current_exe()?);
     command.args(["wg", &args.interface, "--foreground", "--detached"]);
-    for (flag, value) in [("--log", &args.log), ("--log-format", &args.log_format)] {
+    let settings =
+        [("--workers", &args.workers), ("--log", &args.log), ("--log-format", &args.log_format)];
+    for (flag, value) in settings {
         command.args(value.iter().flat_map(|value| [flag, value]));
     }
     command.current_dir("/").stdin(Stdio::null()).stdout(Stdio::piped()).spawn()

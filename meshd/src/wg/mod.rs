@@ -26,7 +26,7 @@ use mesh_dataplane::{EngineConfig, HandshakeBudget, Role, WallTime};
 use sd_notify::NotifyState;
 
 use crate::args::WgArgs;
-use crate::config::{Log, LogFormat, load_log};
+use crate::config::{Log, LogFormat, PlainConfig, load_plain};
 use crate::exit::{Exit, Reason};
 use crate::io::clock;
 use crate::io::entropy::Entropy;
@@ -58,8 +58,7 @@ pub(crate) fn run(args: &WgArgs) -> ExitCode {
 /// Runs the device until it ends.
 fn device(args: &WgArgs) -> Result<Exit, Exit> {
     let background = args.detached.then(Background::enter).transpose()?;
-    let mut log =
-        load_log(args.log.as_deref(), args.log_format.as_deref(), &|name| std::env::var_os(name))?;
+    let PlainConfig { mut log, workers } = load_plain(args, &|name| std::env::var_os(name))?;
     if background.is_some() {
         log = without_terminal(log);
     }
@@ -68,7 +67,7 @@ fn device(args: &WgArgs) -> Result<Exit, Exit> {
     let runtime = runtime.map_err(|error| {
         Exit::because(Reason::Environment, format_args!("no runtime can be started: {error}"))
     })?;
-    runtime.block_on(serve(&args.interface, background))
+    runtime.block_on(serve(&args.interface, workers, background))
 }
 
 /// In the background there is no terminal to write to: the journal takes the log, where there is one.
@@ -83,15 +82,19 @@ fn without_terminal(log: Log) -> Log {
 }
 
 /// The device's life.
-async fn serve(interface: &str, background: Option<Background>) -> Result<Exit, Exit> {
+async fn serve(
+    interface: &str,
+    workers: usize,
+    background: Option<Background>,
+) -> Result<Exit, Exit> {
     let signals = Signals::listen()?;
-    let tun = Tun::create(interface, MTU).map_err(no_interface)?;
+    let tun = Tun::create_with(interface, MTU, workers > 1).map_err(no_interface)?;
     let name = tun.name().to_owned();
     let socket = Socket::bind(DIRECTORY.as_ref(), &name).map_err(no_socket)?;
     let watch = NameWatch::over(socket.name()).map_err(no_socket)?;
     let port = UdpPort::bind_any(0).map_err(no_port)?;
     let listen_port = port.local().port();
-    let (mut thread, path) = packets(port, Some(tun)).await?;
+    let (mut thread, path) = packets(port, Some(tun), workers).await?;
     let server = Server::start(&socket, Plain::new(path, listen_port)).map_err(no_socket)?;
     tracing::info!(version = env!("CARGO_PKG_VERSION"), interface = name, listen_port, "ready");
     crate::tell_manager(&[NotifyState::Ready]);
@@ -117,8 +120,12 @@ fn ended(why: &str) -> Exit {
     Exit::clean()
 }
 
-/// The packet thread of a device without key and peers.
-async fn packets(port: UdpPort, tun: Option<Tun>) -> Result<(PacketThread, PacketPath), PathError> {
+/// The packet threads of a device without key and peers.
+async fn packets(
+    port: UdpPort,
+    tun: Option<Tun>,
+    workers: usize,
+) -> Result<(PacketThread, PacketPath), PathError> {
     let engine = EngineConfig {
         secret: None,
         role: Role::Plain,
@@ -126,7 +133,7 @@ async fn packets(port: UdpPort, tun: Option<Tun>) -> Result<(PacketThread, Packe
         wall: clock::wall(),
         stamp_floor: WallTime::default(),
     };
-    let config = PathConfig { engine, seed: Entropy.fresh(), port, tun, workers: 1 };
+    let config = PathConfig { engine, seed: Entropy.fresh(), port, tun, workers };
     // Nobody joins a plain device, it has no control ports, and what it is asked it answers from its counters.
     let (thread, path, _) = PacketThread::start(config).await?;
     Ok((thread, path))

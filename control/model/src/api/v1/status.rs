@@ -134,7 +134,10 @@ pub struct Status {
     pub gossip: Vec<GossipMember>,
     /// Packets that ended early, by reason; reasons never seen are left out.
     pub drops: Vec<DropCount>,
-    /// Kernel offloads.
+    /// Packet threads that share the peers; 0 while there is no mesh, and from daemons that did not say.
+    #[serde(default)]
+    pub workers: usize,
+    /// Kernel offloads, and whether each is in use.
     pub offloads: Vec<Offload>,
 }
 
