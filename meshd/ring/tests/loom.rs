@@ -65,3 +65,34 @@ fn nothing_waits_for_a_sleeper_that_nobody_wakes() {
         assert!(seen || woken.load(Ordering::Relaxed) == 1);
     });
 }
+
+#[test]
+fn what_goes_round_through_two_rings_is_one_thread_s_at_a_time() {
+    loom::model(|| {
+        let (mut full, mut full_out) = ring(1);
+        let (mut empty, mut empty_out) = ring(1);
+        assert!(empty.push(Box::new(loom::cell::UnsafeCell::new(0))).is_ok());
+        let filler = thread::spawn(move || {
+            let mut filled = 0;
+            for n in 1..=2 {
+                if let Some(it) = empty_out.pop() {
+                    // loom itself reports two threads that have access at a time.
+                    it.with_mut(|value| unsafe { *value = n });
+                    assert!(full.push(it).is_ok(), "there is room for all there are");
+                    filled += 1;
+                }
+            }
+            filled
+        });
+        let mut seen = 0;
+        for _ in 0..2 {
+            if let Some(it) = full_out.pop() {
+                assert_ne!(it.with(|value| unsafe { *value }), 0);
+                seen += 1;
+                assert!(empty.push(it).is_ok());
+            }
+        }
+        let filled = filler.join().unwrap();
+        assert!(filled >= 1 && seen <= filled);
+    });
+}

@@ -94,13 +94,12 @@ impl PacketPath {
             return Err(io::Error::other("there are more packet threads than sockets"));
         }
         let mut lanes = lanes.into_iter();
-        self.ask_all(|reply| lanes.next().map(|udp| Order::Rebind(udp, reply))).await;
-        Ok(())
+        let moved = self.ask_all(|reply| lanes.next().map(|udp| Order::Rebind(udp, reply)));
+        moved.await.map(drop).ok_or_else(ended)
     }
 
     /// Marks outgoing datagrams, for routing rules; 0 is no mark.
     pub(crate) async fn set_mark(&self, mark: u32) -> io::Result<()> {
-        let ended = || io::Error::other("the packet thread has ended");
         let answers = self.ask_all(|reply| Some(Order::Mark(mark, reply))).await;
         answers.ok_or_else(ended)?.into_iter().collect()
     }
@@ -176,4 +175,8 @@ impl PacketPath {
         }
         Some(answers)
     }
+}
+
+fn ended() -> io::Error {
+    io::Error::other("the packet thread has ended")
 }

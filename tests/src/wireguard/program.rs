@@ -14,6 +14,8 @@ pub const PROGRAM: &str = "MESH_WG_PROGRAM";
 pub struct Program {
     path: PathBuf,
     dialect: Dialect,
+    /// Packet threads, where a program can be told.
+    workers: Option<usize>,
 }
 
 /// How a program wants to be called.
@@ -28,7 +30,11 @@ impl Program {
     /// `meshd`, unless the environment names another.
     pub fn under_test() -> Result<Self> {
         let Some(named) = std::env::var_os(PROGRAM) else {
-            return Ok(Self { path: Binaries::find()?.meshd, dialect: Dialect::Meshd });
+            return Ok(Self {
+                path: Binaries::find()?.meshd,
+                dialect: Dialect::Meshd,
+                workers: None,
+            });
         };
         let named = named.to_string_lossy().into_owned();
         Self::find(&named).ok_or_else(|| Error::Failed(format!("{PROGRAM}={named} is not there")))
@@ -43,7 +49,19 @@ impl Program {
             "boringtun-cli" => Dialect::Boringtun,
             _ => Dialect::Meshd,
         };
-        Some(Self { path, dialect })
+        Some(Self { path, dialect, workers: None })
+    }
+
+    /// The same with so many packet threads, if it is one that can be told.
+    #[must_use]
+    pub fn with_workers(self, workers: usize) -> Self {
+        let workers = (self.dialect == Dialect::Meshd).then_some(workers);
+        Self { workers, ..self }
+    }
+
+    /// How many packet threads it was told to have.
+    pub fn workers(&self) -> Option<usize> {
+        self.workers
     }
 
     /// Where it is.
@@ -68,6 +86,7 @@ impl Program {
                 command.args(["--foreground", "--disable-drop-privileges", interface])
             }
         };
+        command.envs(self.workers.map(|workers| ("MESHD_WORKERS", workers.to_string())));
         command
     }
 }

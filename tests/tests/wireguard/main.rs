@@ -22,6 +22,7 @@ mod rootless;
 mod routing;
 mod sticky;
 mod strangers;
+mod workers;
 
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::time::Duration;
