@@ -1,6 +1,7 @@
 //! Every order in which two threads can meet.
 #![cfg(loom)]
 
+use loom::cell::Cell;
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::thread;
@@ -71,13 +72,13 @@ fn what_goes_round_through_two_rings_is_one_thread_s_at_a_time() {
     loom::model(|| {
         let (mut full, mut full_out) = ring(1);
         let (mut empty, mut empty_out) = ring(1);
-        assert!(empty.push(Box::new(loom::cell::UnsafeCell::new(0))).is_ok());
+        assert!(empty.push(Box::new(Cell::new(0))).is_ok());
         let filler = thread::spawn(move || {
             let mut filled = 0;
             for n in 1..=2 {
                 if let Some(it) = empty_out.pop() {
                     // loom itself reports two threads that have access at a time.
-                    it.with_mut(|value| unsafe { *value = n });
+                    it.set(n);
                     assert!(full.push(it).is_ok(), "there is room for all there are");
                     filled += 1;
                 }
@@ -87,7 +88,7 @@ fn what_goes_round_through_two_rings_is_one_thread_s_at_a_time() {
         let mut seen = 0;
         for _ in 0..2 {
             if let Some(it) = full_out.pop() {
-                assert_ne!(it.with(|value| unsafe { *value }), 0);
+                assert_ne!(it.get(), 0);
                 seen += 1;
                 assert!(empty.push(it).is_ok());
             }
