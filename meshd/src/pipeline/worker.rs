@@ -12,6 +12,8 @@
 //! to be sent, the TUN device is not read: what cannot leave waits in the kernel's queue, which knows
 //! what to drop, and not in ours.
 
+mod handed;
+
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -27,7 +29,7 @@ use tokio::sync::mpsc::error::{TryRecvError, TrySendError};
 
 use super::drops::PathDrop;
 use super::handle::Order;
-use super::handover::{CRATES, Crate, Incoming, Label};
+use super::handover::Incoming;
 use super::outlet::Outlet;
 use super::stats::PathStats;
 use super::team::{Leave, Team};
@@ -329,26 +331,6 @@ impl Worker {
         coalescer.drain(received.arena(), |packet| outlet.deliver(packet));
     }
 
-    /// Takes what other threads have handed on: a crate of each.
-    fn take_handed(&mut self) {
-        if self.ends.incoming.is_empty() {
-            return;
-        }
-        if let Some(tun) = self.outlet.tun.clone() {
-            self.look_at_mtu(&tun);
-        }
-        let Self { engine, outlet, ends, coalescer, .. } = self;
-        let Ends { events, incoming, .. } = ends;
-        incoming.each(|it| unpack(it, engine, outlet, coalescer, events));
-    }
-
-    /// Takes everything that has been handed on so far.
-    fn take_all_handed(&mut self) {
-        for _ in 0..CRATES {
-            self.take_handed();
-        }
-    }
-
     fn receive_inner(&mut self) -> Result<(), PathError> {
         let Some(tun) = self.outlet.tun.clone() else { return Ok(()) };
         self.look_at_mtu(&tun);
@@ -398,36 +380,6 @@ impl Worker {
             workers: 1,
         }
     }
-}
-
-/// Works on what another thread has handed on, where it lies.
-fn unpack(
-    it: &mut Crate,
-    engine: &mut Engine,
-    outlet: &mut Outlet,
-    coalescer: &mut Coalescer,
-    events: &mpsc::Sender<Event>,
-) {
-    for n in 0..it.len() {
-        let now = clock::now();
-        let (label, at) = it.packet(n);
-        match label {
-            Label::Inner { lane, header } => match Segments::of(header, &it.bytes()[at]) {
-                Ok(packets) => engine.handle_handed_inner(lane, &packets, now, outlet),
-                Err(_) => outlet.drops.add(PathDrop::TunMalformed, 1),
-            },
-            Label::Datagram { from, admitted } => {
-                let datagram = &mut it.bytes()[at.clone()];
-                let inner = engine.handle_handed_datagram(from, datagram, admitted, now, outlet);
-                if let Some(inner) = inner {
-                    let place = at.start + inner.start..at.start + inner.end;
-                    coalescer.push(it.bytes(), place);
-                }
-            }
-        }
-        drain(engine, events, outlet);
-    }
-    coalescer.drain(it.bytes(), |packet| outlet.deliver(packet));
 }
 
 /// The time from now to `deadline`.

@@ -1,0 +1,63 @@
+//! What other packet threads hand on: taken in crates, and worked on where it lies.
+
+use mesh_dataplane::packet::offload::{Coalescer, Segments};
+use mesh_dataplane::{Engine, Event};
+use tokio::sync::mpsc;
+
+use super::{Ends, Worker, drain};
+use crate::io::clock;
+use crate::pipeline::drops::PathDrop;
+use crate::pipeline::handover::{CRATES, Crate, Label};
+use crate::pipeline::outlet::Outlet;
+
+impl Worker {
+    /// Takes what other threads have handed on: a crate of each.
+    pub(super) fn take_handed(&mut self) {
+        if self.ends.incoming.is_empty() {
+            return;
+        }
+        if let Some(tun) = self.outlet.tun.clone() {
+            self.look_at_mtu(&tun);
+        }
+        let Self { engine, outlet, ends, coalescer, .. } = self;
+        let Ends { events, incoming, .. } = ends;
+        incoming.each(|it| unpack(it, engine, outlet, coalescer, events));
+    }
+
+    /// Takes everything that has been handed on so far.
+    pub(super) fn take_all_handed(&mut self) {
+        for _ in 0..CRATES {
+            self.take_handed();
+        }
+    }
+}
+
+/// Works on what another thread has handed on, where it lies.
+fn unpack(
+    it: &mut Crate,
+    engine: &mut Engine,
+    outlet: &mut Outlet,
+    coalescer: &mut Coalescer,
+    events: &mpsc::Sender<Event>,
+) {
+    for n in 0..it.len() {
+        let now = clock::now();
+        let (label, at) = it.packet(n);
+        match label {
+            Label::Inner { lane, header } => match Segments::of(header, &it.bytes()[at]) {
+                Ok(packets) => engine.handle_handed_inner(lane, &packets, now, outlet),
+                Err(_) => outlet.drops.add(PathDrop::TunMalformed, 1),
+            },
+            Label::Datagram { from, admitted } => {
+                let datagram = &mut it.bytes()[at.clone()];
+                let inner = engine.handle_handed_datagram(from, datagram, admitted, now, outlet);
+                if let Some(inner) = inner {
+                    let place = at.start + inner.start..at.start + inner.end;
+                    coalescer.push(it.bytes(), place);
+                }
+            }
+        }
+        drain(engine, events, outlet);
+    }
+    coalescer.drain(it.bytes(), |packet| outlet.deliver(packet));
+}
