@@ -66,6 +66,10 @@ impl Tun {
         if name.is_empty() || name.len() > MAX_NAME_LEN || name.contains(odd) {
             return Err(TunError::Name(name.to_owned()));
         }
+        // Asked for several queues, the kernel would give us one of somebody else's interface.
+        if several && nix::net::if_::if_nametoindex(name).is_ok() {
+            return Err(TunError::Busy(name.to_owned()));
+        }
         let build = |offload, several| {
             DeviceBuilder::new()
                 .name(name)

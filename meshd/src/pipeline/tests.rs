@@ -14,7 +14,7 @@ use crate::io::clock;
 use crate::io::fixture::{addrs, prefixes, tunnel};
 use crate::io::netlink::{AddressWatch, Exclude, Netlink};
 use crate::io::overlay::Overlay;
-use crate::io::tun::Tun;
+use crate::io::tun::{Tun, TunError};
 use crate::io::udp::UdpPort;
 
 struct Host {
@@ -335,6 +335,8 @@ async fn traffic_of_several_queues_finds_its_peers_and_a_deleted_interface_ends_
     let loopback = nix::net::if_::if_nametoindex("lo").expect("loopback");
     netlink.bring_up(loopback).await.expect("loopback up");
     let tun = Tun::create_with("meshtest0", OVERLAY_MTU, true).expect("a device");
+    assert!(matches!(Tun::create_with("meshtest0", OVERLAY_MTU, true), Err(TunError::Busy(_))));
+    assert!(Tun::create("meshtest0", OVERLAY_MTU).is_err());
     let index = tun.index();
     let mut one = host_with(1, Some(tun), 2).await;
     let mut others = Vec::new();
