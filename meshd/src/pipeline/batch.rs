@@ -16,8 +16,9 @@ pub(crate) const CONTROL_ARENA: usize = 1 << 17;
 /// Datagrams in one batch: the arena full of empty keepalives would hold more, which nobody needs.
 const MAX_DATAGRAMS: usize = 512;
 
-/// The longest run the kernel takes, in bytes: an IPv4 packet less its headers, rounded down.
-const MAX_RUN: usize = 65_000;
+/// The longest run the kernel takes, in bytes: the longest IPv4 packet less its header and UDP's. That
+/// is 45 datagrams at the usual MTU, and not one more.
+const MAX_RUN: usize = 65_535 - 20 - 8;
 
 struct Written {
     to: Endpoint,
@@ -42,6 +43,8 @@ pub(crate) struct Run<'a> {
     pub(crate) segment: Option<usize>,
     /// How many there are.
     pub(crate) count: usize,
+    /// Whether no datagram still to be written could join it.
+    pub(crate) is_full: bool,
 }
 
 impl SendBatch {
@@ -80,16 +83,20 @@ impl SendBatch {
         let segment = at.len();
         let mut end = at.end;
         let mut count = 1;
-        for next in self.written[first + 1..].iter().take(max.max(1) - 1) {
-            let fits = next.to == *to
+        let mut is_full = max <= 1;
+        for next in &self.written[first + 1..] {
+            let fits = count < max
+                && next.to == *to
                 && (1..=segment).contains(&next.at.len())
                 && next.at.end - at.start <= MAX_RUN;
             if !fits {
+                is_full = true;
                 break;
             }
             end = next.at.end;
             count += 1;
             if next.at.len() < segment {
+                is_full = true;
                 break;
             }
         }
@@ -98,6 +105,7 @@ impl SendBatch {
             contents: &self.arena[at.start..end],
             segment: (count > 1).then_some(segment),
             count,
+            is_full: is_full || count >= max || end - at.start + segment > MAX_RUN,
         })
     }
 
@@ -158,6 +166,19 @@ mod tests {
             runs(&mut batch, 64),
             [(1, 240, Some(100)), (1, 100, None), (2, 100, None), (2, 120, None)]
         );
+    }
+
+    #[test]
+    fn a_run_is_full_once_nothing_can_join_it() {
+        let is_full =
+            |datagrams: &[(u16, usize)], max| batch(datagrams).run(max).map(|run| run.is_full);
+        assert_eq!(is_full(&[(1, 100), (1, 100)], 64), Some(false));
+        assert_eq!(is_full(&[(1, 100), (1, 100)], 2), Some(true), "as many as may be");
+        assert_eq!(is_full(&[(1, 100)], 1), Some(true), "the kernel takes no runs");
+        assert_eq!(is_full(&[(1, 100), (1, 40)], 64), Some(true), "a shorter one is the last");
+        assert_eq!(is_full(&[(1, 100), (2, 100)], 64), Some(true), "followed by another's");
+        assert_eq!(is_full(&[(1, 1452); 44], 64), Some(false));
+        assert_eq!(is_full(&[(1, 1452); 45], 64), Some(true), "as long as may be");
     }
 
     #[test]

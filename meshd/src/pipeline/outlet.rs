@@ -33,6 +33,14 @@ pub(super) struct Outlet {
     unusable: Option<IpAddr>,
 }
 
+/// Which runs of bulk are to leave.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Runs {
+    All,
+    /// Not the last, while more could join it.
+    Full,
+}
+
 impl Outlet {
     pub(super) fn new(udp: Udp, tun: Option<Tun>, ingress: Ingress, outgoing: Outgoing) -> Self {
         Self {
@@ -76,7 +84,13 @@ impl Outlet {
     /// Sends what was written so far, as far as the kernel has room: control before bulk.
     pub(super) fn flush(&mut self) {
         self.flush_control();
-        self.flush_bulk();
+        self.flush_bulk(Runs::All);
+    }
+
+    /// Sends what gains nothing by waiting: control, and runs of bulk that are as long as can be.
+    pub(super) fn flush_full(&mut self) {
+        self.flush_control();
+        self.flush_bulk(Runs::Full);
     }
 
     /// An address of ours that the kernel would not send from, once.
@@ -106,9 +120,12 @@ impl Outlet {
         }
     }
 
-    fn flush_bulk(&mut self) {
+    fn flush_bulk(&mut self, runs: Runs) {
         // Asked anew each time: quinn-udp turns GSO off when a device refuses it.
         while let Some(run) = self.bulk.run(self.udp.max_run()) {
+            if runs == Runs::Full && !run.is_full {
+                return;
+            }
             let refused = match self.udp.send(run.to, run.contents, run.segment) {
                 Ok(()) => 0,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
@@ -178,7 +195,7 @@ impl Sink for Outlet {
             }
             Lane::Bulk => {
                 if !self.bulk.has_room(max) {
-                    self.flush_bulk();
+                    self.flush_bulk(Runs::All);
                 }
                 self.bulk.slot(max)
             }

@@ -52,6 +52,12 @@ const TUN_BYTES_PER_TURN: usize = 128 * 1024;
 /// be busy with one turn, and a tenth of what a stalled TCP would notice.
 const HANDOVER_RETRY: Duration = Duration::from_millis(1);
 
+/// Bytes of packets that are opened, or sealed, before those done so far leave: half a super-packet, so
+/// that one arrives while the next is in work. Whoever waits for them, on another core, starts early,
+/// and its acknowledgement is back sooner. Keeping a whole turn's packets to its end costs a tenth of
+/// the throughput of a transfer whose window is as short as the queues here.
+const LEAVE_EVERY: usize = 32 * 1024;
+
 /// How often to look whether the host slept.
 const SLEEP_LOOK: Duration = Duration::from_secs(1);
 
@@ -309,9 +315,11 @@ impl Worker {
         let now = clock::now();
         let Self { engine, outlet, ends, received, coalescer, .. } = self;
         let Ends { events, joiners, .. } = ends;
+        let mut opened = 0;
         for n in 0..received.len() {
             let run = received.run(n);
             let from = run.from;
+            opened += run.len();
             for at in run.datagrams() {
                 let datagram = &mut received.arena()[at.clone()];
                 match steer(datagram) {
@@ -327,6 +335,10 @@ impl Worker {
                     Steer::Other => outlet.drops.add(PathDrop::NotOurs, 1),
                 }
             }
+            if opened >= LEAVE_EVERY {
+                opened = 0;
+                coalescer.drain(received.arena(), |packet| outlet.deliver(packet));
+            }
         }
         coalescer.drain(received.arena(), |packet| outlet.deliver(packet));
     }
@@ -335,6 +347,7 @@ impl Worker {
         let Some(tun) = self.outlet.tun.clone() else { return Ok(()) };
         self.look_at_mtu(&tun);
         let mut bytes = 0;
+        let mut sealed = 0;
         for _ in 0..TUN_PER_TURN {
             let (header, packet) = match tun.read(&mut self.read) {
                 Ok(read) => read,
@@ -342,6 +355,7 @@ impl Worker {
                 Err(error) => return Err(PathError::Tun(error)),
             };
             bytes += packet.len();
+            sealed += packet.len();
             match header.and_then(|header| Segments::of(header, packet).ok()) {
                 Some(packets) => {
                     self.engine.handle_kernel(&packets, clock::now(), &mut self.outlet);
@@ -351,6 +365,10 @@ impl Worker {
             }
             if bytes >= TUN_BYTES_PER_TURN {
                 break;
+            }
+            if sealed >= LEAVE_EVERY {
+                sealed = 0;
+                self.outlet.flush_full();
             }
         }
         Ok(())

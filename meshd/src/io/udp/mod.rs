@@ -28,11 +28,11 @@ use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 pub(crate) use receive::ReceiveBatch;
 
-/// What the kernel is asked to hold in each direction of a lane, in bytes: 4 ms of 4 Gbit/s, about as
-/// long as a thread may have to wait for a core on a busy host. A quarter of it halves the delay behind
-/// a full buffer of bulk, and costs a third of the throughput in lost bursts; twice as much brings no
-/// more. The kernel doubles it for its own overhead and gives what `net.core.rmem_max` allows.
-const KERNEL_BUFFER: usize = 2 << 20;
+/// What the kernel is asked to hold in each direction of a lane, in bytes: some 2 ms of 3 Gbit/s, since
+/// it doubles what it is asked for, for its own overhead. A bulk transfer fills it, and whatever else goes
+/// the same way waits behind that: twice as much brings a transfer some 5 % and everybody else twice the
+/// wait. The kernel gives what `net.core.rmem_max` allows.
+const KERNEL_BUFFER: usize = 512 << 10;
 
 /// The UDP port cannot be had.
 #[derive(Debug, thiserror::Error)]

@@ -9,9 +9,13 @@ use quinn_udp::{RecvMeta, UdpSocketState};
 
 use super::unmapped;
 
-/// Buffers filled by one system call: enough for single datagrams to share its cost, few enough that
-/// what they hold, half a megabyte of a bulk transfer, is dealt with before a cache has forgotten it.
+/// Buffers filled by one system call: enough for single datagrams to share its cost.
 const RECEIVE_BUFFERS: usize = 8;
+
+/// Bytes that one system call should bring at most: three full buffers of a bulk transfer, some 0.2 ms
+/// of one core's opening. What waits in the kernel instead counts against its bound, and is not in the
+/// way of what else this thread has to do.
+const RECEIVE_BYTES: usize = 3 * RECEIVE_BUFFER;
 
 /// One buffer, in bytes: the largest run of datagrams that GRO may put together.
 const RECEIVE_BUFFER: usize = 1 << 16;
@@ -22,6 +26,8 @@ pub(crate) struct ReceiveBatch {
     arena: Box<[u8]>,
     metas: [RecvMeta; RECEIVE_BUFFERS],
     filled: usize,
+    /// The longest run of the last call that brought any, in bytes: what the next may look like.
+    longest: usize,
 }
 
 impl ReceiveBatch {
@@ -30,6 +36,7 @@ impl ReceiveBatch {
             arena: vec![0; RECEIVE_BUFFERS * RECEIVE_BUFFER].into_boxed_slice(),
             metas: [RecvMeta::default(); RECEIVE_BUFFERS],
             filled: 0,
+            longest: 0,
         }
     }
 
@@ -49,7 +56,9 @@ impl ReceiveBatch {
         let mut slices: [IoSliceMut<'_>; RECEIVE_BUFFERS] = std::array::from_fn(|_| {
             IoSliceMut::new(chunks.next().expect("the arena holds RECEIVE_BUFFERS chunks"))
         });
-        self.filled = state.recv(socket.into(), &mut slices, &mut self.metas)?;
+        let most = buffers_for(self.longest);
+        self.filled = state.recv(socket.into(), &mut slices[..most], &mut self.metas[..most])?;
+        self.longest = self.metas[..self.filled].iter().map(|meta| meta.len).max().unwrap_or(0);
         Ok(())
     }
 
@@ -81,7 +90,17 @@ pub(crate) struct ReceivedRun {
     stride: usize,
 }
 
+/// How many buffers to offer when runs are `longest` bytes long.
+fn buffers_for(longest: usize) -> usize {
+    (RECEIVE_BYTES / longest.max(1)).clamp(1, RECEIVE_BUFFERS)
+}
+
 impl ReceivedRun {
+    /// How many bytes they are together.
+    pub(crate) fn len(&self) -> usize {
+        self.at.len()
+    }
+
     /// Where each datagram lies in the arena.
     pub(crate) fn datagrams(self) -> impl Iterator<Item = Range<usize>> {
         let Self { at: Range { start, end }, stride, .. } = self;
@@ -92,4 +111,15 @@ impl ReceivedRun {
 /// Whether an answer can come from `ip`: it is no group's address.
 fn is_answerable(ip: &IpAddr) -> bool {
     !ip.is_multicast() && !matches!(ip, IpAddr::V4(v4) if v4.is_broadcast())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bulk_comes_in_few_buffers_and_single_datagrams_in_many() {
+        let offered = [0, 1452, 16 << 10, 45 * 1452, RECEIVE_BUFFER, usize::MAX].map(buffers_for);
+        assert_eq!(offered, [8, 8, 8, 3, 3, 1]);
+    }
 }
