@@ -28,9 +28,9 @@ const CRATE: usize = 128 * 1024;
 /// Packets in a crate: of a full receive call's small ones, what two GRO runs bring.
 const CRATE_PACKETS: usize = 512;
 
-/// Crates from one thread to another: with [`CRATE`] 2 MiB, as much as the kernel holds for a thread that
-/// waits for a core (see `io::udp`). Only the memory that is ever filled is taken.
-pub(super) const CRATES: usize = 16;
+/// Crates from one thread to another: with [`CRATE`] 512 KiB, as much as the kernel holds for a thread
+/// that waits for a core (see `io::udp`). Only the memory that is ever filled is taken.
+pub(super) const CRATES: usize = 4;
 
 /// What a packet in a crate is.
 #[derive(Clone, Copy)]

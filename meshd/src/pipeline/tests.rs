@@ -1,6 +1,8 @@
 //! Two packet threads on one host, over loopback; with root also a TUN device, in a network
 //! namespace of the test's own.
 
+mod saturated;
+
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -11,7 +13,7 @@ use mesh_model::plan::{PeerPlan, Update};
 
 use super::*;
 use crate::io::clock;
-use crate::io::fixture::{addrs, prefixes, tunnel};
+use crate::io::fixture::{addrs, prefixes, skip, tunnel};
 use crate::io::netlink::{AddressWatch, Exclude, Netlink};
 use crate::io::overlay::Overlay;
 use crate::io::tun::{Tun, TunError};
@@ -26,6 +28,27 @@ struct Host {
     overlay: Overlay,
 }
 
+fn config(id: u8) -> EngineConfig {
+    EngineConfig {
+        secret: Some(tunnel(id)),
+        role: Role::Member(addrs(id)),
+        budget: HandshakeBudget::default(),
+        wall: clock::wall(),
+        stamp_floor: WallTime::default(),
+    }
+}
+
+/// What a peer of member `id` is to know of it.
+fn plan(id: u8, endpoints: Vec<SocketAddr>) -> PeerPlan {
+    PeerPlan {
+        member: MemberId(u64::from(id)),
+        allowed_ips: addrs(id).host_prefixes().to_vec(),
+        endpoints,
+        keepalive: None,
+        preshared_key: None,
+    }
+}
+
 async fn host(id: u8, tun: Option<Tun>) -> Host {
     host_with(id, tun, 1).await
 }
@@ -33,30 +56,16 @@ async fn host(id: u8, tun: Option<Tun>) -> Host {
 async fn host_with(id: u8, tun: Option<Tun>, workers: usize) -> Host {
     let port = UdpPort::bind("127.0.0.1:0".parse().expect("an address")).expect("loopback");
     let at = port.local();
-    let engine = EngineConfig {
-        secret: Some(tunnel(id)),
-        role: Role::Member(addrs(id)),
-        budget: HandshakeBudget::default(),
-        wall: clock::wall(),
-        stamp_floor: WallTime::default(),
-    };
-    let config = PathConfig { engine, seed: [id; 32], port, tun, workers };
+    let config = PathConfig { engine: config(id), seed: [id; 32], port, tun, workers };
     let (thread, path, outputs) = PacketThread::start(config).await.expect("started");
     let overlay = Overlay::new(addrs(id), path.clone());
     Host { id, at, thread, path, outputs, overlay }
 }
 
 impl Host {
-    /// Makes `other` a peer; its endpoint is known only to the caller.
-    async fn knows(&self, other: &Host, endpoints: Vec<SocketAddr>) {
-        let plan = PeerPlan {
-            member: MemberId(u64::from(other.id)),
-            allowed_ips: addrs(other.id).host_prefixes().to_vec(),
-            endpoints,
-            keepalive: None,
-            preshared_key: None,
-        };
-        let update = Update::SetPeer(tunnel(other.id).public(), plan);
+    /// Makes member `other` a peer; its endpoint is known only to the caller.
+    async fn knows(&self, other: u8, endpoints: Vec<SocketAddr>) {
+        let update = Update::SetPeer(tunnel(other).public(), plan(other, endpoints));
         self.path.update(vec![update]).await;
     }
 
@@ -67,8 +76,8 @@ impl Host {
 
 async fn pair() -> (Host, Host) {
     let (one, two) = (host(1, None).await, host(2, None).await);
-    one.knows(&two, vec![two.at]).await;
-    two.knows(&one, Vec::new()).await;
+    one.knows(2, vec![two.at]).await;
+    two.knows(1, Vec::new()).await;
     (one, two)
 }
 
@@ -153,7 +162,7 @@ async fn hosts(count: u8, workers: usize) -> Vec<Host> {
     for one in &all {
         for other in all.iter().filter(|other| other.id != one.id) {
             let endpoints = if one.id == 1 { vec![other.at] } else { Vec::new() };
-            one.knows(other, endpoints).await;
+            one.knows(other.id, endpoints).await;
         }
     }
     all
@@ -232,7 +241,7 @@ async fn orders_reach_all_threads_before_they_are_reported_as_done() {
         one.path.carried_out().await;
         assert_eq!(one.path.stats().await.expect("running").peers.len(), 0, "{n}");
         for other in &all[1..] {
-            one.knows(other, vec![other.at]).await;
+            one.knows(other.id, vec![other.at]).await;
         }
         one.path.carried_out().await;
         assert_eq!(one.path.stats().await.expect("running").peers.len(), 4, "{n}");
@@ -250,22 +259,6 @@ async fn threads_that_nobody_can_give_orders_any_more_end() {
     drop(host);
     while UdpPort::bind(at).is_err() {
         tokio::time::sleep(Duration::from_millis(1)).await;
-    }
-}
-
-/// Says that the calling test did not run, also in the file that `scripts/verify` counts from; see
-/// `mesh_tests::rights`.
-fn skip(reason: &str) {
-    use std::io::Write as _;
-    let thread = std::thread::current();
-    let line = format!("SKIPPED {}: {reason}\n", thread.name().unwrap_or(module_path!()));
-    eprint!("{line}");
-    let log = std::env::var_os("MESH_SKIP_LOG");
-    if let Some(mut file) =
-        log.and_then(|log| std::fs::OpenOptions::new().create(true).append(true).open(log).ok())
-    {
-        // A lost note must not fail a test that could not run anyway.
-        let _ = file.write_all(line.as_bytes());
     }
 }
 
@@ -288,8 +281,8 @@ async fn kernel_traffic_crosses_and_a_deleted_interface_is_noticed() {
 
     let mut one = host(1, Some(tun)).await;
     let mut two = host(2, None).await;
-    one.knows(&two, vec![two.at]).await;
-    two.knows(&one, Vec::new()).await;
+    one.knows(2, vec![two.at]).await;
+    two.knows(1, Vec::new()).await;
     let mut watch = AddressWatch::open().expect("a subscription");
     netlink.configure(index, addrs(1), prefixes()).await.expect("configured");
     watch.changed().await;
@@ -342,8 +335,8 @@ async fn traffic_of_several_queues_finds_its_peers_and_a_deleted_interface_ends_
     let mut others = Vec::new();
     for id in 2..6 {
         let other = host_with(id, None, 2).await;
-        one.knows(&other, vec![other.at]).await;
-        other.knows(&one, Vec::new()).await;
+        one.knows(other.id, vec![other.at]).await;
+        other.knows(1, Vec::new()).await;
         others.push(other);
     }
     let mut watch = AddressWatch::open().expect("a subscription");
