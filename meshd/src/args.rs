@@ -1,5 +1,7 @@
 //! The command line.
 
+use std::path::PathBuf;
+
 use clap::{Args as ClapArgs, Parser, Subcommand};
 
 /// The mesh daemon.
@@ -113,6 +115,10 @@ pub(crate) struct WgArgs {
     /// How to log: text, json, journald or auto [env: MESHD_LOG_FORMAT] [default: auto]
     #[arg(long, value_name = "FORMAT")]
     pub(crate) log_format: Option<String>,
+
+    /// Where the stamp of the last handshake is kept, for hosts whose clock is set back
+    #[arg(long, value_name = "DIR", default_value = "/var/lib/meshd-wg")]
+    pub(crate) state_dir: PathBuf,
 
     /// What the process in the background is started with
     #[arg(long, hide = true, requires = "foreground")]

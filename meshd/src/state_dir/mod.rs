@@ -40,7 +40,7 @@ use mesh_model::IdentitySecret;
 use mesh_model::wire::join::PeerHint;
 
 pub(crate) use error::StateDirError;
-pub(crate) use handshake_stamp::SAVE_EVERY as SAVE_STAMP_EVERY;
+pub(crate) use handshake_stamp::{SAVE_EVERY as SAVE_STAMP_EVERY, StampFile};
 pub(crate) use identity::Identity;
 pub(crate) use lock::{Lock, LockError};
 use membership::MarkerError;
@@ -185,24 +185,14 @@ impl StateDir {
         files::write(&cache_path(&self.path), &peer_cache::encode(membership.root.mesh, hints))
     }
 
-    /// No handshake of this run may be stamped earlier. A file that cannot be used is logged; then the wall
-    /// clock is believed.
+    /// No handshake of this run may be stamped earlier.
     pub(crate) fn stamp_floor(&self) -> WallTime {
-        let path = stamp_path(&self.path);
-        let decoded = match files::read(&path, handshake_stamp::MAX_STAMP) {
-            Ok(None) => return WallTime::default(),
-            Ok(Some(bytes)) => handshake_stamp::decode(&bytes).map_err(|error| error.to_string()),
-            Err(error) => Err(error.to_string()),
-        };
-        decoded.unwrap_or_else(|error| {
-            tracing::warn!(path = %path.display(), error, "the last handshake's stamp is ignored");
-            WallTime::default()
-        })
+        StampFile::at(stamp_path(&self.path)).floor()
     }
 
     /// Remembers what the latest handshake was stamped with.
     pub(crate) fn save_stamp(&self, stamp: WallTime) -> Result<(), StateDirError> {
-        files::write(&stamp_path(&self.path), &handshake_stamp::encode(stamp))
+        StampFile::at(stamp_path(&self.path)).save(stamp)
     }
 }
 

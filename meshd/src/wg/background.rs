@@ -38,6 +38,8 @@ pub(super) fn start(args: &WgArgs) -> ExitCode {
 fn spawn(args: &WgArgs) -> std::io::Result<Child> {
     let mut command = Command::new(std::env::current_exe()?);
     command.args(["wg", &args.interface, "--foreground", "--detached"]);
+    // It changes its working directory, where a relative path would mean another place.
+    command.arg("--state-dir").arg(std::path::absolute(&args.state_dir)?);
     let settings =
         [("--workers", &args.workers), ("--log", &args.log), ("--log-format", &args.log_format)];
     for (flag, value) in settings {

@@ -16,6 +16,7 @@ mod inbox;
 mod plain;
 mod server;
 mod socket;
+mod stamp;
 #[cfg(test)]
 mod tests;
 mod watch;
@@ -40,6 +41,7 @@ use failure::{no_interface, no_port, no_socket};
 use plain::Plain;
 pub(crate) use server::{Backend, Server};
 pub(crate) use socket::{DIRECTORY, Socket};
+use stamp::Stamp;
 use watch::NameWatch;
 
 /// The MTU that devices of this kind begin with, in bytes: 1500 on the underlay, less 40 (IPv6), 8 (UDP) and 32
@@ -67,7 +69,7 @@ fn device(args: &WgArgs) -> Result<Exit, Exit> {
     let runtime = runtime.map_err(|error| {
         Exit::because(Reason::Environment, format_args!("no runtime can be started: {error}"))
     })?;
-    runtime.block_on(serve(&args.interface, workers, background))
+    runtime.block_on(serve(args, workers, background))
 }
 
 /// In the background there is no terminal to write to: the journal takes the log, where there is one.
@@ -83,19 +85,21 @@ fn without_terminal(log: Log) -> Log {
 
 /// The device's life.
 async fn serve(
-    interface: &str,
+    args: &WgArgs,
     workers: usize,
     background: Option<Background>,
 ) -> Result<Exit, Exit> {
     let signals = Signals::listen()?;
-    let tun = Tun::create_with(interface, MTU, workers > 1).map_err(no_interface)?;
+    let tun = Tun::create_with(&args.interface, MTU, workers > 1).map_err(no_interface)?;
     let name = tun.name().to_owned();
     let socket = Socket::bind(DIRECTORY.as_ref(), &name).map_err(no_socket)?;
     let watch = NameWatch::over(socket.name()).map_err(no_socket)?;
     let port = UdpPort::bind_any(0).map_err(no_port)?;
     let listen_port = port.local().port();
-    let (mut thread, path) = packets(port, Some(tun), workers).await?;
-    let server = Server::start(&socket, Plain::new(path, listen_port)).map_err(no_socket)?;
+    let mut stamp = Stamp::open(&args.state_dir, &name);
+    let (mut thread, path) = packets(port, Some(tun), workers, stamp.floor()).await?;
+    let server =
+        Server::start(&socket, Plain::new(path.clone(), listen_port)).map_err(no_socket)?;
     tracing::info!(version = env!("CARGO_PKG_VERSION"), interface = name, listen_port, "ready");
     crate::tell_manager(&[NotifyState::Ready]);
     if let Some(background) = background {
@@ -103,6 +107,7 @@ async fn serve(
     }
     let end = tokio::select! {
         signal = signals.end() => ended(signal),
+        () = stamp.keep(&path) => unreachable!("it is kept as long as the device lives"),
         () = watch.gone(&socket) => ended("its socket was removed"),
         error = thread.failed() => match error {
             PathError::Tun(_) => ended("its interface was removed"),
@@ -110,6 +115,7 @@ async fn serve(
         },
     };
     crate::tell_manager(&[NotifyState::Stopping]);
+    stamp.save(&path).await;
     drop((server, socket));
     thread.shutdown().await;
     Ok(end)
@@ -125,13 +131,14 @@ async fn packets(
     port: UdpPort,
     tun: Option<Tun>,
     workers: usize,
+    stamp_floor: WallTime,
 ) -> Result<(PacketThread, PacketPath), PathError> {
     let engine = EngineConfig {
         secret: None,
         role: Role::Plain,
         budget: HandshakeBudget::default(),
         wall: clock::wall(),
-        stamp_floor: WallTime::default(),
+        stamp_floor,
     };
     let config = PathConfig { engine, seed: Entropy.fresh(), port, tun, workers };
     // Nobody joins a plain device, it has no control ports, and what it is asked it answers from its counters.

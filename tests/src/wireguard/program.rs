@@ -78,7 +78,10 @@ impl Program {
     pub(super) fn command(&self, interface: &str) -> Command {
         let mut command = Command::new(&self.path);
         match self.dialect {
-            Dialect::Meshd => command.args(["wg", interface, "--foreground"]),
+            // What it remembers of one test is nothing to the host, and harmless to the next.
+            Dialect::Meshd => command
+                .args(["wg", interface, "--foreground", "--state-dir"])
+                .arg(std::env::temp_dir().join("mesh-tests-wg")),
             Dialect::WireguardGo => {
                 command.args(["--foreground", interface]).env("LOG_LEVEL", "error")
             }

@@ -87,7 +87,8 @@ impl Device {
     fn launch(&self) -> Output {
         let meshd = Binaries::find().unwrap().meshd;
         let mut command = Command::new(meshd);
-        command.args(["wg", &self.name]).stdin(Stdio::null());
+        let remembered = std::env::temp_dir().join("mesh-tests-wg");
+        command.args(["wg", &self.name, "--state-dir"]).arg(remembered).stdin(Stdio::null());
         self.netns.run(|| command.output().unwrap()).unwrap()
     }
 
