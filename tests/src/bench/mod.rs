@@ -28,4 +28,3 @@ pub mod sampler;
 pub mod search;
 pub mod statistics;
 pub mod tunnel;
-pub mod uapi;

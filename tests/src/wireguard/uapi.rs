@@ -37,6 +37,14 @@ impl Socket {
         UnixStream::connect(&self.path).is_ok()
     }
 
+    /// Removes what a device left behind that did not end well.
+    pub fn remove_stale(&self) {
+        if !self.answers() {
+            // Nothing to remove is how it should be.
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+
     /// Sends `lines` and the empty line that ends them; the lines of the answer.
     pub fn request(&self, lines: &str) -> Result<Vec<String>> {
         let what = || format!("talk to {}", self.path.display());

@@ -6,16 +6,16 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use mesh_model::key::TunnelSecret;
-
 use super::{Peer, Program};
 use crate::bench::ground::{Ground, OVERLAY_PREFIX, Side};
+use crate::bench::programs;
 use crate::bench::tunnel::{self, Tunnel};
-use crate::bench::{programs, uapi};
 use crate::daemon::Daemon;
 use crate::error::{Error, Result};
 use crate::link;
 use crate::wait::eventually;
+use crate::wireguard::key::SecretKey;
+use crate::wireguard::uapi::{Changes, Socket};
 
 /// The interface's MTU, as wg-quick chooses it for a path of 1500.
 const MTU: u32 = 1420;
@@ -77,12 +77,13 @@ impl Peer for WireGuard {
         let mut daemons = Vec::new();
         for side in Side::BOTH {
             let interface = interface_of(side);
-            if uapi::listens(&interface) {
+            let socket = Socket::of(&interface);
+            if socket.answers() {
                 return Err(Error::Failed(format!(
                     "a daemon serves {interface} already; another benchmark is running"
                 )));
             }
-            uapi::remove_stale(&interface);
+            socket.remove_stale();
             daemons.push(tunnel::start(ground, side, self.command(&interface)?, dir)?);
         }
         for (side, daemon) in Side::BOTH.into_iter().zip(&mut daemons) {
@@ -90,7 +91,7 @@ impl Peer for WireGuard {
         }
         let configured = Instant::now();
         configure()?;
-        let sockets = Side::BOTH.map(|side| uapi::socket_of(&interface_of(side)));
+        let sockets = Side::BOTH.map(|side| Socket::of(&interface_of(side)).path().to_owned());
         Ok(Tunnel::new(daemons, Side::Far.overlay(), configured).leaving(sockets.to_vec()))
     }
 }
@@ -98,8 +99,9 @@ impl Peer for WireGuard {
 /// Waits for an interface, gives it its address and switches it on.
 fn raise(ground: &Ground, side: Side, daemon: &mut Daemon) -> Result<()> {
     let (netns, interface) = (ground.end(side), interface_of(side));
+    let socket = Socket::of(&interface);
     eventually(START_LIMIT, &format!("{interface} can be configured"), || {
-        let is_up = uapi::listens(&interface) && link::exists(netns, &interface).unwrap_or(false);
+        let is_up = socket.answers() && link::exists(netns, &interface).unwrap_or(false);
         (is_up || daemon.poll_exit().is_some()).then_some(())
     })?;
     if let Some(status) = daemon.poll_exit() {
@@ -112,17 +114,18 @@ fn raise(ground: &Ground, side: Side, daemon: &mut Daemon) -> Result<()> {
 
 fn configure() -> Result<()> {
     // Known to everybody: the tunnel carries zeroes.
-    let secret = |side: Side| TunnelSecret::from_bytes([side.number() as u8; 32]);
+    let secret = |side: Side| SecretKey::numbered(side.number());
     for side in Side::BOTH {
         let across = side.across();
-        let device = uapi::Device {
-            secret: &secret(side),
-            port: PORT,
-            peer: secret(across).public(),
-            endpoint: SocketAddr::from((across.underlay(), PORT)),
-            allowed: across.overlay(),
-        };
-        device.configure(&interface_of(side))?;
+        let changes = Changes::new()
+            .private_key(&secret(side))
+            .listen_port(PORT)
+            .replace_peers()
+            .peer(secret(across).public())
+            .endpoint(SocketAddr::from((across.underlay(), PORT)))
+            .replace_allowed_ips()
+            .allowed_ip(&format!("{}/32", across.overlay()));
+        Socket::of(&interface_of(side)).set(&changes)?;
     }
     Ok(())
 }
