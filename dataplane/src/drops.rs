@@ -40,8 +40,9 @@ drops! {
     NoRoute => "no_route", Local;
     /// Outgoing: nobody knows where the peer is.
     NoEndpoint => "no_endpoint", World;
-    /// Outgoing: addressed to the very place where the peer that holds the destination is: the route
-    /// to the peer leads through its own tunnel.
+    /// Outgoing: addressed to the very place where the peer that holds the destination is, so that the
+    /// route to the peer leads through its own tunnel; or wrapped by so many tunnels that they must lead
+    /// into each other.
     RoutingLoop => "routing_loop", Local;
     /// Outgoing: too many packets already wait for the peer's handshake.
     HoldFull => "hold_full", World;

@@ -56,6 +56,12 @@ pub trait Sink {
     fn slot(&mut self, lane: Lane, max: usize) -> &mut [u8];
     /// The first `len` bytes of the last slot go out to `to`.
     fn send(&mut self, to: Endpoint, len: usize);
+    /// Like [`send`](Self::send), for a datagram that carries another tunnel's: it goes no further than
+    /// `hops` hops (time to live, hop limit). Where nothing is routed that makes no difference.
+    fn send_no_further(&mut self, to: Endpoint, hops: u8, len: usize) {
+        let _ = hops;
+        self.send(to, len);
+    }
     /// An inner packet for one of the daemon's own overlay ports. That `from` may use its source
     /// address has been checked; the UDP header's length and checksum have not.
     fn control(&mut self, from: MemberId, packet: &[u8]);

@@ -5,6 +5,7 @@ use std::time::Instant;
 use super::handed::Leg;
 use super::{Engine, MAX_INNER};
 use crate::drops::Drop;
+use crate::packet::nested::hops_around;
 use crate::packet::offload::Segments;
 use crate::sink::{Lane, Sink};
 
@@ -55,8 +56,11 @@ impl Engine {
         if peer.is_at(packets.inner()) {
             return self.kit.drops.add(Drop::RoutingLoop, count);
         }
+        let Ok(hops) = hops_around(packets.inner()) else {
+            return self.kit.drops.add(Drop::RoutingLoop, count);
+        };
         let write = |n, out: &mut [u8]| packets.write(n, out);
-        peer.send_run(lane, count, longest, write, &mut self.kit.turn(now, sink));
+        peer.send_run(lane, hops, count, longest, write, &mut self.kit.turn(now, sink));
         self.peers.settle(slot);
     }
 }

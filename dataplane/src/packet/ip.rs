@@ -112,6 +112,11 @@ impl<'a> Inner<'a> {
         self.protocol
     }
 
+    /// How many routers it may still pass (time to live, hop limit).
+    pub fn hop_limit(&self) -> u8 {
+        self.bytes[if self.src.is_ipv4() { 8 } else { 7 }]
+    }
+
     /// Bytes of the header.
     pub fn header_len(&self) -> usize {
         self.header

@@ -2,5 +2,6 @@
 
 mod checksum;
 pub mod ip;
+pub(crate) mod nested;
 pub mod offload;
 pub mod udp;

@@ -3,6 +3,8 @@
 use super::Peer;
 use crate::drops::Drop;
 use crate::endpoint::Endpoint;
+use crate::packet::ip::Inner;
+use crate::packet::nested::hops_around;
 use crate::sink::{Lane, Sink};
 use crate::tunnel::{PLAIN, sealed_len};
 use crate::turn::{Turn, room};
@@ -10,17 +12,18 @@ use crate::turn::{Turn, room};
 impl Peer {
     /// Sends `count` inner packets of at most `longest` bytes, now or after the handshake. `write`
     /// writes the packet of a given number to the start of its room, which is where it is sealed,
-    /// and returns its length.
+    /// and returns its length. What leaves goes no further than `hops`, if that is given.
     #[inline]
     pub(crate) fn send_run<S: Sink>(
         &mut self,
         lane: Lane,
+        hops: Option<u8>,
         count: usize,
         longest: usize,
         mut write: impl FnMut(usize, &mut [u8]) -> usize,
         turn: &mut Turn<'_, S>,
     ) {
-        if self.seal_run(lane, count, longest, &mut write, turn) {
+        if self.seal_run(lane, hops, count, longest, &mut write, turn) {
             self.clocks.sent_data(turn.now);
             return;
         }
@@ -37,7 +40,7 @@ impl Peer {
 
     /// Sends an empty packet, if there is a session.
     pub(super) fn send_keepalive<S: Sink>(&mut self, turn: &mut Turn<'_, S>) -> bool {
-        self.seal_run(Lane::Control, 1, 0, &mut |_, _| 0, turn)
+        self.seal_run(Lane::Control, None, 1, 0, &mut |_, _| 0, turn)
     }
 
     /// Seals packets where the sink wants them: one look at the session for all. `false` when there
@@ -46,6 +49,7 @@ impl Peer {
     fn seal_run<S: Sink>(
         &mut self,
         lane: Lane,
+        hops: Option<u8>,
         count: usize,
         longest: usize,
         write: &mut impl FnMut(usize, &mut [u8]) -> usize,
@@ -61,7 +65,10 @@ impl Peer {
                 turn.drops.count(Drop::CounterExhausted);
                 continue;
             };
-            turn.sink.send(to, len);
+            match hops {
+                None => turn.sink.send(to, len),
+                Some(hops) => turn.sink.send_no_further(to, hops, len),
+            }
             self.tx_bytes += len as u64;
         }
         self.clocks.sent(turn.now);
@@ -87,7 +94,10 @@ impl Peer {
                 out.copy_from_slice(&packet);
                 packet.len()
             };
-            self.send_run(Lane::Bulk, 1, packet.len(), copy, turn);
+            // It was not too deep when it came.
+            let inner = Inner::parse(&packet).ok();
+            let hops = inner.and_then(|inner| hops_around(&inner).ok()?);
+            self.send_run(Lane::Bulk, hops, 1, packet.len(), copy, turn);
         }
     }
 }

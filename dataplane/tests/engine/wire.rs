@@ -35,6 +35,8 @@ pub(crate) struct Outbox {
     /// How much a slot may hold.
     pub(crate) room: Option<usize>,
     pub(crate) sent: Vec<(SocketAddr, Vec<u8>)>,
+    /// How far each datagram ever sent may go, where the engine said so.
+    pub(crate) lives: Vec<Option<u8>>,
     pub(crate) delivered: Vec<Vec<u8>>,
     pub(crate) control: Vec<(MemberId, Vec<u8>)>,
 }
@@ -48,9 +50,14 @@ impl Sink for Outbox {
     }
 
     fn send(&mut self, to: Endpoint, len: usize) {
-        let to = to.remote;
+        self.lives.push(None);
         self.urgent += usize::from(self.lane == Some(Lane::Control));
-        self.sent.push((to, self.slot[..len].to_vec()));
+        self.sent.push((to.remote, self.slot[..len].to_vec()));
+    }
+
+    fn send_no_further(&mut self, to: Endpoint, hops: u8, len: usize) {
+        self.lives.push(Some(hops));
+        self.sent.push((to.remote, self.slot[..len].to_vec()));
     }
 
     fn control(&mut self, from: MemberId, packet: &[u8]) {

@@ -209,6 +209,32 @@ impl Sink for Outlet {
         }
     }
 
+    fn send_no_further(&mut self, to: Endpoint, hops: u8, len: usize) {
+        // One by one and at once: such packets are few, and runs are for those that are many. What waits in
+        // the batch may be overtaken; of one flow nothing does.
+        let slot = match self.lane {
+            Lane::Control => self.control.slot(len),
+            Lane::Bulk => self.bulk.slot(len),
+        };
+        let sent = self.udp.send_no_further(to, hops, slot).or_else(|error| match to.local {
+            Some(local) if is_unusable(&error) => {
+                self.unusable = Some(local);
+                self.udp.send_no_further(to.remote.into(), hops, slot)
+            }
+            _ => Err(error),
+        });
+        match sent {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.drops.add(PathDrop::UdpFull, 1);
+            }
+            Err(error) => {
+                tracing::trace!(to = %to.remote, %error, "datagram refused");
+                self.drops.add(PathDrop::UdpRefused, 1);
+            }
+        }
+    }
+
     fn control(&mut self, from: MemberId, packet: &[u8]) {
         if let Err(reason) = self.ingress.accept(from, packet) {
             self.drops.add(reason, 1);

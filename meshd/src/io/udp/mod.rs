@@ -11,6 +11,7 @@
 mod control;
 mod group;
 mod receive;
+mod single;
 mod steering;
 
 use std::io;
@@ -171,10 +172,22 @@ impl Udp {
     pub(crate) fn send_control(&self, to: Endpoint, contents: &[u8]) -> io::Result<()> {
         match &self.control {
             Some(queue) => {
-                control::send(&queue.socket, self.destination(to.remote), to.local, contents)
+                let destination = self.destination(to.remote);
+                single::send(&queue.socket, destination, to.local, None, contents)
             }
             None => self.send(to, contents, None),
         }
+    }
+
+    /// Sends one datagram on the bulk lane that goes no further than `hops`.
+    pub(crate) fn send_no_further(
+        &self,
+        to: Endpoint,
+        hops: u8,
+        contents: &[u8],
+    ) -> io::Result<()> {
+        let destination = self.destination(to.remote);
+        single::send(&self.bulk.socket, destination, to.local, Some(hops), contents)
     }
 
     /// What to poll for the bulk lane.
