@@ -12,10 +12,13 @@ pub struct Endpoint {
     pub remote: SocketAddr,
     /// Ours; `None` leaves the choice to the kernel's routes.
     pub local: Option<IpAddr>,
+    /// The interface on which the peer was heard, by the kernel's index. Nothing is made to leave by it;
+    /// but when routes lead elsewhere, `local` has lost its reason.
+    pub interface: Option<u32>,
 }
 
 impl From<SocketAddr> for Endpoint {
     fn from(remote: SocketAddr) -> Self {
-        Self { remote, local: None }
+        Self { remote, local: None, interface: None }
     }
 }

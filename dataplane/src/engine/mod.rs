@@ -6,6 +6,7 @@ mod config;
 mod handed;
 mod inbound;
 mod outbound;
+mod ways;
 
 use std::net::IpAddr;
 use std::ops::Range;
@@ -30,6 +31,7 @@ use crate::turn::Kit;
 use crate::wall::WallTime;
 pub use config::{EngineConfig, Role};
 use handed::Leg;
+pub use ways::Way;
 
 /// The longest datagram there is, in bytes: what an IP packet can state.
 pub const MAX_DATAGRAM: usize = 65_535;

@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use mesh_model::plan::MAX_CANDIDATES;
 
 use crate::endpoint::Endpoint;
+use crate::engine::Way;
 
 /// Where a peer was last heard, and where the plan supposes it.
 #[derive(Debug, Default)]
@@ -45,8 +46,24 @@ impl Endpoints {
 
     /// Nothing can be sent from `local` any more.
     pub(crate) fn forget_local(&mut self, local: IpAddr) {
-        if let Some(heard) = &mut self.heard {
-            heard.local.take_if(|held| *held == local);
+        if let Some(heard) = self.heard.as_mut().filter(|heard| heard.local == Some(local)) {
+            *heard = heard.remote.into();
+        }
+    }
+
+    /// The way on which the peer is answered from the address it spoke to. A link-local address names its
+    /// link, whatever the routes say.
+    pub(crate) fn way(&self) -> Option<Way> {
+        let heard = self.heard?;
+        let (remote, local) = (heard.remote.ip(), heard.local?);
+        let routed = !matches!(remote, IpAddr::V6(v6) if v6.is_unicast_link_local());
+        (routed && heard.interface.is_some()).then_some(Way { remote, local })
+    }
+
+    /// What is sent on the way leaves by `interface` now.
+    pub(crate) fn leaves_by(&mut self, interface: u32) {
+        if let Some(heard) = self.heard.as_mut().filter(|it| it.interface != Some(interface)) {
+            *heard = heard.remote.into();
         }
     }
 
@@ -102,7 +119,7 @@ mod tests {
     #[test]
     fn answers_come_from_the_address_that_was_spoken_to_while_it_is_there() {
         let own = "192.0.2.7".parse().unwrap();
-        let from = |port| Endpoint { remote: at(port), local: Some(own) };
+        let from = |port| Endpoint { local: Some(own), interface: Some(1), ..at(port).into() };
         let mut endpoints = Endpoints::default();
         assert!(endpoints.heard_from(from(1)));
         assert_eq!(endpoints.current(), Some(from(1)));
@@ -119,6 +136,26 @@ mod tests {
             Some(at(2).into()),
             "the operator named no address of ours"
         );
+    }
+
+    #[test]
+    fn routes_that_lead_elsewhere_leave_the_choice_to_the_kernel() {
+        let own = "192.0.2.7".parse().unwrap();
+        let mut endpoints = Endpoints::default();
+        assert_eq!(endpoints.way(), None);
+        endpoints.set_candidates(&[at(1)]);
+        assert_eq!(endpoints.way(), None, "it was never heard");
+        let from = Endpoint { local: Some(own), interface: Some(3), ..at(1).into() };
+        endpoints.heard_from(from);
+        assert_eq!(endpoints.way(), Some(Way { remote: at(1).ip(), local: own }));
+        endpoints.leaves_by(3);
+        assert_eq!(endpoints.current(), Some(from));
+        endpoints.leaves_by(4);
+        assert_eq!(endpoints.current(), Some(at(1).into()));
+        assert_eq!(endpoints.way(), None);
+        let neighbour = "[fe80::1%3]:1".parse().unwrap();
+        endpoints.heard_from(Endpoint { remote: neighbour, ..from });
+        assert_eq!(endpoints.way(), None, "no route leads to another link");
     }
 
     #[test]

@@ -31,6 +31,7 @@ use ipnet::IpNet;
 use mesh_model::plan::PeerPlan;
 use mesh_model::{MemberId, PresharedKey, TunnelKey};
 
+use crate::engine::Way;
 use crate::indices::Indices;
 use crate::packet::ip::Inner;
 use crate::peers::Slot;
@@ -133,6 +134,16 @@ impl Peer {
     /// Nothing can be sent from `local` any more.
     pub(crate) fn forget_local(&mut self, local: IpAddr) {
         self.endpoints.forget_local(local);
+    }
+
+    /// The way on which it is answered from the address it spoke to.
+    pub(crate) fn way(&self) -> Option<Way> {
+        self.endpoints.way()
+    }
+
+    /// What is sent to it from there leaves by `interface` now.
+    pub(crate) fn leaves_by(&mut self, interface: u32) {
+        self.endpoints.leaves_by(interface);
     }
 
     /// Whether `packet` goes to where the peer itself is.

@@ -33,7 +33,9 @@ use crate::io::overlay::{EchoFrame, Overlay};
 use crate::io::tls::TlsIdentity;
 use crate::io::tun::Tun;
 use crate::io::udp::UdpPort;
-use crate::pipeline::{PacketPath, PacketThread, PathConfig, PathError, PathOutputs};
+use crate::pipeline::{
+    PacketPath, PacketThread, PathConfig, PathError, PathOutputs, follow_routes,
+};
 use crate::state_dir::Identity;
 
 /// What a mesh starts from.
@@ -169,6 +171,13 @@ impl Mesh {
         tasks.spawn(async move { agreement.serve(answers).await });
         let door = self.door.clone();
         tasks.spawn(async move { door.serve(doorkeeper).await });
+        let (path, mut stop_routes) = (self.path.clone(), stop());
+        tasks.spawn(async move {
+            tokio::select! {
+                () = follow_routes(path) => {}
+                _ = stop_routes.wait_for(|stop| *stop) => {}
+            }
+        });
         if let Some(interface) = self.interface.clone() {
             let onlooker = Onlooker::new(self.path.clone(), self.listen.port());
             tasks.spawn(onlooker.serve(interface, stop()));

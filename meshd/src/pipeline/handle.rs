@@ -3,12 +3,14 @@
 //! With several threads an order that concerns all goes to all, and to all of them in the same order:
 //! each keeps the same books of who has which peer.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
+use mesh_dataplane::Way;
 use mesh_model::TunnelSecret;
 use mesh_model::plan::Update;
 use tokio::sync::{mpsc, oneshot};
@@ -39,6 +41,10 @@ pub(crate) enum Order {
     Rebind(Udp, oneshot::Sender<()>),
     /// Mark outgoing datagrams (SO_MARK); 0 is no mark.
     Mark(u32, oneshot::Sender<io::Result<()>>),
+    /// Tell which ways peers are answered on, and the mark of what is sent.
+    Ways(oneshot::Sender<(Vec<Way>, u32)>),
+    /// By which interfaces packets leave now.
+    LeaveBy(BTreeMap<Way, u32>),
     /// Tell how things are.
     Stats(oneshot::Sender<PathStats>),
     /// End.
@@ -102,6 +108,21 @@ impl PacketPath {
     pub(crate) async fn set_mark(&self, mark: u32) -> io::Result<()> {
         let answers = self.ask_all(|reply| Some(Order::Mark(mark, reply))).await;
         answers.ok_or_else(ended)?.into_iter().collect()
+    }
+
+    /// The ways on which peers are answered from the address they spoke to, and the mark that what is
+    /// sent on them bears; `None` once a thread has ended.
+    pub(super) async fn ways(&self) -> Option<(Vec<Way>, u32)> {
+        let answers = self.ask_all(|reply| Some(Order::Ways(reply))).await?;
+        // All sockets bear the same mark, and two peers at one address may be two threads'.
+        let mark = answers.first()?.1;
+        let ways: BTreeSet<_> = answers.into_iter().flat_map(|(ways, _)| ways).collect();
+        Some((ways.into_iter().collect(), mark))
+    }
+
+    /// Says by which interfaces packets leave along `ways` now.
+    pub(super) async fn leave_by(&self, ways: BTreeMap<Way, u32>) {
+        self.tell_all(|| Order::LeaveBy(ways.clone())).await;
     }
 
     /// Sends an inner packet of our own making. `false`, and counted, when there is no room.

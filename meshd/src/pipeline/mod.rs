@@ -16,9 +16,11 @@ mod team;
 #[cfg(test)]
 mod tests;
 mod thread;
+mod ways;
 mod worker;
 
 pub(crate) use drops::PathDrop;
 pub(crate) use handle::{Order, PacketPath};
 pub(crate) use stats::PathStats;
 pub(crate) use thread::{PacketThread, PathConfig, PathError, PathOutputs};
+pub(crate) use ways::follow_routes;

@@ -274,6 +274,8 @@ impl Worker {
                 let _ = reply.send(());
             }
             Order::Mark(mark, reply) => drop(reply.send(self.outlet.udp.set_mark(mark))),
+            Order::Ways(reply) => drop(reply.send((self.engine.ways(), self.outlet.udp.mark()))),
+            Order::LeaveBy(ways) => self.engine.handle_ways(&ways),
             Order::Datagram { to, payload } => self.outlet.datagram(to, &payload),
             Order::Stats(reply) => drop(reply.send(self.stats())),
             Order::Stop => return Flow::Stop,

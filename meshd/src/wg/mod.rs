@@ -33,7 +33,7 @@ use crate::io::clock;
 use crate::io::entropy::Entropy;
 use crate::io::tun::Tun;
 use crate::io::udp::UdpPort;
-use crate::pipeline::{PacketPath, PacketThread, PathConfig, PathError};
+use crate::pipeline::{PacketPath, PacketThread, PathConfig, PathError, follow_routes};
 use crate::signals::Signals;
 use crate::telemetry;
 use background::Background;
@@ -98,6 +98,7 @@ async fn serve(
     let listen_port = port.local().port();
     let mut stamp = Stamp::open(&args.state_dir, &name);
     let (mut thread, path) = packets(port, Some(tun), workers, stamp.floor()).await?;
+    let routes = tokio::spawn(follow_routes(path.clone()));
     let server =
         Server::start(&socket, Plain::new(path.clone(), listen_port)).map_err(no_socket)?;
     tracing::info!(version = env!("CARGO_PKG_VERSION"), interface = name, listen_port, "ready");
@@ -115,6 +116,7 @@ async fn serve(
         },
     };
     crate::tell_manager(&[NotifyState::Stopping]);
+    routes.abort();
     stamp.save(&path).await;
     drop((server, socket));
     thread.shutdown().await;

@@ -80,7 +80,6 @@ fn an_address_that_is_gone_is_not_held_on_to() {
 }
 
 #[test]
-#[ignore = "meshd keeps the old way: docs/testing.md, what is not yet right"]
 fn a_better_way_through_another_interface_is_taken() {
     needs_namespaces!();
     let tunnel = pair_over(Family::V4);

@@ -1,5 +1,5 @@
 //! The kernel's network settings, by netlink: our interface's addresses and routes, the host's own
-//! addresses, and word of their changes.
+//! addresses, where its packets go, and word of changes.
 //!
 //! The interface gets its two addresses as host addresses (/32 and /128) and one route per mesh
 //! prefix. That way removing a member's address from the mesh needs no change here, and an address
@@ -8,9 +8,11 @@
 //! over: nothing would give it back.
 
 mod error;
+mod routes;
 #[cfg(test)]
 mod tests;
 mod watch;
+mod ways;
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -31,6 +33,7 @@ use tokio::task::AbortHandle;
 
 use error::Context as _;
 pub(crate) use error::NetlinkError;
+pub(crate) use routes::RouteWatch;
 pub(crate) use watch::AddressWatch;
 
 /// A netlink connection. Its task ends with it.

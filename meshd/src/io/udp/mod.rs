@@ -217,6 +217,12 @@ impl Udp {
         queues.try_for_each(|queue| SockRef::from(&queue.socket).set_mark(mark))
     }
 
+    /// The mark of what is sent.
+    pub(crate) fn mark(&self) -> u32 {
+        // A kernel without marks has none.
+        SockRef::from(&self.bulk.socket).mark().unwrap_or_default()
+    }
+
     fn queue(&self, lane: Lane) -> &Queue {
         match lane {
             Lane::Control => self.control.as_ref().unwrap_or(&self.bulk),
@@ -301,7 +307,8 @@ mod tests {
         let peer = std::net::UdpSocket::bind("127.0.0.1:0").expect("loopback");
         peer.send_to(b"hello", to).expect("sent");
         let from = peer.local_addr().expect("bound");
-        let seen = Endpoint { remote: from, local: Some(Ipv4Addr::LOCALHOST.into()) };
+        let interface = nix::net::if_::if_nametoindex("lo").ok();
+        let seen = Endpoint { remote: from, local: Some(Ipv4Addr::LOCALHOST.into()), interface };
         assert_eq!(receive(&udp, Lane::Bulk), [(seen, b"hello".to_vec())]);
 
         for to in [seen, from.into()] {
@@ -340,7 +347,8 @@ mod tests {
         }
         got.truncate(3);
         let parts = [vec![1; 100], vec![2; 100], vec![3; 40]];
-        let from = Endpoint { remote: from, local: Some(to.ip()) };
+        let interface = nix::net::if_::if_nametoindex("lo").ok();
+        let from = Endpoint { remote: from, local: Some(to.ip()), interface };
         assert_eq!(got, parts.map(|part| (from, part)));
     }
 

@@ -76,6 +76,7 @@ impl ReceiveBatch {
         let from = Endpoint {
             remote: unmapped(meta.addr),
             local: meta.dst_ip.map(|ip| ip.to_canonical()).filter(is_answerable),
+            interface: meta.interface_index,
         };
         ReceivedRun { from, at: start..start + meta.len, stride }
     }
