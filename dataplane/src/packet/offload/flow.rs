@@ -45,10 +45,12 @@ impl Candidate {
             UDP => Self::udp(transport, segment)?,
             _ => return None,
         };
-        // The kernel takes our word for the checksum of what was put together.
+        // The kernel takes our word for the checksums of what was put together: damage must not pass for whole
+        // again. IPv6 has none of its own.
+        let header = if v4 { Sum::default().add(&packet[..V4_HEADER]).finish() } else { 0 };
         let sum =
             Sum::default().pseudo(inner.src(), inner.dst(), inner.protocol(), len).add(segment);
-        (sum.finish() == 0).then_some(candidate)
+        (header == 0 && sum.finish() == 0).then_some(candidate)
     }
 
     fn tcp(transport: usize, segment: &[u8], v4: bool) -> Option<Self> {

@@ -192,6 +192,10 @@ fn only_what_continues_the_stream_joins_it() {
     let mut damaged = next().bytes();
     damaged[60] ^= 1;
     assert_eq!(coalesce(&[base().bytes(), damaged]).len(), 2, "a wrong checksum stays visible");
+    let mut damaged = next().bytes();
+    damaged[10] ^= 1;
+    let out = coalesce(&[base().bytes(), damaged.clone()]);
+    assert_eq!(out[1].1, damaged, "and so does that of the header");
     let mut fragmentable = next().bytes();
     fragmentable[6] = 0;
     fragmentable[10..12].fill(0);
