@@ -12,7 +12,7 @@ use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package};
 use mesh_tests::binaries::workspace_root;
 
 /// Who may know whom, of the packages of the house. Anything not named is forbidden, for tests too.
-const ARROWS: [(&str, &[&str]); 9] = [
+const ARROWS: [(&str, &[&str]); 10] = [
     // Under openraft, known to nobody by name.
     ("base2histogram", &[]),
     ("mesh-model", &[]),
@@ -23,7 +23,12 @@ const ARROWS: [(&str, &[&str]); 9] = [
     ("meshd", &["mesh-control", "mesh-dataplane", "mesh-model", "mesh-ring"]),
     ("mesh-tests", &["mesh-model"]),
     ("mesh-sim", &["mesh-control", "mesh-dataplane", "mesh-model"]),
+    ("mesh-fuzz", &["mesh-dataplane", "mesh-model"]),
 ];
+
+/// Packages in workspaces of their own: features and compilers that nobody else shall have.
+const OUTSIDE: [(&str, &str); 2] =
+    [("mesh-sim", "tests/sim/Cargo.toml"), ("mesh-fuzz", "tests/fuzz/Cargo.toml")];
 
 /// Crates that only these packages may name themselves: one home for each big decision.
 const HOMES: [(&str, &[&str]); 10] = [
@@ -137,15 +142,14 @@ fn a_forbidden_arrow_is_found() {
 }
 
 #[test]
-fn the_simulator_stands_outside_and_never_meets_the_daemon() {
-    let manifest = workspace_root().join("tests/sim/Cargo.toml");
-    if !manifest.exists() {
-        return;
+fn what_stands_outside_never_meets_the_daemon() {
+    for (name, manifest) in OUTSIDE {
+        let manifest = workspace_root().join(manifest);
+        assert!(members().iter().all(|package| package.name != name));
+        let named =
+            manifest_dependencies(&read_manifest(&manifest)).map(|(name, _)| name).collect();
+        assert_eq!(forbidden_arrows(name, &named), Vec::<String>::new());
     }
-    assert!(members().iter().all(|package| package.name != "mesh-sim"));
-    let table: toml::Table = fs::read_to_string(&manifest).unwrap().parse().unwrap();
-    let named = manifest_dependencies(&table).map(|(name, _)| name).collect();
-    assert_eq!(forbidden_arrows("mesh-sim", &named), Vec::<String>::new());
 }
 
 #[test]
