@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 
 use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};
-use mesh_dataplane::packet::offload::{Coalescer, Segmentation, Segments, VirtioHeader};
+use mesh_dataplane::packet::offload::{Coalescer, Segmentation, Segments, Takes, VirtioHeader};
 use mesh_dataplane::packet::udp;
 
 /// Payloads of the segments: a small one and a full one.
@@ -61,7 +61,7 @@ fn coalesce(bencher: Bencher<'_, '_>, size: usize) {
     // Headers of the first packet are amended, so each round needs its own.
     let first = places[0].start..places[0].start + 28;
     let headers = arena[first.clone()].to_vec();
-    let mut coalescer = Coalescer::new(true);
+    let mut coalescer = Coalescer::new(Takes::TcpAndUdp);
     let bencher = bencher.counter(BytesCount::new(size * COUNT)).counter(ItemsCount::new(COUNT));
     bencher.bench_local(|| {
         arena[first.clone()].copy_from_slice(&headers);

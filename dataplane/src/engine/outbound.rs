@@ -56,7 +56,12 @@ impl Engine {
         if peer.is_at(packets.inner()) {
             return self.kit.drops.add(Drop::RoutingLoop, count);
         }
-        let Ok(hops) = hops_around(packets.inner()) else {
+        // What the daemon itself says is no tunnel's, however it begins.
+        let hops = match lane {
+            Lane::Bulk => hops_around(packets.inner()),
+            Lane::Control => Ok(None),
+        };
+        let Ok(hops) = hops else {
             return self.kit.drops.add(Drop::RoutingLoop, count);
         };
         let write = |n, out: &mut [u8]| packets.write(n, out);

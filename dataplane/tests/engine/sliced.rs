@@ -38,6 +38,10 @@ impl<S: Sink> Sink for Way<'_, S> {
         self.out.send(to, len);
     }
 
+    fn send_no_further(&mut self, to: Endpoint, hops: u8, len: usize) {
+        self.out.send_no_further(to, hops, len);
+    }
+
     fn control(&mut self, from: MemberId, packet: &[u8]) {
         self.out.control(from, packet);
     }

@@ -3,7 +3,7 @@
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, BorrowedFd};
 
-use mesh_dataplane::packet::offload::{Gathered, MAX_PARTS, VirtioHeader};
+use mesh_dataplane::packet::offload::{Gathered, MAX_PARTS, Takes, VirtioHeader};
 use tun_rs::{DeviceBuilder, SyncDevice};
 
 /// The longest interface name the kernel takes, in bytes (IFNAMSIZ less its end mark).
@@ -128,6 +128,15 @@ impl Tun {
     /// Whether it gives and takes super-packets of UDP.
     pub(crate) fn has_udp_offload(&self) -> bool {
         self.device.udp_gso()
+    }
+
+    /// Which super-packets it takes.
+    pub(crate) fn takes(&self) -> Takes {
+        match (self.has_tcp_offload(), self.has_udp_offload()) {
+            (false, _) => Takes::None,
+            (true, false) => Takes::Tcp,
+            (true, true) => Takes::TcpAndUdp,
+        }
     }
 
     /// Reads the next packet into `buffer` and returns it with the header beside it; no header if that

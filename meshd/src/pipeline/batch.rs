@@ -7,8 +7,9 @@ use std::ops::Range;
 
 use mesh_dataplane::Endpoint;
 
-/// A batch of bulk, in bytes: two full GSO runs, what one turn of the worker makes.
-pub(crate) const BULK_ARENA: usize = 1 << 17;
+/// A batch of bulk, in bytes: two super-packets, what one turn of the worker reads, cut to the shortest
+/// link of IPv6 and sealed.
+pub(crate) const BULK_ARENA: usize = 144 << 10;
 
 /// A batch of control, in bytes: a turn's orders, each a QUIC datagram of at most the overlay's MTU.
 pub(crate) const CONTROL_ARENA: usize = 1 << 17;
@@ -22,6 +23,8 @@ const MAX_RUN: usize = 65_535 - 20 - 8;
 
 struct Written {
     to: Endpoint,
+    /// How far it may go, if that is limited.
+    hops: Option<u8>,
     at: Range<usize>,
 }
 
@@ -38,6 +41,8 @@ pub(crate) struct SendBatch {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Run<'a> {
     pub(crate) to: Endpoint,
+    /// How far it may go, if that is limited: a datagram of which that is said leaves alone.
+    pub(crate) hops: Option<u8>,
     pub(crate) contents: &'a [u8],
     /// The length of each but the last; `None` when there is only one.
     pub(crate) segment: Option<usize>,
@@ -62,24 +67,25 @@ impl SendBatch {
         self.written.len() < MAX_DATAGRAMS && self.arena.len() - self.end >= max
     }
 
-    /// Room for one datagram; the same room again until [`SendBatch::push`] keeps it. Shorter than
-    /// `max` only when the batch [has no room](SendBatch::has_room).
+    /// Room for one datagram; the same room again until [`SendBatch::push`] keeps it. Empty when the
+    /// batch [has no room](SendBatch::has_room).
     pub(crate) fn slot(&mut self, max: usize) -> &mut [u8] {
-        let end = self.arena.len().min(self.end + max);
-        &mut self.arena[self.end..end]
+        let len = if self.has_room(max) { max } else { 0 };
+        &mut self.arena[self.end..self.end + len]
     }
 
-    /// Keeps the first `len` bytes of the slot as a datagram to `to`.
-    pub(crate) fn push(&mut self, to: Endpoint, len: usize) {
+    /// Keeps the first `len` bytes of the slot as a datagram to `to`, and no further than `hops`.
+    pub(crate) fn push(&mut self, to: Endpoint, hops: Option<u8>, len: usize) {
         let at = self.end..self.end + len;
         self.end = at.end;
-        self.written.push(Written { to, at });
+        self.written.push(Written { to, hops, at });
     }
 
     /// The next run to leave, of at most `max` datagrams.
     pub(crate) fn run(&self, max: usize) -> Option<Run<'_>> {
         let first = self.passed;
-        let Written { to, at } = self.written.get(first)?;
+        let Written { to, hops, at } = self.written.get(first)?;
+        let max = if hops.is_some() { 1 } else { max };
         let segment = at.len();
         let mut end = at.end;
         let mut count = 1;
@@ -87,6 +93,7 @@ impl SendBatch {
         for next in &self.written[first + 1..] {
             let fits = count < max
                 && next.to == *to
+                && next.hops.is_none()
                 && (1..=segment).contains(&next.at.len())
                 && next.at.end - at.start <= MAX_RUN;
             if !fits {
@@ -102,6 +109,7 @@ impl SendBatch {
         }
         Some(Run {
             to: *to,
+            hops: *hops,
             contents: &self.arena[at.start..end],
             segment: (count > 1).then_some(segment),
             count,
@@ -140,7 +148,7 @@ mod tests {
         for (at, (port, len)) in datagrams.iter().enumerate() {
             assert!(batch.has_room(*len));
             batch.slot(*len + 32)[..*len].fill(at as u8);
-            batch.push(to(*port), *len);
+            batch.push(to(*port), None, *len);
         }
         batch
     }
@@ -182,6 +190,22 @@ mod tests {
     }
 
     #[test]
+    fn what_may_not_go_far_leaves_alone_and_in_its_turn() {
+        let mut batch = SendBatch::new(BULK_ARENA);
+        for hops in [None, None, Some(7), Some(7), None] {
+            batch.slot(100);
+            batch.push(to(1), hops, 100);
+        }
+        let mut left = Vec::new();
+        while let Some(run) = batch.run(64) {
+            left.push((run.hops, run.count));
+            let count = run.count;
+            batch.pass(count);
+        }
+        assert_eq!(left, [(None, 2), (Some(7), 1), (Some(7), 1), (None, 1)]);
+    }
+
+    #[test]
     fn runs_keep_to_the_kernels_bounds() {
         assert_eq!(runs(&mut batch(&[(1, 10); 5]), 2).len(), 3);
         assert_eq!(runs(&mut batch(&[(1, 10); 3]), 1).len(), 3);
@@ -194,12 +218,13 @@ mod tests {
         let mut batch = SendBatch::new(BULK_ARENA);
         while batch.has_room(1500) {
             assert_eq!(batch.slot(1500).len(), 1500);
-            batch.push(to(1), 1500);
+            batch.push(to(1), None, 1500);
         }
         let all = batch.written.len();
         assert!(all > 64);
         batch.pass(all - 1);
         assert!(!batch.has_room(1500), "the last one still lies there");
+        assert!(batch.slot(1500).is_empty());
         batch.pass(1);
         assert!(batch.is_empty() && batch.has_room(1500));
     }

@@ -58,7 +58,7 @@ pub(crate) struct PacketPath {
     orders: Arc<[doorbell::Sender<Order>]>,
     /// Held while an order is put into all queues.
     together: Arc<Mutex<()>>,
-    /// Own packets that found the order queue full; the first thread adds it to its drops.
+    /// Own packets that found the order queue full; the thread that is asked first adds it to its drops.
     refused: Arc<AtomicU64>,
 }
 

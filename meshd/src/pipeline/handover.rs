@@ -31,6 +31,7 @@ const CRATE_PACKETS: usize = 512;
 /// Crates from one thread to another: with [`CRATE`] 512 KiB, as much as the kernel holds for a thread
 /// that waits for a core (see `io::udp`). Only the memory that is ever filled is taken.
 pub(super) const CRATES: usize = 4;
+const _: () = assert!(CRATES * CRATE <= 512 << 10, "crates hold more than they may");
 
 /// What a packet in a crate is.
 #[derive(Clone, Copy)]

@@ -87,10 +87,13 @@ impl Outlet {
         self.flush_bulk(Runs::All);
     }
 
-    /// Sends what gains nothing by waiting: control, and runs of bulk that are as long as can be.
-    pub(super) fn flush_full(&mut self) {
+    /// Sends what gains nothing by waiting: control, and runs of bulk that are as long as can be. `false`
+    /// when the kernel has no room for them.
+    #[must_use]
+    pub(super) fn flush_full(&mut self) -> bool {
         self.flush_control();
         self.flush_bulk(Runs::Full);
+        self.bulk.run(self.udp.max_run()).is_none_or(|run| !run.is_full)
     }
 
     /// An address of ours that the kernel would not send from, once.
@@ -98,15 +101,18 @@ impl Outlet {
         self.unusable.take()
     }
 
+    /// Keeps the last slot's first `len` bytes for the next flush.
+    fn push(&mut self, to: Endpoint, hops: Option<u8>, len: usize) {
+        match self.lane {
+            Lane::Control => self.control.push(to, hops, len),
+            Lane::Bulk => self.bulk.push(to, hops, len),
+        }
+    }
+
     fn flush_control(&mut self) {
-        let udp = &self.udp;
         while let Some(run) = self.control.run(1) {
-            let sent = udp.send_control(run.to, run.contents).or_else(|error| match run.to.local {
-                Some(local) if is_unusable(&error) => {
-                    self.unusable = Some(local);
-                    udp.send_control(run.to.remote.into(), run.contents)
-                }
-                _ => Err(error),
+            let sent = from_anywhere(run.to, &mut self.unusable, |to| {
+                self.udp.send_control(to, run.hops, run.contents)
             });
             match sent {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
@@ -126,12 +132,22 @@ impl Outlet {
             if runs == Runs::Full && !run.is_full {
                 return;
             }
-            let refused = match self.udp.send(run.to, run.contents, run.segment) {
+            let sent = match run.hops {
+                None => self.udp.send(run.to, run.contents, run.segment),
+                Some(hops) => from_anywhere(run.to, &mut self.unusable, |to| {
+                    self.udp.send_no_further(to, hops, run.contents)
+                }),
+            };
+            let refused = match sent {
                 Ok(()) => 0,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 Err(error) => {
                     tracing::trace!(to = %run.to.remote, %error, "datagrams refused");
-                    self.unusable = run.to.local.filter(|_| is_unusable(&error)).or(self.unusable);
+                    if let Some(local) = run.to.local.filter(|_| is_unusable(&error)) {
+                        self.unusable = Some(local);
+                        // It was not GSO's fault.
+                        self.udp.allow_runs();
+                    }
                     send_singly(&self.udp, &run)
                 }
             };
@@ -169,9 +185,29 @@ impl Outlet {
     }
 }
 
+/// Sends to `to`, and once more from whatever address the kernel chooses when it will not send from ours,
+/// which is `unusable` then.
+fn from_anywhere(
+    to: Endpoint,
+    unusable: &mut Option<IpAddr>,
+    send: impl Fn(Endpoint) -> io::Result<()>,
+) -> io::Result<()> {
+    match (send(to), to.local) {
+        (Err(error), Some(local)) if is_unusable(&error) => {
+            *unusable = Some(local);
+            send(to.remote.into())
+        }
+        (sent, _) => sent,
+    }
+}
+
 /// Sends a refused run datagram by datagram, from whatever address the kernel chooses; how many were
 /// refused again.
 fn send_singly(udp: &Udp, run: &Run<'_>) -> u64 {
+    if run.hops.is_some() {
+        // It was alone.
+        return 1;
+    }
     let datagrams = run.contents.chunks(run.segment.unwrap_or(run.contents.len()).max(1));
     let to = Endpoint::from(run.to.remote);
     let refused = datagrams.filter(|datagram| udp.send(to, datagram, None).is_err());
@@ -203,36 +239,11 @@ impl Sink for Outlet {
     }
 
     fn send(&mut self, to: Endpoint, len: usize) {
-        match self.lane {
-            Lane::Control => self.control.push(to, len),
-            Lane::Bulk => self.bulk.push(to, len),
-        }
+        self.push(to, None, len);
     }
 
     fn send_no_further(&mut self, to: Endpoint, hops: u8, len: usize) {
-        // One by one and at once: such packets are few, and runs are for those that are many. What waits in
-        // the batch may be overtaken; of one flow nothing does.
-        let slot = match self.lane {
-            Lane::Control => self.control.slot(len),
-            Lane::Bulk => self.bulk.slot(len),
-        };
-        let sent = self.udp.send_no_further(to, hops, slot).or_else(|error| match to.local {
-            Some(local) if is_unusable(&error) => {
-                self.unusable = Some(local);
-                self.udp.send_no_further(to.remote.into(), hops, slot)
-            }
-            _ => Err(error),
-        });
-        match sent {
-            Ok(()) => {}
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                self.drops.add(PathDrop::UdpFull, 1);
-            }
-            Err(error) => {
-                tracing::trace!(to = %to.remote, %error, "datagram refused");
-                self.drops.add(PathDrop::UdpRefused, 1);
-            }
-        }
+        self.push(to, Some(hops), len);
     }
 
     fn control(&mut self, from: MemberId, packet: &[u8]) {

@@ -13,30 +13,31 @@
 //! what to drop, and not in ours.
 
 mod handed;
+mod orders;
+mod wait;
 
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
-use mesh_dataplane::packet::offload::{Coalescer, Segments};
-use mesh_dataplane::{Engine, Event, Lane, Steer, steer};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::io::Errno;
+use mesh_dataplane::packet::offload::{Coalescer, Segments, Takes};
+use mesh_dataplane::{Engine, Event, Lane, MAX_DATAGRAM, Steer, steer};
 use tokio::sync::mpsc;
-use tokio::sync::mpsc::error::{TryRecvError, TrySendError};
+use tokio::sync::mpsc::error::TrySendError;
 
+use super::batch::{BULK_ARENA, CONTROL_ARENA};
 use super::drops::PathDrop;
 use super::handle::Order;
 use super::handover::Incoming;
 use super::outlet::Outlet;
-use super::stats::PathStats;
 use super::team::{Leave, Team};
 use super::thread::{ORDER_QUEUE, PathError};
 use crate::io::quic_socket::Inbound;
 use crate::io::udp::ReceiveBatch;
 use crate::io::{clock, doorbell, tun};
+use wait::Ready;
 
 /// Orders carried out in one turn: a flight of QUIC datagrams.
 const ORDERS_PER_TURN: usize = 64;
@@ -44,13 +45,9 @@ const ORDERS_PER_TURN: usize = 64;
 /// Packets read from the TUN device in one turn: one GSO run of small ones.
 const TUN_PER_TURN: usize = 64;
 
-/// Bytes read from the TUN device in one turn: two super-packets, some 0.2 ms of one core's sealing,
-/// which is what a packet from the network may have to wait for.
+/// Bytes read from the TUN device in one turn, at most: two super-packets, some 0.2 ms of one core's
+/// sealing, which is what a packet from the network may have to wait for.
 const TUN_BYTES_PER_TURN: usize = 128 * 1024;
-
-/// How soon to try again to hand on what another thread has not had room for: as long as that thread may
-/// be busy with one turn, and a tenth of what a stalled TCP would notice.
-const HANDOVER_RETRY: Duration = Duration::from_millis(1);
 
 /// Bytes of packets that are opened, or sealed, before those done so far leave: half a super-packet, so
 /// that one arrives while the next is in work. Whoever waits for them, on another core, starts early,
@@ -69,10 +66,6 @@ const LONG_SLEEP: Duration = Duration::from_secs(10);
 /// every second of traffic.
 const MTU_AGE: Duration = Duration::from_secs(1);
 
-/// A sleep after which the device is asked for its MTU anew: nobody waits for that, and whoever changed
-/// it while nothing was sent is heard at once.
-const IDLE: Duration = Duration::from_millis(5);
-
 /// The ends of queues that a packet thread has.
 pub(super) struct Ends {
     pub(super) orders: doorbell::Receiver<Order>,
@@ -84,6 +77,14 @@ pub(super) struct Ends {
     pub(super) incoming: Incoming,
     pub(super) team: Arc<Team>,
 }
+
+/// What the buffers of one packet thread may take, in bytes: with four of them still less than half of
+/// the 40 MiB that a daemon may have resident under load.
+const BUDGET: usize = 1 << 20;
+const _: () = assert!(
+    BULK_ARENA + CONTROL_ARENA + ReceiveBatch::SIZE + tun::READ_BUFFER <= BUDGET,
+    "a packet thread's buffers are larger than they may be"
+);
 
 /// The loop's state.
 pub(super) struct Worker {
@@ -108,24 +109,16 @@ enum Flow {
     Stop,
 }
 
-/// Which sources have something.
-#[derive(Default)]
-struct Ready {
-    control: bool,
-    bulk: bool,
-    tun: bool,
-}
-
 impl Worker {
     pub(super) fn new(engine: Engine, outlet: Outlet, ends: Ends) -> Self {
-        let udp_offload = outlet.tun.as_ref().is_some_and(|tun| tun.has_udp_offload());
+        let takes = outlet.tun.as_ref().map_or(Takes::None, |tun| tun.takes());
         Self {
             engine,
             outlet,
             ends,
             held_back: false,
             received: ReceiveBatch::new(),
-            coalescer: Coalescer::new(udp_offload),
+            coalescer: Coalescer::new(takes),
             read: Box::new([0; tun::READ_BUFFER]),
             mtu_known: None,
             slept: (clock::now(), clock::asleep()),
@@ -154,57 +147,6 @@ impl Worker {
         }
     }
 
-    /// Sleeps until there is something to do.
-    fn wait(&mut self) -> io::Result<Ready> {
-        let before = clock::now();
-        // First the announcement, then the look: what comes in between rings.
-        let idle = self.ends.orders.may_sleep() && !self.is_called();
-        let deadline = self.engine.poll_timeout().map(|(deadline, _)| deadline);
-        let retry = self.held_back.then(|| before + HANDOVER_RETRY);
-        let timeout = match (idle, deadline.into_iter().chain(retry).min()) {
-            (false, _) => Some(Timespec::default()),
-            (true, Some(deadline)) => Some(until(deadline)),
-            (true, None) => None,
-        };
-        let outlet = &self.outlet;
-        let of = |lane| {
-            let out = if outlet.waits_for_room(lane) { PollFlags::OUT } else { PollFlags::empty() };
-            PollFlags::IN | out
-        };
-        // A negative descriptor, which poll(2) passes over, cannot be said here: what is not to be
-        // polled is the bell once more.
-        let bell = self.ends.orders.bell();
-        let control = outlet.udp.control();
-        let tun = outlet.tun.as_ref().filter(|_| !outlet.waits_for_room(Lane::Bulk));
-        let mut fds = [
-            PollFd::from_borrowed_fd(bell, PollFlags::IN),
-            control.map_or(PollFd::from_borrowed_fd(bell, PollFlags::empty()), |control| {
-                PollFd::from_borrowed_fd(control, of(Lane::Control))
-            }),
-            PollFd::from_borrowed_fd(outlet.udp.bulk(), of(Lane::Bulk)),
-            tun.map_or(PollFd::from_borrowed_fd(bell, PollFlags::empty()), |tun| {
-                PollFd::new(tun, PollFlags::IN)
-            }),
-        ];
-        match poll(&mut fds, timeout.as_ref()) {
-            // A signal is a wake without a cause.
-            Ok(_) | Err(Errno::INTR) => {}
-            Err(error) => return Err(error.into()),
-        }
-        let [rung, control, bulk, tun] = fds.map(|fd| !fd.revents().is_empty());
-        self.ends.orders.wake(rung);
-        if clock::now() >= before + IDLE {
-            self.mtu_known = None;
-        }
-        Ok(Ready { control, bulk, tun })
-    }
-
-    /// Whether other threads have something that is to be dealt with now.
-    fn is_called(&self) -> bool {
-        let has_room = !self.outlet.waits_for_room(Lane::Bulk);
-        (has_room && !self.ends.incoming.is_empty()) || self.ends.team.is_over()
-    }
-
     fn turn(&mut self, ready: &Ready) -> Result<Flow, PathError> {
         if self.ends.team.is_over() {
             // What was ordered and handed on before is done; what comes after is too late.
@@ -230,57 +172,6 @@ impl Worker {
             self.receive_inner()?;
         }
         Ok(Flow::On)
-    }
-
-    fn carry_out_up_to(&mut self, count: usize) -> Flow {
-        for _ in 0..count {
-            match self.ends.orders.try_recv() {
-                Ok(order) => {
-                    if self.carry_out(order) == Flow::Stop {
-                        return Flow::Stop;
-                    }
-                }
-                Err(TryRecvError::Empty) => break,
-                Err(TryRecvError::Disconnected) => return Flow::Stop,
-            }
-        }
-        Flow::On
-    }
-
-    fn carry_out(&mut self, order: Order) -> Flow {
-        match order {
-            Order::Update(updates) => {
-                for update in updates {
-                    self.engine.handle_update(update, clock::now(), &mut self.outlet);
-                    drain(&mut self.engine, &self.ends.events, &mut self.outlet);
-                }
-            }
-            Order::Send(packet) => {
-                self.engine.handle_inner(&packet, clock::now(), &mut self.outlet);
-                drain(&mut self.engine, &self.ends.events, &mut self.outlet);
-            }
-            Order::Report(reply) => {
-                self.take_all_handed();
-                self.held_back = !self.outlet.outgoing.dispatch();
-                let _ = reply.send(());
-            }
-            Order::Secret(secret) => {
-                self.engine.handle_secret(secret, clock::now(), &mut self.outlet);
-                drain(&mut self.engine, &self.ends.events, &mut self.outlet);
-            }
-            // Whoever asked may have stopped waiting, here and below.
-            Order::Rebind(udp, reply) => {
-                self.outlet.rebind(udp);
-                let _ = reply.send(());
-            }
-            Order::Mark(mark, reply) => drop(reply.send(self.outlet.udp.set_mark(mark))),
-            Order::Ways(reply) => drop(reply.send((self.engine.ways(), self.outlet.udp.mark()))),
-            Order::LeaveBy(ways) => self.engine.handle_ways(&ways),
-            Order::Datagram { to, payload } => self.outlet.datagram(to, &payload),
-            Order::Stats(reply) => drop(reply.send(self.stats())),
-            Order::Stop => return Flow::Stop,
-        }
-        Flow::On
     }
 
     fn look_for_sleep(&mut self) {
@@ -365,12 +256,14 @@ impl Worker {
                 }
                 None => self.outlet.drops.add(PathDrop::TunMalformed, 1),
             }
-            if bytes >= TUN_BYTES_PER_TURN {
+            if bytes + MAX_DATAGRAM > TUN_BYTES_PER_TURN {
                 break;
             }
             if sealed >= LEAVE_EVERY {
                 sealed = 0;
-                self.outlet.flush_full();
+                if !self.outlet.flush_full() {
+                    break;
+                }
             }
         }
         Ok(())
@@ -386,27 +279,6 @@ impl Worker {
             }
         }
     }
-
-    fn stats(&mut self) -> PathStats {
-        let refused = self.ends.refused.swap(0, Ordering::Relaxed);
-        self.outlet.drops.add(PathDrop::OrderQueueFull, refused);
-        let core = self.engine.drops().iter();
-        let core = core.map(|(reason, count)| (reason.name(), count));
-        PathStats {
-            peers: self.engine.peers().collect(),
-            drops: core.chain(self.outlet.drops.iter()).collect(),
-            offloads: self.outlet.offloads(),
-            newest_stamp: self.engine.newest_stamp(),
-            workers: 1,
-        }
-    }
-}
-
-/// The time from now to `deadline`.
-fn until(deadline: Instant) -> Timespec {
-    let left = deadline.saturating_duration_since(clock::now());
-    // A deadline beyond what the kernel can count is as good as none.
-    Timespec::try_from(left).unwrap_or(Timespec { tv_sec: i64::MAX, tv_nsec: 0 })
 }
 
 /// Hands the packet core's events on. An event lost to a full queue is repaired by the next

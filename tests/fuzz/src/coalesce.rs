@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use mesh_dataplane::packet::offload::{Coalescer, MAX_PARTS, Segments, VirtioHeader};
+use mesh_dataplane::packet::offload::{Coalescer, MAX_PARTS, Segments, Takes, VirtioHeader};
 
 use crate::cursor::Cursor;
 use crate::reference::{Ip, TCP, UDP, finish, put, repair, sum, transport_sum, word};
@@ -145,7 +145,7 @@ fn tcp(packet: &mut Vec<u8>, index: usize, flow: &mut Flow, flags: u8, options: 
 fn check(udp: bool, packets: &[Vec<u8>]) {
     // Between packets lies what the tunnel leaves there.
     let mut arena = vec![0xee; 5];
-    let mut coalescer = Coalescer::new(udp);
+    let mut coalescer = Coalescer::new(if udp { Takes::TcpAndUdp } else { Takes::Tcp });
     let mut places = Vec::new();
     for packet in packets {
         places.push(arena.len()..arena.len() + packet.len());

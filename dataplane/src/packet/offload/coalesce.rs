@@ -40,8 +40,28 @@ pub struct Coalescer {
     parts: Vec<Part>,
     /// The latest group of each flow, by hash; only one of colliding flows is remembered.
     latest: [Option<u32>; FLOWS],
-    /// Whether the device takes super-packets of UDP.
-    udp: bool,
+    takes: Takes,
+}
+
+/// Which super-packets a device takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Takes {
+    /// None: each packet stays alone.
+    None,
+    /// Those of TCP.
+    Tcp,
+    /// Those of TCP and of UDP.
+    TcpAndUdp,
+}
+
+impl Takes {
+    fn has(self, kind: Segmentation) -> bool {
+        match self {
+            Self::None => false,
+            Self::Tcp => kind != Segmentation::Udp,
+            Self::TcpAndUdp => true,
+        }
+    }
 }
 
 /// A super-packet in the making, or a packet that stays alone.
@@ -69,9 +89,9 @@ struct Part {
 }
 
 impl Coalescer {
-    /// An empty one. `udp` tells whether the device takes super-packets of UDP too.
-    pub fn new(udp: bool) -> Self {
-        Self { groups: Vec::new(), parts: Vec::new(), latest: [None; FLOWS], udp }
+    /// An empty one, for a device that takes these.
+    pub fn new(takes: Takes) -> Self {
+        Self { groups: Vec::new(), parts: Vec::new(), latest: [None; FLOWS], takes }
     }
 
     /// Whether nothing waits.
@@ -83,7 +103,7 @@ impl Coalescer {
     pub fn push(&mut self, arena: &[u8], at: Range<usize>) {
         let packet = &arena[at.clone()];
         let bucket = flow::hash(packet).map(|hash| usize::from(hash) % FLOWS);
-        let candidate = Candidate::of(packet).filter(|it| self.udp || it.kind != Segmentation::Udp);
+        let candidate = Candidate::of(packet).filter(|it| self.takes.has(it.kind));
         if let (Some(bucket), Some(candidate)) = (bucket, &candidate)
             && let Some(latest) = self.latest[bucket]
             && self.join(latest, arena, candidate, &at)

@@ -17,6 +17,6 @@ mod split;
 mod tests;
 mod virtio;
 
-pub use coalesce::{Coalescer, Gathered, MAX_PARTS};
+pub use coalesce::{Coalescer, Gathered, MAX_PARTS, Takes};
 pub use split::{Segments, SplitError};
 pub use virtio::{Segmentation, VirtioHeader};

@@ -19,6 +19,9 @@ const TCP_FLAGS: usize = 13;
 const TCP_SEQUENCE: usize = 4;
 const TCP_CHECKSUM: usize = 16;
 
+/// Bytes of both ports, with which TCP and UDP headers begin.
+const PORTS: usize = 4;
+
 /// Where a UDP header stores its length and checksum.
 const UDP_LENGTH: usize = 4;
 const UDP_CHECKSUM: usize = 6;
@@ -100,7 +103,12 @@ impl<'a> Segments<'a> {
             None => Cut::Whole,
             Some((start, behind)) => {
                 let (start, at) = (usize::from(start), usize::from(start) + usize::from(behind));
-                if at + 2 > len {
+                // What the packet is judged by stays as it is: addresses, protocol and ports.
+                let judged = match inner.protocol() {
+                    TCP | UDP => inner.header_len() + PORTS,
+                    _ => inner.header_len(),
+                };
+                if start < inner.header_len() || at < judged || at + 2 > len {
                     return Err(SplitError::Checksum);
                 }
                 Cut::Unfinished { start, at }

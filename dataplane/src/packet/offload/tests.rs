@@ -91,8 +91,12 @@ fn datagram(v6: bool, flow: u8, payload: &[u8]) -> Vec<u8> {
 
 /// What comes out for the kernel: header and bytes of each packet.
 fn coalesce(packets: &[Vec<u8>]) -> Vec<(VirtioHeader, Vec<u8>)> {
+    coalesce_for(Takes::TcpAndUdp, packets)
+}
+
+fn coalesce_for(takes: Takes, packets: &[Vec<u8>]) -> Vec<(VirtioHeader, Vec<u8>)> {
     let mut arena = vec![0xee; 7];
-    let mut coalescer = Coalescer::new(true);
+    let mut coalescer = Coalescer::new(takes);
     let mut places = Vec::new();
     for packet in packets {
         let at = arena.len()..arena.len() + packet.len();
@@ -205,6 +209,18 @@ fn only_what_continues_the_stream_joins_it() {
 }
 
 #[test]
+fn a_device_gets_no_super_packets_but_those_it_takes() {
+    let tcp = stream(false, 4, 500);
+    let udp: Vec<_> = (0..5).map(|n| datagram(true, 1, &[n; 90])).collect();
+    let packets = |takes| [&tcp, &udp].map(|packets| coalesce_for(takes, packets).len());
+    assert_eq!(packets(Takes::None), [5, 5]);
+    assert_eq!(packets(Takes::Tcp), [1, 5]);
+    assert_eq!(packets(Takes::TcpAndUdp), [1, 1]);
+    let alone: Vec<_> = coalesce_for(Takes::None, &tcp);
+    assert!(alone.iter().all(|(header, _)| *header == VirtioHeader::default()));
+}
+
+#[test]
 fn a_packet_that_stays_alone_is_not_overtaken_by_its_own_flow() {
     let data = |n: u32| Tcp::new(false, 1000 + 100 * n, vec![n as u8; 100]).bytes();
     let ack = Tcp::new(false, 1200, Vec::new()).bytes();
@@ -238,6 +254,26 @@ fn an_unfinished_checksum_is_finished() {
     unfinished[56..58].copy_from_slice(&pseudo.to_be_bytes());
     let header = VirtioHeader { checksum: Some((40, 16)), ..VirtioHeader::default() };
     assert_eq!(split(header, &unfinished), [whole]);
+}
+
+#[test]
+fn an_unfinished_checksum_stays_out_of_what_a_packet_is_judged_by() {
+    for v6 in [false, true] {
+        let packet = datagram(v6, 1, b"to a port that is nobody's secret");
+        let ip = if v6 { V6_HEADER } else { V4_HEADER } as u16;
+        let of = |start, behind| {
+            let checksum = Some((start, behind));
+            Segments::of(VirtioHeader { checksum, ..VirtioHeader::default() }, &packet).err()
+        };
+        let (ports, addresses) = (ip..ip + 4, 8..ip);
+        for at in ports.chain(addresses) {
+            assert_eq!(of(0, at), Some(SplitError::Checksum), "{at}");
+            assert_eq!(of(ip, at.saturating_sub(ip)), Some(SplitError::Checksum), "{at}");
+        }
+        assert_eq!(of(ip, 6), None);
+        // That of a datagram inside.
+        assert_eq!(of(ip + 16, 6), None);
+    }
 }
 
 #[test]

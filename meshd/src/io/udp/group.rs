@@ -121,7 +121,7 @@ mod tests {
             assert_eq!(threads.len(), of);
             for datagram in datagrams() {
                 near.send(to.into(), &datagram, None).expect("sent");
-                near.send_control(to.into(), &datagram).expect("sent");
+                near.send_control(to.into(), None, &datagram).expect("sent");
             }
             for (n, udp) in threads.iter().enumerate() {
                 let mut expected = datagrams();
@@ -142,7 +142,7 @@ mod tests {
         let to = peer.local_addr().expect("bound").into();
         for udp in &threads {
             udp.send(to, b"bulk", None).expect("sent");
-            udp.send_control(to, b"urgent").expect("sent");
+            udp.send_control(to, None, b"urgent").expect("sent");
             for _ in 0..2 {
                 assert_eq!(peer.recv_from(&mut [0; 16]).expect("received").1, from);
             }

@@ -147,7 +147,7 @@ impl Udp {
     /// Fills `batch` with what has arrived on `lane`; `WouldBlock` when that is nothing.
     pub(crate) fn receive(&self, lane: Lane, batch: &mut ReceiveBatch) -> io::Result<()> {
         let queue = self.queue(lane);
-        batch.fill(&queue.socket, &queue.state)
+        batch.fill(lane, &queue.socket, &queue.state)
     }
 
     /// Sends `contents` to `to` on the bulk lane: one datagram, or with `segment` a run of datagrams
@@ -168,15 +168,15 @@ impl Udp {
         self.bulk.state.try_send((&self.bulk.socket).into(), &transmit)
     }
 
-    /// Sends one datagram on the control lane.
-    pub(crate) fn send_control(&self, to: Endpoint, contents: &[u8]) -> io::Result<()> {
-        match &self.control {
-            Some(queue) => {
-                let destination = self.destination(to.remote);
-                single::send(&queue.socket, destination, to.local, None, contents)
-            }
-            None => self.send(to, contents, None),
-        }
+    /// Sends one datagram on the control lane, no further than `hops` if those are given.
+    pub(crate) fn send_control(
+        &self,
+        to: Endpoint,
+        hops: Option<u8>,
+        contents: &[u8],
+    ) -> io::Result<()> {
+        let socket = &self.queue(Lane::Control).socket;
+        single::send(socket, self.destination(to.remote), to.local, hops, contents)
     }
 
     /// Sends one datagram on the bulk lane that goes no further than `hops`.
@@ -198,6 +198,15 @@ impl Udp {
     /// What to poll for the control lane, unless it shares the bulk lane's socket.
     pub(crate) fn control(&self) -> Option<BorrowedFd<'_>> {
         self.control.as_ref().map(|queue| queue.socket.as_fd())
+    }
+
+    /// Lets runs leave again as at the start. quinn-udp takes every refusal of the kernel for one of GSO,
+    /// and does without from then on.
+    pub(crate) fn allow_runs(&mut self) {
+        match self.bulk.renew(self.is_v6) {
+            Ok(()) => {}
+            Err(error) => tracing::debug!(%error, "datagrams leave one by one"),
+        }
     }
 
     /// How many datagrams one run may hold: 1 where the kernel has no GSO.
@@ -237,16 +246,27 @@ impl Udp {
 
 impl Queue {
     fn serve(socket: std::net::UdpSocket, is_v6: bool) -> io::Result<Self> {
-        let state = UdpSocketState::new((&socket).into())?;
-        // quinn-udp asks for them; nobody here does, and the kernel would stamp every packet of the host.
-        setsockopt(&socket, sockopt::ReceiveTimestampns, &false)?;
-        allow_fragments(&socket, is_v6)?;
+        let state = prepare(&socket, is_v6)?;
         let kernel = SockRef::from(&socket);
         // Less than asked for is what an ordinary user may get; it is no reason to fail.
         let _ = kernel.set_recv_buffer_size(KERNEL_BUFFER);
         let _ = kernel.set_send_buffer_size(KERNEL_BUFFER);
         Ok(Self { socket, state })
     }
+
+    fn renew(&mut self, is_v6: bool) -> io::Result<()> {
+        self.state = prepare(&self.socket, is_v6)?;
+        Ok(())
+    }
+}
+
+/// Finds out what the kernel can do with `socket`.
+fn prepare(socket: &std::net::UdpSocket, is_v6: bool) -> io::Result<UdpSocketState> {
+    let state = UdpSocketState::new(socket.into())?;
+    // quinn-udp asks for them; nobody here does, and the kernel would stamp every packet of the host.
+    setsockopt(socket, sockopt::ReceiveTimestampns, &false)?;
+    allow_fragments(socket, is_v6)?;
+    Ok(state)
 }
 
 /// quinn-udp forbids fragmentation, which QUIC needs and WireGuard does not.
@@ -313,7 +333,7 @@ mod tests {
 
         for to in [seen, from.into()] {
             udp.send(to, b"back", None).expect("sent");
-            udp.send_control(to, b"back").expect("sent");
+            udp.send_control(to, None, b"back").expect("sent");
             for _ in 0..2 {
                 let mut buf = [0; 16];
                 let (len, _) = peer.recv_from(&mut buf).expect("received");
@@ -361,7 +381,7 @@ mod tests {
             let far = serve(far);
             for n in 0..20 {
                 near.send(to, &[n, 0], None).expect("sent");
-                near.send_control(to, &[n, 1]).expect("sent");
+                near.send_control(to, None, &[n, 1]).expect("sent");
             }
             for lane in [Lane::Control, Lane::Bulk] {
                 let mut got = Vec::new();

@@ -4,7 +4,7 @@ use std::io::{self, IoSliceMut};
 use std::net::IpAddr;
 use std::ops::Range;
 
-use mesh_dataplane::Endpoint;
+use mesh_dataplane::{Endpoint, Lane};
 use quinn_udp::{RecvMeta, UdpSocketState};
 
 use super::unmapped;
@@ -26,17 +26,20 @@ pub(crate) struct ReceiveBatch {
     arena: Box<[u8]>,
     metas: [RecvMeta; RECEIVE_BUFFERS],
     filled: usize,
-    /// The longest run of the last call that brought any, in bytes: what the next may look like.
-    longest: usize,
+    /// The longest run of each lane's last call that brought any, in bytes: what the next may look like.
+    longest: [usize; 2],
 }
 
 impl ReceiveBatch {
+    /// What it takes of memory, in bytes.
+    pub(crate) const SIZE: usize = RECEIVE_BUFFERS * RECEIVE_BUFFER;
+
     pub(crate) fn new() -> Self {
         Self {
-            arena: vec![0; RECEIVE_BUFFERS * RECEIVE_BUFFER].into_boxed_slice(),
+            arena: vec![0; Self::SIZE].into_boxed_slice(),
             metas: [RecvMeta::default(); RECEIVE_BUFFERS],
             filled: 0,
-            longest: 0,
+            longest: [0; 2],
         }
     }
 
@@ -48,6 +51,7 @@ impl ReceiveBatch {
     /// Fills it with what has arrived at `socket`; `WouldBlock` when that is nothing.
     pub(super) fn fill(
         &mut self,
+        lane: Lane,
         socket: &std::net::UdpSocket,
         state: &UdpSocketState,
     ) -> io::Result<()> {
@@ -56,9 +60,10 @@ impl ReceiveBatch {
         let mut slices: [IoSliceMut<'_>; RECEIVE_BUFFERS] = std::array::from_fn(|_| {
             IoSliceMut::new(chunks.next().expect("the arena holds RECEIVE_BUFFERS chunks"))
         });
-        let most = buffers_for(self.longest);
+        let longest = &mut self.longest[lane as usize];
+        let most = buffers_for(*longest);
         self.filled = state.recv(socket.into(), &mut slices[..most], &mut self.metas[..most])?;
-        self.longest = self.metas[..self.filled].iter().map(|meta| meta.len).max().unwrap_or(0);
+        *longest = self.metas[..self.filled].iter().map(|meta| meta.len).max().unwrap_or(0);
         Ok(())
     }
 
