@@ -11,6 +11,9 @@ use crate::engine::Way;
 #[derive(Debug, Default)]
 pub(crate) struct Endpoints {
     heard: Option<Endpoint>,
+    /// The way on which it is heard, while what leaves along it takes another interface: the address it
+    /// speaks to is not answered from until routes change again.
+    astray: Option<Endpoint>,
     candidates: Vec<SocketAddr>,
     tried: usize,
 }
@@ -36,12 +39,16 @@ impl Endpoints {
     pub(crate) fn move_to(&mut self, endpoint: SocketAddr) {
         self.tried = 0;
         self.heard = Some(endpoint.into());
+        self.astray = None;
     }
 
     /// The peer's packet came from `from` and was authentic; `true` when it is elsewhere now.
     pub(crate) fn heard_from(&mut self, from: Endpoint) -> bool {
         self.tried = 0;
-        self.heard.replace(from).map(|before| before.remote) != Some(from.remote)
+        let astray = self.astray.filter(|astray| same_way(astray, &from));
+        self.astray = astray;
+        let heard = if astray.is_some() { from.remote.into() } else { from };
+        self.heard.replace(heard).map(|before| before.remote) != Some(from.remote)
     }
 
     /// Nothing can be sent from `local` any more.
@@ -49,12 +56,13 @@ impl Endpoints {
         if let Some(heard) = self.heard.as_mut().filter(|heard| heard.local == Some(local)) {
             *heard = heard.remote.into();
         }
+        self.astray = self.astray.filter(|astray| astray.local != Some(local));
     }
 
-    /// The way on which the peer is answered from the address it spoke to. A link-local address names its
-    /// link, whatever the routes say.
+    /// The way on which the peer is answered from the address it spoke to, or would be if routes did not
+    /// lead elsewhere. A link-local address names its link, whatever the routes say.
     pub(crate) fn way(&self) -> Option<Way> {
-        let heard = self.heard?;
+        let heard = self.astray.or(self.heard)?;
         let (remote, local) = (heard.remote.ip(), heard.local?);
         let routed = !matches!(remote, IpAddr::V6(v6) if v6.is_unicast_link_local());
         (routed && heard.interface.is_some()).then_some(Way { remote, local })
@@ -62,7 +70,12 @@ impl Endpoints {
 
     /// What is sent on the way leaves by `interface` now.
     pub(crate) fn leaves_by(&mut self, interface: u32) {
-        if let Some(heard) = self.heard.as_mut().filter(|it| it.interface != Some(interface)) {
+        if let Some(astray) = self.astray {
+            self.astray = Some(astray).filter(|it| it.interface != Some(interface));
+        } else if let Some(heard) = &mut self.heard
+            && heard.interface != Some(interface)
+        {
+            self.astray = Some(*heard);
             *heard = heard.remote.into();
         }
     }
@@ -79,6 +92,12 @@ impl Endpoints {
         self.tried = pick + 1;
         all.clone().nth(pick)
     }
+}
+
+/// Whether both are the same peer at the same address of ours, by the same interface.
+fn same_way(one: &Endpoint, other: &Endpoint) -> bool {
+    let ends = |it: &Endpoint| (it.remote.ip(), it.local, it.interface);
+    ends(one) == ends(other)
 }
 
 #[cfg(test)]
@@ -103,6 +122,35 @@ mod tests {
         assert_eq!(tries(&mut endpoints, 4), [3, 1, 2, 3]);
         endpoints.heard_from(at(2).into());
         assert_eq!(tries(&mut endpoints, 3), [2, 1, 2]);
+    }
+
+    #[test]
+    fn a_way_that_leads_elsewhere_is_not_taken_again_until_it_leads_back() {
+        let local = Some([192, 0, 2, 9].into());
+        let from = Endpoint { remote: at(3), local, interface: Some(7) };
+        let answered_from = |endpoints: &Endpoints| endpoints.current().and_then(|it| it.local);
+        let mut endpoints = Endpoints::default();
+        endpoints.heard_from(from);
+        let way = endpoints.way();
+        assert!(way.is_some() && answered_from(&endpoints) == local);
+
+        endpoints.leaves_by(8);
+        assert_eq!(answered_from(&endpoints), None);
+        // What was on its way yet, and all that the peer sends from there on.
+        assert!(!endpoints.heard_from(from));
+        assert_eq!(answered_from(&endpoints), None);
+        assert_eq!(endpoints.way(), way, "it is asked about still");
+        endpoints.leaves_by(8);
+        assert!(!endpoints.heard_from(from));
+        assert_eq!(answered_from(&endpoints), None);
+
+        endpoints.leaves_by(7);
+        endpoints.heard_from(from);
+        assert_eq!(answered_from(&endpoints), local);
+
+        endpoints.leaves_by(8);
+        endpoints.heard_from(Endpoint { interface: Some(8), ..from });
+        assert_eq!(answered_from(&endpoints), local, "heard where it is answered now");
     }
 
     #[test]
@@ -152,7 +200,7 @@ mod tests {
         assert_eq!(endpoints.current(), Some(from));
         endpoints.leaves_by(4);
         assert_eq!(endpoints.current(), Some(at(1).into()));
-        assert_eq!(endpoints.way(), None);
+        assert!(endpoints.way().is_some(), "it may lead back");
         let neighbour = "[fe80::1%3]:1".parse().unwrap();
         endpoints.heard_from(Endpoint { remote: neighbour, ..from });
         assert_eq!(endpoints.way(), None, "no route leads to another link");
