@@ -154,6 +154,23 @@ fn an_allowed_ip_is_taken_from_its_holder_only() {
 }
 
 #[test]
+fn a_peer_that_is_named_again_and_again_is_set_once() {
+    let mut host = Host::new();
+    let mut request = own(9);
+    let mut moved = change(1, &["10.0.0.0/24"]);
+    moved.endpoint = Some(Endpoint::At(([192, 0, 2, 1], 1).into()));
+    let taker = |n: u8| change(2, &[&format!("10.1.{n}.0/24")]);
+    request.peers = vec![change(1, &["10.1.0.0/16"]), moved];
+    request.peers.extend((0..50).map(taker));
+    request.peers.extend((0..50).map(|n| change(1, &[&format!("10.1.{n}.0/24")])));
+    let updates = host.set(request).updates;
+    let sets = updates.iter().filter(|update| matches!(update, Update::SetPeer(..))).count();
+    let moves = updates.iter().filter(|update| matches!(update, Update::MovePeer(..))).count();
+    assert_eq!((sets, moves, updates.len()), (2, 1, 3));
+    assert_eq!(host.allowed_ips()[&key(1)].len(), 52);
+}
+
+#[test]
 fn replacing_peers_begins_them_afresh() {
     let mut host = Host::new();
     host.peer(change(1, &["10.0.0.0/8"]));

@@ -13,6 +13,7 @@ mod limits;
 mod peer;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::time::Instant;
 
 use ipnet::IpNet;
@@ -56,6 +57,13 @@ pub struct Effects {
     pub updates: Vec<Update>,
 }
 
+/// Which peers a change has named so far, and where it says that some are.
+#[derive(Default)]
+struct Touched {
+    peers: BTreeSet<TunnelKey>,
+    moved: BTreeMap<TunnelKey, SocketAddr>,
+}
+
 impl Device {
     /// A device without key and peers, whose port the system has chosen.
     pub fn new(listen_port: u16) -> Self {
@@ -88,39 +96,47 @@ impl Device {
         if let Some(secret) = change.secret.filter(|secret| *secret != self.secret) {
             self.secret.clone_from(&secret);
             effects.secret = Some(secret);
-            if let Some(own) = self.own_key() {
-                self.remove(own, &mut effects);
-            }
+        }
+        let own = self.secret.as_ref().map(TunnelSecret::public);
+        let mut touched = Touched::default();
+        if let Some(own) = own.filter(|_| effects.secret.is_some()) {
+            self.remove(own, &mut effects);
         }
         if change.replace_peers {
             let all: Vec<_> = self.peers.keys().copied().collect();
             all.into_iter().for_each(|key| self.remove(key, &mut effects));
         }
         for peer in change.peers {
-            self.change_peer(peer, &mut effects);
+            if peer.remove {
+                touched.moved.remove(&peer.key);
+                self.remove(peer.key, &mut effects);
+            } else if Some(peer.key) != own {
+                // With oneself there is no tunnel. Not an error: one list of peers may serve all of them.
+                self.change_peer(peer, &mut touched);
+            }
         }
+        // Once each, at the end: a request may name a peer with many prefixes again and again.
+        let plans = touched.peers.into_iter().filter_map(|key| {
+            let peer = self.peers.get(&key)?;
+            Some(Update::SetPeer(key, peer.plan()))
+        });
+        effects.updates.extend(plans);
+        let moved = touched.moved.into_iter();
+        effects.updates.extend(moved.map(|(key, endpoint)| Update::MovePeer(key, endpoint)));
         effects
     }
 
-    fn change_peer(&mut self, change: PeerChange, effects: &mut Effects) {
+    fn change_peer(&mut self, change: PeerChange, touched: &mut Touched) {
         let key = change.key;
-        if change.remove {
-            return self.remove(key, effects);
-        }
-        // With oneself there is no tunnel. Not an error: one list of peers may serve all of them.
         let known = self.peers.contains_key(&key);
-        if Some(key) == self.own_key() || (change.update_only && !known) {
+        if change.update_only && !known {
             return;
         }
         if !known {
             self.made += 1;
             self.peers.insert(key, Peer::new(MemberId(self.made)));
         }
-        for loser in self.change_allowed_ips(&change) {
-            effects
-                .updates
-                .extend(self.peers.get(&loser).map(|peer| Update::SetPeer(loser, peer.plan())));
-        }
+        touched.peers.extend(self.change_allowed_ips(&change));
         let Some(peer) = self.peers.get_mut(&key) else { return };
         if let Some(preshared_key) = change.preshared_key {
             peer.preshared_key = preshared_key;
@@ -128,9 +144,9 @@ impl Device {
         if let Some(keepalive) = change.keepalive {
             peer.keepalive = keepalive;
         }
-        effects.updates.push(Update::SetPeer(key, peer.plan()));
+        touched.peers.insert(key);
         if let Some(Endpoint::At(endpoint)) = change.endpoint {
-            effects.updates.push(Update::MovePeer(key, endpoint));
+            touched.moved.insert(key, endpoint);
         }
     }
 
@@ -181,10 +197,6 @@ impl Device {
         if self.peers.remove(&key).is_some() {
             effects.updates.push(Update::RemovePeer(key));
         }
-    }
-
-    fn own_key(&self) -> Option<TunnelKey> {
-        self.secret.as_ref().map(TunnelSecret::public)
     }
 
     /// The device as it is shown: what was configured, and what `stats` tell of each peer. `now` and `wall` are the same
