@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::thread;
 
-use mesh_dataplane::{Engine, EngineConfig, Event, Slice};
+use mesh_dataplane::{Engine, EngineConfig, Event, Slice, WallTime};
 use tokio::sync::mpsc;
 
 use super::handle::{Order, PacketPath};
@@ -76,7 +76,8 @@ pub(crate) enum PathError {
 /// The packet threads' life, for their one owner.
 pub(crate) struct PacketThread {
     orders: doorbell::Sender<Order>,
-    threads: Vec<thread::JoinHandle<()>>,
+    /// Each ends with the latest stamp of a handshake.
+    threads: Vec<thread::JoinHandle<Option<WallTime>>>,
     /// What each said at its end.
     ended: mpsc::Receiver<Result<(), PathError>>,
 }
@@ -137,9 +138,10 @@ impl PacketThread {
         let body = move || {
             // However it ends, by a bug even, the others end too; but its own word comes first.
             let _leave = leave;
-            let result = worker.run();
+            let (result, newest_stamp) = worker.run();
             // There is room for a word of each.
             let _ = end.try_send(result);
+            newest_stamp
         };
         let thread = thread::Builder::new().name(name).spawn(body).map_err(PathError::Start)?;
         self.threads.push(thread);
@@ -155,15 +157,13 @@ impl PacketThread {
     }
 
     /// Ends the threads after the orders given so far, and waits for them. The UDP port is closed and
-    /// the interface gone when this returns.
-    pub(crate) async fn shutdown(mut self) {
+    /// the interface gone when this returns. Returns the latest stamp of a handshake.
+    pub(crate) async fn shutdown(mut self) -> Option<WallTime> {
         let _ = self.orders.send(Order::Stop).await;
         // Until the last has let go of its end.
         while self.ended.recv().await.is_some() {}
-        for thread in self.threads {
-            // Its last act was to say that it has ended: joining does not wait.
-            let _ = thread.join();
-        }
+        // The last act of each was to say that it has ended: joining does not wait.
+        self.threads.into_iter().filter_map(|thread| thread.join().ok()?).max()
     }
 }
 

@@ -23,7 +23,7 @@ use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
 use mesh_dataplane::packet::offload::{Coalescer, Segments, Takes};
-use mesh_dataplane::{Engine, Event, Lane, MAX_DATAGRAM, Steer, steer};
+use mesh_dataplane::{Engine, Event, Lane, MAX_DATAGRAM, Steer, WallTime, steer};
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
@@ -132,7 +132,14 @@ impl Worker {
 
     /// Runs until ordered to stop, until nobody is left to give orders, until the device is gone, or until
     /// another thread has ended.
-    pub(super) fn run(mut self) -> Result<(), PathError> {
+    ///
+    /// Also says what the latest stamp of a handshake was: nobody can ask any more.
+    pub(super) fn run(mut self) -> (Result<(), PathError>, Option<WallTime>) {
+        let result = self.serve();
+        (result, self.engine.newest_stamp())
+    }
+
+    fn serve(&mut self) -> Result<(), PathError> {
         loop {
             let ready = self.wait().map_err(PathError::Wait)?;
             let flow = self.turn(&ready)?;

@@ -117,9 +117,8 @@ async fn serve(
     };
     crate::tell_manager(&[NotifyState::Stopping]);
     routes.abort();
-    stamp.save(&path).await;
     drop((server, socket));
-    thread.shutdown().await;
+    stamp.save(thread.shutdown().await);
     Ok(end)
 }
 

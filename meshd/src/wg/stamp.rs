@@ -33,14 +33,13 @@ impl Stamp {
     pub(super) async fn keep(&mut self, path: &PacketPath) {
         loop {
             tokio::time::sleep(SAVE_STAMP_EVERY).await;
-            self.save(path).await;
+            self.save(path.stats().await.and_then(|stats| stats.newest_stamp));
         }
     }
 
-    /// Saves the latest stamp, if there is a newer one. Failing costs a host whose clock is set back its next
+    /// Saves the `newest` stamp, unless it is saved. Failing costs a host whose clock is set back its next
     /// handshakes.
-    pub(super) async fn save(&mut self, path: &PacketPath) {
-        let newest = path.stats().await.and_then(|stats| stats.newest_stamp);
+    pub(super) fn save(&mut self, newest: Option<WallTime>) {
         let (Some(file), Some(newest)) = (&self.file, newest) else { return };
         if self.saved == Some(newest) {
             return;
@@ -96,10 +95,11 @@ mod tests {
         StampFile::of_device(&dir, "wg7").expect("a place").save(ahead).expect("saved");
 
         let (thread, path) = calling(&stamp).await;
-        stamp.save(&path).await;
+        let asked = path.stats().await.expect("running").newest_stamp;
+        stamp.save(thread.shutdown().await);
         let saved = stamp.saved.expect("a handshake was begun");
         assert!(saved > ahead);
-        thread.shutdown().await;
+        assert!(Some(saved) >= asked, "the last word has the last stamp");
 
         let file = dir.join("wg7.stamp");
         let mode = std::fs::metadata(&file).expect("there").permissions().mode();
@@ -112,9 +112,8 @@ mod tests {
     async fn a_device_does_without_where_nothing_can_be_written() {
         let mut stamp = Stamp::open("/proc/meshd-wg".as_ref(), "wg7");
         assert_eq!(stamp.floor(), WallTime::default());
-        let (thread, path) = calling(&stamp).await;
-        stamp.save(&path).await;
+        let (thread, _) = calling(&stamp).await;
+        stamp.save(thread.shutdown().await);
         assert_eq!(stamp.saved, None);
-        thread.shutdown().await;
     }
 }
