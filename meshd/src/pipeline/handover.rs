@@ -1,7 +1,7 @@
 //! What packet threads hand each other: packets whose peer is another thread's.
 //!
-//! Between every two threads and in each direction there are two rings. What one thread has for the other
-//! it copies into a crate, and at the end of its turn the crate goes through the first ring; the other
+//! Between every two threads, in each direction and for each lane, there are two rings. What one thread
+//! has for the other it copies into a crate, and at the end of its turn the crate goes through the first ring; the other
 //! thread works on what is in it where it lies, and sends the crate back empty through the second. There
 //! is a fixed number of crates, made at the start; nothing is allocated, locked or waited for.
 //!
@@ -10,83 +10,35 @@
 //!                                    spare crates <──ring── empty
 //! ```
 //!
-//! While the other thread is behind, the last crate is kept and goes on filling: what counts is bytes
+//! What is urgent has crates of its own, which are unpacked first and whatever else is full: bulk neither
+//! fills them nor keeps them waiting. While the other thread is behind, the last crate is kept and goes on filling: what counts is bytes
 //! then, and not how many turns they came in. When it is full too, packets are dropped and counted.
 
-use std::ops::Range;
+mod packed;
 
-use mesh_dataplane::packet::offload::VirtioHeader;
-use mesh_dataplane::{Endpoint, Lane, Parcel};
+use mesh_dataplane::{Lane, Parcel};
 use mesh_ring::{Consumer, Producer, ring};
 
 use crate::io::doorbell::Ringer;
+use packed::CRATE;
+pub(super) use packed::{Crate, Label};
 
-/// The size of a crate, in bytes: what a turn reads from the TUN device. Twice what the longest
-/// super-packet takes, so that one always fits an empty one.
-const CRATE: usize = 128 * 1024;
-
-/// Packets in a crate: of a full receive call's small ones, what two GRO runs bring.
-const CRATE_PACKETS: usize = 512;
-
-/// Crates from one thread to another: with [`CRATE`] 512 KiB, as much as the kernel holds for a thread
+/// Crates from one thread to another on one lane: with [`CRATE`] 512 KiB, as much as the kernel holds for a thread
 /// that waits for a core (see `io::udp`). Only the memory that is ever filled is taken.
 pub(super) const CRATES: usize = 4;
 const _: () = assert!(CRATES * CRATE <= 512 << 10, "crates hold more than they may");
 
-/// What a packet in a crate is.
-#[derive(Clone, Copy)]
-pub(super) enum Label {
-    /// To be sealed and sent.
-    Inner { lane: Lane, header: VirtioHeader },
-    /// To be opened, or a handshake.
-    Datagram { from: Endpoint, admitted: bool },
-}
-
-/// Packets on their way, side by side.
-pub(super) struct Crate {
-    bytes: Box<[u8]>,
-    end: usize,
-    packets: Vec<(Label, Range<usize>)>,
-}
-
-impl Crate {
-    fn new() -> Self {
-        let packets = Vec::with_capacity(CRATE_PACKETS);
-        Self { bytes: vec![0; CRATE].into_boxed_slice(), end: 0, packets }
-    }
-
-    fn has_room(&self, len: usize) -> bool {
-        self.packets.len() < CRATE_PACKETS && CRATE - self.end >= len
-    }
-
-    fn put(&mut self, label: Label, bytes: &[u8]) {
-        let at = self.end..self.end + bytes.len();
-        self.bytes[at.clone()].copy_from_slice(bytes);
-        self.end = at.end;
-        self.packets.push((label, at));
-    }
-
-    /// How many packets there are.
-    pub(super) fn len(&self) -> usize {
-        self.packets.len()
-    }
-
-    /// What the `n`th of them is, and where in [`bytes`](Self::bytes).
-    pub(super) fn packet(&self, n: usize) -> (Label, Range<usize>) {
-        self.packets[n].clone()
-    }
-
-    /// The memory that packets lie in.
-    pub(super) fn bytes(&mut self) -> &mut [u8] {
-        &mut self.bytes
-    }
-}
-
-/// One thread's way to all others.
+/// One thread's ways to all others.
 #[derive(Default)]
-pub(super) struct Outgoing(Vec<Option<Way>>);
+pub(super) struct Outgoing(Vec<Option<Ways>>);
 
-/// The way to one of them.
+/// The ways to one of them.
+struct Ways {
+    urgent: Way,
+    bulk: Way,
+}
+
+/// The way to one of them on one lane.
 struct Way {
     full: Producer<Crate>,
     empty: Consumer<Crate>,
@@ -98,7 +50,10 @@ struct Way {
 
 /// What comes to one thread from all others.
 #[derive(Default)]
-pub(super) struct Incoming(Vec<Source>);
+pub(super) struct Incoming {
+    urgent: Vec<Source>,
+    bulk: Vec<Source>,
+}
 
 struct Source {
     full: Consumer<Crate>,
@@ -115,29 +70,43 @@ pub(super) fn between(bells: &[Ringer]) -> Vec<(Outgoing, Incoming)> {
                 ends[from].0.0.push(None);
                 continue;
             }
-            let (full, full_out) = ring(CRATES);
-            let (empty, empty_out) = ring(CRATES);
-            let spare = (0..CRATES).map(|_| Crate::new()).collect();
-            let way = Way { full, empty: empty_out, spare, filling: None, bell: bell.clone() };
-            ends[from].0.0.push(Some(way));
-            ends[to].1.0.push(Source { full: full_out, empty });
+            let (urgent, urgent_out) = way(bell);
+            let (bulk, bulk_out) = way(bell);
+            ends[from].0.0.push(Some(Ways { urgent, bulk }));
+            ends[to].1.urgent.push(urgent_out);
+            ends[to].1.bulk.push(bulk_out);
         }
     }
     ends
+}
+
+/// A way to the thread with this bell, and its other end.
+fn way(bell: &Ringer) -> (Way, Source) {
+    let (full, full_out) = ring(CRATES);
+    let (empty, empty_out) = ring(CRATES);
+    let spare = (0..CRATES).map(|_| Crate::new()).collect();
+    let way = Way { full, empty: empty_out, spare, filling: None, bell: bell.clone() };
+    (way, Source { full: full_out, empty })
 }
 
 impl Outgoing {
     /// Takes `parcel` along to thread `to`; `false` when there is no room.
     #[must_use]
     pub(super) fn put(&mut self, to: usize, parcel: Parcel<'_>) -> bool {
-        let Some(way) = self.0.get_mut(to).and_then(Option::as_mut) else { return false };
-        let (label, bytes) = match parcel {
+        let Some(ways) = self.0.get_mut(to).and_then(Option::as_mut) else { return false };
+        let (lane, label, bytes) = match parcel {
             Parcel::Inner { lane, packets } => {
-                (Label::Inner { lane, header: packets.header() }, packets.inner().bytes())
+                (lane, Label::Inner { lane, header: packets.header() }, packets.inner().bytes())
             }
             Parcel::Datagram { from, bytes, admitted } => {
-                (Label::Datagram { from, admitted }, bytes)
+                // A handshake that is worth the work is urgent.
+                let lane = if admitted { Lane::Control } else { Lane::Bulk };
+                (lane, Label::Datagram { from, admitted }, bytes)
             }
+        };
+        let way = match lane {
+            Lane::Control => &mut ways.urgent,
+            Lane::Bulk => &mut ways.bulk,
         };
         let room = way.room(bytes.len());
         room.map(|it| it.put(label, bytes)).is_some()
@@ -146,8 +115,9 @@ impl Outgoing {
     /// Sends off what was put in. `false` while something must stay because a thread is behind.
     pub(super) fn dispatch(&mut self) -> bool {
         let mut all_left = true;
-        for way in self.0.iter_mut().flatten() {
-            all_left &= way.dispatch();
+        for ways in self.0.iter_mut().flatten() {
+            all_left &= ways.urgent.dispatch();
+            all_left &= ways.bulk.dispatch();
         }
         all_left
     }
@@ -196,18 +166,25 @@ impl Way {
 }
 
 impl Incoming {
-    /// Whether nothing has come.
-    pub(super) fn is_empty(&self) -> bool {
-        self.0.iter().all(|source| source.full.is_empty())
+    /// Whether nothing has come on `lane`.
+    pub(super) fn is_empty(&self, lane: Lane) -> bool {
+        let sources = match lane {
+            Lane::Control => &self.urgent,
+            Lane::Bulk => &self.bulk,
+        };
+        sources.iter().all(|source| source.full.is_empty())
     }
 
-    /// Of every other thread the oldest crate there is.
-    pub(super) fn each(&mut self, mut take: impl FnMut(&mut Crate)) {
-        for source in &mut self.0 {
+    /// Of every other thread the oldest crate there is on `lane`.
+    pub(super) fn each(&mut self, lane: Lane, mut take: impl FnMut(&mut Crate)) {
+        let sources = match lane {
+            Lane::Control => &mut self.urgent,
+            Lane::Bulk => &mut self.bulk,
+        };
+        for source in sources {
             if let Some(mut it) = source.full.pop() {
                 take(&mut it);
-                it.packets.clear();
-                it.end = 0;
+                it.clear();
                 // The ring has room for all crates there are.
                 let _ = source.empty.push(it);
             }
@@ -219,6 +196,7 @@ impl Incoming {
 mod tests {
     use std::thread;
 
+    use super::packed::CRATE_PACKETS;
     use super::*;
     use crate::io::doorbell;
 
@@ -233,15 +211,25 @@ mod tests {
 
     fn datagram(bytes: &[u8]) -> Parcel<'_> {
         let from = std::net::SocketAddr::from(([192, 0, 2, 1], 1)).into();
-        Parcel::Datagram { from, bytes, admitted: true }
+        Parcel::Datagram { from, bytes, admitted: false }
     }
 
-    fn take(incoming: &mut Incoming) -> Vec<Vec<u8>> {
+    fn handshake(bytes: &[u8]) -> Parcel<'_> {
+        match datagram(bytes) {
+            Parcel::Datagram { from, bytes, .. } => {
+                Parcel::Datagram { from, bytes, admitted: true }
+            }
+            inner @ Parcel::Inner { .. } => inner,
+        }
+    }
+
+    fn take(incoming: &mut Incoming, lane: Lane) -> Vec<Vec<u8>> {
         let mut got = Vec::new();
-        incoming.each(|it| {
+        incoming.each(lane, |it| {
             for n in 0..it.len() {
                 let (label, at) = it.packet(n);
-                assert!(matches!(label, Label::Datagram { admitted: true, .. }));
+                let admitted = lane == Lane::Control;
+                assert!(matches!(label, Label::Datagram { admitted: is, .. } if is == admitted));
                 got.push(it.bytes()[at].to_vec());
             }
         });
@@ -256,10 +244,10 @@ mod tests {
             for bytes in &sent {
                 assert!(out.put(1, datagram(bytes)));
             }
-            assert!(incoming.is_empty());
+            assert!(incoming.is_empty(Lane::Bulk));
             assert!(out.dispatch());
-            assert_eq!(take(&mut incoming), sent);
-            assert!(incoming.is_empty());
+            assert_eq!(take(&mut incoming, Lane::Bulk), sent);
+            assert!(incoming.is_empty(Lane::Bulk));
         }
         assert!(!out.put(0, datagram(b"to itself")));
         assert!(!out.put(2, datagram(b"to nobody")));
@@ -280,7 +268,7 @@ mod tests {
         let mut got = Vec::new();
         for _ in 0..2 * CRATES {
             out.dispatch();
-            got.extend(take(&mut incoming));
+            got.extend(take(&mut incoming, Lane::Bulk));
         }
         assert_eq!(got.len(), 10 * CRATES + more);
         let turns = got[..10 * CRATES].iter();
@@ -288,6 +276,19 @@ mod tests {
             (0..10 * CRATES).map(|turn| turn.to_be_bytes().to_vec()).collect::<Vec<_>>().iter()
         ));
         assert!(out.put(1, datagram(b"and again")));
+    }
+
+    #[test]
+    fn bulk_that_is_behind_leaves_room_for_what_is_urgent() {
+        let ((mut out, _), (_, mut incoming)) = pair();
+        while out.put(1, datagram(&[7; 60_000])) {
+            out.dispatch();
+        }
+        assert!(!out.dispatch() && incoming.is_empty(Lane::Control));
+        assert!(out.put(1, handshake(b"hello")));
+        out.dispatch();
+        assert_eq!(take(&mut incoming, Lane::Control), [b"hello"]);
+        assert!(!incoming.is_empty(Lane::Bulk));
     }
 
     #[test]
@@ -310,7 +311,7 @@ mod tests {
         });
         let mut expected = 0..packets;
         while !expected.is_empty() {
-            for bytes in take(&mut incoming) {
+            for bytes in take(&mut incoming, Lane::Bulk) {
                 assert_eq!(Some(bytes), expected.next().map(|n| n.to_be_bytes().to_vec()));
             }
         }

@@ -166,8 +166,9 @@ impl Worker {
         }
         self.look_for_sleep();
         self.handle_deadline();
+        self.take_handed(Lane::Control);
         if !self.outlet.waits_for_room(Lane::Bulk) {
-            self.take_handed();
+            self.take_handed(Lane::Bulk);
         }
         if ready.control {
             self.receive_datagrams(Lane::Control);

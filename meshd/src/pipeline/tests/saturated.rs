@@ -103,7 +103,17 @@ impl Flooder {
 
 #[tokio::test]
 async fn control_loses_nothing_where_bulk_does() {
-    let (mut one, mut two) = pair().await;
+    for workers in [1, 2] {
+        ask_through_a_flood(workers).await;
+    }
+}
+
+/// With so many packet threads at the host that is asked, and at the one that asks.
+async fn ask_through_a_flood(workers: usize) {
+    let mut one = host_with(1, None, workers).await;
+    let mut two = host_with(2, None, workers).await;
+    one.knows(2, vec![two.at]).await;
+    two.knows(1, Vec::new()).await;
     let floods = [Flood::start(3, &two, 32, 1200).await, Flood::start(4, &two, 1, 16).await];
 
     let mut asked = 0;

@@ -1,7 +1,7 @@
 //! What other packet threads hand on: taken in crates, and worked on where it lies.
 
 use mesh_dataplane::packet::offload::{Coalescer, Segments};
-use mesh_dataplane::{Engine, Event};
+use mesh_dataplane::{Engine, Event, Lane};
 use tokio::sync::mpsc;
 
 use super::{Ends, Worker, drain};
@@ -11,9 +11,9 @@ use crate::pipeline::handover::{CRATES, Crate, Label};
 use crate::pipeline::outlet::Outlet;
 
 impl Worker {
-    /// Takes what other threads have handed on: a crate of each.
-    pub(super) fn take_handed(&mut self) {
-        if self.ends.incoming.is_empty() {
+    /// Takes what other threads have handed on, on `lane`: a crate of each.
+    pub(super) fn take_handed(&mut self, lane: Lane) {
+        if self.ends.incoming.is_empty(lane) {
             return;
         }
         if let Some(tun) = self.outlet.tun.clone() {
@@ -21,13 +21,14 @@ impl Worker {
         }
         let Self { engine, outlet, ends, coalescer, .. } = self;
         let Ends { events, incoming, .. } = ends;
-        incoming.each(|it| unpack(it, engine, outlet, coalescer, events));
+        incoming.each(lane, |it| unpack(it, engine, outlet, coalescer, events));
     }
 
     /// Takes everything that has been handed on so far.
     pub(super) fn take_all_handed(&mut self) {
         for _ in 0..CRATES {
-            self.take_handed();
+            self.take_handed(Lane::Control);
+            self.take_handed(Lane::Bulk);
         }
     }
 }

@@ -79,7 +79,10 @@ impl Worker {
     /// Whether other threads have something that is to be dealt with now.
     fn is_called(&self) -> bool {
         let has_room = !self.outlet.waits_for_room(Lane::Bulk);
-        (has_room && !self.ends.incoming.is_empty()) || self.ends.team.is_over()
+        let incoming = &self.ends.incoming;
+        !incoming.is_empty(Lane::Control)
+            || (has_room && !incoming.is_empty(Lane::Bulk))
+            || self.ends.team.is_over()
     }
 }
 
