@@ -46,7 +46,7 @@ pub(crate) struct PathConfig {
     pub(crate) workers: usize,
 }
 
-/// What comes out of the packet threads. All bounded; overflow is counted in [`PathStats::drops`].
+/// What comes out of the packet threads. All bounded; overflow is counted in [`PathStats::drops`](super::PathStats::drops).
 pub(crate) struct PathOutputs {
     /// Control frames by port.
     pub(crate) control: ControlChannels,
