@@ -171,6 +171,18 @@ fn a_peer_that_is_named_again_and_again_is_set_once() {
 }
 
 #[test]
+fn a_peer_that_comes_and_goes_in_one_request_is_no_news() {
+    let mut host = Host::new();
+    let gone = || PeerChange { remove: true, ..change(1, &[]) };
+    let request = |peers| DeviceChange { peers, ..DeviceChange::default() };
+    assert_eq!(host.set(request(vec![change(1, &["10.0.0.0/8"]), gone()])).updates, []);
+    host.peer(change(1, &["10.0.0.0/8"]));
+    let again = request(vec![gone(), change(1, &["10.0.0.0/8"]), gone()]);
+    assert_eq!(host.set(again).updates, [Update::RemovePeer(key(1))]);
+    assert_eq!(host.allowed_ips(), BTreeMap::new());
+}
+
+#[test]
 fn replacing_peers_begins_them_afresh() {
     let mut host = Host::new();
     host.peer(change(1, &["10.0.0.0/8"]));

@@ -61,6 +61,8 @@ pub struct Effects {
 #[derive(Default)]
 struct Touched {
     peers: BTreeSet<TunnelKey>,
+    /// Those of which the packet core has not heard.
+    made: BTreeSet<TunnelKey>,
     moved: BTreeMap<TunnelKey, SocketAddr>,
 }
 
@@ -109,7 +111,11 @@ impl Device {
         for peer in change.peers {
             if peer.remove {
                 touched.moved.remove(&peer.key);
-                self.remove(peer.key, &mut effects);
+                if touched.made.remove(&peer.key) {
+                    self.unmake(peer.key);
+                } else {
+                    self.remove(peer.key, &mut effects);
+                }
             } else if Some(peer.key) != own {
                 // With oneself there is no tunnel. Not an error: one list of peers may serve all of them.
                 self.change_peer(peer, &mut touched);
@@ -134,6 +140,7 @@ impl Device {
         }
         if !known {
             self.made += 1;
+            touched.made.insert(key);
             self.peers.insert(key, Peer::new(MemberId(self.made)));
         }
         touched.peers.extend(self.change_allowed_ips(&change));
@@ -193,10 +200,15 @@ impl Device {
     }
 
     fn remove(&mut self, key: TunnelKey, effects: &mut Effects) {
-        self.give_up_all(key);
-        if self.peers.remove(&key).is_some() {
+        if self.unmake(key) {
             effects.updates.push(Update::RemovePeer(key));
         }
+    }
+
+    /// Forgets a peer; `false` when there is none.
+    fn unmake(&mut self, key: TunnelKey) -> bool {
+        self.give_up_all(key);
+        self.peers.remove(&key).is_some()
     }
 
     /// The device as it is shown: what was configured, and what `stats` tell of each peer. `now` and `wall` are the same
