@@ -1,4 +1,4 @@
-//! Where a peer is.
+//! Where a peer is, and the way there.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -21,4 +21,13 @@ impl From<SocketAddr> for Endpoint {
     fn from(remote: SocketAddr) -> Self {
         Self { remote, local: None, interface: None }
     }
+}
+
+/// A way to a peer on which it is answered from the address it spoke to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Way {
+    /// The peer's address.
+    pub remote: IpAddr,
+    /// Ours.
+    pub local: IpAddr,
 }

@@ -39,8 +39,8 @@ mod turn;
 mod wall;
 
 pub use drops::{Drop, Drops};
-pub use endpoint::Endpoint;
-pub use engine::{Engine, EngineConfig, MAX_DATAGRAM, MAX_INNER, Role, Way};
+pub use endpoint::{Endpoint, Way};
+pub use engine::{Engine, EngineConfig, MAX_DATAGRAM, MAX_INNER, Role};
 pub use event::Event;
 pub use handshake::{HandshakeBudget, Rate};
 pub use sink::{Lane, Parcel, Sink};

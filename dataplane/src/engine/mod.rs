@@ -31,7 +31,6 @@ use crate::turn::Kit;
 use crate::wall::WallTime;
 pub use config::{EngineConfig, Role};
 use handed::Leg;
-pub use ways::Way;
 
 /// The longest datagram there is, in bytes: what an IP packet can state.
 pub const MAX_DATAGRAM: usize = 65_535;

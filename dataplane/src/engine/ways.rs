@@ -5,18 +5,9 @@
 //! choose an address that fits, as it does for its own WireGuard.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
 
 use super::Engine;
-
-/// A way to a peer on which it is answered from the address it spoke to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Way {
-    /// The peer's address.
-    pub remote: IpAddr,
-    /// Ours.
-    pub local: IpAddr,
-}
+use crate::endpoint::Way;
 
 impl Engine {
     /// The ways in use: what to ask the kernel about when its routes have changed. At most one per peer.

@@ -4,8 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use mesh_model::plan::MAX_CANDIDATES;
 
-use crate::endpoint::Endpoint;
-use crate::engine::Way;
+use crate::endpoint::{Endpoint, Way};
 
 /// Where a peer was last heard, and where the plan supposes it.
 #[derive(Debug, Default)]

@@ -18,10 +18,15 @@ pub(crate) struct Held {
 }
 
 impl Held {
+    /// Whether a packet of `len` bytes still fits.
+    pub(crate) fn has_room(&self, len: usize) -> bool {
+        self.packets.len() < MAX_PACKETS && self.bytes + len <= MAX_BYTES
+    }
+
     /// Keeps `packet`; `false` when there is no room.
     #[must_use]
     pub(crate) fn push(&mut self, packet: Vec<u8>) -> bool {
-        let room = self.packets.len() < MAX_PACKETS && self.bytes + packet.len() <= MAX_BYTES;
+        let room = self.has_room(packet.len());
         if room {
             self.bytes += packet.len();
             self.packets.push_back(packet);

@@ -31,7 +31,7 @@ use ipnet::IpNet;
 use mesh_model::plan::PeerPlan;
 use mesh_model::{MemberId, PresharedKey, TunnelKey};
 
-use crate::engine::Way;
+use crate::endpoint::Way;
 use crate::indices::Indices;
 use crate::packet::ip::Inner;
 use crate::peers::Slot;

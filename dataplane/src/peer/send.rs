@@ -28,6 +28,11 @@ impl Peer {
             return;
         }
         for n in 0..count {
+            // Before any work: a flood to a peer that does not answer ends here.
+            if !self.held.has_room(longest) {
+                turn.drops.count(Drop::HoldFull);
+                continue;
+            }
             let mut packet = vec![0; longest];
             let len = write(n, &mut packet);
             packet.truncate(len);

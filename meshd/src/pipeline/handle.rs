@@ -20,6 +20,10 @@ use crate::io::doorbell;
 use crate::io::quic_socket::{Inbound, VirtualSocket};
 use crate::io::udp::{Udp, UdpPort};
 
+/// Orders that may wait: a megabyte of a snapshot on its way out, 1352 bytes each. QUIC waits for
+/// room, gossip and echo do without.
+pub(super) const ORDER_QUEUE: usize = 768;
+
 /// An order to a packet thread.
 pub(crate) enum Order {
     /// Carry out steps of a plan.

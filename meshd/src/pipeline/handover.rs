@@ -11,8 +11,9 @@
 //! ```
 //!
 //! What is urgent has crates of its own, which are unpacked first and whatever else is full: bulk neither
-//! fills them nor keeps them waiting. While the other thread is behind, the last crate is kept and goes on filling: what counts is bytes
-//! then, and not how many turns they came in. When it is full too, packets are dropped and counted.
+//! fills them nor keeps them waiting. While the other thread is behind, the last crate is kept and goes on
+//! filling: what counts is bytes then, and not how many turns they came in. When it is full too, packets
+//! are dropped and counted.
 
 mod packed;
 

@@ -8,6 +8,7 @@
 
 mod batch;
 mod drops;
+mod error;
 mod handle;
 mod handover;
 mod outlet;
@@ -20,7 +21,8 @@ mod ways;
 mod worker;
 
 pub(crate) use drops::PathDrop;
+pub(crate) use error::PathError;
 pub(crate) use handle::{Order, PacketPath};
 pub(crate) use stats::PathStats;
-pub(crate) use thread::{PacketThread, PathConfig, PathError, PathOutputs};
+pub(crate) use thread::{PacketThread, PathConfig, PathOutputs};
 pub(crate) use ways::follow_routes;

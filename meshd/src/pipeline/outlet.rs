@@ -133,7 +133,7 @@ impl Outlet {
                 return;
             }
             let sent = match run.hops {
-                None => self.udp.send(run.to, run.contents, run.segment),
+                None => send_run(&mut self.udp, &run, &mut self.unusable),
                 Some(hops) => from_anywhere(run.to, &mut self.unusable, |to| {
                     self.udp.send_no_further(to, hops, run.contents)
                 }),
@@ -143,11 +143,6 @@ impl Outlet {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 Err(error) => {
                     tracing::trace!(to = %run.to.remote, %error, "datagrams refused");
-                    if let Some(local) = run.to.local.filter(|_| is_unusable(&error)) {
-                        self.unusable = Some(local);
-                        // It was not GSO's fault.
-                        self.udp.allow_runs();
-                    }
                     send_singly(&self.udp, &run)
                 }
             };
@@ -196,6 +191,20 @@ fn from_anywhere(
         (Err(error), Some(local)) if is_unusable(&error) => {
             *unusable = Some(local);
             send(to.remote.into())
+        }
+        (sent, _) => sent,
+    }
+}
+
+/// Sends a run as [`from_anywhere`] does. quinn-udp has taken a refusal for GSO's fault by then and would do
+/// without from now on; when the same run leaves from another address, it was not.
+fn send_run(udp: &mut Udp, run: &Run<'_>, unusable: &mut Option<IpAddr>) -> io::Result<()> {
+    match (udp.send(run.to, run.contents, run.segment), run.to.local) {
+        (Err(error), Some(local)) if is_unusable(&error) => {
+            udp.allow_runs();
+            udp.send(run.to.remote.into(), run.contents, run.segment)?;
+            *unusable = Some(local);
+            Ok(())
         }
         (sent, _) => sent,
     }
@@ -255,6 +264,55 @@ impl Sink for Outlet {
     fn hand_on(&mut self, to: usize, parcel: Parcel<'_>) {
         if !self.outgoing.put(to, parcel) {
             self.drops.add(PathDrop::HandoverFull, parcel.count() as u64);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rustix::event::{PollFd, PollFlags, poll};
+
+    use super::*;
+    use crate::io::udp::{ReceiveBatch, UdpPort};
+
+    /// How many datagrams arrive on `lane`, once `least` have.
+    fn arrivals(udp: &Udp, lane: Lane, least: usize) -> usize {
+        let mut received = ReceiveBatch::new();
+        let mut count = 0;
+        while count < least {
+            let fd = if lane == Lane::Bulk { udp.bulk() } else { udp.control().expect("a lane") };
+            poll(&mut [PollFd::from_borrowed_fd(fd, PollFlags::IN)], None).expect("polled");
+            udp.receive(lane, &mut received).expect("something has arrived");
+            count +=
+                (0..received.len()).map(|n| received.run(n).datagrams().count()).sum::<usize>();
+        }
+        count
+    }
+
+    #[test]
+    fn an_address_that_went_away_is_named_and_takes_no_offload_with_it() {
+        let open = || {
+            let port = UdpPort::bind_any(0).expect("any");
+            let at = port.local().port();
+            (Udp::serve_sliced(port, 1).expect("served").remove(0), at)
+        };
+        for (host, gone) in [("127.0.0.1", "192.0.2.1"), ("::1", "2001:db8::1")] {
+            let ((udp, _), (far, port)) = (open(), open());
+            let mut outlet = Outlet::new(udp, None, Ingress::new().0, Outgoing::default());
+            let before = outlet.offloads();
+            let local = Some(gone.parse().expect("an address"));
+            let remote = SocketAddr::new(host.parse().expect("an address"), port);
+            for lane in [Lane::Bulk, Lane::Bulk, Lane::Control] {
+                outlet.slot(lane, 100).fill(7);
+                outlet.send(Endpoint { local, ..remote.into() }, 100);
+            }
+            outlet.flush();
+            assert_eq!(outlet.take_unusable(), local);
+            assert_eq!(outlet.offloads(), before);
+            assert_eq!(outlet.drops.iter().map(|(_, count)| count).sum::<u64>(), 0);
+
+            assert_eq!(arrivals(&far, Lane::Control, 1), 1);
+            assert_eq!(arrivals(&far, Lane::Bulk, 2), 2);
         }
     }
 }

@@ -11,7 +11,8 @@ use std::thread;
 use mesh_dataplane::{Engine, EngineConfig, Event, Slice, WallTime};
 use tokio::sync::mpsc;
 
-use super::handle::{Order, PacketPath};
+use super::error::PathError;
+use super::handle::{ORDER_QUEUE, Order, PacketPath};
 use super::handover;
 use super::outlet::Outlet;
 use super::team::Team;
@@ -21,10 +22,6 @@ use crate::io::quic_socket::Inbound;
 use crate::io::tun::Tun;
 use crate::io::udp::{Udp, UdpPort};
 use crate::io::{clock, doorbell};
-
-/// Orders that may wait: a megabyte of a snapshot on its way out, 1352 bytes each. QUIC waits for
-/// room, gossip and echo do without.
-pub(super) const ORDER_QUEUE: usize = 768;
 
 /// Events that may wait: handshakes and changed endpoints of a burst of a few hundred peers.
 const EVENT_QUEUE: usize = 512;
@@ -54,23 +51,6 @@ pub(crate) struct PathOutputs {
     pub(crate) joiners: mpsc::Receiver<Inbound>,
     /// The packet core's events.
     pub(crate) events: mpsc::Receiver<Event>,
-}
-
-/// The end of the packet thread, other than by order.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum PathError {
-    /// It could not begin.
-    #[error("cannot start the packet thread: {0}")]
-    Start(#[source] io::Error),
-    /// The TUN device is gone: somebody deleted the interface.
-    #[error("the TUN interface is gone: {0}")]
-    Tun(#[source] io::Error),
-    /// The kernel would not let it wait.
-    #[error("the packet thread cannot wait for packets: {0}")]
-    Wait(#[source] io::Error),
-    /// A bug.
-    #[error("the packet thread ended without a word; this is a bug in meshd")]
-    Vanished,
 }
 
 /// The packet threads' life, for their one owner.

@@ -29,11 +29,11 @@ use tokio::sync::mpsc::error::TrySendError;
 
 use super::batch::{BULK_ARENA, CONTROL_ARENA};
 use super::drops::PathDrop;
-use super::handle::Order;
+use super::error::PathError;
+use super::handle::{ORDER_QUEUE, Order};
 use super::handover::Incoming;
 use super::outlet::Outlet;
 use super::team::{Leave, Team};
-use super::thread::{ORDER_QUEUE, PathError};
 use crate::io::quic_socket::Inbound;
 use crate::io::udp::ReceiveBatch;
 use crate::io::{clock, doorbell, tun};

@@ -2,8 +2,8 @@
 //!
 //! What is sent on it carries a mark in the outer IP header, the one WireGuard's own handshakes have
 //! (AF41), which routers and queues on the way may honour. The kernel gives arriving datagrams with
-//! the mark to this socket, the others to the first (`steering`). Anybody can set the mark; that buys a place in a
-//! queue of its own, nothing else.
+//! the mark to this socket, the others to the first (`steering`). Anybody can set the mark; that buys
+//! a place in a queue of its own, nothing else.
 
 use std::io;
 use std::net::SocketAddr;
