@@ -83,7 +83,15 @@ impl SendBatch {
 
     /// The next run to leave, of at most `max` datagrams.
     pub(crate) fn run(&self, max: usize) -> Option<Run<'_>> {
-        let first = self.passed;
+        self.run_from(self.passed, max)
+    }
+
+    /// The next runs to leave, as long as each is of one datagram only.
+    pub(crate) fn alone(&self, max: usize) -> impl Iterator<Item = Run<'_>> {
+        (self.passed..).map_while(move |n| self.run_from(n, max).filter(|run| run.count == 1))
+    }
+
+    fn run_from(&self, first: usize, max: usize) -> Option<Run<'_>> {
         let Written { to, hops, at } = self.written.get(first)?;
         let max = if hops.is_some() { 1 } else { max };
         let segment = at.len();

@@ -15,7 +15,7 @@ use super::handover::Outgoing;
 use super::stats::PathOffloads;
 use crate::io::overlay::Ingress;
 use crate::io::tun::Tun;
-use crate::io::udp::Udp;
+use crate::io::udp::{Datagram, Udp};
 
 /// The outlet. Counts what it cannot pass on.
 pub(super) struct Outlet {
@@ -110,20 +110,7 @@ impl Outlet {
     }
 
     fn flush_control(&mut self) {
-        while let Some(run) = self.control.run(1) {
-            let sent = from_anywhere(run.to, &mut self.unusable, |to| {
-                self.udp.send_control(to, run.hops, run.contents)
-            });
-            match sent {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-                Err(error) => {
-                    tracing::trace!(to = %run.to.remote, %error, "datagram refused");
-                    self.drops.add(PathDrop::UdpRefused, 1);
-                }
-                Ok(()) => {}
-            }
-            self.control.pass(1);
-        }
+        while !self.control.is_empty() && self.send_alone(Lane::Control, Runs::All) {}
     }
 
     fn flush_bulk(&mut self, runs: Runs) {
@@ -132,24 +119,52 @@ impl Outlet {
             if runs == Runs::Full && !run.is_full {
                 return;
             }
-            let sent = match run.hops {
-                None => send_run(&mut self.udp, &run, &mut self.unusable),
-                Some(hops) => from_anywhere(run.to, &mut self.unusable, |to| {
-                    self.udp.send_no_further(to, hops, run.contents)
-                }),
-            };
-            let refused = match sent {
-                Ok(()) => 0,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-                Err(error) => {
-                    tracing::trace!(to = %run.to.remote, %error, "datagrams refused");
-                    send_singly(&self.udp, &run)
+            let Some(segment) = run.segment else {
+                if self.send_alone(Lane::Bulk, runs) {
+                    continue;
                 }
+                return;
+            };
+            let Ok(refused) = send_run(&mut self.udp, &run, segment, &mut self.unusable) else {
+                return;
             };
             self.drops.add(PathDrop::UdpRefused, refused);
             let count = run.count;
             self.bulk.pass(count);
         }
+    }
+
+    /// Sends the next datagrams of `lane` that are no part of a run. `false` when the kernel has no room.
+    fn send_alone(&mut self, lane: Lane, runs: Runs) -> bool {
+        let (batch, max) = match lane {
+            Lane::Control => (&mut self.control, 1),
+            Lane::Bulk => (&mut self.bulk, self.udp.max_run()),
+        };
+        let mut alone = batch
+            .alone(max)
+            .take_while(|run| runs == Runs::All || run.is_full)
+            .map(|Run { to, hops, contents, .. }| Datagram { to, hops, contents })
+            .peekable();
+        let Some(first) = alone.peek().copied() else { return false };
+        let sent = match self.udp.send(lane, alone) {
+            Err(error) if is_unusable(&error) && first.to.local.is_some() => {
+                self.unusable = first.to.local;
+                let first = Datagram { to: first.to.remote.into(), ..first };
+                self.udp.send(lane, [first].into_iter())
+            }
+            sent => sent,
+        };
+        let left = match sent {
+            Ok(left) => left,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
+            Err(error) => {
+                tracing::trace!(to = %first.to.remote, %error, "datagram refused");
+                self.drops.add(PathDrop::UdpRefused, 1);
+                1
+            }
+        };
+        batch.pass(left);
+        true
     }
 
     /// Writes a packet, or several as one, to the TUN device.
@@ -180,47 +195,50 @@ impl Outlet {
     }
 }
 
-/// Sends to `to`, and once more from whatever address the kernel chooses when it will not send from ours,
-/// which is `unusable` then.
-fn from_anywhere(
-    to: Endpoint,
+/// Sends a run; how many of its datagrams the kernel refused. The error is that it has no room for them.
+fn send_run(
+    udp: &mut Udp,
+    run: &Run<'_>,
+    segment: usize,
     unusable: &mut Option<IpAddr>,
-    send: impl Fn(Endpoint) -> io::Result<()>,
-) -> io::Result<()> {
-    match (send(to), to.local) {
-        (Err(error), Some(local)) if is_unusable(&error) => {
+) -> io::Result<u64> {
+    let mut sent = udp.send_run(run.to, run.contents, segment);
+    if let (Err(error), Some(local)) = (&sent, run.to.local)
+        && is_unusable(error)
+    {
+        // quinn-udp has taken it for GSO's fault and would do without from now on. When the same run
+        // leaves from another address, it was not.
+        udp.allow_runs();
+        sent = udp.send_run(run.to.remote.into(), run.contents, segment);
+        if sent.is_ok() {
             *unusable = Some(local);
-            send(to.remote.into())
         }
-        (sent, _) => sent,
     }
-}
-
-/// Sends a run as [`from_anywhere`] does. quinn-udp has taken a refusal for GSO's fault by then and would do
-/// without from now on; when the same run leaves from another address, it was not.
-fn send_run(udp: &mut Udp, run: &Run<'_>, unusable: &mut Option<IpAddr>) -> io::Result<()> {
-    match (udp.send(run.to, run.contents, run.segment), run.to.local) {
-        (Err(error), Some(local)) if is_unusable(&error) => {
-            udp.allow_runs();
-            udp.send(run.to.remote.into(), run.contents, run.segment)?;
-            *unusable = Some(local);
-            Ok(())
+    match sent {
+        Ok(()) => Ok(0),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(error),
+        Err(error) => {
+            tracing::trace!(to = %run.to.remote, %error, "datagrams refused");
+            Ok(send_singly(udp, run, segment))
         }
-        (sent, _) => sent,
     }
 }
 
 /// Sends a refused run datagram by datagram, from whatever address the kernel chooses; how many were
 /// refused again.
-fn send_singly(udp: &Udp, run: &Run<'_>) -> u64 {
-    if run.hops.is_some() {
-        // It was alone.
-        return 1;
+fn send_singly(udp: &Udp, run: &Run<'_>, segment: usize) -> u64 {
+    let to = run.to.remote.into();
+    let mut rest =
+        run.contents.chunks(segment).map(|contents| Datagram { to, hops: None, contents });
+    let mut refused = 0;
+    while rest.len() > 0 {
+        let left = udp.send(Lane::Bulk, rest.clone()).unwrap_or_else(|_| {
+            refused += 1;
+            1
+        });
+        rest.by_ref().take(left).for_each(drop);
     }
-    let datagrams = run.contents.chunks(run.segment.unwrap_or(run.contents.len()).max(1));
-    let to = Endpoint::from(run.to.remote);
-    let refused = datagrams.filter(|datagram| udp.send(to, datagram, None).is_err());
-    refused.count() as u64
+    refused
 }
 
 /// Whether the kernel refused because the address to send from is no longer ours.

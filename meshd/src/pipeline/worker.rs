@@ -239,6 +239,7 @@ impl Worker {
             if opened >= LEAVE_EVERY {
                 opened = 0;
                 coalescer.drain(received.arena(), |packet| outlet.deliver(packet));
+                outlet.outgoing.dispatch();
             }
         }
         coalescer.drain(received.arena(), |packet| outlet.deliver(packet));
@@ -269,6 +270,7 @@ impl Worker {
             }
             if sealed >= LEAVE_EVERY {
                 sealed = 0;
+                self.outlet.outgoing.dispatch();
                 if !self.outlet.flush_full() {
                     break;
                 }

@@ -76,6 +76,7 @@ mod tests {
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
     use super::super::ReceiveBatch;
+    use super::super::tests::send;
     use super::*;
 
     /// What has arrived on one lane of one thread.
@@ -120,8 +121,9 @@ mod tests {
             let threads = Udp::serve_sliced(port, of).expect("served");
             assert_eq!(threads.len(), of);
             for datagram in datagrams() {
-                near.send(to.into(), &datagram, None).expect("sent");
-                near.send_control(to.into(), None, &datagram).expect("sent");
+                for lane in [Lane::Bulk, Lane::Control] {
+                    send(&near, lane, to.into(), &datagram);
+                }
             }
             for (n, udp) in threads.iter().enumerate() {
                 let mut expected = datagrams();
@@ -141,9 +143,8 @@ mod tests {
         let peer = UdpSocket::bind("127.0.0.1:0").expect("loopback");
         let to = peer.local_addr().expect("bound").into();
         for udp in &threads {
-            udp.send(to, b"bulk", None).expect("sent");
-            udp.send_control(to, None, b"urgent").expect("sent");
-            for _ in 0..2 {
+            for lane in [Lane::Bulk, Lane::Control] {
+                send(udp, lane, to, b"from whom?");
                 assert_eq!(peer.recv_from(&mut [0; 16]).expect("received").1, from);
             }
         }

@@ -3,30 +3,33 @@
 //! One dual-stack socket serves both families; where the kernel has no IPv6, an IPv4 socket does.
 //! IPv4 peers of a dual-stack socket look like `::ffff:192.0.2.1` to the kernel; the rest of the
 //! program never sees that form. Receiving takes many datagrams per system call (`recvmmsg`, and
-//! GRO inside each), sending takes runs of equal datagrams to one destination (GSO).
+//! GRO inside each), sending takes runs of equal datagrams to one destination (GSO), and of others as
+//! many as there are (`sendmmsg`).
 //!
 //! Packets may be fragmented on the way, as WireGuard's are: a path narrower than the overlay
 //! expects is slow, not dead.
 
 mod control;
+mod datagrams;
 mod group;
+mod port;
 mod receive;
-mod single;
 mod steering;
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, BorrowedFd};
 
 use mesh_dataplane::{Endpoint, Lane};
-
 use nix::sys::socket::{setsockopt, sockopt};
 use quinn_udp::{Transmit, UdpSocketState};
 use rustix::net::sockopt::{
     Ipv4PathMtuDiscovery, Ipv6PathMtuDiscovery, set_ip_mtu_discover, set_ipv6_mtu_discover,
 };
-use socket2::{Domain, Protocol, SockRef, Socket, Type};
+use socket2::SockRef;
 
+pub(crate) use datagrams::Datagram;
+pub(crate) use port::{BindError, LentPort, UdpPort};
 pub(crate) use receive::ReceiveBatch;
 
 /// What the kernel is asked to hold in each direction of a lane, in bytes: some 2 ms of 3 Gbit/s, since
@@ -34,97 +37,6 @@ pub(crate) use receive::ReceiveBatch;
 /// the same way waits behind that: twice as much brings a transfer some 5 % and everybody else twice the
 /// wait. The kernel gives what `net.core.rmem_max` allows.
 const KERNEL_BUFFER: usize = 512 << 10;
-
-/// The UDP port cannot be had.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot listen on UDP {address}: {source}")]
-pub(crate) struct BindError {
-    /// What was asked for.
-    pub(crate) address: SocketAddr,
-    /// What the system said.
-    pub(crate) source: io::Error,
-}
-
-/// The port, bound but not served: first the joiner uses it, then the packet thread, so that both
-/// are seen from the same address through the same NAT mapping.
-#[derive(Debug)]
-pub(crate) struct UdpPort {
-    socket: std::net::UdpSocket,
-    local: SocketAddr,
-}
-
-impl UdpPort {
-    /// Binds `port` on all addresses of both families; 0 lets the kernel choose.
-    pub(crate) fn bind_any(port: u16) -> Result<Self, BindError> {
-        let v6 = SocketAddr::from((Ipv6Addr::UNSPECIFIED, port));
-        let v4 = SocketAddr::from((Ipv4Addr::UNSPECIFIED, port));
-        match Self::bind(v6) {
-            Err(error) if no_ipv6(&error.source) => Self::bind(v4),
-            other => other,
-        }
-    }
-
-    /// Binds one address.
-    pub(crate) fn bind(address: SocketAddr) -> Result<Self, BindError> {
-        Self::bind_socket(address).map_err(|source| BindError { address, source })
-    }
-
-    fn bind_socket(address: SocketAddr) -> io::Result<Self> {
-        let domain = Domain::for_address(address);
-        let socket = Socket::new(domain, Type::DGRAM, Some(Protocol::UDP))?;
-        if address.is_ipv6() {
-            socket.set_only_v6(!address.ip().is_unspecified())?;
-        }
-        socket.set_nonblocking(true)?;
-        socket.bind(&address.into())?;
-        let socket = std::net::UdpSocket::from(socket);
-        let local = socket.local_addr()?;
-        Ok(Self { socket, local })
-    }
-
-    /// Marks what is sent (SO_MARK), for the host's routing rules; 0 is no mark.
-    pub(crate) fn set_mark(&self, mark: u32) -> io::Result<()> {
-        SockRef::from(&self.socket).set_mark(mark)
-    }
-
-    /// The bound address; unspecified when all addresses are served.
-    pub(crate) fn local(&self) -> SocketAddr {
-        self.local
-    }
-
-    /// Lends the port out. Needs a tokio runtime with IO.
-    pub(crate) fn lend(&self) -> io::Result<LentPort> {
-        let socket = tokio::net::UdpSocket::from_std(self.socket.try_clone()?)?;
-        Ok(LentPort { socket, is_v6: self.local.is_ipv6() })
-    }
-}
-
-/// The port on loan: plain and slow, for the one conversation before the packet thread has it.
-/// Whoever drops it can be sure that nothing more is taken from the port.
-pub(crate) struct LentPort {
-    socket: tokio::net::UdpSocket,
-    is_v6: bool,
-}
-
-impl LentPort {
-    /// The next datagram, in `buffer`. Its source is in the kernel's form: on a dual-stack socket QUIC
-    /// itself writes IPv4 destinations as mapped ones, and expects answers from there.
-    pub(crate) async fn receive(&self, buffer: &mut [u8]) -> io::Result<(SocketAddr, usize)> {
-        let (len, from) = self.socket.recv_from(buffer).await?;
-        Ok((from, len))
-    }
-
-    /// Sends `payload` to `to`.
-    pub(crate) async fn send(&self, to: SocketAddr, payload: &[u8]) -> io::Result<()> {
-        let to = if self.is_v6 { mapped(to) } else { to };
-        self.socket.send_to(payload, to).await.map(drop)
-    }
-}
-
-/// Whether the kernel was built or booted without IPv6.
-fn no_ipv6(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(nix::libc::EAFNOSUPPORT | nix::libc::EADDRNOTAVAIL))
-}
 
 /// The port in service, for a thread that waits by itself: a queue for each lane, each way.
 ///
@@ -139,7 +51,7 @@ pub(crate) struct Udp {
 }
 
 struct Queue {
-    socket: std::net::UdpSocket,
+    socket: UdpSocket,
     state: UdpSocketState,
 }
 
@@ -150,44 +62,27 @@ impl Udp {
         batch.fill(lane, &queue.socket, &queue.state)
     }
 
-    /// Sends `contents` to `to` on the bulk lane: one datagram, or with `segment` a run of datagrams
-    /// of that length of which only the last may be shorter.
-    pub(crate) fn send(
-        &self,
-        to: Endpoint,
-        contents: &[u8],
-        segment: Option<usize>,
-    ) -> io::Result<()> {
+    /// Sends `contents` to `to` on the bulk lane, as datagrams of `segment` bytes of which only the last
+    /// may be shorter.
+    pub(crate) fn send_run(&self, to: Endpoint, contents: &[u8], segment: usize) -> io::Result<()> {
         let transmit = Transmit {
             destination: self.destination(to.remote),
             ecn: None,
             contents,
-            segment_size: segment,
+            segment_size: Some(segment),
             src_ip: to.local,
         };
         self.bulk.state.try_send((&self.bulk.socket).into(), &transmit)
     }
 
-    /// Sends one datagram on the control lane, no further than `hops` if those are given.
-    pub(crate) fn send_control(
+    /// Sends `datagrams` on `lane`, in their order and one by one for all who see them: as many as one
+    /// call and the kernel have room for, and how many those were. The error is the first one's.
+    pub(crate) fn send<'a>(
         &self,
-        to: Endpoint,
-        hops: Option<u8>,
-        contents: &[u8],
-    ) -> io::Result<()> {
-        let socket = &self.queue(Lane::Control).socket;
-        single::send(socket, self.destination(to.remote), to.local, hops, contents)
-    }
-
-    /// Sends one datagram on the bulk lane that goes no further than `hops`.
-    pub(crate) fn send_no_further(
-        &self,
-        to: Endpoint,
-        hops: u8,
-        contents: &[u8],
-    ) -> io::Result<()> {
-        let destination = self.destination(to.remote);
-        single::send(&self.bulk.socket, destination, to.local, Some(hops), contents)
+        lane: Lane,
+        datagrams: impl Iterator<Item = Datagram<'a>>,
+    ) -> io::Result<usize> {
+        datagrams::send(&self.queue(lane).socket, self.is_v6, datagrams)
     }
 
     /// What to poll for the bulk lane.
@@ -245,7 +140,7 @@ impl Udp {
 }
 
 impl Queue {
-    fn serve(socket: std::net::UdpSocket, is_v6: bool) -> io::Result<Self> {
+    fn serve(socket: UdpSocket, is_v6: bool) -> io::Result<Self> {
         let state = prepare(&socket, is_v6)?;
         let kernel = SockRef::from(&socket);
         // Less than asked for is what an ordinary user may get; it is no reason to fail.
@@ -261,7 +156,7 @@ impl Queue {
 }
 
 /// Finds out what the kernel can do with `socket`.
-fn prepare(socket: &std::net::UdpSocket, is_v6: bool) -> io::Result<UdpSocketState> {
+fn prepare(socket: &UdpSocket, is_v6: bool) -> io::Result<UdpSocketState> {
     let state = UdpSocketState::new(socket.into())?;
     // quinn-udp asks for them; nobody here does, and the kernel would stamp every packet of the host.
     setsockopt(socket, sockopt::ReceiveTimestampns, &false)?;
@@ -270,7 +165,7 @@ fn prepare(socket: &std::net::UdpSocket, is_v6: bool) -> io::Result<UdpSocketSta
 }
 
 /// quinn-udp forbids fragmentation, which QUIC needs and WireGuard does not.
-fn allow_fragments(socket: &std::net::UdpSocket, is_v6: bool) -> io::Result<()> {
+fn allow_fragments(socket: &UdpSocket, is_v6: bool) -> io::Result<()> {
     set_ip_mtu_discover(socket, Ipv4PathMtuDiscovery::DONT)?;
     if is_v6 {
         set_ipv6_mtu_discover(socket, Ipv6PathMtuDiscovery::DONT)?;
@@ -295,12 +190,19 @@ fn unmapped(address: SocketAddr) -> SocketAddr {
 
 #[cfg(test)]
 mod tests {
+    use std::net::{Ipv4Addr, Ipv6Addr};
+
     use rustix::event::{PollFd, PollFlags, poll};
 
     use super::*;
 
     fn serve(port: UdpPort) -> Udp {
         Udp::serve_sliced(port, 1).expect("served").remove(0)
+    }
+
+    pub(super) fn send(udp: &Udp, lane: Lane, to: Endpoint, contents: &[u8]) {
+        let datagram = Datagram { to, hops: None, contents };
+        assert_eq!(udp.send(lane, [datagram].into_iter()).expect("sent"), 1);
     }
 
     /// Everything the next receive call brings, once something has arrived.
@@ -324,7 +226,7 @@ mod tests {
         let port = UdpPort::bind_any(0).expect("any");
         let to = SocketAddr::from((Ipv4Addr::LOCALHOST, port.local().port()));
         let udp = serve(port);
-        let peer = std::net::UdpSocket::bind("127.0.0.1:0").expect("loopback");
+        let peer = UdpSocket::bind("127.0.0.1:0").expect("loopback");
         peer.send_to(b"hello", to).expect("sent");
         let from = peer.local_addr().expect("bound");
         let interface = nix::net::if_::if_nametoindex("lo").ok();
@@ -332,8 +234,9 @@ mod tests {
         assert_eq!(receive(&udp, Lane::Bulk), [(seen, b"hello".to_vec())]);
 
         for to in [seen, from.into()] {
-            udp.send(to, b"back", None).expect("sent");
-            udp.send_control(to, None, b"back").expect("sent");
+            for lane in [Lane::Bulk, Lane::Control] {
+                send(&udp, lane, to, b"back");
+            }
             for _ in 0..2 {
                 let mut buf = [0; 16];
                 let (len, _) = peer.recv_from(&mut buf).expect("received");
@@ -353,13 +256,11 @@ mod tests {
         let run = [[1; 100], [2; 100]].concat();
         let run = [&run[..], &[3; 40]].concat();
         if near.max_run() > 1 {
-            near.send(to.into(), &run, Some(100)).expect("sent");
+            near.send_run(to.into(), &run, 100).expect("sent");
         } else {
-            for datagram in run.chunks(100) {
-                near.send(to.into(), datagram, None).expect("sent");
-            }
+            run.chunks(100).for_each(|datagram| send(&near, Lane::Bulk, to.into(), datagram));
         }
-        near.send(to.into(), &[], None).expect("sent");
+        send(&near, Lane::Bulk, to.into(), &[]);
         let mut got = Vec::new();
         // The empty one may be dropped on the way up: it carries nothing.
         while got.len() < 3 {
@@ -380,8 +281,8 @@ mod tests {
             let to = Endpoint::from(SocketAddr::new(host, far.local().port()));
             let far = serve(far);
             for n in 0..20 {
-                near.send(to, &[n, 0], None).expect("sent");
-                near.send_control(to, None, &[n, 1]).expect("sent");
+                send(&near, Lane::Bulk, to, &[n, 0]);
+                send(&near, Lane::Control, to, &[n, 1]);
             }
             for lane in [Lane::Control, Lane::Bulk] {
                 let mut got = Vec::new();

@@ -1,0 +1,234 @@
+//! Datagrams that are no run: each to somebody else, or alone, many to a system call (`sendmmsg`).
+//!
+//! Not by way of quinn-udp, which sends one at a time, clears the mark of the control lane and knows
+//! nothing of hop limits; nor of nix, which says the same of all datagrams of a call. Nothing is
+//! allocated.
+
+use std::io;
+use std::mem::zeroed;
+use std::net::{IpAddr, UdpSocket};
+use std::os::fd::AsRawFd as _;
+
+use mesh_dataplane::Endpoint;
+use nix::libc;
+use socket2::SockAddr;
+
+use super::mapped;
+
+/// Datagrams of one call: with so many the call itself is a hundredth of what each of them costs, and
+/// what describes them still fits a few kilobytes of the stack.
+const MAX_DATAGRAMS: usize = 16;
+
+/// A datagram, with everything that can be said of one.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Datagram<'a> {
+    /// To whom, and from which of our addresses if that matters.
+    pub(crate) to: Endpoint,
+    /// How far it may go, if that is limited.
+    pub(crate) hops: Option<u8>,
+    /// The payload.
+    pub(crate) contents: &'a [u8],
+}
+
+/// Control messages of one datagram, as the kernel reads them (cmsg(3)).
+#[derive(Clone, Copy)]
+#[repr(align(8))]
+struct Said {
+    bytes: [u8; Self::ROOM],
+    len: usize,
+}
+
+impl Said {
+    /// What an address to send from and a hop limit take: twice a header, the longer of the two
+    /// addresses' structures (`in6_pktinfo`) and a number, each rounded up to a word.
+    const ROOM: usize = 64;
+
+    const NOTHING: Self = Self { bytes: [0; Self::ROOM], len: 0 };
+
+    /// Leave from `address`, on whatever interface.
+    fn source(&mut self, address: IpAddr) {
+        match address {
+            // The interface, the address to leave from, and one that means nothing here.
+            IpAddr::V4(it) => {
+                self.push(libc::IPPROTO_IP, libc::IP_PKTINFO, &[&[0; 4], &it.octets(), &[0; 4]]);
+            }
+            IpAddr::V6(it) => {
+                self.push(libc::IPPROTO_IPV6, libc::IPV6_PKTINFO, &[&it.octets(), &[0; 4]]);
+            }
+        }
+    }
+
+    /// Go no further than `limit` on the way to `remote`.
+    fn hops(&mut self, remote: IpAddr, limit: u8) {
+        let (level, kind) = match remote {
+            IpAddr::V4(_) => (libc::IPPROTO_IP, libc::IP_TTL),
+            IpAddr::V6(_) => (libc::IPPROTO_IPV6, libc::IPV6_HOPLIMIT),
+        };
+        self.push(level, kind, &[&i32::from(limit).to_ne_bytes()]);
+    }
+
+    fn push(&mut self, level: i32, kind: i32, value: &[&[u8]]) {
+        let header = size_of::<usize>() + 2 * size_of::<i32>();
+        let whole = header + value.iter().map(|part| part.len()).sum::<usize>();
+        let (whole, level, kind) = (whole.to_ne_bytes(), level.to_ne_bytes(), kind.to_ne_bytes());
+        for part in [&whole[..], &level, &kind].iter().chain(value) {
+            self.bytes[self.len..][..part.len()].copy_from_slice(part);
+            self.len += part.len();
+        }
+        self.len = self.len.next_multiple_of(size_of::<usize>());
+    }
+}
+
+/// Sends up to [`MAX_DATAGRAMS`] of `datagrams` until one is refused; how many left. The error is the
+/// first one's. `is_v6` says that `socket` wants IPv4 addresses in mapped form.
+#[allow(unsafe_code)]
+pub(super) fn send<'a>(
+    socket: &UdpSocket,
+    is_v6: bool,
+    datagrams: impl Iterator<Item = Datagram<'a>>,
+) -> io::Result<usize> {
+    let mut addresses = [const { None::<SockAddr> }; MAX_DATAGRAMS];
+    let mut said = [Said::NOTHING; MAX_DATAGRAMS];
+    // SAFETY: both are made of integers and pointers, of which all zeroes is a valid value.
+    let (mut parts, mut messages): ([libc::iovec; MAX_DATAGRAMS], [libc::mmsghdr; MAX_DATAGRAMS]) =
+        unsafe { (zeroed(), zeroed()) };
+    let mut count = 0;
+    let places = addresses.iter_mut().zip(&mut said).zip(parts.iter_mut().zip(&mut messages));
+    for (((address, said), (part, message)), datagram) in places.zip(datagrams) {
+        let Datagram { to: Endpoint { remote, local, .. }, hops, contents } = datagram;
+        let to = address.insert(if is_v6 { mapped(remote) } else { remote }.into());
+        *part =
+            libc::iovec { iov_base: contents.as_ptr().cast_mut().cast(), iov_len: contents.len() };
+        let header = &mut message.msg_hdr;
+        header.msg_name = to.as_ptr().cast_mut().cast();
+        header.msg_namelen = to.len();
+        header.msg_iov = part;
+        header.msg_iovlen = 1;
+        if let Some(local) = local {
+            said.source(local);
+        }
+        if let Some(hops) = hops {
+            said.hops(remote.ip(), hops);
+        }
+        header.msg_control = said.bytes.as_mut_ptr().cast();
+        header.msg_controllen = said.len;
+        count += 1;
+    }
+    if count == 0 {
+        return Ok(0);
+    }
+    loop {
+        // SAFETY: `count` messages are filled in. Each names one of `addresses`, one of `parts` and one of
+        // `said`, with their lengths; the part names a datagram's contents, which the kernel only reads.
+        // All of them outlive the call.
+        let sent = unsafe { libc::sendmmsg(socket.as_raw_fd(), messages.as_mut_ptr(), count, 0) };
+        match usize::try_from(sent) {
+            Ok(sent) => return Ok(sent),
+            Err(_) => {
+                let error = io::Error::last_os_error();
+                if error.kind() != io::ErrorKind::Interrupted {
+                    return Err(error);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::IoSliceMut;
+    use std::net::SocketAddr;
+
+    use nix::sys::socket::{
+        ControlMessageOwned, MsgFlags, RecvMsg, SockaddrStorage, recvmsg, setsockopt, sockopt,
+    };
+
+    use super::*;
+
+    /// The hop limit that a datagram to `to` arrives with.
+    fn arrives_with(from: &UdpSocket, to: &str, hops: Option<u8>) -> i32 {
+        let receiver = UdpSocket::bind(to).expect("loopback");
+        let at = receiver.local_addr().expect("bound");
+        if at.is_ipv4() {
+            setsockopt(&receiver, sockopt::Ipv4RecvTtl, &true).expect("supported");
+        } else {
+            setsockopt(&receiver, sockopt::Ipv6RecvHopLimit, &true).expect("supported");
+        }
+        let to = Endpoint { local: Some(at.ip()), ..at.into() };
+        let datagram = Datagram { to, hops, contents: b"hop" };
+        assert_eq!(send(from, true, [datagram].into_iter()).expect("sent"), 1);
+        let mut buffer = [0; 8];
+        let mut parts = [IoSliceMut::new(&mut buffer)];
+        let mut space = nix::cmsg_space!(i32);
+        let got: RecvMsg<'_, '_, SockaddrStorage> =
+            recvmsg(receiver.as_raw_fd(), &mut parts, Some(&mut space), MsgFlags::empty())
+                .expect("received");
+        let mut said = got.cmsgs().expect("whole");
+        said.find_map(|message| match message {
+            ControlMessageOwned::Ipv4Ttl(limit) | ControlMessageOwned::Ipv6HopLimit(limit) => {
+                Some(limit)
+            }
+            _ => None,
+        })
+        .expect("told")
+    }
+
+    #[test]
+    fn a_hop_limit_is_the_datagrams_alone_in_both_families() {
+        let socket = UdpSocket::bind("[::]:0").expect("both families");
+        for to in ["127.0.0.1:0", "[::1]:0"] {
+            let usual = arrives_with(&socket, to, None);
+            assert_eq!(arrives_with(&socket, to, Some(17)), 17);
+            assert_eq!(arrives_with(&socket, to, None), usual);
+        }
+    }
+
+    #[test]
+    fn each_of_many_arrives_where_it_should_and_from_where_it_should() {
+        let socket = UdpSocket::bind("[::]:0").expect("both families");
+        let port = socket.local_addr().expect("bound").port();
+        let receivers: Vec<_> = ["127.0.0.1:0", "[::1]:0", "127.0.0.2:0"]
+            .map(|at| UdpSocket::bind(at).expect("loopback"))
+            .into();
+        let ways: Vec<_> = receivers
+            .iter()
+            .zip(["127.0.0.3", "::1", "127.0.0.4"])
+            .map(|(to, from)| {
+                let local: IpAddr = from.parse().expect("an address");
+                Endpoint { local: Some(local), ..to.local_addr().expect("bound").into() }
+            })
+            .collect();
+        let contents: Vec<[u8; 2]> = (0..40).map(|n| [n, 0]).collect();
+        let mut rest = &contents[..];
+        while !rest.is_empty() {
+            let datagrams = rest.iter().map(|contents| Datagram {
+                to: ways[usize::from(contents[0]) % ways.len()],
+                hops: None,
+                contents: &contents[..1 + usize::from(contents[0]) % 2],
+            });
+            let sent = send(&socket, true, datagrams).expect("sent");
+            assert_eq!(sent, rest.len().min(MAX_DATAGRAMS));
+            rest = &rest[sent..];
+        }
+        for n in 0..contents.len() {
+            let (receiver, way) = (&receivers[n % ways.len()], ways[n % ways.len()]);
+            let mut buffer = [0; 8];
+            let (len, from) = receiver.recv_from(&mut buffer).expect("received");
+            assert_eq!((len, usize::from(buffer[0])), (1 + n % 2, n));
+            assert_eq!(from, SocketAddr::new(way.local.expect("named"), port));
+        }
+        assert_eq!(send(&socket, true, std::iter::empty()).expect("nothing to do"), 0);
+    }
+
+    #[test]
+    fn those_before_a_refused_one_have_left_and_it_is_the_next_calls_error() {
+        let socket = UdpSocket::bind("127.0.0.1:0").expect("loopback");
+        let receiver = UdpSocket::bind("127.0.0.1:0").expect("loopback");
+        let to: Endpoint = receiver.local_addr().expect("bound").into();
+        let gone = Endpoint { local: Some([192, 0, 2, 1].into()), ..to };
+        let all = [to, to, gone, to].map(|to| Datagram { to, hops: None, contents: b"one" });
+        assert_eq!(send(&socket, false, all.into_iter()).expect("two"), 2);
+        send(&socket, false, all[2..].iter().copied()).expect_err("not ours");
+        assert_eq!(send(&socket, false, all[3..].iter().copied()).expect("the last"), 1);
+    }
+}
