@@ -80,19 +80,18 @@ impl Ingress {
     /// Hands on a control frame from `from`. A drop is the caller's to count.
     pub(crate) fn accept(&self, from: MemberId, packet: &[u8]) -> Result<(), PathDrop> {
         let datagram = udp::parse(packet).map_err(|_| PathDrop::ControlMalformed)?;
-        let payload = datagram.payload.to_vec();
+        let payload = || datagram.payload.to_vec();
         match datagram.dst.port() {
             port::GOSSIP => {
-                offer(&self.gossip, GossipFrame { from, payload }).ok_or(PathDrop::GossipQueueFull)
+                let frame = || GossipFrame { from, payload: payload() };
+                offer(&self.gossip, frame).ok_or(PathDrop::GossipQueueFull)
             }
             port::AGREEMENT => {
-                let from = datagram.src;
-                offer(&self.agreement, Inbound { from, payload })
-                    .ok_or(PathDrop::AgreementQueueFull)
+                let inbound = || Inbound { from: datagram.src, payload: payload() };
+                offer(&self.agreement, inbound).ok_or(PathDrop::AgreementQueueFull)
             }
             port::ECHO => {
-                let reply_to = datagram.src;
-                let frame = EchoFrame { from, reply_to, payload };
+                let frame = || EchoFrame { from, reply_to: datagram.src, payload: payload() };
                 offer(&self.echo, frame).ok_or(PathDrop::EchoQueueFull)
             }
             _ => Err(PathDrop::ControlMalformed),
@@ -100,12 +99,15 @@ impl Ingress {
     }
 }
 
-/// `None` when the queue is full. A closed queue means that the daemon is ending: nobody misses it.
-fn offer<T>(queue: &mpsc::Sender<T>, item: T) -> Option<()> {
-    match queue.try_send(item) {
-        Ok(()) | Err(TrySendError::Closed(_)) => Some(()),
-        Err(TrySendError::Full(_)) => None,
+/// Makes an item where there is room for it; `None` when there is none. A closed queue means that the
+/// daemon is ending: nobody misses it.
+fn offer<T>(queue: &mpsc::Sender<T>, make: impl FnOnce() -> T) -> Option<()> {
+    match queue.try_reserve() {
+        Ok(room) => room.send(make()),
+        Err(TrySendError::Closed(())) => {}
+        Err(TrySendError::Full(())) => return None,
     }
+    Some(())
 }
 
 /// The daemon's own sending end on the overlay.

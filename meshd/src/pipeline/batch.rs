@@ -1,8 +1,9 @@
 //! Datagrams on their way out, written once and sent in runs.
 //!
 //! The packet core encrypts straight into one stretch of memory, datagram after datagram. What lies
-//! side by side with equal length and destination leaves in one system call (GSO).
+//! side by side with equal length and destination leaves as one (GSO).
 
+use std::net::IpAddr;
 use std::ops::Range;
 
 use mesh_dataplane::Endpoint;
@@ -45,7 +46,7 @@ pub(crate) struct Run<'a> {
     pub(crate) hops: Option<u8>,
     pub(crate) contents: &'a [u8],
     /// The length of each but the last; `None` when there is only one.
-    pub(crate) segment: Option<usize>,
+    pub(crate) segment: Option<u16>,
     /// How many there are.
     pub(crate) count: usize,
     /// Whether no datagram still to be written could join it.
@@ -81,19 +82,22 @@ impl SendBatch {
         self.written.push(Written { to, hops, at });
     }
 
-    /// The next run to leave, of at most `max` datagrams.
-    pub(crate) fn run(&self, max: usize) -> Option<Run<'_>> {
-        self.run_from(self.passed, max)
+    /// What is to leave, in runs of at most as many datagrams as `most` says of a destination.
+    pub(crate) fn runs<F>(&self, most: F) -> impl Iterator<Item = Run<'_>> + Clone
+    where
+        F: Fn(IpAddr) -> usize + Clone,
+    {
+        let mut first = self.passed;
+        std::iter::from_fn(move || {
+            let run = self.run(first, &most)?;
+            first += run.count;
+            Some(run)
+        })
     }
 
-    /// The next runs to leave, as long as each is of one datagram only.
-    pub(crate) fn alone(&self, max: usize) -> impl Iterator<Item = Run<'_>> {
-        (self.passed..).map_while(move |n| self.run_from(n, max).filter(|run| run.count == 1))
-    }
-
-    fn run_from(&self, first: usize, max: usize) -> Option<Run<'_>> {
+    fn run(&self, first: usize, most: impl Fn(IpAddr) -> usize) -> Option<Run<'_>> {
         let Written { to, hops, at } = self.written.get(first)?;
-        let max = if hops.is_some() { 1 } else { max };
+        let max = if hops.is_some() { 1 } else { most(to.remote.ip()) };
         let segment = at.len();
         let mut end = at.end;
         let mut count = 1;
@@ -119,7 +123,7 @@ impl SendBatch {
             to: *to,
             hops: *hops,
             contents: &self.arena[at.start..end],
-            segment: (count > 1).then_some(segment),
+            segment: u16::try_from(segment).ok().filter(|_| count > 1),
             count,
             is_full: is_full || count >= max || end - at.start + segment > MAX_RUN,
         })
@@ -161,13 +165,14 @@ mod tests {
         batch
     }
 
-    fn runs(batch: &mut SendBatch, max: usize) -> Vec<(u16, usize, Option<usize>)> {
+    fn runs(batch: &mut SendBatch, max: usize) -> Vec<(u16, usize, Option<u16>)> {
         let mut runs = Vec::new();
-        while let Some(run) = batch.run(max) {
+        let mut count = 0;
+        for run in batch.runs(|_| max) {
             runs.push((run.to.remote.port(), run.contents.len(), run.segment));
-            let count = run.count;
-            batch.pass(count);
+            count += run.count;
         }
+        batch.pass(count);
         assert!(batch.is_empty());
         runs
     }
@@ -175,7 +180,7 @@ mod tests {
     #[test]
     fn equal_neighbours_leave_together_and_a_shorter_one_ends_the_run() {
         let mut batch = batch(&[(1, 100), (1, 100), (1, 40), (1, 100), (2, 100), (2, 120)]);
-        let first = batch.run(64).expect("a run");
+        let first = batch.runs(|_| 64).next().expect("a run");
         assert_eq!(first.contents[99..101], [0, 1]);
         assert_eq!(first.contents[239], 2);
         assert_eq!(
@@ -186,8 +191,9 @@ mod tests {
 
     #[test]
     fn a_run_is_full_once_nothing_can_join_it() {
-        let is_full =
-            |datagrams: &[(u16, usize)], max| batch(datagrams).run(max).map(|run| run.is_full);
+        let is_full = |datagrams: &[(u16, usize)], max| {
+            batch(datagrams).runs(|_| max).next().map(|run| run.is_full)
+        };
         assert_eq!(is_full(&[(1, 100), (1, 100)], 64), Some(false));
         assert_eq!(is_full(&[(1, 100), (1, 100)], 2), Some(true), "as many as may be");
         assert_eq!(is_full(&[(1, 100)], 1), Some(true), "the kernel takes no runs");
@@ -204,12 +210,7 @@ mod tests {
             batch.slot(100);
             batch.push(to(1), hops, 100);
         }
-        let mut left = Vec::new();
-        while let Some(run) = batch.run(64) {
-            left.push((run.hops, run.count));
-            let count = run.count;
-            batch.pass(count);
-        }
+        let left: Vec<_> = batch.runs(|_| 64).map(|run| (run.hops, run.count)).collect();
         assert_eq!(left, [(None, 2), (Some(7), 1), (Some(7), 1), (None, 1)]);
     }
 

@@ -1,9 +1,10 @@
 //! What packet threads hand each other: packets whose peer is another thread's.
 //!
 //! Between every two threads, in each direction and for each lane, there are two rings. What one thread
-//! has for the other it copies into a crate, and at the end of its turn the crate goes through the first ring; the other
-//! thread works on what is in it where it lies, and sends the crate back empty through the second. There
-//! is a fixed number of crates, made at the start; nothing is allocated, locked or waited for.
+//! has for the other it copies into a crate, and at the end of its turn, or of a part of it, the crate goes
+//! through the first ring; the other thread works on what is in it where it lies, and sends the crate back
+//! empty through the second. There is a fixed number of crates, made at the start; nothing is allocated,
+//! locked or waited for.
 //!
 //! ```text
 //! turn of one:   packet, packet, packet -> crate ──ring──> turn of the other: seal, open, deliver
@@ -24,10 +25,12 @@ use crate::io::doorbell::Ringer;
 use packed::CRATE;
 pub(super) use packed::{Crate, Label};
 
-/// Crates from one thread to another on one lane: with [`CRATE`] 512 KiB, as much as the kernel holds for a thread
-/// that waits for a core (see `io::udp`). Only the memory that is ever filled is taken.
+/// Crates from one thread to another on one lane: with [`CRATE`] 512 KiB, as much as the kernel holds for a
+/// thread that waits for a core (see `io::udp`). Only the memory that is ever filled is taken.
 pub(super) const CRATES: usize = 4;
-const _: () = assert!(CRATES * CRATE <= 512 << 10, "crates hold more than they may");
+
+/// What crates from one thread to another hold on both lanes, in bytes.
+pub(super) const BETWEEN: usize = 2 * CRATES * CRATE;
 
 /// One thread's ways to all others.
 #[derive(Default)]

@@ -12,6 +12,7 @@ mod error;
 mod handle;
 mod handover;
 mod outlet;
+mod refusals;
 mod stats;
 mod team;
 #[cfg(test)]

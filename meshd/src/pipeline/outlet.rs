@@ -12,10 +12,12 @@ use nix::libc;
 use super::batch::{BULK_ARENA, CONTROL_ARENA, Run, SendBatch};
 use super::drops::{PathDrop, PathDrops};
 use super::handover::Outgoing;
+use super::refusals::Refusals;
 use super::stats::PathOffloads;
+use crate::io::clock;
 use crate::io::overlay::Ingress;
 use crate::io::tun::Tun;
-use crate::io::udp::{Datagram, Udp};
+use crate::io::udp::{Transmit, Udp};
 
 /// The outlet. Counts what it cannot pass on.
 pub(super) struct Outlet {
@@ -31,6 +33,7 @@ pub(super) struct Outlet {
     lane: Lane,
     /// An address of ours that the kernel would not send from.
     unusable: Option<IpAddr>,
+    refusals: Refusals,
 }
 
 /// Which runs of bulk are to leave.
@@ -39,6 +42,12 @@ enum Runs {
     All,
     /// Not the last, while more could join it.
     Full,
+}
+
+/// What is first to leave.
+struct First {
+    to: Endpoint,
+    is_run: bool,
 }
 
 impl Outlet {
@@ -53,6 +62,7 @@ impl Outlet {
             bulk: SendBatch::new(BULK_ARENA),
             lane: Lane::Bulk,
             unusable: None,
+            refusals: Refusals::default(),
         }
     }
 
@@ -83,17 +93,18 @@ impl Outlet {
 
     /// Sends what was written so far, as far as the kernel has room: control before bulk.
     pub(super) fn flush(&mut self) {
-        self.flush_control();
-        self.flush_bulk(Runs::All);
+        self.flush_lane(Lane::Control, Runs::All);
+        self.flush_lane(Lane::Bulk, Runs::All);
     }
 
     /// Sends what gains nothing by waiting: control, and runs of bulk that are as long as can be. `false`
     /// when the kernel has no room for them.
     #[must_use]
     pub(super) fn flush_full(&mut self) -> bool {
-        self.flush_control();
-        self.flush_bulk(Runs::Full);
-        self.bulk.run(self.udp.max_run()).is_none_or(|run| !run.is_full)
+        self.flush_lane(Lane::Control, Runs::All);
+        self.flush_lane(Lane::Bulk, Runs::Full);
+        let next = self.bulk.runs(|_| self.udp.max_run()).next();
+        next.is_none_or(|run| !run.is_full)
     }
 
     /// An address of ours that the kernel would not send from, once.
@@ -103,68 +114,75 @@ impl Outlet {
 
     /// Keeps the last slot's first `len` bytes for the next flush.
     fn push(&mut self, to: Endpoint, hops: Option<u8>, len: usize) {
-        match self.lane {
-            Lane::Control => self.control.push(to, hops, len),
-            Lane::Bulk => self.bulk.push(to, hops, len),
+        self.batch(self.lane).push(to, hops, len);
+    }
+
+    fn batch(&mut self, lane: Lane) -> &mut SendBatch {
+        match lane {
+            Lane::Control => &mut self.control,
+            Lane::Bulk => &mut self.bulk,
         }
     }
 
-    fn flush_control(&mut self) {
-        while !self.control.is_empty() && self.send_alone(Lane::Control, Runs::All) {}
+    fn flush_lane(&mut self, lane: Lane, runs: Runs) {
+        self.refusals.expire(clock::now);
+        while self.send_next(lane, runs) {}
     }
 
-    fn flush_bulk(&mut self, runs: Runs) {
-        // Asked anew each time: quinn-udp turns GSO off when a device refuses it.
-        while let Some(run) = self.bulk.run(self.udp.max_run()) {
-            if runs == Runs::Full && !run.is_full {
-                return;
-            }
-            let Some(segment) = run.segment else {
-                if self.send_alone(Lane::Bulk, runs) {
-                    continue;
-                }
-                return;
-            };
-            let Ok(refused) = send_run(&mut self.udp, &run, segment, &mut self.unusable) else {
-                return;
-            };
-            self.drops.add(PathDrop::UdpRefused, refused);
-            let count = run.count;
-            self.bulk.pass(count);
-        }
-    }
-
-    /// Sends the next datagrams of `lane` that are no part of a run. `false` when the kernel has no room.
-    fn send_alone(&mut self, lane: Lane, runs: Runs) -> bool {
-        let (batch, max) = match lane {
-            Lane::Control => (&mut self.control, 1),
-            Lane::Bulk => (&mut self.bulk, self.udp.max_run()),
-        };
-        let mut alone = batch
-            .alone(max)
-            .take_while(|run| runs == Runs::All || run.is_full)
-            .map(|Run { to, hops, contents, .. }| Datagram { to, hops, contents })
-            .peekable();
-        let Some(first) = alone.peek().copied() else { return false };
-        let sent = match self.udp.send(lane, alone) {
-            Err(error) if is_unusable(&error) && first.to.local.is_some() => {
-                self.unusable = first.to.local;
-                let first = Datagram { to: first.to.remote.into(), ..first };
-                self.udp.send(lane, [first].into_iter())
-            }
-            sent => sent,
-        };
-        let left = match sent {
+    /// Sends as much of `lane` as leaves in one call. `false` when nothing is left to send, or no room in the
+    /// kernel.
+    fn send_next(&mut self, lane: Lane, runs: Runs) -> bool {
+        let Some((first, sent)) = self.try_next(lane, runs) else { return false };
+        let passed = match sent {
             Ok(left) => left,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
+            // It goes again, datagram by datagram.
+            Err(_) if first.is_run => {
+                self.refusals.add(first.to.remote.ip(), clock::now());
+                0
+            }
+            // It goes again, from whatever address the kernel chooses.
+            Err(error) if is_unusable(&error) && first.to.local.is_some() => {
+                self.unusable = first.to.local;
+                self.refusals.forget(first.to.remote.ip());
+                0
+            }
             Err(error) => {
                 tracing::trace!(to = %first.to.remote, %error, "datagram refused");
                 self.drops.add(PathDrop::UdpRefused, 1);
                 1
             }
         };
-        batch.pass(left);
+        self.batch(lane).pass(passed);
         true
+    }
+
+    /// Tries to send: what is first, and how many datagrams have left or why it has not. `None` when nothing
+    /// is to leave.
+    fn try_next(&self, lane: Lane, runs: Runs) -> Option<(First, io::Result<usize>)> {
+        let (batch, max) = match lane {
+            Lane::Control => (&self.control, 1),
+            Lane::Bulk => (&self.bulk, self.udp.max_run()),
+        };
+        let leaving = batch
+            .runs(|to| if self.refusals.allow(to) { max } else { 1 })
+            .take_while(|run| runs == Runs::All || run.is_full);
+        let first = leaving.clone().next()?;
+        let transmits = leaving.clone().map(|Run { to, hops, segment, contents, .. }| Transmit {
+            to: self.usable(to),
+            hops,
+            segment,
+            contents,
+        });
+        let left = self.udp.send(lane, transmits);
+        let left = left.map(|runs| leaving.take(runs).map(|run| run.count).sum());
+        Some((First { to: self.usable(first.to), is_run: first.count > 1 }, left))
+    }
+
+    /// The way to `to`, from any address of ours if the one it names is known not to do.
+    fn usable(&self, to: Endpoint) -> Endpoint {
+        let is_usable = to.local.is_none() || to.local != self.unusable;
+        if is_usable { to } else { to.remote.into() }
     }
 
     /// Writes a packet, or several as one, to the TUN device.
@@ -195,52 +213,6 @@ impl Outlet {
     }
 }
 
-/// Sends a run; how many of its datagrams the kernel refused. The error is that it has no room for them.
-fn send_run(
-    udp: &mut Udp,
-    run: &Run<'_>,
-    segment: usize,
-    unusable: &mut Option<IpAddr>,
-) -> io::Result<u64> {
-    let mut sent = udp.send_run(run.to, run.contents, segment);
-    if let (Err(error), Some(local)) = (&sent, run.to.local)
-        && is_unusable(error)
-    {
-        // quinn-udp has taken it for GSO's fault and would do without from now on. When the same run
-        // leaves from another address, it was not.
-        udp.allow_runs();
-        sent = udp.send_run(run.to.remote.into(), run.contents, segment);
-        if sent.is_ok() {
-            *unusable = Some(local);
-        }
-    }
-    match sent {
-        Ok(()) => Ok(0),
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(error),
-        Err(error) => {
-            tracing::trace!(to = %run.to.remote, %error, "datagrams refused");
-            Ok(send_singly(udp, run, segment))
-        }
-    }
-}
-
-/// Sends a refused run datagram by datagram, from whatever address the kernel chooses; how many were
-/// refused again.
-fn send_singly(udp: &Udp, run: &Run<'_>, segment: usize) -> u64 {
-    let to = run.to.remote.into();
-    let mut rest =
-        run.contents.chunks(segment).map(|contents| Datagram { to, hops: None, contents });
-    let mut refused = 0;
-    while rest.len() > 0 {
-        let left = udp.send(Lane::Bulk, rest.clone()).unwrap_or_else(|_| {
-            refused += 1;
-            1
-        });
-        rest.by_ref().take(left).for_each(drop);
-    }
-    refused
-}
-
 /// Whether the kernel refused because the address to send from is no longer ours.
 fn is_unusable(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EINVAL | libc::EADDRNOTAVAIL | libc::ENETUNREACH))
@@ -249,20 +221,10 @@ fn is_unusable(error: &io::Error) -> bool {
 impl Sink for Outlet {
     fn slot(&mut self, lane: Lane, max: usize) -> &mut [u8] {
         self.lane = lane;
-        match lane {
-            Lane::Control => {
-                if !self.control.has_room(max) {
-                    self.flush_control();
-                }
-                self.control.slot(max)
-            }
-            Lane::Bulk => {
-                if !self.bulk.has_room(max) {
-                    self.flush_bulk(Runs::All);
-                }
-                self.bulk.slot(max)
-            }
+        if !self.batch(lane).has_room(max) {
+            self.flush_lane(lane, Runs::All);
         }
+        self.batch(lane).slot(max)
     }
 
     fn send(&mut self, to: Endpoint, len: usize) {
@@ -288,6 +250,8 @@ impl Sink for Outlet {
 
 #[cfg(test)]
 mod tests {
+    use std::os::fd::AsRawFd as _;
+
     use rustix::event::{PollFd, PollFlags, poll};
 
     use super::*;
@@ -307,30 +271,82 @@ mod tests {
         count
     }
 
+    fn outlet() -> Outlet {
+        Outlet::new(serve().0, None, Ingress::new().0, Outgoing::default())
+    }
+
+    /// A port and its number.
+    fn serve() -> (Udp, u16) {
+        let port = UdpPort::bind_any(0).expect("any");
+        let at = port.local().port();
+        (Udp::serve_sliced(port, 1).expect("served").remove(0), at)
+    }
+
+    fn write(outlet: &mut Outlet, lane: Lane, to: impl Into<Endpoint>) {
+        outlet.slot(lane, 100).fill(7);
+        outlet.send(to.into(), 100);
+    }
+
+    fn dropped(outlet: &Outlet) -> u64 {
+        outlet.drops.iter().map(|(_, count)| count).sum()
+    }
+
     #[test]
-    fn an_address_that_went_away_is_named_and_takes_no_offload_with_it() {
-        let open = || {
-            let port = UdpPort::bind_any(0).expect("any");
-            let at = port.local().port();
-            (Udp::serve_sliced(port, 1).expect("served").remove(0), at)
-        };
+    fn an_address_that_went_away_is_named_and_nothing_is_lost() {
         for (host, gone) in [("127.0.0.1", "192.0.2.1"), ("::1", "2001:db8::1")] {
-            let ((udp, _), (far, port)) = (open(), open());
-            let mut outlet = Outlet::new(udp, None, Ingress::new().0, Outgoing::default());
-            let before = outlet.offloads();
+            let (mut outlet, (far, port)) = (outlet(), serve());
             let local = Some(gone.parse().expect("an address"));
             let remote = SocketAddr::new(host.parse().expect("an address"), port);
             for lane in [Lane::Bulk, Lane::Bulk, Lane::Control] {
-                outlet.slot(lane, 100).fill(7);
-                outlet.send(Endpoint { local, ..remote.into() }, 100);
+                write(&mut outlet, lane, Endpoint { local, ..remote.into() });
             }
             outlet.flush();
             assert_eq!(outlet.take_unusable(), local);
-            assert_eq!(outlet.offloads(), before);
-            assert_eq!(outlet.drops.iter().map(|(_, count)| count).sum::<u64>(), 0);
-
+            assert_eq!(dropped(&outlet), 0);
+            assert!(outlet.refusals.allow(remote.ip()), "it was not for being a run");
             assert_eq!(arrivals(&far, Lane::Control, 1), 1);
             assert_eq!(arrivals(&far, Lane::Bulk, 2), 2);
         }
+    }
+
+    /// Whether the kernel leaves out checksums, without which it takes no runs.
+    #[allow(unsafe_code)]
+    fn set_unsummed(udp: &Udp, unsummed: bool) {
+        let (value, size) = (libc::c_int::from(unsummed), size_of::<libc::c_int>() as u32);
+        // SAFETY: the value is a c_int of the stated size, which the kernel only reads.
+        let done = unsafe {
+            let (fd, value) = (udp.bulk().as_raw_fd(), (&raw const value).cast());
+            libc::setsockopt(fd, libc::SOL_SOCKET, libc::SO_NO_CHECK, value, size)
+        };
+        assert_eq!(done, 0);
+    }
+
+    #[test]
+    fn where_no_run_may_go_datagrams_do_and_runs_still_go_elsewhere() {
+        let (mut outlet, (far, port)) = (outlet(), serve());
+        if !outlet.offloads().udp_gso {
+            return;
+        }
+        let [narrow, wide] =
+            [[127, 0, 0, 1], [127, 0, 0, 2]].map(|ip| SocketAddr::from((ip, port)));
+        set_unsummed(&outlet.udp, true);
+        (0..3).for_each(|_| write(&mut outlet, Lane::Bulk, narrow));
+        outlet.flush();
+        assert_eq!(arrivals(&far, Lane::Bulk, 3), 3);
+
+        set_unsummed(&outlet.udp, false);
+        for to in [wide, narrow] {
+            (0..3).for_each(|_| write(&mut outlet, Lane::Bulk, to));
+        }
+        let counts = |outlet: &Outlet| {
+            let (first, left) = outlet.try_next(Lane::Bulk, Runs::All).expect("something to send");
+            (first.is_run, left.expect("sent"))
+        };
+        assert_eq!(counts(&outlet), (true, 6));
+        assert_eq!(arrivals(&far, Lane::Bulk, 6), 6);
+        assert!(!outlet.refusals.allow(narrow.ip()));
+        assert!(outlet.refusals.allow(wide.ip()));
+        assert!(outlet.offloads().udp_gso);
+        assert_eq!(dropped(&outlet), 0);
     }
 }

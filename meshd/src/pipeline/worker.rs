@@ -14,16 +14,15 @@
 
 mod handed;
 mod orders;
+mod receive;
 mod wait;
 
-use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
-use mesh_dataplane::packet::offload::{Coalescer, Segments, Takes};
-use mesh_dataplane::{Engine, Event, Lane, MAX_DATAGRAM, Steer, WallTime, steer};
+use mesh_dataplane::packet::offload::{Coalescer, Takes};
+use mesh_dataplane::{Engine, Event, Lane, WallTime};
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
@@ -31,7 +30,7 @@ use super::batch::{BULK_ARENA, CONTROL_ARENA};
 use super::drops::PathDrop;
 use super::error::PathError;
 use super::handle::{ORDER_QUEUE, Order};
-use super::handover::Incoming;
+use super::handover::{self, Incoming};
 use super::outlet::Outlet;
 use super::team::{Leave, Team};
 use crate::io::quic_socket::Inbound;
@@ -42,29 +41,12 @@ use wait::Ready;
 /// Orders carried out in one turn: a flight of QUIC datagrams.
 const ORDERS_PER_TURN: usize = 64;
 
-/// Packets read from the TUN device in one turn: one GSO run of small ones.
-const TUN_PER_TURN: usize = 64;
-
-/// Bytes read from the TUN device in one turn, at most: two super-packets, some 0.2 ms of one core's
-/// sealing, which is what a packet from the network may have to wait for.
-const TUN_BYTES_PER_TURN: usize = 128 * 1024;
-
-/// Bytes of packets that are opened, or sealed, before those done so far leave: half a super-packet, so
-/// that one arrives while the next is in work. Whoever waits for them, on another core, starts early,
-/// and its acknowledgement is back sooner. Keeping a whole turn's packets to its end costs a tenth of
-/// the throughput of a transfer whose window is as short as the queues here.
-const LEAVE_EVERY: usize = 32 * 1024;
-
 /// How often to look whether the host slept.
 const SLEEP_LOOK: Duration = Duration::from_secs(1);
 
 /// A sleep that sessions must not be trusted after. After a shorter one a session that has died is
 /// noticed by its silence, and soon.
 const LONG_SLEEP: Duration = Duration::from_secs(10);
-
-/// How old what is known of the device's MTU may be. Asking is one system call, which is nothing to
-/// every second of traffic.
-const MTU_AGE: Duration = Duration::from_secs(1);
 
 /// The ends of queues that a packet thread has.
 pub(super) struct Ends {
@@ -78,12 +60,20 @@ pub(super) struct Ends {
     pub(super) team: Arc<Team>,
 }
 
-/// What the buffers of one packet thread may take, in bytes: with four of them still less than half of
-/// the 40 MiB that a daemon may have resident under load.
+/// What the buffers of one packet thread may take, in bytes.
 const BUDGET: usize = 1 << 20;
 const _: () = assert!(
     BULK_ARENA + CONTROL_ARENA + ReceiveBatch::SIZE + tun::READ_BUFFER <= BUDGET,
     "a packet thread's buffers are larger than they may be"
+);
+
+/// What four packet threads may take, with the crates between each two of them full: less than half of the
+/// 40 MiB that a daemon may have resident under load. Eight take at most 64 MiB, when each is behind with
+/// what every other one sends.
+const BUDGET_OF_FOUR: usize = 16 << 20;
+const _: () = assert!(
+    4 * BUDGET + 4 * 3 * handover::BETWEEN <= BUDGET_OF_FOUR,
+    "four packet threads' buffers are larger than they may be"
 );
 
 /// The loop's state.
@@ -205,90 +195,6 @@ impl Worker {
             drain(&mut self.engine, &self.ends.events, &mut self.outlet);
         }
     }
-
-    fn receive_datagrams(&mut self, lane: Lane) {
-        match self.outlet.udp.receive(lane, &mut self.received) {
-            Ok(()) => {}
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-            // Reading an error clears it; the port itself cannot go away.
-            Err(error) => return tracing::debug!(%error, "cannot receive"),
-        }
-        let now = clock::now();
-        let Self { engine, outlet, ends, received, coalescer, .. } = self;
-        let Ends { events, joiners, .. } = ends;
-        let mut opened = 0;
-        for n in 0..received.len() {
-            let run = received.run(n);
-            let from = run.from;
-            opened += run.len();
-            for at in run.datagrams() {
-                let datagram = &mut received.arena()[at.clone()];
-                match steer(datagram) {
-                    Steer::WireGuard => {
-                        let inner = engine.handle_datagram(from, datagram, now, outlet);
-                        if let Some(inner) = inner {
-                            let place = at.start + inner.start..at.start + inner.end;
-                            coalescer.push(received.arena(), place);
-                        }
-                        drain(engine, events, outlet);
-                    }
-                    Steer::Quic => offer_joiner(joiners, from.remote, datagram, outlet),
-                    Steer::Other => outlet.drops.add(PathDrop::NotOurs, 1),
-                }
-            }
-            if opened >= LEAVE_EVERY {
-                opened = 0;
-                coalescer.drain(received.arena(), |packet| outlet.deliver(packet));
-                outlet.outgoing.dispatch();
-            }
-        }
-        coalescer.drain(received.arena(), |packet| outlet.deliver(packet));
-    }
-
-    fn receive_inner(&mut self) -> Result<(), PathError> {
-        let Some(tun) = self.outlet.tun.clone() else { return Ok(()) };
-        self.look_at_mtu(&tun);
-        let mut bytes = 0;
-        let mut sealed = 0;
-        for _ in 0..TUN_PER_TURN {
-            let (header, packet) = match tun.read(&mut self.read) {
-                Ok(read) => read,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                Err(error) => return Err(PathError::Tun(error)),
-            };
-            bytes += packet.len();
-            sealed += packet.len();
-            match header.and_then(|header| Segments::of(header, packet).ok()) {
-                Some(packets) => {
-                    self.engine.handle_kernel(&packets, clock::now(), &mut self.outlet);
-                    drain(&mut self.engine, &self.ends.events, &mut self.outlet);
-                }
-                None => self.outlet.drops.add(PathDrop::TunMalformed, 1),
-            }
-            if bytes + MAX_DATAGRAM > TUN_BYTES_PER_TURN {
-                break;
-            }
-            if sealed >= LEAVE_EVERY {
-                sealed = 0;
-                self.outlet.outgoing.dispatch();
-                if !self.outlet.flush_full() {
-                    break;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn look_at_mtu(&mut self, tun: &tun::Tun) {
-        let now = clock::now();
-        if self.mtu_known.is_none_or(|then| now >= then + MTU_AGE) {
-            self.mtu_known = Some(now);
-            // A device that is going away says so when it is read.
-            if let Ok(mtu) = tun.mtu() {
-                self.engine.handle_mtu(mtu);
-            }
-        }
-    }
 }
 
 /// Hands the packet core's events on. An event lost to a full queue is repaired by the next
@@ -298,20 +204,5 @@ fn drain(engine: &mut Engine, events: &mpsc::Sender<Event>, outlet: &mut Outlet)
         if let Err(TrySendError::Full(_)) = events.try_send(event) {
             outlet.drops.add(PathDrop::EventQueueFull, 1);
         }
-    }
-}
-
-fn offer_joiner(
-    joiners: &mpsc::Sender<Inbound>,
-    from: SocketAddr,
-    datagram: &[u8],
-    outlet: &mut Outlet,
-) {
-    let payload = datagram.to_vec();
-    match joiners.try_send(Inbound { from, payload }) {
-        Ok(()) => {}
-        Err(TrySendError::Full(_)) => outlet.drops.add(PathDrop::JoinQueueFull, 1),
-        // A plain device has no door.
-        Err(TrySendError::Closed(_)) => outlet.drops.add(PathDrop::NotOurs, 1),
     }
 }

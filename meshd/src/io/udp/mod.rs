@@ -2,35 +2,34 @@
 //!
 //! One dual-stack socket serves both families; where the kernel has no IPv6, an IPv4 socket does.
 //! IPv4 peers of a dual-stack socket look like `::ffff:192.0.2.1` to the kernel; the rest of the
-//! program never sees that form. Receiving takes many datagrams per system call (`recvmmsg`, and
-//! GRO inside each), sending takes runs of equal datagrams to one destination (GSO), and of others as
-//! many as there are (`sendmmsg`).
+//! program never sees that form. Receiving takes many datagrams per system call (`recvmmsg`, and GRO
+//! inside each), and so does sending (`sendmmsg`, and GSO inside each).
 //!
 //! Packets may be fragmented on the way, as WireGuard's are: a path narrower than the overlay
 //! expects is slow, not dead.
 
 mod control;
-mod datagrams;
 mod group;
 mod port;
 mod receive;
 mod steering;
+mod transmit;
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, BorrowedFd};
 
-use mesh_dataplane::{Endpoint, Lane};
+use mesh_dataplane::Lane;
 use nix::sys::socket::{setsockopt, sockopt};
-use quinn_udp::{Transmit, UdpSocketState};
+use quinn_udp::UdpSocketState;
 use rustix::net::sockopt::{
     Ipv4PathMtuDiscovery, Ipv6PathMtuDiscovery, set_ip_mtu_discover, set_ipv6_mtu_discover,
 };
 use socket2::SockRef;
 
-pub(crate) use datagrams::Datagram;
 pub(crate) use port::{BindError, LentPort, UdpPort};
 pub(crate) use receive::ReceiveBatch;
+pub(crate) use transmit::Transmit;
 
 /// What the kernel is asked to hold in each direction of a lane, in bytes: some 2 ms of 3 Gbit/s, since
 /// it doubles what it is asked for, for its own overhead. A bulk transfer fills it, and whatever else goes
@@ -62,27 +61,14 @@ impl Udp {
         batch.fill(lane, &queue.socket, &queue.state)
     }
 
-    /// Sends `contents` to `to` on the bulk lane, as datagrams of `segment` bytes of which only the last
-    /// may be shorter.
-    pub(crate) fn send_run(&self, to: Endpoint, contents: &[u8], segment: usize) -> io::Result<()> {
-        let transmit = Transmit {
-            destination: self.destination(to.remote),
-            ecn: None,
-            contents,
-            segment_size: Some(segment),
-            src_ip: to.local,
-        };
-        self.bulk.state.try_send((&self.bulk.socket).into(), &transmit)
-    }
-
-    /// Sends `datagrams` on `lane`, in their order and one by one for all who see them: as many as one
-    /// call and the kernel have room for, and how many those were. The error is the first one's.
+    /// Sends `transmits` on `lane`, in their order: as many as one call and the kernel have room for, and
+    /// how many those were. The error is the first one's.
     pub(crate) fn send<'a>(
         &self,
         lane: Lane,
-        datagrams: impl Iterator<Item = Datagram<'a>>,
+        transmits: impl Iterator<Item = Transmit<'a>>,
     ) -> io::Result<usize> {
-        datagrams::send(&self.queue(lane).socket, self.is_v6, datagrams)
+        transmit::send(&self.queue(lane).socket, self.is_v6, transmits)
     }
 
     /// What to poll for the bulk lane.
@@ -93,15 +79,6 @@ impl Udp {
     /// What to poll for the control lane, unless it shares the bulk lane's socket.
     pub(crate) fn control(&self) -> Option<BorrowedFd<'_>> {
         self.control.as_ref().map(|queue| queue.socket.as_fd())
-    }
-
-    /// Lets runs leave again as at the start. quinn-udp takes every refusal of the kernel for one of GSO,
-    /// and does without from then on.
-    pub(crate) fn allow_runs(&mut self) {
-        match self.bulk.renew(self.is_v6) {
-            Ok(()) => {}
-            Err(error) => tracing::debug!(%error, "datagrams leave one by one"),
-        }
     }
 
     /// How many datagrams one run may hold: 1 where the kernel has no GSO.
@@ -133,10 +110,6 @@ impl Udp {
             Lane::Bulk => &self.bulk,
         }
     }
-
-    fn destination(&self, to: SocketAddr) -> SocketAddr {
-        if self.is_v6 { mapped(to) } else { to }
-    }
 }
 
 impl Queue {
@@ -147,11 +120,6 @@ impl Queue {
         let _ = kernel.set_recv_buffer_size(KERNEL_BUFFER);
         let _ = kernel.set_send_buffer_size(KERNEL_BUFFER);
         Ok(Self { socket, state })
-    }
-
-    fn renew(&mut self, is_v6: bool) -> io::Result<()> {
-        self.state = prepare(&self.socket, is_v6)?;
-        Ok(())
     }
 }
 
@@ -192,6 +160,7 @@ fn unmapped(address: SocketAddr) -> SocketAddr {
 mod tests {
     use std::net::{Ipv4Addr, Ipv6Addr};
 
+    use mesh_dataplane::Endpoint;
     use rustix::event::{PollFd, PollFlags, poll};
 
     use super::*;
@@ -201,8 +170,8 @@ mod tests {
     }
 
     pub(super) fn send(udp: &Udp, lane: Lane, to: Endpoint, contents: &[u8]) {
-        let datagram = Datagram { to, hops: None, contents };
-        assert_eq!(udp.send(lane, [datagram].into_iter()).expect("sent"), 1);
+        let transmit = Transmit::datagram(to, contents);
+        assert_eq!(udp.send(lane, [transmit].into_iter()).expect("sent"), 1);
     }
 
     /// Everything the next receive call brings, once something has arrived.
@@ -256,7 +225,8 @@ mod tests {
         let run = [[1; 100], [2; 100]].concat();
         let run = [&run[..], &[3; 40]].concat();
         if near.max_run() > 1 {
-            near.send_run(to.into(), &run, 100).expect("sent");
+            let run = Transmit { segment: Some(100), ..Transmit::datagram(to, &run) };
+            assert_eq!(near.send(Lane::Bulk, [run].into_iter()).expect("sent"), 1);
         } else {
             run.chunks(100).for_each(|datagram| send(&near, Lane::Bulk, to.into(), datagram));
         }

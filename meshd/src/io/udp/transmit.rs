@@ -1,8 +1,13 @@
-//! Datagrams that are no run: each to somebody else, or alone, many to a system call (`sendmmsg`).
+//! Sending: many datagrams to a system call.
 //!
-//! Not by way of quinn-udp, which sends one at a time, clears the mark of the control lane and knows
-//! nothing of hop limits; nor of nix, which says the same of all datagrams of a call. Nothing is
-//! allocated.
+//! A run of equal datagrams to one destination is a message of its own, which the kernel takes through
+//! its stack as one and cuts at the end (GSO, `UDP_SEGMENT`, udp(7)); up to [`MAX_MESSAGES`] messages, to
+//! whomever, share a call (`sendmmsg`). Each says for itself where it leaves from and how far it may go.
+//! Nothing is allocated.
+//!
+//! Not by way of quinn-udp, which sends one message at a time, clears the mark of the control lane, knows
+//! nothing of hop limits, and does without runs to anybody once one destination refused one; nor of nix,
+//! which says the same of all messages of a call.
 
 use std::io;
 use std::mem::zeroed;
@@ -15,22 +20,32 @@ use socket2::SockAddr;
 
 use super::mapped;
 
-/// Datagrams of one call: with so many the call itself is a hundredth of what each of them costs, and
+/// Messages of one call: with so many the call itself is a hundredth of what each of them costs, and
 /// what describes them still fits a few kilobytes of the stack.
-const MAX_DATAGRAMS: usize = 16;
+const MAX_MESSAGES: usize = 16;
 
-/// A datagram, with everything that can be said of one.
+/// A datagram, or a run of them, with everything that can be said of it.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Datagram<'a> {
+pub(crate) struct Transmit<'a> {
     /// To whom, and from which of our addresses if that matters.
     pub(crate) to: Endpoint,
     /// How far it may go, if that is limited.
     pub(crate) hops: Option<u8>,
+    /// Of a run, the length of each datagram but the last, which may be shorter.
+    pub(crate) segment: Option<u16>,
     /// The payload.
     pub(crate) contents: &'a [u8],
 }
 
-/// Control messages of one datagram, as the kernel reads them (cmsg(3)).
+#[cfg(test)]
+impl<'a> Transmit<'a> {
+    /// One datagram about which nothing else is to be said.
+    pub(crate) fn datagram(to: impl Into<Endpoint>, contents: &'a [u8]) -> Self {
+        Self { to: to.into(), hops: None, segment: None, contents }
+    }
+}
+
+/// What is said of one message, as the kernel reads it (cmsg(3)).
 #[derive(Clone, Copy)]
 #[repr(align(8))]
 struct Said {
@@ -39,9 +54,9 @@ struct Said {
 }
 
 impl Said {
-    /// What an address to send from and a hop limit take: twice a header, the longer of the two
-    /// addresses' structures (`in6_pktinfo`) and a number, each rounded up to a word.
-    const ROOM: usize = 64;
+    /// Three headers, and an address to send from (`in6_pktinfo`, the longer of two), a hop limit and the
+    /// length of a segment, each rounded up to a word.
+    const ROOM: usize = 3 * 16 + 24 + 8 + 8;
 
     const NOTHING: Self = Self { bytes: [0; Self::ROOM], len: 0 };
 
@@ -67,6 +82,11 @@ impl Said {
         self.push(level, kind, &[&i32::from(limit).to_ne_bytes()]);
     }
 
+    /// Be cut into datagrams of `len` bytes.
+    fn segment(&mut self, len: u16) {
+        self.push(libc::IPPROTO_UDP, libc::UDP_SEGMENT, &[&len.to_ne_bytes()]);
+    }
+
     fn push(&mut self, level: i32, kind: i32, value: &[&[u8]]) {
         let header = size_of::<usize>() + 2 * size_of::<i32>();
         let whole = header + value.iter().map(|part| part.len()).sum::<usize>();
@@ -79,23 +99,23 @@ impl Said {
     }
 }
 
-/// Sends up to [`MAX_DATAGRAMS`] of `datagrams` until one is refused; how many left. The error is the
+/// Sends up to [`MAX_MESSAGES`] of `transmits` until one is refused; how many left. The error is the
 /// first one's. `is_v6` says that `socket` wants IPv4 addresses in mapped form.
 #[allow(unsafe_code)]
 pub(super) fn send<'a>(
     socket: &UdpSocket,
     is_v6: bool,
-    datagrams: impl Iterator<Item = Datagram<'a>>,
+    transmits: impl Iterator<Item = Transmit<'a>>,
 ) -> io::Result<usize> {
-    let mut addresses = [const { None::<SockAddr> }; MAX_DATAGRAMS];
-    let mut said = [Said::NOTHING; MAX_DATAGRAMS];
+    let mut addresses = [const { None::<SockAddr> }; MAX_MESSAGES];
+    let mut said = [Said::NOTHING; MAX_MESSAGES];
     // SAFETY: both are made of integers and pointers, of which all zeroes is a valid value.
-    let (mut parts, mut messages): ([libc::iovec; MAX_DATAGRAMS], [libc::mmsghdr; MAX_DATAGRAMS]) =
+    let (mut parts, mut messages): ([libc::iovec; MAX_MESSAGES], [libc::mmsghdr; MAX_MESSAGES]) =
         unsafe { (zeroed(), zeroed()) };
     let mut count = 0;
     let places = addresses.iter_mut().zip(&mut said).zip(parts.iter_mut().zip(&mut messages));
-    for (((address, said), (part, message)), datagram) in places.zip(datagrams) {
-        let Datagram { to: Endpoint { remote, local, .. }, hops, contents } = datagram;
+    for (((address, said), (part, message)), transmit) in places.zip(transmits) {
+        let Transmit { to: Endpoint { remote, local, .. }, hops, segment, contents } = transmit;
         let to = address.insert(if is_v6 { mapped(remote) } else { remote }.into());
         *part =
             libc::iovec { iov_base: contents.as_ptr().cast_mut().cast(), iov_len: contents.len() };
@@ -110,6 +130,9 @@ pub(super) fn send<'a>(
         if let Some(hops) = hops {
             said.hops(remote.ip(), hops);
         }
+        if let Some(segment) = segment {
+            said.segment(segment);
+        }
         header.msg_control = said.bytes.as_mut_ptr().cast();
         header.msg_controllen = said.len;
         count += 1;
@@ -119,7 +142,7 @@ pub(super) fn send<'a>(
     }
     loop {
         // SAFETY: `count` messages are filled in. Each names one of `addresses`, one of `parts` and one of
-        // `said`, with their lengths; the part names a datagram's contents, which the kernel only reads.
+        // `said`, with their lengths; the part names a transmit's contents, which the kernel only reads.
         // All of them outlive the call.
         let sent = unsafe { libc::sendmmsg(socket.as_raw_fd(), messages.as_mut_ptr(), count, 0) };
         match usize::try_from(sent) {
@@ -155,8 +178,8 @@ mod tests {
             setsockopt(&receiver, sockopt::Ipv6RecvHopLimit, &true).expect("supported");
         }
         let to = Endpoint { local: Some(at.ip()), ..at.into() };
-        let datagram = Datagram { to, hops, contents: b"hop" };
-        assert_eq!(send(from, true, [datagram].into_iter()).expect("sent"), 1);
+        let transmit = Transmit { hops, ..Transmit::datagram(to, b"hop") };
+        assert_eq!(send(from, true, [transmit].into_iter()).expect("sent"), 1);
         let mut buffer = [0; 8];
         let mut parts = [IoSliceMut::new(&mut buffer)];
         let mut space = nix::cmsg_space!(i32);
@@ -201,13 +224,12 @@ mod tests {
         let contents: Vec<[u8; 2]> = (0..40).map(|n| [n, 0]).collect();
         let mut rest = &contents[..];
         while !rest.is_empty() {
-            let datagrams = rest.iter().map(|contents| Datagram {
-                to: ways[usize::from(contents[0]) % ways.len()],
-                hops: None,
-                contents: &contents[..1 + usize::from(contents[0]) % 2],
+            let transmits = rest.iter().map(|contents| {
+                let n = usize::from(contents[0]);
+                Transmit::datagram(ways[n % ways.len()], &contents[..1 + n % 2])
             });
-            let sent = send(&socket, true, datagrams).expect("sent");
-            assert_eq!(sent, rest.len().min(MAX_DATAGRAMS));
+            let sent = send(&socket, true, transmits).expect("sent");
+            assert_eq!(sent, rest.len().min(MAX_MESSAGES));
             rest = &rest[sent..];
         }
         for n in 0..contents.len() {
@@ -226,7 +248,7 @@ mod tests {
         let receiver = UdpSocket::bind("127.0.0.1:0").expect("loopback");
         let to: Endpoint = receiver.local_addr().expect("bound").into();
         let gone = Endpoint { local: Some([192, 0, 2, 1].into()), ..to };
-        let all = [to, to, gone, to].map(|to| Datagram { to, hops: None, contents: b"one" });
+        let all = [to, to, gone, to].map(|to| Transmit::datagram(to, b"one"));
         assert_eq!(send(&socket, false, all.into_iter()).expect("two"), 2);
         send(&socket, false, all[2..].iter().copied()).expect_err("not ours");
         assert_eq!(send(&socket, false, all[3..].iter().copied()).expect("the last"), 1);
