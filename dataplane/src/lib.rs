@@ -11,6 +11,9 @@
 //! sessions are made when they are first needed and wiped when they have died. While a handshake is under
 //! way packets wait, boundedly. Whatever ends early ends as a variant of [`Drop`], and is counted.
 //!
+//! Where the uplink is slow, packets wait in a [`Backlog`] before they are sealed, and the [`Uplink`] says how
+//! much the kernel should hold.
+//!
 //! A host with several cores may run several engines, each a [`Slice`] with peers of its own; what comes
 //! to the wrong one it hands on.
 //!
@@ -19,6 +22,7 @@
 
 #![forbid(unsafe_code)]
 
+mod backlog;
 pub mod device;
 mod drops;
 mod endpoint;
@@ -36,8 +40,10 @@ mod stats;
 mod steer;
 mod tunnel;
 mod turn;
+mod uplink;
 mod wall;
 
+pub use backlog::Backlog;
 pub use drops::{Drop, Drops};
 pub use endpoint::{Endpoint, Way};
 pub use engine::{Engine, EngineConfig, MAX_DATAGRAM, MAX_INNER, Role};
@@ -47,4 +53,5 @@ pub use sink::{Lane, Parcel, Sink};
 pub use slice::{MAX_SLICES, Slice};
 pub use stats::PeerStats;
 pub use steer::{Steer, steer};
+pub use uplink::Uplink;
 pub use wall::WallTime;

@@ -21,6 +21,8 @@ pub(crate) enum PathDrop {
     OrderQueueFull,
     /// Packets for a peer of another packet thread that was too far behind.
     HandoverFull,
+    /// A packet that had waited too long for a slow uplink, or was one too many to wait.
+    Congested,
     /// A datagram the kernel had no room for.
     UdpFull,
     /// A datagram the kernel would not send: no route, no permission, too long.
@@ -36,7 +38,7 @@ pub(crate) enum PathDrop {
 }
 
 impl PathDrop {
-    const ALL: [(Self, &'static str); 15] = [
+    const ALL: [(Self, &'static str); 16] = [
         (Self::NotOurs, "not_ours"),
         (Self::JoinQueueFull, "join_queue_full"),
         (Self::ControlMalformed, "control_malformed"),
@@ -46,6 +48,7 @@ impl PathDrop {
         (Self::EventQueueFull, "event_queue_full"),
         (Self::OrderQueueFull, "order_queue_full"),
         (Self::HandoverFull, "handover_full"),
+        (Self::Congested, "congested"),
         (Self::UdpFull, "udp_full"),
         (Self::UdpRefused, "udp_refused"),
         (Self::TunAbsent, "tun_absent"),

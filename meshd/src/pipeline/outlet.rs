@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use mesh_dataplane::packet::offload::Gathered;
-use mesh_dataplane::{Endpoint, Lane, Parcel, Sink};
+use mesh_dataplane::{Endpoint, Lane, Parcel, Sink, Uplink};
 use mesh_model::MemberId;
 use nix::libc;
 
@@ -34,6 +34,7 @@ pub(super) struct Outlet {
     /// An address of ours that the kernel would not send from.
     unusable: Option<IpAddr>,
     refusals: Refusals,
+    uplink: Uplink,
 }
 
 /// Which runs of bulk are to leave.
@@ -50,6 +51,20 @@ struct First {
     is_run: bool,
 }
 
+/// What has left.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Left {
+    /// Datagrams.
+    count: usize,
+    bytes: usize,
+}
+
+impl Left {
+    fn and(self, run: Run<'_>) -> Self {
+        Self { count: self.count + run.count, bytes: self.bytes + run.contents.len() }
+    }
+}
+
 impl Outlet {
     pub(super) fn new(udp: Udp, tun: Option<Tun>, ingress: Ingress, outgoing: Outgoing) -> Self {
         Self {
@@ -63,6 +78,7 @@ impl Outlet {
             lane: Lane::Bulk,
             unusable: None,
             refusals: Refusals::default(),
+            uplink: Uplink::default(),
         }
     }
 
@@ -70,6 +86,7 @@ impl Outlet {
     pub(super) fn rebind(&mut self, udp: Udp) {
         self.flush();
         self.udp = udp;
+        self.uplink = Uplink::default();
     }
 
     /// Writes a datagram outside any tunnel.
@@ -107,6 +124,11 @@ impl Outlet {
         next.is_none_or(|run| !run.is_full)
     }
 
+    /// How many bytes to seal at once, lest the kernel have no room for them soon.
+    pub(super) fn share(&self) -> usize {
+        self.uplink.share()
+    }
+
     /// An address of ours that the kernel would not send from, once.
     pub(super) fn take_unusable(&mut self) -> Option<IpAddr> {
         self.unusable.take()
@@ -133,8 +155,11 @@ impl Outlet {
     /// kernel.
     fn send_next(&mut self, lane: Lane, runs: Runs) -> bool {
         let Some((first, sent)) = self.try_next(lane, runs) else { return false };
+        if lane == Lane::Bulk {
+            self.watch_uplink(&sent);
+        }
         let passed = match sent {
-            Ok(left) => left,
+            Ok(left) => left.count,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
             // It goes again, datagram by datagram.
             Err(_) if first.is_run => {
@@ -157,9 +182,21 @@ impl Outlet {
         true
     }
 
-    /// Tries to send: what is first, and how many datagrams have left or why it has not. `None` when nothing
-    /// is to leave.
-    fn try_next(&self, lane: Lane, runs: Runs) -> Option<(First, io::Result<usize>)> {
+    fn watch_uplink(&mut self, sent: &io::Result<Left>) {
+        match sent {
+            Ok(left) => self.uplink.handle_sent(left.bytes, clock::now()),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.uplink.handle_full(clock::now());
+            }
+            Err(_) => {}
+        }
+        if let Some(buffer) = self.uplink.poll_buffer() {
+            self.udp.set_send_buffer(buffer);
+        }
+    }
+
+    /// Tries to send: what is first, and what has left or why it has not. `None` when nothing is to leave.
+    fn try_next(&self, lane: Lane, runs: Runs) -> Option<(First, io::Result<Left>)> {
         let (batch, max) = match lane {
             Lane::Control => (&self.control, 1),
             Lane::Bulk => (&self.bulk, self.udp.max_run()),
@@ -175,7 +212,7 @@ impl Outlet {
             contents,
         });
         let left = self.udp.send(lane, transmits);
-        let left = left.map(|runs| leaving.take(runs).map(|run| run.count).sum());
+        let left = left.map(|runs| leaving.take(runs).fold(Left::default(), Left::and));
         Some((First { to: self.usable(first.to), is_run: first.count > 1 }, left))
     }
 
@@ -340,7 +377,7 @@ mod tests {
         }
         let counts = |outlet: &Outlet| {
             let (first, left) = outlet.try_next(Lane::Bulk, Runs::All).expect("something to send");
-            (first.is_run, left.expect("sent"))
+            (first.is_run, left.expect("sent").count)
         };
         assert_eq!(counts(&outlet), (true, 6));
         assert_eq!(arrivals(&far, Lane::Bulk, 6), 6);

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::thread;
 
-use mesh_dataplane::{Engine, EngineConfig, Event, Slice, WallTime};
+use mesh_dataplane::{Backlog, Engine, EngineConfig, Event, Slice, WallTime};
 use tokio::sync::mpsc;
 
 use super::error::PathError;
@@ -98,7 +98,11 @@ impl PacketThread {
                 incoming,
                 team: Arc::clone(&team),
             };
-            packets.spawn(slice, Worker::new(engine, outlet, ends), end.clone())?;
+            packets.spawn(
+                slice,
+                Worker::new(engine, Backlog::new(seed), outlet, ends),
+                end.clone(),
+            )?;
         }
         let outputs = PathOutputs { control, joiners: joiners_out, events: events_out };
         Ok((packets, path, outputs))

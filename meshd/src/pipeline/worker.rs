@@ -9,8 +9,8 @@
 //!
 //! Each source gets a bounded share of a turn, so none can starve another. Nothing ticks: an idle
 //! mesh wakes this thread only for WireGuard's own timers. While the kernel has no room for what is
-//! to be sent, the TUN device is not read: what cannot leave waits in the kernel's queue, which knows
-//! what to drop, and not in ours.
+//! to be sent, what comes from the TUN device waits in the packet core's backlog, which knows what may pass
+//! what and what to drop; the device's own queue knows neither.
 
 mod handed;
 mod orders;
@@ -22,7 +22,7 @@ use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
 use mesh_dataplane::packet::offload::{Coalescer, Takes};
-use mesh_dataplane::{Engine, Event, Lane, WallTime};
+use mesh_dataplane::{Backlog, Engine, Event, Lane, WallTime};
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
@@ -79,6 +79,8 @@ const _: () = assert!(
 /// The loop's state.
 pub(super) struct Worker {
     engine: Engine,
+    /// Packets from the TUN device that wait for room in the kernel.
+    backlog: Backlog,
     outlet: Outlet,
     ends: Ends,
     /// Something waits for room on its way to another thread.
@@ -100,10 +102,11 @@ enum Flow {
 }
 
 impl Worker {
-    pub(super) fn new(engine: Engine, outlet: Outlet, ends: Ends) -> Self {
+    pub(super) fn new(engine: Engine, backlog: Backlog, outlet: Outlet, ends: Ends) -> Self {
         let takes = outlet.tun.as_ref().map_or(Takes::None, |tun| tun.takes());
         Self {
             engine,
+            backlog,
             outlet,
             ends,
             held_back: false,
@@ -166,8 +169,12 @@ impl Worker {
         if ready.bulk {
             self.receive_datagrams(Lane::Bulk);
         }
+        let may_pass = ready.room && self.backlog.is_empty();
+        if ready.room {
+            self.send_backlog();
+        }
         if ready.tun {
-            self.receive_inner()?;
+            self.receive_inner(may_pass)?;
         }
         Ok(Flow::On)
     }

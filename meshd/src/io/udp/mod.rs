@@ -19,7 +19,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, BorrowedFd};
 
-use mesh_dataplane::Lane;
+use mesh_dataplane::{Lane, Uplink};
 use nix::sys::socket::{setsockopt, sockopt};
 use quinn_udp::UdpSocketState;
 use rustix::net::sockopt::{
@@ -31,11 +31,9 @@ pub(crate) use port::{BindError, LentPort, UdpPort};
 pub(crate) use receive::ReceiveBatch;
 pub(crate) use transmit::Transmit;
 
-/// What the kernel is asked to hold in each direction of a lane, in bytes: some 2 ms of 3 Gbit/s, since
-/// it doubles what it is asked for, for its own overhead. A bulk transfer fills it, and whatever else goes
-/// the same way waits behind that: twice as much brings a transfer some 5 % and everybody else twice the
-/// wait. The kernel gives what `net.core.rmem_max` allows.
-const KERNEL_BUFFER: usize = 512 << 10;
+/// What the kernel is asked to hold in each direction of a lane, in bytes, to begin with. It gives what
+/// `net.core.rmem_max` and `wmem_max` allow.
+const KERNEL_BUFFER: usize = Uplink::LARGEST;
 
 /// The port in service, for a thread that waits by itself: a queue for each lane, each way.
 ///
@@ -96,6 +94,11 @@ impl Udp {
         let control = self.control.as_ref();
         let mut queues = control.into_iter().chain([&self.bulk]);
         queues.try_for_each(|queue| SockRef::from(&queue.socket).set_mark(mark))
+    }
+
+    /// Asks the kernel to hold `bytes` of what is sent as bulk. Less than asked for is no reason to fail.
+    pub(crate) fn set_send_buffer(&self, bytes: usize) {
+        let _ = SockRef::from(&self.bulk.socket).set_send_buffer_size(bytes);
     }
 
     /// The mark of what is sent.

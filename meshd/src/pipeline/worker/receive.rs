@@ -74,10 +74,12 @@ impl Worker {
         coalescer.drain(received.arena(), |packet| outlet.deliver(packet));
     }
 
-    /// Takes a turn's packets from the TUN device.
-    pub(super) fn receive_inner(&mut self) -> Result<(), PathError> {
+    /// Takes a turn's packets from the TUN device: to be sealed at once if they `may_pass`, to wait their turn
+    /// otherwise.
+    pub(super) fn receive_inner(&mut self, may_pass: bool) -> Result<(), PathError> {
         let Some(tun) = self.outlet.tun.clone() else { return Ok(()) };
         self.look_at_mtu(&tun);
+        let share = if may_pass { self.outlet.share() } else { TUN_BYTES_PER_TURN };
         let mut bytes = 0;
         let mut sealed = 0;
         for _ in 0..TUN_PER_TURN {
@@ -89,24 +91,53 @@ impl Worker {
             bytes += packet.len();
             sealed += packet.len();
             match header.and_then(|header| Segments::of(header, packet).ok()) {
-                Some(packets) => {
+                Some(packets) if may_pass => {
                     self.engine.handle_kernel(&packets, clock::now(), &mut self.outlet);
                     drain(&mut self.engine, &self.ends.events, &mut self.outlet);
                 }
+                Some(packets) => self.backlog.push(&packets, clock::now()),
                 None => self.outlet.drops.add(PathDrop::TunMalformed, 1),
             }
-            if bytes + MAX_DATAGRAM > TUN_BYTES_PER_TURN {
+            if is_enough(bytes, share) {
                 break;
             }
-            if sealed >= LEAVE_EVERY {
+            if may_pass && sealed >= LEAVE_EVERY {
                 sealed = 0;
-                self.outlet.outgoing.dispatch();
-                if !self.outlet.flush_full() {
+                if !self.leave() {
                     break;
                 }
             }
         }
         Ok(())
+    }
+
+    /// Seals what has waited for room, as much as a turn may.
+    pub(super) fn send_backlog(&mut self) {
+        let share = self.outlet.share();
+        let mut bytes = 0;
+        let mut sealed = 0;
+        while !is_enough(bytes, share) {
+            let now = clock::now();
+            let Self { engine, outlet, backlog, .. } = self;
+            let seal = |packets: &Segments<'_>| engine.handle_kernel(packets, now, outlet);
+            let Some(len) = backlog.pop(now, seal) else { break };
+            drain(&mut self.engine, &self.ends.events, &mut self.outlet);
+            bytes += len;
+            sealed += len;
+            if sealed >= LEAVE_EVERY {
+                sealed = 0;
+                if !self.leave() {
+                    break;
+                }
+            }
+        }
+        self.outlet.drops.add(PathDrop::Congested, self.backlog.take_dropped());
+    }
+
+    /// Lets go on what gains nothing by waiting. `false` when the kernel has no room for it.
+    fn leave(&mut self) -> bool {
+        self.outlet.outgoing.dispatch();
+        self.outlet.flush_full()
     }
 
     /// Asks the device for its MTU, now and then.
@@ -120,6 +151,11 @@ impl Worker {
             }
         }
     }
+}
+
+/// Whether a turn that has taken so many bytes of inner packets, and may seal its `share`, has taken enough.
+fn is_enough(bytes: usize, share: usize) -> bool {
+    bytes >= share || bytes + MAX_DATAGRAM > TUN_BYTES_PER_TURN
 }
 
 /// Hands a datagram on to whoever waits for joiners. Room comes first: a flood is not worth a copy.

@@ -24,6 +24,8 @@ pub(super) struct Ready {
     pub(super) control: bool,
     pub(super) bulk: bool,
     pub(super) tun: bool,
+    /// The kernel has room for bulk.
+    pub(super) room: bool,
 }
 
 impl Worker {
@@ -52,14 +54,14 @@ impl Worker {
             Some(_) => &[Lane::Bulk],
             None => &[Lane::Bulk, Lane::Control],
         };
-        let tun = outlet.tun.as_ref().filter(|_| !outlet.waits_for_room(Lane::Bulk));
+        let room = !outlet.waits_for_room(Lane::Bulk);
         let mut fds = [
             PollFd::from_borrowed_fd(bell, PollFlags::IN),
             control.map_or(PollFd::from_borrowed_fd(bell, PollFlags::empty()), |control| {
                 PollFd::from_borrowed_fd(control, of(&[Lane::Control]))
             }),
             PollFd::from_borrowed_fd(outlet.udp.bulk(), of(on_bulk)),
-            tun.map_or(PollFd::from_borrowed_fd(bell, PollFlags::empty()), |tun| {
+            outlet.tun.as_ref().map_or(PollFd::from_borrowed_fd(bell, PollFlags::empty()), |tun| {
                 PollFd::new(tun, PollFlags::IN)
             }),
         ];
@@ -73,15 +75,16 @@ impl Worker {
         if clock::now() >= before + IDLE {
             self.mtu_known = None;
         }
-        Ok(Ready { control, bulk, tun })
+        Ok(Ready { control, bulk, tun, room })
     }
 
-    /// Whether other threads have something that is to be dealt with now.
+    /// Whether there is something to be dealt with now: of other threads, or what has waited for room.
     fn is_called(&self) -> bool {
         let has_room = !self.outlet.waits_for_room(Lane::Bulk);
         let incoming = &self.ends.incoming;
         !incoming.is_empty(Lane::Control)
             || (has_room && !incoming.is_empty(Lane::Bulk))
+            || (has_room && !self.backlog.is_empty())
             || self.ends.team.is_over()
     }
 }

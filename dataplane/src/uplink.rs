@@ -1,0 +1,215 @@
+//! How fast the uplink is, and so how much the kernel should hold of what leaves.
+//!
+//! A socket's send buffer is counted in bytes; what matters is how long they take. Half a megabyte is 2 ms
+//! at 3 Gbit/s and 200 ms at 20 Mbit/s, and everything else waits behind it. The rate shows by itself: each
+//! time the kernel says that it has no room the buffer is as full as the time before, so what was sent
+//! between the two is what has left. The buffer is then sized by time ([`HOLD`]). Where that is too
+//! little, because the thread wakes late and not because the uplink is slow, more leaves than was thought each
+//! time, and the buffer grows; when the kernel has had room for a while, it grows too.
+//!
+//! A host whose uplink never fills, which is most, keeps the largest buffer.
+
+use std::time::{Duration, Instant};
+
+/// How much time's worth of datagrams the kernel holds: the thread that fills it sleeps for tens of
+/// microseconds, and rarely for a few milliseconds where processors are busy.
+const HOLD: Duration = Duration::from_millis(4);
+
+/// How much time's worth of datagrams is sealed at once, while the uplink is known to be slow: what is
+/// sealed can neither be overtaken nor dropped.
+const SHARE: Duration = Duration::from_millis(1);
+
+/// The least time to tell a rate from: several buffers' worth.
+const SHORTEST: Duration = Duration::from_millis(10);
+
+/// The longest: in that time the largest buffer leaves through 1 Mbit/s. In a longer one the uplink will have
+/// been idle; where it was in a shorter, the next few rates put that right.
+const LONGEST: Duration = Duration::from_secs(5);
+
+/// How long there must be room for the rate to be doubted.
+const RELAX: Duration = Duration::from_secs(1);
+
+/// The smallest buffer, in bytes: a dozen datagrams.
+const SMALLEST: usize = 16 << 10;
+
+/// What is known of the uplink.
+#[derive(Debug, Default)]
+pub struct Uplink {
+    /// In bytes a second; `None` while it has not been too slow.
+    rate: Option<f64>,
+    /// When the kernel last had no room, for telling a rate.
+    since: Option<Instant>,
+    /// Bytes given to the kernel since then.
+    sent: usize,
+    /// When the kernel last had no room, or the rate was doubted.
+    full: Option<Instant>,
+    /// What the buffer was last said to be.
+    told: Option<usize>,
+}
+
+impl Uplink {
+    /// The largest buffer, in bytes: some 2 ms of 3 Gbit/s, as the kernel doubles what it is asked for, for
+    /// its own overhead. Twice as much brings a transfer some 5 % and everybody else twice the wait.
+    pub const LARGEST: usize = 512 << 10;
+
+    /// The kernel took `bytes` at `now`.
+    pub fn handle_sent(&mut self, bytes: usize, now: Instant) {
+        self.sent += bytes;
+        if let (Some(rate), Some(full)) = (self.rate, self.full)
+            && now.saturating_duration_since(full) >= RELAX
+        {
+            let rate = rate * 2.0;
+            self.rate = (size(rate, HOLD) < Self::LARGEST).then_some(rate);
+            self.full = Some(now);
+        }
+    }
+
+    /// The kernel had no room at `now`.
+    pub fn handle_full(&mut self, now: Instant) {
+        self.full = Some(now);
+        let elapsed = self.since.map(|since| now.saturating_duration_since(since));
+        match elapsed {
+            Some(elapsed) if elapsed < SHORTEST => return,
+            Some(elapsed) if elapsed <= LONGEST => {
+                let seen = self.sent as f64 / elapsed.as_secs_f64();
+                self.rate = Some(self.rate.map_or(seen, |rate| (rate + seen) / 2.0));
+            }
+            _ => {}
+        }
+        self.since = Some(now);
+        self.sent = 0;
+    }
+
+    /// What the kernel should hold, in bytes, when that has changed by a quarter or more.
+    pub fn poll_buffer(&mut self) -> Option<usize> {
+        let buffer = self.within(HOLD).clamp(SMALLEST, Self::LARGEST);
+        let told = self.told.unwrap_or(Self::LARGEST);
+        let is_news =
+            buffer.abs_diff(told) > told / 4 || (buffer == Self::LARGEST && told != buffer);
+        is_news.then(|| {
+            self.told = Some(buffer);
+            buffer
+        })
+    }
+
+    /// How many bytes to seal at once, if the uplink is slow.
+    pub fn share(&self) -> usize {
+        self.within(SHARE)
+    }
+
+    fn within(&self, time: Duration) -> usize {
+        self.rate.map_or(usize::MAX, |rate| size(rate, time))
+    }
+}
+
+/// What leaves in `time`.
+fn size(rate: f64, time: Duration) -> usize {
+    (rate * time.as_secs_f64()) as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const US: Duration = Duration::from_micros(1);
+
+    /// A socket with a buffer, over a link of some rate, and a sender that wakes late by `late`.
+    struct Link {
+        rate: f64,
+        buffer: f64,
+        held: f64,
+        now: Instant,
+    }
+
+    impl Link {
+        #[allow(clippy::disallowed_methods)]
+        fn new(mbit: f64) -> Self {
+            let (buffer, any) = (Uplink::LARGEST as f64, Instant::now());
+            Self { rate: mbit * 125_000.0, buffer, held: 0.0, now: any }
+        }
+
+        fn pass(&mut self, time: Duration) {
+            self.now += time;
+            self.held = (self.held - self.rate * time.as_secs_f64()).max(0.0);
+        }
+
+        /// Sends all it can for `time`, waking `late` after there is room; how many bytes left, and the
+        /// longest that one waited in the last tenth, in milliseconds.
+        fn saturate(&mut self, uplink: &mut Uplink, time: Duration, late: Duration) -> (f64, f64) {
+            let (start, mut sent, mut longest) = (self.now, 0.0, 0.0_f64);
+            while self.now < start + time {
+                while self.held < self.buffer {
+                    self.held += 1500.0;
+                    sent += 1500.0;
+                    uplink.handle_sent(1500, self.now);
+                }
+                uplink.handle_full(self.now);
+                if let Some(buffer) = uplink.poll_buffer() {
+                    self.buffer = buffer as f64;
+                }
+                if self.now > start + time.mul_f64(0.9) {
+                    longest = longest.max(self.held / self.rate * 1e3);
+                }
+                let half = ((self.held - self.buffer / 2.0) / self.rate).max(0.0);
+                self.pass(Duration::from_secs_f64(half) + late);
+            }
+            (sent, longest)
+        }
+    }
+
+    #[test]
+    fn the_buffer_comes_to_hold_a_few_milliseconds_and_the_uplink_stays_full() {
+        for mbit in [2.0, 20.0, 50.0, 100.0, 500.0] {
+            let mut link = Link::new(mbit);
+            let mut uplink = Uplink::default();
+            let time = Duration::from_secs(10);
+            let (sent, longest) = link.saturate(&mut uplink, time, 60 * US);
+            assert!(sent > 0.98 * link.rate * time.as_secs_f64(), "{mbit}: {sent}");
+            let bound = f64::max(5.0, 1.2 * SMALLEST as f64 / link.rate * 1e3);
+            assert!(longest < bound, "{mbit}: {longest} ms");
+            assert!(uplink.share() < SMALLEST.max(80_000));
+        }
+    }
+
+    #[test]
+    fn an_uplink_that_becomes_faster_or_slower_is_followed() {
+        let mut link = Link::new(20.0);
+        let mut uplink = Uplink::default();
+        let time = Duration::from_secs(5);
+        link.saturate(&mut uplink, time, 60 * US);
+        link.rate *= 10.0;
+        link.saturate(&mut uplink, time, 60 * US);
+        let (sent, longest) = link.saturate(&mut uplink, time, 60 * US);
+        assert!(sent > 0.98 * link.rate * time.as_secs_f64());
+        assert!(longest < 5.0, "{longest}");
+        link.rate /= 10.0;
+        link.saturate(&mut uplink, time, 60 * US);
+        let (_, longest) = link.saturate(&mut uplink, time, 60 * US);
+        assert!(longest < 10.0, "{longest}");
+    }
+
+    #[test]
+    fn a_thread_that_wakes_late_is_not_taken_for_a_slow_uplink() {
+        let mut link = Link::new(10_000.0);
+        let mut uplink = Uplink::default();
+        let time = Duration::from_secs(5);
+        let (sent, _) = link.saturate(&mut uplink, time, 300 * US);
+        let ever = Uplink::LARGEST as f64 / (300.0 * 1e-6) / 2.0;
+        assert!(sent > 0.9 * ever.min(link.rate) * time.as_secs_f64(), "{sent}");
+    }
+
+    #[test]
+    fn one_that_has_not_been_full_for_a_while_is_given_all_again() {
+        let mut link = Link::new(20.0);
+        let mut uplink = Uplink::default();
+        link.saturate(&mut uplink, Duration::from_secs(5), 60 * US);
+        assert!(uplink.share() < 10_000);
+        for _ in 0..10 {
+            link.pass(RELAX);
+            uplink.handle_sent(100, link.now);
+        }
+        assert_eq!(uplink.share(), usize::MAX);
+        assert_eq!(uplink.poll_buffer(), Some(Uplink::LARGEST));
+        assert_eq!(uplink.poll_buffer(), None);
+    }
+}

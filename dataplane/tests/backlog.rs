@@ -1,0 +1,186 @@
+//! Packets that wait for a slow uplink, in virtual time: what passes what, and what is dropped.
+
+#![allow(clippy::unwrap_used)]
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use mesh_dataplane::Backlog;
+use mesh_dataplane::packet::offload::Segments;
+use mesh_dataplane::packet::udp;
+
+const MS: Duration = Duration::from_millis(1);
+
+/// Any will do.
+#[allow(clippy::disallowed_methods)]
+fn start() -> Instant {
+    Instant::now()
+}
+
+/// A packet of flow `flow`, `len` bytes long, that says which of them it is.
+fn packet(flow: u16, n: u32, len: usize) -> Vec<u8> {
+    let [src, dst]: [SocketAddr; 2] =
+        [format!("10.0.0.1:{}", 1000 + flow), "10.0.0.2:9".into()].map(|end| end.parse().unwrap());
+    let mut payload = vec![0; len - 28];
+    payload[..2].copy_from_slice(&flow.to_be_bytes());
+    payload[2..6].copy_from_slice(&n.to_be_bytes());
+    udp::encode(src, dst, &payload).unwrap()
+}
+
+fn push(backlog: &mut Backlog, flow: u16, n: u32, len: usize, now: Instant) {
+    backlog.push(&Segments::one(&packet(flow, n, len)).unwrap(), now);
+}
+
+/// Which packet is next: its flow, and which of it.
+fn pop(backlog: &mut Backlog, now: Instant) -> Option<(u16, u32)> {
+    let mut said = None;
+    backlog.pop(now, |packets| {
+        let [f0, f1, n0, n1, n2, n3, ..] = packets.inner().payload()[8..] else { panic!("short") };
+        said = Some((u16::from_be_bytes([f0, f1]), u32::from_be_bytes([n0, n1, n2, n3])));
+    });
+    said
+}
+
+fn rest(backlog: &mut Backlog, now: Instant) -> Vec<(u16, u32)> {
+    std::iter::from_fn(|| pop(backlog, now)).collect()
+}
+
+#[test]
+fn a_flows_packets_leave_as_they_came_and_unharmed() {
+    let start = start();
+    let mut backlog = Backlog::new([1; 32]);
+    assert!(backlog.is_empty());
+    for n in 0..100 {
+        push(&mut backlog, 1, n, 1400, start);
+    }
+    let first = packet(1, 0, 1400);
+    let len = backlog.pop(start, |packets| assert_eq!(packets.inner().bytes(), first));
+    assert_eq!(len, Some(1400));
+    assert_eq!(rest(&mut backlog, start), (1..100).map(|n| (1, n)).collect::<Vec<_>>());
+    assert!(backlog.is_empty());
+    assert_eq!(backlog.take_dropped(), 0);
+}
+
+#[test]
+fn flows_share_by_bytes_and_not_by_packets() {
+    let start = start();
+    let mut backlog = Backlog::new([2; 32]);
+    for n in 0..2000 {
+        push(&mut backlog, 1, n, 1400, start);
+        push(&mut backlog, 2, n, 140, start);
+    }
+    let first: Vec<_> = (0..1100).filter_map(|_| pop(&mut backlog, start)).collect();
+    let long = first.iter().filter(|(flow, _)| *flow == 1).count();
+    assert!((95..=105).contains(&long), "{long} of 1100");
+}
+
+#[test]
+fn whoever_says_little_passes_whoever_says_much() {
+    let start = start();
+    let mut backlog = Backlog::new([3; 32]);
+    for n in 0..500 {
+        push(&mut backlog, 1, n, 1400, start);
+    }
+    for at in 0..50 {
+        // Each time the quiet one has had nothing to say for a while.
+        let now = start + MS * at;
+        for _ in 0..3 {
+            assert_eq!(pop(&mut backlog, now).map(|(flow, _)| flow), Some(1));
+        }
+        push(&mut backlog, 2, at, 84, now);
+        let next = [pop(&mut backlog, now), pop(&mut backlog, now)];
+        assert!(next.contains(&Some((2, at))), "{next:?}");
+    }
+}
+
+/// Sends `rate` packets of 1250 bytes a millisecond into an uplink of 10 Mbit/s, for ten seconds, together with
+/// a ping each 20 ms; how many of the transfer's were dropped, and the longest that either waited in the
+/// last second.
+fn overload(reacts: bool) -> (u64, Duration, Duration) {
+    let start = start();
+    let mut backlog = Backlog::new([4; 32]);
+    let mut sent_at = Vec::new();
+    let (mut pings, mut dropped, mut window) = (Vec::new(), 0, 100);
+    let (mut worst, mut worst_ping, mut on_way) = (Duration::ZERO, Duration::ZERO, 0);
+    for at in 0..10_000 {
+        let now = start + MS * at;
+        while on_way < window {
+            push(&mut backlog, 1, sent_at.len() as u32, 1250, now);
+            sent_at.push(now);
+            on_way += 1;
+        }
+        if at % 20 == 0 {
+            push(&mut backlog, 2, pings.len() as u32, 84, now);
+            pings.push(now);
+        }
+        let next = pop(&mut backlog, now);
+        let lost = backlog.take_dropped();
+        dropped += lost;
+        on_way -= lost;
+        if reacts && lost > 0 {
+            window = (window * 7 / 10).max(2);
+        } else if at % 20 == 0 {
+            window += 1;
+        }
+        let Some((flow, n)) = next else { continue };
+        let waited = now - if flow == 1 { sent_at[n as usize] } else { pings[n as usize] };
+        on_way -= u64::from(flow == 1);
+        if at >= 9000 {
+            let worst = if flow == 1 { &mut worst } else { &mut worst_ping };
+            *worst = waited.max(*worst);
+        }
+    }
+    (dropped, worst, worst_ping)
+}
+
+#[test]
+fn a_sender_that_listens_comes_to_wait_little_and_loses_little() {
+    let (dropped, worst, worst_ping) = overload(true);
+    assert!((1..500).contains(&dropped), "{dropped}");
+    assert!(worst < MS * 60, "{worst:?}");
+    assert!(worst_ping <= MS * 2, "{worst_ping:?}");
+}
+
+#[test]
+fn one_that_does_not_listen_harms_only_itself() {
+    let (dropped, _, worst_ping) = overload(false);
+    assert!(dropped > 100, "{dropped}");
+    assert!(worst_ping <= MS * 2, "{worst_ping:?}");
+}
+
+#[test]
+fn what_may_wait_is_bounded_and_the_greedy_one_pays() {
+    let start = start();
+    for (len, most) in [(1400, (4 << 20) / 1400), (28 + 6, 8192)] {
+        let mut backlog = Backlog::new([5; 32]);
+        for n in 0..10 {
+            push(&mut backlog, 2, n, 100, start);
+        }
+        for n in 0..20_000 {
+            push(&mut backlog, 1, n, len, start);
+        }
+        let dropped = backlog.take_dropped();
+        let kept = rest(&mut backlog, start);
+        assert!(kept.len() <= most + 10, "{}", kept.len());
+        assert_eq!(kept.len() as u64 + dropped, 20_010);
+        assert_eq!(kept.iter().filter(|(flow, _)| *flow == 2).count(), 10);
+        let last = kept.iter().rfind(|(flow, _)| *flow == 1);
+        assert_eq!(last, Some(&(1, 19_999)), "the newest is worth most");
+        assert!(backlog.is_empty());
+    }
+}
+
+#[test]
+fn few_of_a_hundred_flows_share_a_queue() {
+    let start = start();
+    let mut backlog = Backlog::new([6; 32]);
+    for n in 0..20 {
+        for flow in 0..100 {
+            push(&mut backlog, flow, n, 1400, start);
+        }
+    }
+    // The first round gives each queue two packets: those who share one have sent one each.
+    let round: Vec<_> = (0..180).filter_map(|_| pop(&mut backlog, start)).collect();
+    let alone = round.iter().filter(|(_, n)| *n == 1).count();
+    assert!(alone > 75, "{alone}");
+}
