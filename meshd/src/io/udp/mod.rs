@@ -31,9 +31,10 @@ pub(crate) use port::{BindError, LentPort, UdpPort};
 pub(crate) use receive::ReceiveBatch;
 pub(crate) use transmit::Transmit;
 
-/// What the kernel is asked to hold in each direction of a lane, in bytes, to begin with. It gives what
-/// `net.core.rmem_max` and `wmem_max` allow.
-const KERNEL_BUFFER: usize = Uplink::LARGEST;
+/// What the kernel is asked to hold of what arrives on a lane, in bytes. A bulk transfer fills it, and
+/// whatever else comes the same way waits behind that: twice as much brings a transfer some 5 % and everybody
+/// else twice the wait. The kernel gives what `net.core.rmem_max` allows.
+const KERNEL_BUFFER: usize = 512 << 10;
 
 /// The port in service, for a thread that waits by itself: a queue for each lane, each way.
 ///
@@ -121,7 +122,7 @@ impl Queue {
         let kernel = SockRef::from(&socket);
         // Less than asked for is what an ordinary user may get; it is no reason to fail.
         let _ = kernel.set_recv_buffer_size(KERNEL_BUFFER);
-        let _ = kernel.set_send_buffer_size(KERNEL_BUFFER);
+        let _ = kernel.set_send_buffer_size(Uplink::BUFFER);
         Ok(Self { socket, state })
     }
 }
