@@ -15,6 +15,7 @@ use crate::peer::Peer;
 use crate::peers::Slot;
 use crate::sink::Sink;
 use crate::tunnel::Identity;
+use crate::wall::WallTime;
 
 impl Engine {
     /// Takes one step of the plan. A peer that stays keeps its session; one that goes loses it at
@@ -45,6 +46,12 @@ impl Engine {
     /// The TUN device takes packets of at most `mtu` bytes: none is padded beyond that.
     pub fn handle_mtu(&mut self, mtu: u16) {
         self.kit.mtu = mtu.into();
+    }
+
+    /// The wall clock shows `wall` now. Handshakes are stamped by a clock that was set forward, which
+    /// the peers of a host that did not know the time may insist on; one set back is not followed.
+    pub fn handle_wall(&mut self, wall: WallTime, now: Instant) {
+        self.kit.stamps.follow(wall, now);
     }
 
     /// The host was asleep, which a monotonic clock does not count: sessions may have died without

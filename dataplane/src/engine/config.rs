@@ -17,7 +17,8 @@ pub struct EngineConfig {
     pub role: Role,
     /// What strangers' handshakes may cost.
     pub budget: HandshakeBudget,
-    /// The wall clock at the engine's start; time passes with `now` from there.
+    /// The wall clock at the engine's start; time passes with `now` from there, but for what
+    /// [`Engine::handle_wall`](crate::Engine::handle_wall) says.
     pub wall: WallTime,
     /// No handshake is stamped earlier than this, whatever the wall clock says: peers refuse a host
     /// whose clock was set back. What [`Engine::newest_stamp`](crate::Engine::newest_stamp) said in

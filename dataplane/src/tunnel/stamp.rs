@@ -3,7 +3,8 @@
 //! A responder refuses an initiation whose stamp is not later than the last one of that peer, so
 //! a recording can be played back only once in a peer's life. The stamps of a run start from the
 //! wall time that was handed in, or from the floor an earlier run has left if that is later, and
-//! proceed with `now`: no clock set back while the host runs makes them go back.
+//! proceed with `now`: no clock set back while the host runs makes them go back. One set forward they
+//! follow, for a host without a battery begins in 1970 and learns the time when it has a network.
 //!
 //! Stamps are rounded down to some 17 ms (2^24 ns, as the kernel's), so that they do not tell how
 //! fast this host answers; two to one peer still differ, by a nanosecond if need be.
@@ -36,7 +37,7 @@ impl Stamp {
 /// Makes stamps.
 #[derive(Debug)]
 pub(crate) struct StampClock {
-    /// What the wall clock showed when the engine started.
+    /// What a right wall clock would have shown when the engine started, for all we know.
     wall: WallTime,
     started: Instant,
     floor: WallTime,
@@ -55,6 +56,12 @@ impl StampClock {
         let stamp = coarse(wall).max(self.floor).max(after_last.unwrap_or_default());
         self.newest = self.newest.max(Some(stamp));
         stamp
+    }
+
+    /// The wall clock shows `wall`: stamps go on from there, if that is forward.
+    pub(crate) fn follow(&mut self, wall: WallTime, now: Instant) {
+        let since = now.saturating_duration_since(self.started);
+        self.wall = self.wall.max(WallTime(wall.0.saturating_sub(since)));
     }
 
     /// The latest stamp made so far.
@@ -112,5 +119,27 @@ mod tests {
         let later = clock.next(None, now + Duration::from_secs(5));
         assert!(later >= wall(1_700_000_065, 0));
         assert_eq!(clock.newest(), Some(later));
+    }
+
+    #[test]
+    fn a_clock_set_forward_is_followed_and_one_set_back_is_not() {
+        let start = start();
+        let after = |secs| start + Duration::from_secs(secs);
+        let mut clock = StampClock::new(wall(1_000, 0), wall(0, 0), start);
+        let mut last = clock.next(None, start);
+        let shown = [
+            (10, 1_010, 1_010),
+            (20, 1_700_000_020, 1_700_000_020),
+            (30, 1_600_000_000, 1_700_000_030),
+            (40, 0, 1_700_000_040),
+            (50, 1_700_000_060, 1_700_000_060),
+        ];
+        for (secs, shows, stamped) in shown {
+            clock.follow(wall(shows, 0), after(secs));
+            let next = clock.next(Some(last), after(secs));
+            assert_eq!(next, wall(stamped, 0));
+            assert!(next > last);
+            last = next;
+        }
     }
 }

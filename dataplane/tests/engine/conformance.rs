@@ -225,6 +225,35 @@ fn a_clock_set_back_between_runs_does_not_lock_the_host_out() {
 }
 
 #[test]
+fn a_clock_set_forward_lets_a_host_in_that_began_without_the_time() {
+    let mut wire = Wire::mesh(2);
+    wire.send(0, 1, b"hello");
+    wire.run_ms(5_000);
+    // The host comes back in 1970, with nothing kept.
+    wire.restart_at(0, WallTime::default(), WallTime::default());
+    wire.introduce(0, 1);
+    let packet = wire.send(0, 1, b"what time is it?");
+    wire.run_ms(3_000);
+    assert_eq!(wire.hosts[0].handshakes(), 0);
+    assert!(wire.hosts[1].drops(Drop::HandshakeReplay) > 0);
+
+    let right = WallTime(WALL.0 + Duration::from_secs(8));
+    wire.hosts[0].engine.handle_wall(right, wire.now);
+    wire.run_ms(6_000);
+    assert_eq!(wire.hosts[1].out.delivered.last(), Some(&packet));
+    let newest = wire.hosts[0].engine.newest_stamp();
+    assert!(newest >= Some(right));
+
+    // Set back again, it changes nothing: the same key anew still gets in.
+    wire.hosts[0].engine.handle_wall(WallTime::default(), wire.now);
+    wire.set_secret(0, Some(secret(1)));
+    let packet = wire.send(0, 1, b"and now?");
+    wire.run_ms(50);
+    assert_eq!(wire.hosts[1].out.delivered.last(), Some(&packet));
+    assert!(wire.hosts[0].engine.newest_stamp() > newest);
+}
+
+#[test]
 fn one_seed_replays_every_byte() {
     let run = || {
         let mut wire = Wire::mesh(3);

@@ -127,6 +127,10 @@ impl Sliced {
         self.each(now, sink, |engine, way| engine.handle_resume(now, way));
     }
 
+    pub(crate) fn handle_wall(&mut self, wall: WallTime, now: Instant) {
+        self.slices.iter_mut().for_each(|engine| engine.handle_wall(wall, now));
+    }
+
     pub(crate) fn handle_datagram(
         &mut self,
         from: Endpoint,

@@ -54,9 +54,13 @@ async fn host(id: u8, tun: Option<Tun>) -> Host {
 }
 
 async fn host_with(id: u8, tun: Option<Tun>, workers: usize) -> Host {
+    host_of(config(id), id, tun, workers).await
+}
+
+async fn host_of(engine: EngineConfig, id: u8, tun: Option<Tun>, workers: usize) -> Host {
     let port = UdpPort::bind("127.0.0.1:0".parse().expect("an address")).expect("loopback");
     let at = port.local();
-    let config = PathConfig { engine: config(id), seed: [id; 32], port, tun, workers };
+    let config = PathConfig { engine, seed: [id; 32], port, tun, workers };
     let (thread, path, outputs) = PacketThread::start(config).await.expect("started");
     let overlay = Overlay::new(addrs(id), path.clone());
     Host { id, at, thread, path, outputs, overlay }
@@ -106,6 +110,23 @@ async fn control_frames_cross_the_tunnel_and_come_out_by_port() {
     one.thread.shutdown().await;
     assert!(one.path.stats().await.is_none());
     two.thread.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_clock_that_was_set_since_the_start_dates_handshakes() {
+    let before = clock::wall();
+    let engine = EngineConfig { wall: WallTime::default(), ..config(1) };
+    let one = host_of(engine, 1, None, 1).await;
+    one.knows(2, vec![one.at]).await;
+    assert!(one.overlay.send(
+        port::GOSSIP,
+        SocketAddr::from((addrs(2).v6, port::GOSSIP)),
+        b"hello"
+    ));
+    one.path.carried_out().await;
+    let newest = one.path.stats().await.expect("running").newest_stamp.expect("an initiation");
+    // Stamps are rounded down, to less than this.
+    assert!(WallTime(newest.0 + Duration::from_millis(20)) > before, "{newest:?}");
 }
 
 #[tokio::test]

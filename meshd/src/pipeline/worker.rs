@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! wait: an order, the packet core's deadline, other packet threads, the UDP port, the TUN device
-//! turn: orders, the deadline, then a bounded share from each of the other threads, the UDP port's
-//!       control lane, its bulk lane and the TUN device
+//! turn: the clocks, orders, the deadline, then a bounded share from each of the other threads, the
+//!       UDP port's control lane, its bulk lane and the TUN device
 //! hand on what is another thread's; send what the packet core wrote, control before bulk; again
 //! ```
 //!
@@ -41,8 +41,8 @@ use wait::Ready;
 /// Orders carried out in one turn: a flight of QUIC datagrams.
 const ORDERS_PER_TURN: usize = 64;
 
-/// How often to look whether the host slept.
-const SLEEP_LOOK: Duration = Duration::from_secs(1);
+/// How often to look whether the host slept, and what its wall clock shows.
+const CLOCK_LOOK: Duration = Duration::from_secs(1);
 
 /// A sleep that sessions must not be trusted after. After a shorter one a session that has died is
 /// noticed by its silence, and soon.
@@ -90,8 +90,10 @@ pub(super) struct Worker {
     read: Box<[u8; tun::READ_BUFFER]>,
     /// When the device was last asked for its MTU.
     mtu_known: Option<Instant>,
-    /// When it was last looked whether the host slept, and for how long it had by then.
-    slept: (Instant, Duration),
+    /// When the clocks were last looked at.
+    clocks_known: Option<Instant>,
+    /// For how long the host had slept by then.
+    slept: Duration,
 }
 
 /// Whether the loop goes on.
@@ -114,7 +116,8 @@ impl Worker {
             coalescer: Coalescer::new(takes),
             read: Box::new([0; tun::READ_BUFFER]),
             mtu_known: None,
-            slept: (clock::now(), clock::asleep()),
+            clocks_known: None,
+            slept: clock::asleep(),
         }
     }
 
@@ -154,10 +157,11 @@ impl Worker {
             self.take_all_handed();
             return Ok(Flow::Stop);
         }
+        // Before anything is sent: the first handshake after a long wait is to bear the right time.
+        self.look_at_clocks();
         if self.carry_out_up_to(ORDERS_PER_TURN) == Flow::Stop {
             return Ok(Flow::Stop);
         }
-        self.look_for_sleep();
         self.handle_deadline();
         self.take_handed(Lane::Control);
         if !self.outlet.waits_for_room(Lane::Bulk) {
@@ -179,14 +183,15 @@ impl Worker {
         Ok(Flow::On)
     }
 
-    fn look_for_sleep(&mut self) {
+    fn look_at_clocks(&mut self) {
         let now = clock::now();
-        let (looked, before) = self.slept;
-        if now < looked + SLEEP_LOOK {
+        if self.clocks_known.is_some_and(|then| now < then + CLOCK_LOOK) {
             return;
         }
+        self.clocks_known = Some(now);
+        self.engine.handle_wall(clock::wall(), now);
         let asleep = clock::asleep();
-        self.slept = (now, asleep);
+        let before = std::mem::replace(&mut self.slept, asleep);
         if asleep.saturating_sub(before) >= LONG_SLEEP {
             tracing::info!("the host was asleep; all tunnels start over");
             self.engine.handle_resume(now, &mut self.outlet);
