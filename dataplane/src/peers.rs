@@ -32,8 +32,8 @@ struct Entry {
     slice: usize,
     /// The peer, if it is ours.
     peer: Option<Peer>,
-    /// The prefixes that the table of prefixes gives to it.
-    allowed_ips: Vec<IpNet>,
+    /// The prefixes that the table of prefixes gives to it, in order: others take them one by one.
+    allowed_ips: BTreeSet<IpNet>,
     /// Its place in the schedule: not after it needs attention, but maybe long before.
     wake: Option<(Instant, &'static str)>,
 }
@@ -65,7 +65,7 @@ impl Peers {
         let slice = least.map_or(0, |(slice, _)| slice);
         self.loads[slice] += 1;
         let peer = (slice == self.slice.this()).then(|| make(slot));
-        let entry = Entry { slice, peer, allowed_ips: Vec::new(), wake: None };
+        let entry = Entry { slice, peer, allowed_ips: BTreeSet::new(), wake: None };
         self.slots[slot.0 as usize] = Some(entry);
         self.by_key.insert(key, slot);
         slot
@@ -73,7 +73,7 @@ impl Peers {
 
     /// Removes a peer and its place in the schedule. Returns the prefixes it had, and the peer itself
     /// if it was ours.
-    pub(crate) fn remove(&mut self, key: TunnelKey) -> Option<(Vec<IpNet>, Option<Peer>)> {
+    pub(crate) fn remove(&mut self, key: TunnelKey) -> Option<(BTreeSet<IpNet>, Option<Peer>)> {
         let slot = self.by_key.remove(&key)?;
         let entry = self.slots[slot.0 as usize].take()?;
         if let Some((at, _)) = entry.wake {
@@ -97,7 +97,7 @@ impl Peers {
     }
 
     /// The prefixes of the peer in `slot`, wherever that is.
-    pub(crate) fn allowed_ips(&mut self, slot: Slot) -> Option<&mut Vec<IpNet>> {
+    pub(crate) fn allowed_ips(&mut self, slot: Slot) -> Option<&mut BTreeSet<IpNet>> {
         let entry = self.slots.get_mut(slot.0 as usize)?.as_mut()?;
         Some(&mut entry.allowed_ips)
     }
@@ -113,9 +113,9 @@ impl Peers {
     }
 
     /// All peers of ours with their prefixes, by key.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&Peer, &[IpNet])> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&Peer, &BTreeSet<IpNet>)> {
         let entries = self.by_key.values().filter_map(|slot| self.slots[slot.0 as usize].as_ref());
-        entries.filter_map(|entry| Some((entry.peer.as_ref()?, &entry.allowed_ips[..])))
+        entries.filter_map(|entry| Some((entry.peer.as_ref()?, &entry.allowed_ips)))
     }
 
     /// Brings the schedule up to date with a peer that was touched. Packets put deadlines off far

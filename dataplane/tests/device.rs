@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 
 use ipnet::IpNet;
 use mesh_dataplane::device::{Device, Effects, Needs, TooMany};
+use mesh_dataplane::packet::udp;
 use mesh_dataplane::{
-    Engine, EngineConfig, HandshakeBudget, Lane, PeerStats, Role, Sink, WallTime,
+    Drop, Engine, EngineConfig, HandshakeBudget, Lane, PeerStats, Role, Sink, WallTime,
 };
 use mesh_model::plan::Update;
 use mesh_model::uapi::{
@@ -83,6 +84,19 @@ impl Host {
         self.device.report(self.engine.peers(), self.now, WallTime(Duration::from_secs(1_000)))
     }
 
+    /// How a packet to the first address of `net` ends: everything does here, for want of a way or of a key.
+    fn end_of(&mut self, net: IpNet) -> Drop {
+        let at = |addr| SocketAddr::new(addr, 1);
+        let packet = udp::encode(at([192, 0, 2, 1].into()), at(net.network()), b"hello").unwrap();
+        let before = self.engine.drops().clone();
+        self.engine.handle_inner(&packet, self.now, &mut Nowhere(Vec::new()));
+        let counts = before.iter().zip(self.engine.drops().iter());
+        let counted = counts.filter(|((_, before), (_, after))| before != after);
+        let counted: Vec<_> = counted.map(|((reason, _), _)| reason).collect();
+        assert_eq!(counted.len(), 1, "{counted:?}");
+        counted[0]
+    }
+
     /// Each peer's allowed IPs, as the device shows them.
     fn allowed_ips(&self) -> BTreeMap<TunnelKey, Vec<IpNet>> {
         self.report().peers.into_iter().map(|peer| (peer.key, peer.allowed_ips)).collect()
@@ -123,6 +137,39 @@ fn an_allowed_ip_goes_to_whoever_asked_last() {
     host.set(DeviceChange { peers, ..DeviceChange::default() });
     assert_eq!(host.allowed_ips()[&key(1)], [net("10.0.0.0/8")]);
     assert_eq!(host.allowed_ips()[&key(2)], [net("10.1.0.0/16")]);
+}
+
+/// As many prefixes as a peer may have. Were each looked for among all of the loser's, one change of hands
+/// would take a minute.
+fn masses() -> impl Iterator<Item = IpNet> {
+    (0..MAX_ALLOWED_IPS as u32).map(|n| IpNet::new((n << 8).to_be_bytes().into(), 24).unwrap())
+}
+
+#[test]
+fn prefixes_in_masses_change_hands_soon() {
+    let mut host = Host::new();
+    let all = || masses().map(AllowedIp::Add).collect();
+    // Of those who take and those who lose each comes first in the order of keys now and then.
+    for id in [1, 2, 3, 1, 3, 2, 1] {
+        host.peer(PeerChange { allowed_ips: all(), ..change(id, &[]) });
+        let engine: BTreeMap<_, _> =
+            host.engine.peers().map(|peer| (peer.key, peer.allowed_ips)).collect();
+        assert_eq!(engine, host.allowed_ips());
+        assert_eq!(engine[&key(id)], masses().collect::<Vec<_>>());
+    }
+    let place = Some(Endpoint::At(([192, 0, 2, 1], 1).into()));
+    host.peer(PeerChange { endpoint: place, ..change(1, &[]) });
+    assert!(masses().step_by(99).all(|net| host.end_of(net) == Drop::NoPrivateKey), "peer 1");
+    // One by one, too: whoever has many more keeps all but that one.
+    for (n, prefix) in masses().take(5).enumerate() {
+        host.peer(PeerChange { allowed_ips: vec![AllowedIp::Add(prefix)], ..change(2, &[]) });
+        assert_eq!(host.end_of(prefix), Drop::NoEndpoint, "peer 2");
+        let left = MAX_ALLOWED_IPS - 1 - n;
+        assert_eq!(
+            [host.allowed_ips()[&key(1)].len(), host.allowed_ips()[&key(2)].len()],
+            [left, n + 1]
+        );
+    }
 }
 
 #[test]

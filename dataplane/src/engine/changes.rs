@@ -3,9 +3,11 @@
 //! Of several slices each takes every change, all in the same order, and keeps what all must know; what
 //! only a peer's own slice has, the others pass over.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::Instant;
 
+use ipnet::IpNet;
 use mesh_model::plan::{PeerPlan, Update};
 use mesh_model::{TunnelKey, TunnelSecret};
 
@@ -87,20 +89,18 @@ impl Engine {
         self.run_timers(slot, now, sink);
     }
 
-    /// Gives `slot` exactly the plan's prefixes, taking them from whoever held them.
+    /// Gives `slot` exactly the plan's prefixes, taking them from whoever held them. What it has already
+    /// is left alone: peers with a hundred thousand prefixes gain and lose single ones.
     fn set_allowed_ips(&mut self, slot: Slot, plan: &PeerPlan) {
-        let Some(held) = self.peers.allowed_ips(slot) else { return };
-        for prefix in std::mem::take(held) {
-            self.fib.remove(prefix);
+        let allowed: BTreeSet<_> = plan.allowed_ips.iter().map(IpNet::trunc).collect();
+        let Some(held) = self.peers.allowed_ips(slot).map(std::mem::take) else { return };
+        for given_up in held.difference(&allowed) {
+            self.fib.remove(*given_up);
         }
-        let mut allowed: Vec<_> = plan.allowed_ips.iter().map(ipnet::IpNet::trunc).collect();
-        allowed.sort_unstable();
-        allowed.dedup();
-        for prefix in &allowed {
-            if let Some(before) = self.fib.insert(*prefix, slot)
-                && let Some(others) = self.peers.allowed_ips(before)
-            {
-                others.retain(|held| held != prefix);
+        for taken in allowed.difference(&held) {
+            let before = self.fib.insert(*taken, slot);
+            if let Some(loser) = before.and_then(|before| self.peers.allowed_ips(before)) {
+                loser.remove(taken);
             }
         }
         if let Some(held) = self.peers.allowed_ips(slot) {

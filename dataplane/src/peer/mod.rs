@@ -24,6 +24,7 @@ mod sessions;
 mod shake;
 mod timers;
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
@@ -190,12 +191,12 @@ impl Peer {
     }
 
     /// What can be said about it, which has `allowed_ips` now.
-    pub(crate) fn stats(&self, allowed_ips: &[IpNet]) -> PeerStats {
+    pub(crate) fn stats(&self, allowed_ips: &BTreeSet<IpNet>) -> PeerStats {
         PeerStats {
             member: self.member,
             key: self.remote.key,
             endpoint: self.endpoints.current().map(|endpoint| endpoint.remote),
-            allowed_ips: allowed_ips.to_vec(),
+            allowed_ips: allowed_ips.iter().copied().collect(),
             last_handshake: self.last_handshake,
             last_received: self.last_received,
             rx_bytes: self.rx_bytes,
