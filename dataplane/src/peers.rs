@@ -16,7 +16,8 @@ use crate::slice::Slice;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Slot(pub(crate) u32);
 
-/// All peers. There are as many as the plan names, which agreement bounds.
+/// All peers. There are as many as the plan names: ten thousand at most in a mesh, which agreement sees
+/// to, and [`MAX_PEERS`](mesh_model::uapi::MAX_PEERS) on a plain device, whose requests name no more.
 pub(crate) struct Peers {
     slice: Slice,
     /// How many peers each slice has.

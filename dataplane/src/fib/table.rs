@@ -10,7 +10,10 @@ use crate::peers::Slot;
 
 /// Prefixes of both families and who holds them. A prefix has one holder.
 ///
-/// Its size is that of the plan: peers times their allowed IPs, both decided by agreement.
+/// Its size is that of the plan. A mesh's is agreed on: a few prefixes for each of ten thousand members at
+/// most. A plain device's is what its operator asks for: at most
+/// [`MAX_ALLOWED_IPS`](mesh_model::uapi::MAX_ALLOWED_IPS) for each of
+/// [`MAX_PEERS`](mesh_model::uapi::MAX_PEERS), which is more than memory holds, as with every WireGuard.
 #[derive(Default)]
 pub(crate) struct Fib {
     v4: BTreeMap<Ipv4Net, Slot>,
