@@ -58,7 +58,7 @@ impl Engine {
         }
         // What the daemon itself says is no tunnel's, however it begins.
         let hops = match lane {
-            Lane::Bulk => hops_around(packets.inner()),
+            Lane::Bulk => hops_around(packets),
             Lane::Control => Ok(None),
         };
         let Ok(hops) = hops else {

@@ -3,8 +3,8 @@
 use super::Peer;
 use crate::drops::Drop;
 use crate::endpoint::Endpoint;
-use crate::packet::ip::Inner;
 use crate::packet::nested::hops_around;
+use crate::packet::offload::Segments;
 use crate::sink::{Lane, Sink};
 use crate::tunnel::{PLAIN, sealed_len};
 use crate::turn::{Turn, room};
@@ -100,8 +100,8 @@ impl Peer {
                 packet.len()
             };
             // It was not too deep when it came.
-            let inner = Inner::parse(&packet).ok();
-            let hops = inner.and_then(|inner| hops_around(&inner).ok()?);
+            let packets = Segments::one(&packet).ok();
+            let hops = packets.and_then(|packets| hops_around(&packets).ok()?);
             self.send_run(Lane::Bulk, hops, 1, packet.len(), copy, turn);
         }
     }

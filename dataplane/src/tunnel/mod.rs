@@ -34,7 +34,7 @@ pub(crate) use message::{
 };
 pub(crate) use noise::{Hello, Initiator};
 pub(crate) use remote::Remote;
-pub(crate) use session::{KEEPALIVE_TIMEOUT, REKEY_TIMEOUT, Session, sealed_len};
+pub(crate) use session::{KEEPALIVE_TIMEOUT, PADDING, REKEY_TIMEOUT, Session, sealed_len};
 pub(crate) use stamp::{Stamp, StampClock};
 
 /// Where in a data message the sealed packet begins: behind type, receiver and counter.

@@ -34,7 +34,7 @@ const REKEY_AFTER_MESSAGES: u64 = 1 << 60;
 const REJECT_AFTER_MESSAGES: u64 = u64::MAX - (1 << 13);
 
 /// WireGuard pads packets to a multiple of this, to hide their exact length.
-const PADDING: usize = 16;
+pub(crate) const PADDING: usize = 16;
 
 /// One end of a session.
 pub(crate) struct Session {
