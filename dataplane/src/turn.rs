@@ -7,6 +7,7 @@ use rand_chacha::ChaCha20Rng;
 use crate::drops::{Drop, Drops};
 use crate::event::{Event, Events};
 use crate::indices::Indices;
+use crate::peer::Room;
 use crate::sink::{Lane, Sink};
 use crate::tunnel::{Identity, StampClock};
 
@@ -24,6 +25,8 @@ pub(crate) struct Kit {
     pub(crate) stamps: StampClock,
     /// Whose session is whose.
     pub(crate) indices: Indices,
+    /// For what waits for handshakes.
+    pub(crate) room: Room,
     /// The longest packet that fits the device and, sealed, the path.
     pub(crate) mtu: usize,
 }
@@ -40,6 +43,7 @@ impl Kit {
             identity: self.identity.as_ref(),
             stamps: &mut self.stamps,
             indices: &mut self.indices,
+            room: &mut self.room,
             mtu: self.mtu,
         }
     }
@@ -63,6 +67,8 @@ pub(crate) struct Turn<'a, S> {
     pub(crate) stamps: &'a mut StampClock,
     /// Whose session is whose.
     pub(crate) indices: &'a mut Indices,
+    /// For what waits for handshakes.
+    pub(crate) room: &'a mut Room,
     /// The longest packet that fits the device and, sealed, the path.
     pub(crate) mtu: usize,
 }

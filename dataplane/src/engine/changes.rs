@@ -128,7 +128,7 @@ impl Engine {
             self.fib.remove(prefix);
         }
         if let Some(mut peer) = peer {
-            let waited = peer.close(&mut self.kit.indices);
+            let waited = peer.close(&mut self.kit.indices, &mut self.kit.room);
             self.kit.drops.add(Drop::PeerRemoved, waited);
         }
     }

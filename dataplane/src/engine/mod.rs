@@ -22,6 +22,7 @@ use crate::event::{Event, Events};
 use crate::fib::Fib;
 use crate::handshake::Gate;
 use crate::indices::Indices;
+use crate::peer::Room;
 use crate::peers::{Peers, Slot};
 use crate::sink::Sink;
 use crate::slice::Slice;
@@ -80,6 +81,7 @@ impl Engine {
                 identity: config.secret.as_ref().map(Identity::new),
                 stamps: StampClock::new(config.wall, config.stamp_floor, now),
                 indices: Indices::new(slice),
+                room: Room::of(slice),
                 mtu: OVERLAY_MTU.into(),
             },
             due: Vec::new(),

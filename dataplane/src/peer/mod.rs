@@ -45,6 +45,7 @@ use attempt::Attempt;
 use clocks::Clocks;
 use endpoints::Endpoints;
 use held::Held;
+pub(crate) use held::Room;
 use pending::Pending;
 use sessions::Sessions;
 
@@ -178,9 +179,9 @@ impl Peer {
     }
 
     /// Wipes everything secret and forgets what waits. Returns how many packets waited.
-    pub(crate) fn close(&mut self, indices: &mut Indices) -> usize {
+    pub(crate) fn close(&mut self, indices: &mut Indices, room: &mut Room) -> usize {
         self.wipe(indices);
-        self.held.clear()
+        self.held.clear(room)
     }
 
     fn wipe(&mut self, indices: &mut Indices) {

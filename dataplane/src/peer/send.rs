@@ -29,14 +29,15 @@ impl Peer {
         }
         for n in 0..count {
             // Before any work: a flood to a peer that does not answer ends here.
-            if !self.held.has_room(longest) {
+            if !self.held.has_room(longest, turn.room) {
                 turn.drops.count(Drop::HoldFull);
                 continue;
             }
             let mut packet = vec![0; longest];
             let len = write(n, &mut packet);
             packet.truncate(len);
-            if !self.held.push(packet) {
+            packet.shrink_to_fit();
+            if !self.held.push(packet, turn.room) {
                 turn.drops.count(Drop::HoldFull);
             }
         }
@@ -93,7 +94,7 @@ impl Peer {
     /// Sends what waited for a session.
     pub(super) fn flush<S: Sink>(&mut self, turn: &mut Turn<'_, S>) {
         while self.sessions.is_confirmed(turn.now)
-            && let Some(packet) = self.held.pop()
+            && let Some(packet) = self.held.pop(turn.room)
         {
             let copy = |_, out: &mut [u8]| {
                 out.copy_from_slice(&packet);

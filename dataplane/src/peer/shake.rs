@@ -21,7 +21,7 @@ impl Peer {
             return;
         }
         if let Err(drop) = self.remote.shared(turn.identity) {
-            return turn.drops.add(drop, self.held.clear());
+            return turn.drops.add(drop, self.held.clear(turn.room));
         }
         self.attempt = Some(Attempt::new(turn.now));
         self.initiate(turn);

@@ -81,6 +81,6 @@ impl Peer {
     fn abandon_attempt<S: Sink>(&mut self, turn: &mut Turn<'_, S>) {
         self.attempt = None;
         self.pending.clear(turn.indices);
-        turn.drops.add(Drop::HandshakeTimeout, self.held.clear());
+        turn.drops.add(Drop::HandshakeTimeout, self.held.clear(turn.room));
     }
 }

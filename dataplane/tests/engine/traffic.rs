@@ -1,10 +1,15 @@
 //! Packets that should arrive, and where.
 
-use mesh_dataplane::{Drop, Event};
-use mesh_model::addr::port;
-use mesh_model::plan::Update;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
-use crate::wire::{KERNEL_PORT, Wire, single, underlay};
+use ipnet::IpNet;
+use mesh_dataplane::packet::udp;
+use mesh_dataplane::{Drop, Event};
+use mesh_model::TunnelKey;
+use mesh_model::addr::port;
+use mesh_model::plan::{PeerPlan, Update};
+
+use crate::wire::{KERNEL_PORT, Wire, secret, single, underlay};
 
 #[test]
 fn both_families_cross_in_both_directions() {
@@ -94,6 +99,80 @@ fn packets_wait_for_the_handshake_in_order_and_boundedly() {
     wire.run_ms(50);
     assert_eq!(wire.hosts[1].out.delivered, sent[..128]);
     assert_eq!(wire.hosts[0].drops(Drop::HoldFull), 72);
+}
+
+/// Peers of host 0 that never answer.
+fn silent(wire: &Wire, count: u16) -> impl Iterator<Item = (TunnelKey, PeerPlan)> + use<> {
+    let plan = wire.hosts[0].plan();
+    (0..count).map(move |n| {
+        let mut key = [9; 32];
+        key[..2].copy_from_slice(&n.to_be_bytes());
+        let addr = Ipv6Addr::new(0xfd01, 0, 0, 0, 0, 0, 0, n);
+        let plan = PeerPlan {
+            allowed_ips: vec![IpNet::from(IpAddr::V6(addr))],
+            endpoints: vec![underlay(77)],
+            ..plan.clone()
+        };
+        (TunnelKey(key), plan)
+    })
+}
+
+/// Host 0 has 140 kB for each of its silent peers. Returns how many bytes of that it keeps.
+fn call_all(wire: &mut Wire, count: u16) -> usize {
+    let before = wire.hosts[0].drops(Drop::HoldFull);
+    let (own, mut offered) = (wire.hosts[0].addrs.v6, 0);
+    for (_, plan) in silent(wire, count) {
+        let to = SocketAddr::new(plan.allowed_ips[0].addr(), KERNEL_PORT);
+        let packet = udp::encode((own, KERNEL_PORT).into(), to, &[0; 1400 - 48]).expect("fits");
+        for _ in 0..100 {
+            wire.inner(0, &packet);
+            offered += packet.len();
+        }
+    }
+    offered - 1400 * (wire.hosts[0].drops(Drop::HoldFull) - before) as usize
+}
+
+#[test]
+fn what_waits_for_many_silent_peers_is_bounded_and_its_room_comes_back() {
+    const MIB: usize = 1 << 20;
+    let mut wire = Wire::strangers(1);
+    let mut kept = Vec::new();
+    for by_removal in [true, false, true] {
+        for (key, plan) in silent(&wire, 400) {
+            wire.update(0, Update::SetPeer(key, plan));
+        }
+        kept.push(call_all(&mut wire, 400));
+        if by_removal {
+            silent(&wire, 400).for_each(|(key, _)| wire.update(0, Update::RemovePeer(key)));
+        } else {
+            wire.run_ms(100_000);
+        }
+    }
+    assert!((7 * MIB..=8 * MIB).contains(&kept[0]), "{kept:?}");
+    assert!(kept.iter().all(|again| *again == kept[0]), "{kept:?}");
+    assert_eq!(wire.hosts[0].drops(Drop::PeerRemoved) as usize * 1400, 2 * kept[0]);
+    assert_eq!(wire.hosts[0].drops(Drop::HandshakeTimeout) as usize * 1400, kept[0]);
+}
+
+#[test]
+fn silent_peers_leave_room_for_others_and_a_session_gives_its_room_back() {
+    let mut wire = Wire::mesh(2);
+    for (key, plan) in silent(&wire, 200) {
+        wire.update(0, Update::SetPeer(key, plan));
+    }
+    call_all(&mut wire, 200);
+    let packet = wire.send(0, 1, &[0; 1400 - 48]);
+    wire.run_ms(50);
+    assert_eq!(wire.hosts[1].out.delivered, [packet]);
+
+    // More than there is room for in all, if sessions kept theirs.
+    let mut wire = Wire::mesh(2);
+    for _ in 0..100 {
+        wire.set_secret(0, Some(secret(1)));
+        (0..80).for_each(|_| drop(wire.send(0, 1, &[0; 1400 - 48])));
+        wire.run_ms(200);
+    }
+    assert_eq!(wire.hosts[1].out.delivered.len(), 8_000);
 }
 
 #[test]
