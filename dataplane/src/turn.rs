@@ -7,7 +7,7 @@ use rand_chacha::ChaCha20Rng;
 use crate::drops::{Drop, Drops};
 use crate::event::{Event, Events};
 use crate::indices::Indices;
-use crate::peer::Room;
+use crate::peer::{Pace, Room};
 use crate::sink::{Lane, Sink};
 use crate::tunnel::{Identity, StampClock};
 
@@ -27,6 +27,8 @@ pub(crate) struct Kit {
     pub(crate) indices: Indices,
     /// For what waits for handshakes.
     pub(crate) room: Room,
+    /// How soon initiations are repeated.
+    pub(crate) pace: Pace,
     /// The longest packet that fits the device and, sealed, the path.
     pub(crate) mtu: usize,
 }
@@ -44,6 +46,7 @@ impl Kit {
             stamps: &mut self.stamps,
             indices: &mut self.indices,
             room: &mut self.room,
+            pace: self.pace,
             mtu: self.mtu,
         }
     }
@@ -69,6 +72,8 @@ pub(crate) struct Turn<'a, S> {
     pub(crate) indices: &'a mut Indices,
     /// For what waits for handshakes.
     pub(crate) room: &'a mut Room,
+    /// How soon initiations are repeated.
+    pub(crate) pace: Pace,
     /// The longest packet that fits the device and, sealed, the path.
     pub(crate) mtu: usize,
 }

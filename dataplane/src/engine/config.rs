@@ -6,6 +6,7 @@ use mesh_model::{OverlayAddrs, TunnelSecret};
 
 use crate::handshake::HandshakeBudget;
 use crate::packet::ip::Inner;
+use crate::peer::Pace;
 use crate::wall::WallTime;
 
 /// What an engine is made of.
@@ -47,6 +48,14 @@ impl Role {
         match self {
             Self::Member(addrs) => addrs.contains(addr),
             Self::Plain => true,
+        }
+    }
+
+    /// How soon it repeats an initiation.
+    pub(super) fn pace(&self) -> Pace {
+        match self {
+            Self::Member(_) => Pace::Early,
+            Self::Plain => Pace::Stock,
         }
     }
 

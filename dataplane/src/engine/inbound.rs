@@ -62,10 +62,15 @@ impl Engine {
         let slot = self.kit.indices.holder(receiver).ok_or(Drop::UnknownIndex)?;
         let own = self.kit.identity.as_ref().ok_or(Drop::NoPrivateKey)?;
         let admission = self.gate.admit_response(own, from.remote, message, now);
-        self.obey(admission, from, message, now, sink)?;
+        let admitted = self.obey(admission, from, message, now, sink);
         let peer = self.peers.get_mut(slot).ok_or(Drop::UnknownIndex)?;
-        let turn = &mut self.kit.turn(now, sink);
-        let handled = peer.handle_response(from, receiver, message, turn);
+        let handled = admitted.and_then(|()| {
+            peer.handle_response(from, receiver, message, &mut self.kit.turn(now, sink))
+        });
+        if handled == Err(Drop::CookieRequired) {
+            // Only another initiation can bring the response that shows the cookie.
+            peer.repeat_early();
+        }
         self.peers.settle(slot);
         handled
     }
@@ -79,7 +84,9 @@ impl Engine {
     ) -> Result<(), Drop> {
         let slot = self.kit.indices.holder(receiver).ok_or(Drop::UnknownIndex)?;
         let peer = self.peers.get_mut(slot).ok_or(Drop::UnknownIndex)?;
-        peer.handle_cookie(receiver, message, now)
+        let handled = peer.handle_cookie(receiver, message, now);
+        self.peers.settle(slot);
+        handled
     }
 
     /// Type 4: a sealed packet.

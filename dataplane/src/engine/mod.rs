@@ -82,6 +82,7 @@ impl Engine {
                 stamps: StampClock::new(config.wall, config.stamp_floor, now),
                 indices: Indices::new(slice),
                 room: Room::of(slice),
+                pace: config.role.pace(),
                 mtu: OVERLAY_MTU.into(),
             },
             due: Vec::new(),

@@ -42,6 +42,7 @@ use crate::tunnel::{Jar, Remote, Stamp};
 use crate::turn::Turn;
 use crate::wall::WallTime;
 use attempt::Attempt;
+pub(crate) use attempt::Pace;
 use clocks::Clocks;
 use endpoints::Endpoints;
 use held::Held;

@@ -37,7 +37,7 @@ impl Peer {
         }
         if let Some(attempt) = &mut self.attempt {
             match to {
-                Some(_) => attempt.sent(turn.now, turn.rng),
+                Some(_) => attempt.sent(turn.now, turn.pace, turn.rng),
                 None => attempt.put_off(turn.now),
             }
         }
@@ -114,15 +114,24 @@ impl Peer {
         Ok(())
     }
 
-    /// Keeps a cookie for the next initiation, which is due soon anyway. The endpoint stays: a
-    /// cookie proves less than a handshake.
+    /// Keeps a cookie for the next initiation, which is due soon then. The endpoint stays: a cookie proves
+    /// less than a handshake.
     pub(crate) fn handle_cookie(
         &mut self,
         receiver: u32,
         message: &[u8; COOKIE],
         now: Instant,
     ) -> Result<(), Drop> {
-        self.jar.keep(&self.remote, receiver, message, now)
+        self.jar.keep(&self.remote, receiver, message, now)?;
+        self.repeat_early();
+        Ok(())
+    }
+
+    /// One end or the other asks for a cookie: an attempt that is under way goes on soon.
+    pub(crate) fn repeat_early(&mut self) {
+        if let Some(attempt) = &mut self.attempt {
+            attempt.repeat_early();
+        }
     }
 
     /// The peer has proven that it holds the keys of the current session.

@@ -20,6 +20,18 @@ fn a_lost_initiation_is_repeated_early() {
 }
 
 #[test]
+fn a_plain_device_repeats_an_initiation_when_the_kernel_does() {
+    let mut wire = Wire::plain(2);
+    wire.lose_next = vec![1, 1];
+    let packet = wire.send(0, 1, b"patience");
+    for (ms, sent) in [(4_999, 1), (335, 2), (4_660, 2), (700, 3)] {
+        wire.run_ms(ms);
+        assert_eq!(wire.count(1), sent);
+    }
+    assert_eq!(wire.hosts[1].out.delivered, [packet]);
+}
+
+#[test]
 fn a_lost_response_is_repeated_early() {
     let mut wire = Wire::mesh(2);
     wire.lose_next = vec![2, 2];

@@ -129,6 +129,16 @@ pub(crate) struct Faults {
     pub(crate) delay: Duration,
 }
 
+/// What all hosts are.
+#[derive(Clone, Copy)]
+struct Make {
+    /// Slices of each.
+    of: usize,
+    budget: HandshakeBudget,
+    /// Devices without a mesh.
+    plain: bool,
+}
+
 /// Some hosts, a wire between them, and the time.
 pub(crate) struct Wire {
     pub(crate) now: Instant,
@@ -142,8 +152,7 @@ pub(crate) struct Wire {
     pub(crate) lose_next: Vec<u8>,
     /// All datagrams are lost.
     pub(crate) cut: bool,
-    /// Slices of each host.
-    of: usize,
+    make: Make,
     rng: ChaCha8Rng,
 }
 
@@ -167,14 +176,21 @@ impl Wire {
     }
 
     pub(crate) fn with_budget(n: u8, budget: HandshakeBudget) -> Self {
-        // How the whole suite is run against hosts of several slices.
-        #[allow(clippy::disallowed_methods)]
-        let of = std::env::var("MESH_TEST_SLICES").ok().and_then(|of| of.parse().ok());
-        Self::sliced(n, of.unwrap_or(1), budget)
+        Self::sliced(n, usual_slices(), budget)
+    }
+
+    /// `n` devices without a mesh, that know each other.
+    pub(crate) fn plain(n: u8) -> Self {
+        let budget = HandshakeBudget::default();
+        Self::of_hosts(n, Make { of: usual_slices(), budget, plain: true }).introduced()
     }
 
     /// `n` hosts of `of` slices each.
     pub(crate) fn sliced(n: u8, of: usize, budget: HandshakeBudget) -> Self {
+        Self::of_hosts(n, Make { of, budget, plain: false })
+    }
+
+    fn of_hosts(n: u8, make: Make) -> Self {
         // The only instant there is; nothing measures it.
         #[allow(clippy::disallowed_methods)]
         let start = Instant::now();
@@ -187,11 +203,11 @@ impl Wire {
             faults: Faults::default(),
             lose_next: Vec::new(),
             cut: false,
-            of,
+            make,
             rng: ChaCha8Rng::from_seed([7; 32]),
         };
         wire.hosts =
-            (1..=n).map(|n| new_host(n, of, budget, (WALL, WallTime::default()), start)).collect();
+            (1..=n).map(|n| new_host(n, make, (WALL, WallTime::default()), start)).collect();
         wire
     }
 
@@ -235,8 +251,8 @@ impl Wire {
     /// Like `restart`, with this on its wall clock, and this kept from the run before.
     pub(crate) fn restart_at(&mut self, host: usize, wall: WallTime, stamp_floor: WallTime) {
         let n = host as u8 + 1;
-        let stamps = (wall, stamp_floor);
-        self.hosts[host] = new_host(n, self.of, HandshakeBudget::default(), stamps, self.now);
+        let make = Make { budget: HandshakeBudget::default(), ..self.make };
+        self.hosts[host] = new_host(n, make, (wall, stamp_floor), self.now);
     }
 
     /// `host` takes another private key.
@@ -383,26 +399,27 @@ impl Wire {
     }
 }
 
-fn new_host(
-    n: u8,
-    of: usize,
-    budget: HandshakeBudget,
-    (wall, stamp_floor): (WallTime, WallTime),
-    now: Instant,
-) -> Host {
+/// How the whole suite is run against hosts of several slices.
+fn usual_slices() -> usize {
+    #[allow(clippy::disallowed_methods)]
+    let of = std::env::var("MESH_TEST_SLICES").ok().and_then(|of| of.parse().ok());
+    of.unwrap_or(1)
+}
+
+fn new_host(n: u8, make: Make, (wall, stamp_floor): (WallTime, WallTime), now: Instant) -> Host {
     let addrs = OverlayAddrs {
         v4: [100, 88, 0, n].into(),
         v6: [0xfd00, 0, 0, 0, 0, 0, 0, n.into()].into(),
     };
     let config = EngineConfig {
         secret: Some(secret(n)),
-        role: Role::Member(addrs),
-        budget,
+        role: if make.plain { Role::Plain } else { Role::Member(addrs) },
+        budget: make.budget,
         wall,
         stamp_floor,
     };
     Host {
-        engine: Sliced::new(&config, of, [n; 32], now),
+        engine: Sliced::new(&config, make.of, [n; 32], now),
         secret: secret(n),
         member: MemberId(n.into()),
         addrs,
