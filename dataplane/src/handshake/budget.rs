@@ -225,6 +225,23 @@ mod tests {
     }
 
     #[test]
+    fn of_a_flood_without_proof_some_sources_are_remembered_and_soon_forgotten() {
+        let mut now = start();
+        let mut budget = budget(now);
+        for n in 0..60_000 {
+            // 20,000 a second.
+            now += Duration::from_micros(50);
+            budget.spend_free(v4(n), now);
+            assert!(budget.free_sources.buckets.len() <= MAX_SOURCES);
+        }
+        now += SWEEP_EVERY;
+        assert!(
+            (0..MAX_SOURCES as u32).all(|n| budget.spend_source(v4(n), now)),
+            "room for as many"
+        );
+    }
+
+    #[test]
     fn an_ipv6_host_does_not_multiply_by_choosing_addresses() {
         let now = start();
         let mut budget = budget(now);

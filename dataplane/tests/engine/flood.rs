@@ -14,34 +14,70 @@ fn spoofed(n: u32) -> SocketAddr {
     ([10, a, b, c], 1).into()
 }
 
-#[test]
-fn a_flood_from_everywhere_costs_a_legitimate_peer_one_round_trip() {
-    let mut wire = Wire::mesh(2);
-    let mut stranger = Attacker::new(&secret(99), wire.hosts[1].key());
-    let initiation = stranger.initiation();
+/// Forgeries of a millisecond.
+const EACH_MS: u32 = 20;
+
+/// How long the flood has gone on before: all free budgets are spent, and those remembered for single
+/// sources, which are swept each second, are as many as may be.
+const BEFORE_MS: u64 = 1_500;
+
+/// What is promised to a legitimate peer under such a flood.
+const PROMISED_MS: u64 = 5_000;
+
+/// Floods host `victim` of two with 20,000 forged initiations a second, each from where `from` says, which
+/// bring out no more bytes than they bring in. After a while host 0 wants a session with host 1: in how
+/// many milliseconds it has one.
+fn session_under_flood(mut wire: Wire, victim: usize, from: impl Fn(u32) -> SocketAddr) -> u64 {
+    let forged = Attacker::new(&secret(99), wire.hosts[victim].key()).initiation();
     let mut n = 0;
-    let mut bytes_out = 0;
-    let mut flood = |wire: &mut Wire, count: u32| {
-        for _ in 0..count {
+    let mut flood = |wire: &mut Wire| {
+        for _ in 0..EACH_MS {
             n += 1;
-            let answers = wire.inject(1, spoofed(n), &initiation);
+            let answers = wire.inject(victim, from(n), &forged);
             let out: usize = answers.iter().map(Vec::len).sum();
-            assert!(out <= initiation.len(), "amplified");
-            bytes_out += out;
+            assert!(out <= forged.len(), "amplified");
         }
+        wire.run_ms(1);
     };
-    flood(&mut wire, 1000);
+    (0..BEFORE_MS).for_each(|_| flood(&mut wire));
     let packet = wire.send(0, 1, b"let me in");
-    for _ in 0..50 {
-        flood(&mut wire, 100);
-        wire.run_ms(10);
-    }
+    let taken = (1..=PROMISED_MS).find(|_| {
+        flood(&mut wire);
+        !wire.hosts[1].out.delivered.is_empty()
+    });
     assert_eq!(wire.hosts[1].out.delivered, [packet]);
+    // What the flood was worth to the victim: the free budget and what came back of it since.
+    let taken = taken.expect("delivered");
+    let most = 128 + 128 * (BEFORE_MS + taken) / 1000 + 1;
+    let paid = wire.hosts[victim].drops(Drop::UnknownPeer);
+    assert!((16..=most).contains(&paid), "{paid}");
+    assert_eq!(wire.hosts[victim].drops(Drop::HandshakeBudget), 0);
     assert_eq!(wire.hosts[0].peer(wire.hosts[1].key()).endpoint, Some(underlay(2)));
-    // The budget of 128 and what came back in half a second, less one for each that got through.
-    let paid = wire.hosts[1].drops(Drop::UnknownPeer);
-    assert!((128..=128 + 70).contains(&paid), "{paid}");
-    assert_eq!(wire.hosts[1].drops(Drop::HandshakeBudget), 0);
+    taken
+}
+
+#[test]
+fn twenty_thousand_forgeries_a_second_keep_nobody_out() {
+    let foreign = |_| underlay(66);
+    let peers_own = |_| underlay(1);
+    for wire in [Wire::mesh, Wire::plain] {
+        assert!(session_under_flood(wire(2), 1, foreign) < 10, "nobody else is concerned");
+        let one = session_under_flood(wire(2), 1, peers_own);
+        let many = session_under_flood(wire(2), 1, spoofed);
+        // A cookie, and one repetition that shows it.
+        assert!((300..500).contains(&one) && (300..500).contains(&many), "{one} {many}");
+    }
+}
+
+#[test]
+fn nor_do_they_keep_their_victim_from_calling() {
+    let peers_own = |_| underlay(2);
+    for wire in [Wire::mesh, Wire::plain] {
+        // Here it is the response that has to show a cookie, and a second initiation that asks for it.
+        let own = session_under_flood(wire(2), 0, peers_own);
+        let many = session_under_flood(wire(2), 0, spoofed);
+        assert!((300..500).contains(&own) && many < 500, "{own} {many}");
+    }
 }
 
 #[test]
