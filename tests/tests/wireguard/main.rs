@@ -27,7 +27,7 @@ mod workers;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
-use mesh_tests::traffic::ping;
+use mesh_tests::traffic::{Burst, BurstReport, ping};
 use mesh_tests::wireguard::{End, Family, Program, Tunnel};
 use mesh_tests::{Netns, eventually};
 
@@ -78,6 +78,25 @@ fn assert_answers(netns: &Netns, target: IpAddr) {
         ping(netns, target, Duration::from_millis(500)).ok()
     })
     .unwrap();
+}
+
+/// A few thousand bytes underway at a time, two thousand datagrams in all.
+const PACED: Burst = Burst { count: 2_000, len: 1_000, paced: true };
+
+/// Asserts that every datagram arrives as it was sent, once and in its turn, when no queue on its way is ever full.
+/// `from` must have reached `to`: it is what waits for a session that may get lost.
+fn assert_none_is_lost(from: &End, to: &End, family: Family) {
+    let report = PACED.run(from.netns(), to.netns(), to.inner(family)).unwrap();
+    let all = BurstReport { whole: PACED.count, ..BurstReport::default() };
+    assert_eq!(report, all, "{} to {} in {family:?}", from.number(), to.number());
+}
+
+/// Asserts that as much as can be sent at once arrives as it was sent and in its order, as far as it arrives: how much
+/// that is, is the machine's affair.
+fn assert_order_is_kept(from: &End, to: &End, family: Family) {
+    let burst = Burst { paced: false, ..PACED };
+    let report = burst.run(from.netns(), to.netns(), to.inner(family)).unwrap();
+    assert!(report.whole > 0 && report.altered == 0 && report.out_of_order == 0, "{report:?}");
 }
 
 /// Asserts that `from` gets no answer from `to`.

@@ -6,10 +6,10 @@
 use std::thread;
 
 use mesh_tests::needs_namespaces;
-use mesh_tests::traffic::{Burst, Transfer};
+use mesh_tests::traffic::Transfer;
 use mesh_tests::wireguard::{End, Family, Tunnel};
 
-use crate::{assert_reaches, program};
+use crate::{assert_none_is_lost, assert_order_is_kept, assert_reaches, program};
 
 /// Bytes of one transfer: enough for full super-packets and a window that opens.
 const BULK: u64 = 8_000_000;
@@ -39,21 +39,22 @@ fn threads_that_share_the_peers_carry_what_one_carries() {
             assert_reaches(from, to);
         }
     }
-    // From the first to all others and back, all at once: flows of every peer through every queue.
+    everywhere_at_once(ends, assert_none_is_lost);
+    everywhere_at_once(ends, |from, to, family| {
+        assert_order_is_kept(from, to, family);
+        let transfer = Transfer::of(BULK, 21);
+        let report = transfer.run(from.netns(), to.netns(), to.inner(family)).unwrap();
+        transfer.check(&report).unwrap();
+    });
+}
+
+/// Sends from the first end to all others and back, all at once: flows of every peer through every queue.
+fn everywhere_at_once(ends: &[End], send: impl Fn(&End, &End, Family) + Copy + Send) {
     thread::scope(|scope| {
         for other in &ends[1..] {
             for (from, to) in [(&ends[0], other), (other, &ends[0])] {
                 for family in Family::BOTH {
-                    scope.spawn(move || {
-                        let target = to.inner(family);
-                        let burst = Burst { count: 2_000, len: 1_000 };
-                        let report = burst.run(from.netns(), to.netns(), target).unwrap();
-                        assert!(report.whole > 0, "{report:?}");
-                        assert_eq!((report.altered, report.out_of_order), (0, 0), "{report:?}");
-                        let transfer = Transfer::of(BULK, 21);
-                        let report = transfer.run(from.netns(), to.netns(), target).unwrap();
-                        transfer.check(&report).unwrap();
-                    });
+                    scope.spawn(move || send(from, to, family));
                 }
             }
         }
