@@ -6,6 +6,7 @@
 //! [`message`] says what it is.
 
 mod capture;
+mod crowd;
 mod device;
 mod forgery;
 pub mod key;
@@ -16,6 +17,7 @@ mod tunnel;
 pub mod uapi;
 
 pub use capture::{Capture, Datagram};
+pub use crowd::Crowd;
 pub use device::Device;
 pub use forgery::Forger;
 pub use key::{PresharedKey, PublicKey, SecretKey};
