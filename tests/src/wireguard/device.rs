@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use nix::unistd::Pid;
-use tempfile::NamedTempFile;
+use tempfile::{NamedTempFile, TempDir};
 
 use super::key::PublicKey;
 use super::program::Program;
@@ -29,6 +29,8 @@ pub struct Device {
     interface: String,
     socket: Socket,
     log: NamedTempFile,
+    // What it remembers is nothing to the host, or to another device of that name. After the process, which writes there.
+    _memory: TempDir,
 }
 
 impl Device {
@@ -41,8 +43,11 @@ impl Device {
         let interface = format!("wg{}-{number}", std::process::id());
         let socket = Socket::of(&interface);
         let log = NamedTempFile::new().context("make a log file")?;
-        let process = Daemon::start(program.command(&interface), Some(netns), log.path())?;
-        let mut device = Self { process, netns: netns.clone(), interface, socket, log };
+        let memory = TempDir::with_prefix("mesh-wg-").context("make a state directory")?;
+        let command = program.command(&interface, memory.path());
+        let process = Daemon::start(command, Some(netns), log.path())?;
+        let netns = netns.clone();
+        let mut device = Self { process, netns, interface, socket, log, _memory: memory };
         let opened = eventually(START_LIMIT, "the configuration socket is there", || {
             let ended = device.process.poll_exit();
             (ended.is_some() || device.socket.answers()).then_some(ended)

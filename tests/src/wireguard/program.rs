@@ -74,14 +74,13 @@ impl Program {
         self.path.file_name().unwrap_or_default().to_string_lossy().into_owned()
     }
 
-    /// Runs it in the foreground for `interface`.
-    pub(super) fn command(&self, interface: &str) -> Command {
+    /// Runs it in the foreground for `interface`. What it wants to remember it keeps in `memory`, if it can be told.
+    pub(super) fn command(&self, interface: &str, memory: &Path) -> Command {
         let mut command = Command::new(&self.path);
         match self.dialect {
-            // What it remembers of one test is nothing to the host, and harmless to the next.
-            Dialect::Meshd => command
-                .args(["wg", interface, "--foreground", "--state-dir"])
-                .arg(std::env::temp_dir().join("mesh-tests-wg")),
+            Dialect::Meshd => {
+                command.args(["wg", interface, "--foreground", "--state-dir"]).arg(memory)
+            }
             Dialect::WireguardGo => {
                 command.args(["--foreground", interface]).env("LOG_LEVEL", "error")
             }

@@ -10,8 +10,10 @@ use mesh_model::api::v1::Tunnels;
 use mesh_tests::binaries::Binaries;
 use mesh_tests::lab::SETTLE_LIMIT;
 use mesh_tests::link::{self, End};
+use mesh_tests::process::daemons_inside;
 use mesh_tests::traffic::ping;
 use mesh_tests::{Lab, Netns, eventually, needs_namespaces, rights};
+use tempfile::TempDir;
 
 use crate::{LIMIT, alone};
 
@@ -66,6 +68,8 @@ struct Device {
     netns: Netns,
     name: String,
     secret: String,
+    /// What it remembers from one start to the next.
+    memory: TempDir,
 }
 
 impl Device {
@@ -77,6 +81,7 @@ impl Device {
             netns,
             name: format!("wg{}x{number}", std::process::id()),
             secret: wg(&["genkey"]),
+            memory: TempDir::with_prefix("mesh-wg-").unwrap(),
         };
         let output = device.launch();
         assert!(output.status.success(), "{output:?}");
@@ -87,8 +92,8 @@ impl Device {
     fn launch(&self) -> Output {
         let meshd = Binaries::find().unwrap().meshd;
         let mut command = Command::new(meshd);
-        let remembered = std::env::temp_dir().join("mesh-tests-wg");
-        command.args(["wg", &self.name, "--state-dir"]).arg(remembered).stdin(Stdio::null());
+        command.args(["wg", &self.name, "--state-dir"]).arg(self.memory.path());
+        command.stdin(Stdio::null());
         self.netns.run(|| command.output().unwrap()).unwrap()
     }
 
@@ -113,6 +118,11 @@ impl Device {
 impl Drop for Device {
     fn drop(&mut self) {
         let _ = std::fs::remove_file(Path::new(SOCKETS).join(format!("{}.sock", self.name)));
+        // Its last act is to write down what it remembers: the directory goes after that. Where it does not end, some
+        // test has failed already, or the next will.
+        let _ = eventually(LIMIT, "the device has ended", || {
+            daemons_inside(self.memory.path()).ok()?.is_empty().then_some(())
+        });
     }
 }
 

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use super::mesh::TwoHosts;
 use super::nebula::Nebula;
 use super::tinc::Tinc;
-use super::wireguard::{INTERFACE, WireGuard};
+use super::wireguard::{DIRECTORY, INTERFACE, WireGuard};
 use super::{Direct, Peer, Program};
 use crate::bench::programs;
 use crate::binaries::Binaries;
@@ -91,7 +91,11 @@ fn known(others: &str, binaries: Result<Binaries, String>) -> Result<Vec<Box<dyn
         binaries.as_ref().map_err(Clone::clone).and_then(|binaries| plain_device(&binaries.meshd));
     let mut peers: Vec<Box<dyn Peer>> = vec![
         Box::new(Direct),
-        Box::new(WireGuard::new("meshd-wg", ours, &["wg", INTERFACE, "--foreground"])),
+        Box::new(WireGuard::new(
+            "meshd-wg",
+            ours,
+            &["wg", INTERFACE, "--foreground", "--state-dir", DIRECTORY],
+        )),
         Box::new(TwoHosts { binaries }),
         Box::new(WireGuard::new("wireguard-go-new", newest, &["-f", INTERFACE])),
         Box::new(WireGuard::new("wireguard-go", find("wireguard-go"), &["-f", INTERFACE])),

@@ -29,6 +29,9 @@ const START_LIMIT: Duration = Duration::from_secs(10);
 /// Stands for the interface's name among the arguments.
 pub(super) const INTERFACE: &str = "{if}";
 
+/// Stands for a directory that goes away with the tunnel.
+pub(super) const DIRECTORY: &str = "{dir}";
+
 /// Such a program.
 #[derive(Debug)]
 pub(super) struct WireGuard {
@@ -41,7 +44,7 @@ pub(super) struct WireGuard {
 }
 
 impl WireGuard {
-    /// `program`, started with `args`, in which [`INTERFACE`] is replaced.
+    /// `program`, started with `args`, in which [`INTERFACE`] and [`DIRECTORY`] are replaced.
     pub(super) fn new(name: &str, program: Program, args: &[&str]) -> Self {
         Self {
             name: name.to_owned(),
@@ -52,9 +55,11 @@ impl WireGuard {
         }
     }
 
-    fn command(&self, interface: &str) -> Result<Command> {
+    fn command(&self, interface: &str, dir: &Path) -> Result<Command> {
         let mut command = Command::new(super::path(&self.program)?);
-        command.args(self.args.iter().map(|arg| arg.replace(INTERFACE, interface)));
+        let dir = dir.to_string_lossy();
+        let filled = |arg: &String| arg.replace(INTERFACE, interface).replace(DIRECTORY, &dir);
+        command.args(self.args.iter().map(filled));
         command.envs(self.env.iter().copied());
         Ok(command)
     }
@@ -84,7 +89,7 @@ impl Peer for WireGuard {
                 )));
             }
             socket.remove_stale();
-            daemons.push(tunnel::start(ground, side, self.command(&interface)?, dir)?);
+            daemons.push(tunnel::start(ground, side, self.command(&interface, dir)?, dir)?);
         }
         for (side, daemon) in Side::BOTH.into_iter().zip(&mut daemons) {
             raise(ground, side, daemon)?;
