@@ -1,6 +1,6 @@
 //! meshd: the mesh daemon. Carries out what the cores decide, and decides nothing itself.
 //!
-//! A start goes: arguments, configuration, log, state directory, socket name, then the daemon (disk,
+//! A start goes: arguments, configuration, log, sockets handed over, state directory, socket name, then the daemon (disk,
 //! local replica, tunnels, gossip, agreement), then the API, then "ready" to the service manager. Tunnels
 //! come up before anything that needs other hosts.
 
@@ -17,6 +17,7 @@ mod telemetry;
 mod wg;
 
 use std::io::Write as _;
+use std::os::unix::net::UnixListener;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -29,6 +30,7 @@ use config::{Config, Loaded};
 use daemon::Daemon;
 use exit::{Exit, Reason};
 use io::entropy::Entropy;
+use io::handed;
 use signals::Signals;
 use state_dir::StateDir;
 
@@ -80,6 +82,7 @@ fn load(flags: &RunArgs) -> Result<Loaded, Exit> {
 fn run(flags: &RunArgs) -> Result<Exit, Exit> {
     let config = load(flags)?.config;
     telemetry::init(&config.log)?;
+    let window = handed::listener(|path| daemon::is_looked_at(path, &config.tun));
     let state_dir = StateDir::open(&config.state_dir, &mut || Entropy.fresh())?;
     let socket = Socket::bind(&config.socket)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -90,13 +93,18 @@ fn run(flags: &RunArgs) -> Result<Exit, Exit> {
         .map_err(|error| {
             Exit::because(Reason::Environment, format_args!("no threads can be started: {error}"))
         })?;
-    let end = runtime.block_on(serve(config, state_dir, socket));
+    let end = runtime.block_on(serve(config, state_dir, socket, window));
     runtime.shutdown_timeout(LAST_WORK);
     end
 }
 
 /// The daemon's life between its start and its end.
-async fn serve(config: Config, state_dir: StateDir, socket: Socket) -> Result<Exit, Exit> {
+async fn serve(
+    config: Config,
+    state_dir: StateDir,
+    socket: Socket,
+    window: Option<UnixListener>,
+) -> Result<Exit, Exit> {
     let signals = Signals::listen()?;
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
@@ -105,7 +113,7 @@ async fn serve(config: Config, state_dir: StateDir, socket: Socket) -> Result<Ex
         tun = %config.tun,
         "starting"
     );
-    let daemon = Daemon::start(config, state_dir).await?;
+    let daemon = Daemon::start(config, state_dir, window).await?;
     let server = Server::start(socket, daemon.clone()).map_err(|error| {
         Exit::because(Reason::Environment, format_args!("the API cannot be served: {error}"))
     })?;

@@ -178,12 +178,21 @@ impl Mesh {
                 _ = stop_routes.wait_for(|stop| *stop) => {}
             }
         });
-        if let Some(interface) = self.interface.clone() {
-            let onlooker = Onlooker::new(self.path.clone(), self.listen.port());
-            tasks.spawn(onlooker.serve(interface, stop()));
-        }
         let Self { me, own, .. } = self;
         tracing::info!(member = %me, name = %own.name, v4 = %own.addrs.v4, v6 = %own.addrs.v6, "in service");
+    }
+
+    /// Lets `wg` look at the interface, if there is one.
+    pub(super) async fn show(&self) {
+        if let Some(interface) = self.interface.clone() {
+            let serving = self.onlooker().serve(interface, self.stopping.subscribe());
+            self.tasks.lock().await.spawn(serving);
+        }
+    }
+
+    /// What `wg` sees.
+    pub(super) fn onlooker(&self) -> Onlooker {
+        Onlooker::new(self.path.clone(), self.listen.port())
     }
 }
 

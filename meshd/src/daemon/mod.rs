@@ -27,8 +27,10 @@ mod remembering;
 mod report;
 mod target;
 mod waiting;
+mod window;
 
 use std::net::SocketAddr;
+use std::os::unix::net::UnixListener;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -43,9 +45,12 @@ use crate::exit::{Exit, expecting_panic};
 use crate::io::udp::{BindError, UdpPort};
 use crate::io::{clock, disk, tun::Tun};
 use crate::state_dir::{Membership, StateDir};
+use crate::wg::Server;
 use boot::{End, Ground, Opening};
 use mesh::Mesh;
 use refusal::{Answer, already_joined, ending, failed, not_joined};
+use window::Window;
+pub(crate) use window::is_looked_at;
 
 /// The daemon as the local API and `main` see it.
 pub(crate) struct Daemon {
@@ -56,6 +61,8 @@ pub(crate) struct Daemon {
     /// Held through every change of membership.
     state_dir: Mutex<StateDir>,
     mesh: ArcSwapOption<Mesh>,
+    /// What `wg` looks at, if that was handed over; otherwise each mesh opens its own.
+    window: Option<Server>,
     /// Why the process must end, once a part of it cannot go on.
     end: End,
     /// The process is ending: whoever waits for others gives up.
@@ -64,15 +71,20 @@ pub(crate) struct Daemon {
 
 impl Daemon {
     /// Starts with what `state_dir` remembers: a member has its tunnels up when this returns, whoever
-    /// else is there or not.
-    pub(crate) async fn start(config: Config, state_dir: StateDir) -> Result<Arc<Self>, Exit> {
+    /// else is there or not. `window` is a socket for `wg` that was handed over.
+    pub(crate) async fn start(
+        config: Config,
+        state_dir: StateDir,
+        window: Option<UnixListener>,
+    ) -> Result<Arc<Self>, Exit> {
         let membership = state_dir.membership().copied();
-        let daemon = Arc::new(Self {
+        let daemon = Arc::new_cyclic(|daemon| Self {
             config,
             started: clock::now(),
             boot_ms: clock::wall_ms(),
             state_dir: Mutex::new(state_dir),
             mesh: ArcSwapOption::empty(),
+            window: window.and_then(|socket| Window::open(daemon.clone(), socket)),
             end: watch::Sender::new(None),
             stopping: watch::Sender::new(false),
         });
@@ -188,7 +200,11 @@ impl Daemon {
             hints,
             stamp_floor: state_dir.stamp_floor(),
         };
-        Mesh::start(&self.config, opening, self.end.clone()).await
+        let mesh = Mesh::start(&self.config, opening, self.end.clone()).await?;
+        if self.window.is_none() {
+            mesh.show().await;
+        }
+        Ok(mesh)
     }
 
     /// A host that is no member finds out now, not when it joins, what it will be missing.

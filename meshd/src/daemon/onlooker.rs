@@ -37,7 +37,8 @@ impl Onlooker {
     }
 }
 
-/// A daemon without the right to make the socket was not meant to: `config/meshd.service` gives it none.
+/// A daemon without the right to make the socket was not meant to: under `config/meshd.service` it has none, and
+/// `config/meshd-wg.socket` hands one over.
 fn report(interface: &str, error: &SocketError) {
     let refused = match error {
         SocketError::Io { source, .. } => matches!(

@@ -21,6 +21,7 @@ pub(crate) mod entropy;
 #[cfg(test)]
 pub(crate) mod fixture;
 pub(crate) mod frame;
+pub(crate) mod handed;
 pub(crate) mod join;
 pub(crate) mod log_file;
 pub(crate) mod netlink;

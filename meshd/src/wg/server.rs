@@ -56,7 +56,12 @@ impl Server {
             path: socket.name().path().to_owned(),
             source,
         })?;
-        Ok(Self { task: tokio::spawn(serve(listener, Arc::new(backend))) })
+        Ok(Self::on(listener, backend))
+    }
+
+    /// Serves `backend` on a socket whose name is somebody else's. Inside a tokio runtime.
+    pub(crate) fn on(listener: UnixListener, backend: impl Backend) -> Self {
+        Self { task: tokio::spawn(serve(listener, Arc::new(backend))) }
     }
 }
 

@@ -1,10 +1,11 @@
 //! One host of a lab: a directory, a place in the network, and a daemon that comes and goes.
 
+mod handed;
 mod verbs;
 
 use std::io::Write as _;
 use std::net::{IpAddr, SocketAddr};
-use std::os::unix::net::UnixStream;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
@@ -48,6 +49,7 @@ pub struct Host {
     binaries: Binaries,
     interface: String,
     extra_args: Vec<String>,
+    handed: Option<UnixListener>,
     outlives_us: bool,
     daemon: Option<Daemon>,
 }
@@ -63,6 +65,7 @@ impl Host {
             binaries: binaries.clone(),
             interface: INTERFACE.to_owned(),
             extra_args: Vec::new(),
+            handed: None,
             outlives_us: false,
             daemon: None,
         })
@@ -159,6 +162,11 @@ impl Host {
         self.extra_args = args.iter().map(|&arg| arg.to_owned()).collect();
     }
 
+    /// Hands `listener` over at each start from the next on, as a service manager does.
+    pub fn hand_over(&mut self, listener: UnixListener) {
+        self.handed = Some(listener);
+    }
+
     /// The daemon's next start makes it independent of our terminal, so that it can be
     /// [detached](Self::detach).
     pub fn outlive_us(&mut self) {
@@ -188,9 +196,14 @@ impl Host {
             command.process_group(0);
         }
         // Whatever the machine's own daemon is told is not for this one.
-        for variable in
-            ["MESHD_CONFIG", "MESHD_NAME", "MESHD_LOG", "MESHD_LOG_FORMAT", "NOTIFY_SOCKET"]
-        {
+        for variable in [
+            "MESHD_CONFIG",
+            "MESHD_NAME",
+            "MESHD_LOG",
+            "MESHD_LOG_FORMAT",
+            "NOTIFY_SOCKET",
+            "LISTEN_FDS",
+        ] {
             command.env_remove(variable);
         }
         command.env("CONFIGURATION_DIRECTORY", &self.dir);
@@ -226,7 +239,11 @@ impl Host {
         if self.daemon.as_mut().is_some_and(|d| d.poll_exit().is_none()) {
             return Err(Error::Failed(format!("{} is running", self.name())));
         }
-        let daemon = self.start_beside(self.command(), &self.log_path())?;
+        let command = match &self.handed {
+            Some(listener) => handed::with(&self.command(), listener)?,
+            None => self.command(),
+        };
+        let daemon = self.start_beside(command, &self.log_path())?;
         self.daemon = Some(daemon);
         Ok(())
     }

@@ -2,7 +2,9 @@
 
 use std::fmt::Write as _;
 use std::net::IpAddr;
-use std::path::Path;
+use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
@@ -12,6 +14,7 @@ use mesh_tests::lab::SETTLE_LIMIT;
 use mesh_tests::link::{self, End};
 use mesh_tests::process::daemons_inside;
 use mesh_tests::traffic::ping;
+use mesh_tests::wireguard::uapi::Socket;
 use mesh_tests::{Lab, Netns, eventually, needs_namespaces, rights};
 use tempfile::TempDir;
 
@@ -290,17 +293,47 @@ fn a_device_is_there_when_the_command_returns_and_goes_with_its_socket_or_interf
     eventually(LIMIT, "its interface is gone", || (!device.is_there()).then_some(())).unwrap();
 }
 
-#[test]
-fn a_meshs_interface_is_shown_and_cannot_be_changed() {
-    needs_wg!();
-    let _alone = alone();
-    let mut lab = Lab::switched(2).unwrap();
-    let names = [1, 2].map(|number| format!("wg{}m{number}", std::process::id()));
-    for (number, name) in (1..).zip(&names) {
-        lab.host_mut(number).name_interface(name);
+/// Where `wg` looks for the interface `name`.
+fn socket_of(name: &str) -> PathBuf {
+    Path::new(SOCKETS).join(format!("{name}.sock"))
+}
+
+/// Two hosts that are about to be a mesh, and the names of their interfaces. What is left of their sockets goes with
+/// this.
+struct TwoHosts {
+    lab: Lab,
+    names: [String; 2],
+}
+
+impl TwoHosts {
+    /// The sockets of all tests lie in one directory: a `letter` for each.
+    fn new(letter: char) -> Self {
+        let mut lab = Lab::switched(2).unwrap();
+        let names = [1, 2].map(|number| format!("wg{}{letter}{number}", std::process::id()));
+        for (number, name) in (1..).zip(&names) {
+            lab.host_mut(number).name_interface(name);
+        }
+        Self { lab, names }
     }
-    lab.form().unwrap();
-    let [name, _] = &names;
+
+    /// Opens a socket for the first host's daemon, as a service manager does.
+    fn open_for_first(&mut self, path: &Path) {
+        std::fs::create_dir_all(SOCKETS).unwrap();
+        self.lab.host_mut(1).hand_over(UnixListener::bind(path).unwrap());
+    }
+}
+
+impl Drop for TwoHosts {
+    fn drop(&mut self) {
+        for name in &self.names {
+            let _ = std::fs::remove_file(socket_of(name));
+        }
+    }
+}
+
+/// Asserts that `wg` sees the truth of the first host's interface, `name`, and can change nothing.
+fn assert_is_shown_and_cannot_be_changed(hosts: &TwoHosts) {
+    let TwoHosts { lab, names: [name, _] } = hosts;
     let tunnels: Tunnels = lab.host(1).mesh().get(&["tunnels"]).unwrap();
     let peer = &tunnels.tunnels[0];
     let line = eventually(SETTLE_LIMIT, "a handshake is shown", || {
@@ -320,7 +353,52 @@ fn a_meshs_interface_is_shown_and_cannot_be_changed() {
     let said = wg_refused(&["set", name, "peer", &key, "remove"], "");
     assert!(said.contains("Operation not permitted"), "{said}");
     assert_eq!(wg(&["show", name, "peers"]), key);
+}
 
-    lab.host_mut(1).terminate().unwrap();
-    assert!(!Path::new(SOCKETS).join(format!("{name}.sock")).exists());
+#[test]
+fn a_meshs_interface_is_shown_and_cannot_be_changed() {
+    needs_wg!();
+    let _alone = alone();
+    let mut hosts = TwoHosts::new('m');
+    hosts.lab.form().unwrap();
+    assert_is_shown_and_cannot_be_changed(&hosts);
+    hosts.lab.host_mut(1).terminate().unwrap();
+    assert!(!socket_of(&hosts.names[0]).exists());
+}
+
+#[test]
+fn a_mesh_is_shown_through_a_socket_that_was_opened_for_its_daemon() {
+    needs_wg!();
+    let _alone = alone();
+    let mut hosts = TwoHosts::new('h');
+    let path = socket_of(&hosts.names[0]);
+    hosts.open_for_first(&path);
+    let made = std::fs::metadata(&path).unwrap().ino();
+
+    // Before there is a mesh nobody is kept waiting. `wg` itself would wait for ever.
+    hosts.lab.host_mut(1).start().unwrap();
+    let refused = Socket::of(&hosts.names[0]).get().unwrap_err().to_string();
+    assert!(refused.contains("errno 19"), "{refused}");
+    let said = wg_refused(&["show", &hosts.names[0], "dump"], "");
+    assert!(said.contains("No such device"), "{said}");
+    hosts.lab.host_mut(1).terminate().unwrap();
+
+    hosts.lab.form().unwrap();
+    assert_is_shown_and_cannot_be_changed(&hosts);
+    hosts.lab.host_mut(1).terminate().unwrap();
+    assert_eq!(std::fs::metadata(&path).unwrap().ino(), made, "the name is not the daemon's");
+}
+
+#[test]
+fn a_socket_of_another_name_is_left_alone() {
+    needs_wg!();
+    let _alone = alone();
+    let mut hosts = TwoHosts::new('o');
+    let elsewhere = TempDir::with_prefix("mesh-wg-").unwrap();
+    let path = elsewhere.path().join(format!("{}.sock", hosts.names[0]));
+    hosts.open_for_first(&path);
+    hosts.lab.form().unwrap();
+    assert_is_shown_and_cannot_be_changed(&hosts);
+    let (log, path) = (hosts.lab.host(1).log(), path.to_str().unwrap());
+    assert!(log.lines().any(|line| line.contains("WARN") && line.contains(path)), "{log}");
 }
