@@ -5,6 +5,7 @@
 
 use std::net::IpAddr;
 use std::os::fd::AsFd as _;
+use std::process::Command;
 
 use futures_util::TryStreamExt as _;
 use netlink_packet_route::address::AddressHeaderFlags;
@@ -225,6 +226,23 @@ pub fn set_feature(netns: &Netns, name: &str, feature: &str, on: bool) -> Result
         ethtool::set_feature(socket.as_fd(), name, feature, on)
             .context(format!("switch {feature} of {name} {switch}"))
     })?
+}
+
+/// What waits before a limited rate, at most: enough for nothing to be lost there.
+const QUEUE: &str = "4mb";
+
+/// Limits what leaves an interface to `mbit` Mbit/s, with a token bucket.
+pub fn limit_rate(netns: &Netns, name: &str, mbit: u32) -> Result<()> {
+    let rate = format!("{mbit}mbit");
+    let words = ["qdisc", "replace", "dev", name, "root", "tbf", "rate", &rate];
+    let bucket = ["burst", "64kb", "limit", QUEUE];
+    let status = netns.run(|| Command::new("tc").args(words).args(bucket).status())?;
+    let status = status.context("run tc, of the package iproute2")?;
+    if status.success() {
+        Ok(())
+    } else {
+        Err(Error::Failed(format!("tc does not limit {name}: {status}")))
+    }
 }
 
 /// The index of an interface of the calling thread's namespace.

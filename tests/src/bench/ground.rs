@@ -30,7 +30,12 @@ pub enum Underlay {
     SoftwareSegmentation,
     /// As above, and nothing is coalesced: a card or driver without receive offload
     NoReceiveOffload,
+    /// 100 Mbit/s each way, with a queue before it that loses nothing: an office's uplink
+    SlowUplink,
 }
+
+/// The rate of a slow uplink, in Mbit/s.
+const SLOW: u32 = 100;
 
 impl Underlay {
     /// What it is called on the command line and in JSON.
@@ -41,7 +46,7 @@ impl Underlay {
     /// What is switched, in the kernel's names.
     fn features(self) -> &'static [(&'static str, bool)] {
         match self {
-            Self::AsCreated => &[],
+            Self::AsCreated | Self::SlowUplink => &[],
             Self::SoftwareSegmentation => &[
                 ("tx-udp-segmentation", false),
                 ("tx-tcp-segmentation", false),
@@ -132,6 +137,9 @@ impl Ground {
             link::add_address(netns, UNDERLAY, underlay_v6(side.number()).into(), 64)?;
             for (feature, on) in underlay.features() {
                 link::set_feature(netns, UNDERLAY, feature, *on)?;
+            }
+            if underlay == Underlay::SlowUplink {
+                link::limit_rate(netns, UNDERLAY, SLOW)?;
             }
         }
         ground.wait()?;
