@@ -52,6 +52,8 @@ drops! {
     PeerRemoved => "peer_removed", World;
     /// Either way: a handshake on a device without a private key.
     NoPrivateKey => "no_private_key", Local;
+    /// Either way: while the interface of a plain device was switched off.
+    InterfaceDown => "interface_down", Local;
     /// Outgoing: the sink had no room for the datagram.
     SinkFull => "sink_full", World;
     /// Incoming: not a WireGuard message of types 1 to 4, or not of its type's length.

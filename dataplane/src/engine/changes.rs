@@ -62,7 +62,7 @@ impl Engine {
         self.start_over(now, sink);
     }
 
-    fn start_over(&mut self, now: Instant, sink: &mut impl Sink) {
+    pub(super) fn start_over(&mut self, now: Instant, sink: &mut impl Sink) {
         for slot in self.peers.slots() {
             if let Some(peer) = self.peers.get_mut(slot) {
                 peer.start_over(&mut self.kit.turn(now, sink));

@@ -5,6 +5,7 @@ mod changes;
 mod config;
 mod handed;
 mod inbound;
+mod link;
 mod outbound;
 mod ways;
 
@@ -46,6 +47,8 @@ pub const MAX_INNER: usize = 65_472;
 /// back; calling [`handle_timeout`](Self::handle_timeout) early is harmless.
 pub struct Engine {
     role: Role,
+    /// Whether the interface is switched on.
+    up: bool,
     slice: Slice,
     gate: Gate,
     fib: Fib,
@@ -70,6 +73,7 @@ impl Engine {
         rng.fill_bytes(&mut gate_seed);
         Self {
             role: config.role,
+            up: true,
             slice,
             gate: Gate::new(config.budget.share(slice), gate_seed, now),
             fib: Fib::default(),
@@ -113,6 +117,10 @@ impl Engine {
         now: Instant,
         sink: &mut impl Sink,
     ) -> Option<Range<usize>> {
+        if !self.up {
+            self.kit.drops.count(Drop::InterfaceDown);
+            return None;
+        }
         let message = Message::of(datagram).filter(|_| datagram.len() <= MAX_DATAGRAM);
         let handled = match message {
             Some(Message::Initiation(message)) => {
@@ -146,6 +154,9 @@ impl Engine {
 
     /// Does what is due: handshake retries, keepalives, the tunnels' own timers.
     pub fn handle_timeout(&mut self, now: Instant, sink: &mut impl Sink) {
+        if !self.up {
+            return;
+        }
         let mut due = std::mem::take(&mut self.due);
         self.peers.take_due(now, &mut due);
         for slot in due.drain(..) {
@@ -155,17 +166,17 @@ impl Engine {
     }
 
     fn run_timers(&mut self, slot: Slot, now: Instant, sink: &mut impl Sink) {
-        if let Some(peer) = self.peers.get_mut(slot) {
+        if let Some(peer) = self.peers.get_mut(slot).filter(|_| self.up) {
             peer.handle_timeout(&mut self.kit.turn(now, sink));
         }
         self.peers.settle(slot);
     }
 
     /// When to call [`handle_timeout`](Self::handle_timeout), and why. `None` while there is no
-    /// session, no handshake and no keepalive to send. Now and then the wake finds nothing to do:
+    /// session, no handshake and no keepalive to send, and while the interface is off. Now and then the wake finds nothing to do:
     /// packets put deadlines off without a note of it.
     pub fn poll_timeout(&self) -> Option<(Instant, &'static str)> {
-        self.peers.next_wake()
+        self.peers.next_wake().filter(|_| self.up)
     }
 
     /// The latest stamp of a handshake so far: what a later run's

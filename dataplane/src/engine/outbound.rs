@@ -42,6 +42,9 @@ impl Engine {
         sink: &mut impl Sink,
     ) {
         let (count, longest) = (packets.count(), packets.longest());
+        if !self.up {
+            return self.kit.drops.add(Drop::InterfaceDown, count);
+        }
         if longest > MAX_INNER {
             return self.kit.drops.add(Drop::InnerTooLarge, count);
         }

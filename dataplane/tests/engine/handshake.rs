@@ -21,7 +21,7 @@ fn a_lost_initiation_is_repeated_early() {
 
 #[test]
 fn a_plain_device_repeats_an_initiation_when_the_kernel_does() {
-    let mut wire = Wire::plain(2);
+    let mut wire = Wire::plain(2).introduced();
     wire.lose_next = vec![1, 1];
     let packet = wire.send(0, 1, b"patience");
     for (ms, sent) in [(4_999, 1), (335, 2), (4_660, 2), (700, 3)] {

@@ -12,6 +12,7 @@ mod flood;
 mod handshake;
 mod hostile;
 mod interop;
+mod link;
 mod nested;
 mod roaming;
 mod slices;

@@ -131,6 +131,10 @@ impl Sliced {
         self.slices.iter_mut().for_each(|engine| engine.handle_wall(wall, now));
     }
 
+    pub(crate) fn handle_link(&mut self, up: bool, now: Instant, sink: &mut impl Sink) {
+        self.each(now, sink, |engine, way| engine.handle_link(up, now, way));
+    }
+
     pub(crate) fn handle_datagram(
         &mut self,
         from: Endpoint,

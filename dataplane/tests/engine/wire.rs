@@ -179,10 +179,10 @@ impl Wire {
         Self::sliced(n, usual_slices(), budget)
     }
 
-    /// `n` devices without a mesh, that know each other.
+    /// `n` devices without a mesh, that know nothing of each other.
     pub(crate) fn plain(n: u8) -> Self {
         let budget = HandshakeBudget::default();
-        Self::of_hosts(n, Make { of: usual_slices(), budget, plain: true }).introduced()
+        Self::of_hosts(n, Make { of: usual_slices(), budget, plain: true })
     }
 
     /// `n` hosts of `of` slices each.
@@ -259,6 +259,13 @@ impl Wire {
     pub(crate) fn set_secret(&mut self, host: usize, secret: Option<TunnelSecret>) {
         let Host { engine, out, .. } = &mut self.hosts[host];
         engine.handle_secret(secret, self.now, out);
+        self.drain(host);
+    }
+
+    /// The interface of `host` is switched on or off.
+    pub(crate) fn set_link(&mut self, host: usize, up: bool) {
+        let Host { engine, out, .. } = &mut self.hosts[host];
+        engine.handle_link(up, self.now, out);
         self.drain(host);
     }
 

@@ -4,6 +4,7 @@ use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, BorrowedFd};
 
 use mesh_dataplane::packet::offload::{Gathered, MAX_PARTS, Takes, VirtioHeader};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tun_rs::{DeviceBuilder, SyncDevice};
 
 /// The longest interface name the kernel takes, in bytes (IFNAMSIZ less its end mark).
@@ -118,6 +119,14 @@ impl Tun {
     /// The longest packet it takes now: the operator may change that.
     pub(crate) fn mtu(&self) -> io::Result<u16> {
         self.device.mtu()
+    }
+
+    /// Whether it is switched on, wherever it has been moved to: only then does it take packets.
+    pub(crate) fn is_up(&self) -> bool {
+        let mut takes = [PollFd::new(self, PollFlags::OUT)];
+        // Not to know is no reason to fall silent.
+        poll(&mut takes, Some(&Timespec::default())).is_err()
+            || takes[0].revents().contains(PollFlags::OUT)
     }
 
     /// Whether it gives and takes super-packets of TCP.

@@ -49,6 +49,8 @@ pub(crate) enum Order {
     Ways(oneshot::Sender<(Vec<Way>, u32)>),
     /// By which interfaces packets leave now.
     LeaveBy(BTreeMap<Way, u32>),
+    /// Look whether the interface is switched on.
+    LookAtLink,
     /// Tell how things are.
     Stats(oneshot::Sender<PathStats>),
     /// End.
@@ -127,6 +129,11 @@ impl PacketPath {
     /// Says by which interfaces packets leave along `ways` now.
     pub(super) async fn leave_by(&self, ways: BTreeMap<Way, u32>) {
         self.tell_all(|| Order::LeaveBy(ways.clone())).await;
+    }
+
+    /// Says that the interface may have been switched on or off. `false` once a thread has ended.
+    pub(crate) async fn look_at_link(&self) -> bool {
+        self.tell_all(|| Order::LookAtLink).await
     }
 
     /// Sends an inner packet of our own making. `false`, and counted, when there is no room.

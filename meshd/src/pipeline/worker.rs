@@ -13,6 +13,7 @@
 //! what and what to drop; the device's own queue knows neither.
 
 mod handed;
+mod link;
 mod orders;
 mod receive;
 mod wait;
@@ -131,6 +132,7 @@ impl Worker {
     ///
     /// Also says what the latest stamp of a handshake was: nobody can ask any more.
     pub(super) fn run(mut self) -> (Result<(), PathError>, Option<WallTime>) {
+        self.look_at_link();
         let result = self.serve();
         (result, self.engine.newest_stamp())
     }
@@ -161,6 +163,9 @@ impl Worker {
         self.look_at_clocks();
         if self.carry_out_up_to(ORDERS_PER_TURN) == Flow::Stop {
             return Ok(Flow::Stop);
+        }
+        if ready.tun && !self.engine.is_up() {
+            self.look_at_link();
         }
         self.handle_deadline();
         self.take_handed(Lane::Control);
@@ -203,6 +208,8 @@ impl Worker {
         let Some((deadline, _)) = self.engine.poll_timeout() else { return };
         let now = clock::now();
         if deadline <= now {
+            // Nothing is said by itself once the interface is off, even where no word of that comes.
+            self.look_at_link();
             self.engine.handle_timeout(now, &mut self.outlet);
             drain(&mut self.engine, &self.ends.events, &mut self.outlet);
         }

@@ -33,7 +33,9 @@ use crate::io::clock;
 use crate::io::entropy::Entropy;
 use crate::io::tun::Tun;
 use crate::io::udp::UdpPort;
-use crate::pipeline::{PacketPath, PacketThread, PathConfig, PathError, follow_routes};
+use crate::pipeline::{
+    PacketPath, PacketThread, PathConfig, PathError, follow_link, follow_routes,
+};
 use crate::signals::Signals;
 use crate::telemetry;
 use background::Background;
@@ -99,6 +101,7 @@ async fn serve(
     let mut stamp = Stamp::open(&args.state_dir, &name);
     let (mut thread, path) = packets(port, Some(tun), workers, stamp.floor()).await?;
     let routes = tokio::spawn(follow_routes(path.clone()));
+    let link = tokio::spawn(follow_link(path.clone()));
     let server =
         Server::start(&socket, Plain::new(path.clone(), listen_port)).map_err(no_socket)?;
     tracing::info!(version = env!("CARGO_PKG_VERSION"), interface = name, listen_port, "ready");
@@ -117,6 +120,7 @@ async fn serve(
     };
     crate::tell_manager(&[NotifyState::Stopping]);
     routes.abort();
+    link.abort();
     drop((server, socket));
     stamp.save(thread.shutdown().await);
     Ok(end)

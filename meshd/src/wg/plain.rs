@@ -61,6 +61,8 @@ impl Backend for Plain {
         let provided = self.provide(&device, needs).await;
         let listen_port = provided.map_err(|error| refused(&error, Errno::of(&error)))?;
         let effects = device.apply(change, listen_port);
+        // Whoever has switched the interface off before expects a change to send nothing.
+        self.path.look_at_link().await;
         if let Some(secret) = effects.secret {
             self.path.set_secret(secret).await;
         }

@@ -14,7 +14,7 @@ use mesh_tests::wireguard::uapi::Changes;
 use mesh_tests::wireguard::{Capture, Datagram, End, Family, PORT, Star, Tunnel};
 use mesh_tests::{eventually, link, needs_namespaces};
 
-use crate::{LIMIT, NEVER, assert_reaches, assert_silent, pair, program, receiver};
+use crate::{LIMIT, NEVER, assert_answers, assert_reaches, assert_silent, pair, program, receiver};
 
 /// Bytes of a transfer that is under way when something happens.
 const LONG: u64 = 2_000_000_000;
@@ -103,17 +103,67 @@ fn a_device_that_is_asked_to_end_takes_its_interface_and_socket_along() {
     assert!(!device.socket().path().exists());
 }
 
+/// Waits until `count` more datagrams have come to `capture`: a clock that somebody else keeps.
+fn wait_for_datagrams(capture: &Capture, count: usize) {
+    let mut seen = 0;
+    eventually(LIMIT, "datagrams come", || {
+        seen += capture.datagrams().len();
+        (seen >= count).then_some(())
+    })
+    .unwrap();
+}
+
+/// `end` keeps in touch with `other`, and says so every second.
+fn keep_in_touch(end: &End, other: &End) {
+    let place = other.endpoint(Family::V4);
+    end.device.set(&End::as_peer(other).endpoint(place).keepalive(1)).unwrap();
+}
+
 #[test]
 fn an_interface_switched_off_is_silent_and_comes_back() {
     needs_namespaces!();
     let tunnel = pair();
     let [one, two] = [tunnel.end(1), tunnel.end(2)];
+    keep_in_touch(one, two);
+    keep_in_touch(two, one);
     assert_reaches(one, two);
+    let [at_one, at_two] = [one, two].map(|end| Capture::start(end.netns(), UNDERLAY).unwrap());
     link::down(two.netns(), two.device.interface()).unwrap();
+    // One more may have been on its way.
+    wait_for_datagrams(&at_two, 1);
+    at_one.datagrams();
     assert!(ping(one.netns(), two.inner(Family::V4), NEVER).is_err());
+    wait_for_datagrams(&at_two, 3);
+    assert_eq!(at_one.datagrams(), [], "no keepalive");
+    // A stranger now, the other end asks for a handshake again and again.
+    one.device.set(&Changes::new().peer(two.key()).remove()).unwrap();
+    keep_in_touch(one, two);
+    wait_for_datagrams(&at_two, 4);
+    assert_eq!(at_one.datagrams(), [], "no answer");
+    one.device.set(&Changes::new().peer(two.key()).remove()).unwrap();
+    one.device.set(&End::as_peer(two)).unwrap();
     two.device.up().unwrap();
-    eventually(LIMIT, "it answers again", || ping(one.netns(), two.inner(Family::V4), NEVER).ok())
-        .unwrap();
+    at_one.wait_for_messages(LIMIT, Kind::Initiation, 1).unwrap();
+    // Its IPv6 addresses did not outlive the switch.
+    assert_answers(one.netns(), two.inner(Family::V4));
+    assert_answers(two.netns(), one.inner(Family::V4));
+}
+
+#[test]
+fn what_is_configured_before_the_interface_is_switched_on_sends_nothing() {
+    needs_namespaces!();
+    let program = program();
+    let tunnel = Tunnel::new(&[&program, &program], 0).unwrap();
+    let [one, two] = [tunnel.end(1), tunnel.end(2)];
+    let [at_one, at_two] = [one, two].map(|end| Capture::start(end.netns(), UNDERLAY).unwrap());
+    link::down(two.netns(), two.device.interface()).unwrap();
+    keep_in_touch(two, one);
+    keep_in_touch(one, two);
+    wait_for_datagrams(&at_two, 4);
+    assert_eq!(at_one.datagrams(), []);
+    // What is sent in the very moment is not lost for that.
+    two.device.up().unwrap();
+    ping(two.netns(), one.inner(Family::V4), LIMIT).unwrap();
 }
 
 #[test]

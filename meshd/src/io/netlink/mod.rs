@@ -8,6 +8,7 @@
 //! over: nothing would give it back.
 
 mod error;
+mod links;
 mod routes;
 #[cfg(test)]
 mod tests;
@@ -33,6 +34,7 @@ use tokio::task::AbortHandle;
 
 use error::Context as _;
 pub(crate) use error::NetlinkError;
+pub(crate) use links::LinkWatch;
 pub(crate) use routes::RouteWatch;
 pub(crate) use watch::AddressWatch;
 

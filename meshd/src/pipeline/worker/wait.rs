@@ -55,6 +55,9 @@ impl Worker {
             None => &[Lane::Bulk, Lane::Control],
         };
         let room = !outlet.waits_for_room(Lane::Bulk);
+        // Off, it takes packets again as soon as it is on.
+        let on_tun =
+            if self.engine.is_up() { PollFlags::IN } else { PollFlags::IN | PollFlags::OUT };
         let mut fds = [
             PollFd::from_borrowed_fd(bell, PollFlags::IN),
             control.map_or(PollFd::from_borrowed_fd(bell, PollFlags::empty()), |control| {
@@ -62,7 +65,7 @@ impl Worker {
             }),
             PollFd::from_borrowed_fd(outlet.udp.bulk(), of(on_bulk)),
             outlet.tun.as_ref().map_or(PollFd::from_borrowed_fd(bell, PollFlags::empty()), |tun| {
-                PollFd::new(tun, PollFlags::IN)
+                PollFd::new(tun, on_tun)
             }),
         ];
         match poll(&mut fds, timeout.as_ref()) {

@@ -1,0 +1,31 @@
+//! Keeps the packet core informed of the interface being switched on and off.
+//!
+//! That it is on, the device itself tells whoever waits for it. That it is off, nobody is told but by
+//! netlink; the packet threads look anyway before they say something by themselves.
+
+use std::time::Duration;
+
+use crate::io::netlink::{LinkWatch, NetlinkError};
+
+use super::PacketPath;
+
+/// A rest between looks, so that a host whose interfaces come and go without end pays for a hundred of
+/// them a second, some 20 us each. Nobody who switches an interface off notices so short a delay.
+const REST: Duration = Duration::from_millis(10);
+
+/// Runs until it is dropped, or a packet thread has ended.
+pub(crate) async fn follow_link(path: PacketPath) {
+    if let Err(error) = follow(path).await {
+        tracing::warn!(%error, "that the interface is switched off is noticed late");
+    }
+}
+
+async fn follow(path: PacketPath) -> Result<(), NetlinkError> {
+    let watch = LinkWatch::open()?;
+    // What was changed before the watch began, too.
+    while path.look_at_link().await {
+        tokio::time::sleep(REST).await;
+        watch.changed().await;
+    }
+    Ok(())
+}
