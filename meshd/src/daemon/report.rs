@@ -215,22 +215,13 @@ fn tunnel(member: &MemberView, peer: PeerStats, now: Instant) -> Tunnel {
 }
 
 fn drops(stats: &PathStats) -> Vec<DropCount> {
-    let seen = stats.drops.iter().filter(|(_, packets)| *packets > 0);
-    seen.map(|(reason, packets)| DropCount { reason: (*reason).to_owned(), packets: *packets })
-        .collect()
+    let seen = stats.seen_drops();
+    seen.map(|(reason, packets)| DropCount { reason: reason.to_owned(), packets }).collect()
 }
 
 fn offloads(stats: &PathStats) -> Vec<Offload> {
-    let of = &stats.offloads;
-    [
-        ("tun_tcp", of.tun_tcp),
-        ("tun_udp", of.tun_udp),
-        ("udp_gso", of.udp_gso),
-        ("udp_gro", of.udp_gro),
-    ]
-    .into_iter()
-    .map(|(name, active)| Offload { name: name.to_owned(), active })
-    .collect()
+    let named = stats.offloads.named().into_iter();
+    named.map(|(name, active)| Offload { name: name.to_owned(), active }).collect()
 }
 
 /// Milliseconds since `then`.

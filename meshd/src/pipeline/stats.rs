@@ -17,6 +17,11 @@ pub(crate) struct PathStats {
 }
 
 impl PathStats {
+    /// The drops that have happened.
+    pub(crate) fn seen_drops(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        self.drops.iter().copied().filter(|(_, packets)| *packets > 0)
+    }
+
     /// What several threads say, as one. Each peer is one thread's.
     pub(super) fn of_all(all: Vec<Self>) -> Option<Self> {
         let mut all = all.into_iter();
@@ -49,6 +54,16 @@ pub(crate) struct PathOffloads {
 }
 
 impl PathOffloads {
+    /// Each by its stable name, and whether it is on.
+    pub(crate) fn named(&self) -> [(&'static str, bool); 4] {
+        [
+            ("tun_tcp", self.tun_tcp),
+            ("tun_udp", self.tun_udp),
+            ("udp_gso", self.udp_gso),
+            ("udp_gro", self.udp_gro),
+        ]
+    }
+
     /// What both have.
     fn and(self, other: Self) -> Self {
         Self {

@@ -8,13 +8,14 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::thread;
 
-use mesh_dataplane::{Backlog, Engine, EngineConfig, Event, Slice, WallTime};
+use mesh_dataplane::{Backlog, Engine, EngineConfig, Event, Slice};
 use tokio::sync::mpsc;
 
 use super::error::PathError;
 use super::handle::{ORDER_QUEUE, Order, PacketPath};
 use super::handover;
 use super::outlet::Outlet;
+use super::stats::PathStats;
 use super::team::Team;
 use super::worker::{Ends, Worker};
 use crate::io::overlay::{ControlChannels, Ingress};
@@ -56,8 +57,8 @@ pub(crate) struct PathOutputs {
 /// The packet threads' life, for their one owner.
 pub(crate) struct PacketThread {
     orders: doorbell::Sender<Order>,
-    /// Each ends with the latest stamp of a handshake.
-    threads: Vec<thread::JoinHandle<Option<WallTime>>>,
+    /// Each ends with how things were last.
+    threads: Vec<thread::JoinHandle<PathStats>>,
     /// What each said at its end.
     ended: mpsc::Receiver<Result<(), PathError>>,
 }
@@ -122,10 +123,10 @@ impl PacketThread {
         let body = move || {
             // However it ends, by a bug even, the others end too; but its own word comes first.
             let _leave = leave;
-            let (result, newest_stamp) = worker.run();
+            let (result, last) = worker.run();
             // There is room for a word of each.
             let _ = end.try_send(result);
-            newest_stamp
+            last
         };
         let thread = thread::Builder::new().name(name).spawn(body).map_err(PathError::Start)?;
         self.threads.push(thread);
@@ -141,13 +142,14 @@ impl PacketThread {
     }
 
     /// Ends the threads after the orders given so far, and waits for them. The UDP port is closed and
-    /// the interface gone when this returns. Returns the latest stamp of a handshake.
-    pub(crate) async fn shutdown(mut self) -> Option<WallTime> {
+    /// the interface gone when this returns. Returns how things were last.
+    pub(crate) async fn shutdown(mut self) -> Option<PathStats> {
         let _ = self.orders.send(Order::Stop).await;
         // Until the last has let go of its end.
         while self.ended.recv().await.is_some() {}
         // The last act of each was to say that it has ended: joining does not wait.
-        self.threads.into_iter().filter_map(|thread| thread.join().ok()?).max()
+        let last = self.threads.into_iter().filter_map(|thread| thread.join().ok());
+        PathStats::of_all(last.collect())
     }
 }
 

@@ -23,7 +23,7 @@ use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
 use mesh_dataplane::packet::offload::{Coalescer, Takes};
-use mesh_dataplane::{Backlog, Engine, Event, Lane, WallTime};
+use mesh_dataplane::{Backlog, Engine, Event, Lane};
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
@@ -33,6 +33,7 @@ use super::error::PathError;
 use super::handle::{ORDER_QUEUE, Order};
 use super::handover::{self, Incoming};
 use super::outlet::Outlet;
+use super::stats::PathStats;
 use super::team::{Leave, Team};
 use crate::io::quic_socket::Inbound;
 use crate::io::udp::ReceiveBatch;
@@ -130,11 +131,11 @@ impl Worker {
     /// Runs until ordered to stop, until nobody is left to give orders, until the device is gone, or until
     /// another thread has ended.
     ///
-    /// Also says what the latest stamp of a handshake was: nobody can ask any more.
-    pub(super) fn run(mut self) -> (Result<(), PathError>, Option<WallTime>) {
+    /// Also says how things were last: nobody can ask any more.
+    pub(super) fn run(mut self) -> (Result<(), PathError>, PathStats) {
         self.look_at_link();
         let result = self.serve();
-        (result, self.engine.newest_stamp())
+        (result, self.stats())
     }
 
     fn serve(&mut self) -> Result<(), PathError> {

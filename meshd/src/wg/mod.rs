@@ -11,6 +11,7 @@
 //! A mesh daemon serves the same protocol for its own interface, to be looked at only.
 
 mod background;
+mod counters;
 mod failure;
 mod inbox;
 mod plain;
@@ -39,6 +40,7 @@ use crate::pipeline::{
 use crate::signals::Signals;
 use crate::telemetry;
 use background::Background;
+use counters::{Counters, tell_last};
 use failure::{no_interface, no_port, no_socket};
 use plain::Plain;
 pub(crate) use server::{Backend, Server};
@@ -92,6 +94,9 @@ async fn serve(
     background: Option<Background>,
 ) -> Result<Exit, Exit> {
     let signals = Signals::listen()?;
+    let mut counters = Counters::listen().map_err(|error| {
+        Exit::because(Reason::Environment, format_args!("signals cannot be caught: {error}"))
+    })?;
     let tun = Tun::create_with(&args.interface, MTU, workers > 1).map_err(no_interface)?;
     let name = tun.name().to_owned();
     let socket = Socket::bind(DIRECTORY.as_ref(), &name).map_err(no_socket)?;
@@ -112,6 +117,7 @@ async fn serve(
     let end = tokio::select! {
         signal = signals.end() => ended(signal),
         () = stamp.keep(&path) => unreachable!("it is kept as long as the device lives"),
+        () = counters.answer(&path) => unreachable!("it is asked as long as the device lives"),
         () = watch.gone(&socket) => ended("its socket was removed"),
         error = thread.failed() => match error {
             PathError::Tun(_) => ended("its interface was removed"),
@@ -122,7 +128,10 @@ async fn serve(
     routes.abort();
     link.abort();
     drop((server, socket));
-    stamp.save(thread.shutdown().await);
+    if let Some(last) = thread.shutdown().await {
+        stamp.save(last.newest_stamp);
+        tell_last(&last);
+    }
     Ok(end)
 }
 

@@ -84,6 +84,11 @@ mod tests {
         (thread, path)
     }
 
+    /// The latest stamp at the threads' end.
+    async fn newest(thread: PacketThread) -> Option<WallTime> {
+        thread.shutdown().await.expect("an end").newest_stamp
+    }
+
     #[tokio::test]
     async fn a_clock_that_is_set_back_makes_no_earlier_handshakes() {
         let dir = tempfile::tempdir().expect("a directory");
@@ -96,7 +101,7 @@ mod tests {
 
         let (thread, path) = calling(&stamp).await;
         let asked = path.stats().await.expect("running").newest_stamp;
-        stamp.save(thread.shutdown().await);
+        stamp.save(newest(thread).await);
         let saved = stamp.saved.expect("a handshake was begun");
         assert!(saved > ahead);
         assert!(Some(saved) >= asked, "the last word has the last stamp");
@@ -113,7 +118,7 @@ mod tests {
         let mut stamp = Stamp::open("/proc/meshd-wg".as_ref(), "wg7");
         assert_eq!(stamp.floor(), WallTime::default());
         let (thread, _) = calling(&stamp).await;
-        stamp.save(thread.shutdown().await);
+        stamp.save(newest(thread).await);
         assert_eq!(stamp.saved, None);
     }
 }

@@ -6,10 +6,12 @@
 use std::net::{SocketAddr, UdpSocket};
 
 use mesh_tests::fabric::UNDERLAY;
+use mesh_tests::rights::report_skip;
 use mesh_tests::traffic::ping;
 use mesh_tests::wireguard::message::Kind;
-use mesh_tests::wireguard::{Capture, End, Family, Forger, Program, Tunnel};
-use mesh_tests::{Netns, needs_namespaces};
+use mesh_tests::wireguard::{Capture, End, Family, Forger, PROGRAM, Program, Tunnel};
+use mesh_tests::{Netns, eventually, needs_namespaces};
+use nix::sys::signal::Signal;
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
@@ -97,6 +99,43 @@ fn altered(messages: &[Vec<u8>]) -> Vec<Vec<u8>> {
         message
     };
     messages.iter().enumerate().map(turn).collect()
+}
+
+/// The counters that the log tells, on the line after `seen` bytes of it, if there is one.
+fn counters(log: &str, seen: usize) -> Option<&str> {
+    log.get(seen..)?.lines().find(|line| line.contains("drops="))
+}
+
+#[test]
+fn garbage_is_a_counter() {
+    needs_namespaces!();
+    if std::env::var_os(PROGRAM).is_some() {
+        return report_skip("garbage_is_a_counter", "others have no counters to show");
+    }
+    let program = program();
+    let mut tunnel = Tunnel::new(&[&program, &program], 1).unwrap();
+    let to = tunnel.end(2).endpoint(Family::V4);
+    let cut = vec![1, 0, 0, 0, 7];
+    let mut nobodys = vec![0; 64];
+    nobodys[0] = 4;
+    let messages = [vec![cut; 5], vec![nobodys; 3]].concat();
+    send_all(&tunnel.star().host(3).clone(), to, &messages);
+    let device = &mut tunnel.end_mut(2).device;
+    let line = eventually(LIMIT, "the log tells of everything", || {
+        let seen = device.log().len();
+        device.process().signal(Signal::SIGUSR1).ok()?;
+        let told = || counters(&device.log(), seen).map(str::to_owned);
+        let line = eventually(LIMIT, "the log tells", told).ok()?;
+        line.contains("unknown_index=3").then_some(line)
+    })
+    .unwrap();
+    assert!(line.contains("datagram_malformed=5 unknown_index=3"), "{line}");
+    assert!(line.contains("INFO") && line.contains("workers=") && line.contains("offloads="));
+    let seen = device.log().len();
+    device.process().terminate().unwrap();
+    let log = device.log();
+    let last = counters(&log, seen).expect("a last word");
+    assert!(last.contains("datagram_malformed=5 unknown_index=3"), "{last}");
 }
 
 #[test]

@@ -64,7 +64,7 @@ impl Worker {
         Flow::On
     }
 
-    fn stats(&mut self) -> PathStats {
+    pub(super) fn stats(&mut self) -> PathStats {
         let refused = self.ends.refused.swap(0, Ordering::Relaxed);
         self.outlet.drops.add(PathDrop::OrderQueueFull, refused);
         let core = self.engine.drops().iter();
