@@ -116,9 +116,13 @@ impl Tun {
         self.index
     }
 
-    /// The longest packet it takes now: the operator may change that.
-    pub(crate) fn mtu(&self) -> io::Result<u16> {
-        self.device.mtu()
+    /// The longest packet it takes now: the operator may change that. `None` when it is not in this
+    /// network namespace any more, where its name may be another interface's.
+    pub(crate) fn mtu(&self) -> io::Result<Option<u16>> {
+        match self.device.if_index() {
+            Ok(index) if index == self.index => self.device.mtu().map(Some),
+            _ => Ok(None),
+        }
     }
 
     /// Whether it is switched on, wherever it has been moved to: only then does it take packets.

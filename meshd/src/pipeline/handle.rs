@@ -51,6 +51,8 @@ pub(crate) enum Order {
     LeaveBy(BTreeMap<Way, u32>),
     /// Look whether the interface is switched on.
     LookAtLink,
+    /// Pad no packet beyond this.
+    Mtu(u16),
     /// Tell how things are.
     Stats(oneshot::Sender<PathStats>),
     /// End.
@@ -134,6 +136,11 @@ impl PacketPath {
     /// Says that the interface may have been switched on or off. `false` once a thread has ended.
     pub(crate) async fn look_at_link(&self) -> bool {
         self.tell_all(|| Order::LookAtLink).await
+    }
+
+    /// Says what the longest packet of an interface is that the threads cannot ask.
+    pub(super) async fn set_mtu(&self, mtu: u16) {
+        self.tell_all(|| Order::Mtu(mtu)).await;
     }
 
     /// Sends an inner packet of our own making. `false`, and counted, when there is no room.

@@ -98,7 +98,7 @@ async fn serve(
         Exit::because(Reason::Environment, format_args!("signals cannot be caught: {error}"))
     })?;
     let tun = Tun::create_with(&args.interface, MTU, workers > 1).map_err(no_interface)?;
-    let name = tun.name().to_owned();
+    let (name, index) = (tun.name().to_owned(), tun.index());
     let socket = Socket::bind(DIRECTORY.as_ref(), &name).map_err(no_socket)?;
     let watch = NameWatch::over(socket.name()).map_err(no_socket)?;
     let port = UdpPort::bind_any(0).map_err(no_port)?;
@@ -106,7 +106,7 @@ async fn serve(
     let mut stamp = Stamp::open(&args.state_dir, &name);
     let (mut thread, path) = packets(port, Some(tun), workers, stamp.floor()).await?;
     let routes = tokio::spawn(follow_routes(path.clone()));
-    let link = tokio::spawn(follow_link(path.clone()));
+    let link = tokio::spawn(follow_link(path.clone(), name.clone(), index));
     let server =
         Server::start(&socket, Plain::new(path.clone(), listen_port)).map_err(no_socket)?;
     tracing::info!(version = env!("CARGO_PKG_VERSION"), interface = name, listen_port, "ready");

@@ -15,6 +15,7 @@ mod flood;
 mod interop;
 mod keys;
 mod loops;
+mod moved;
 mod nat;
 mod paths;
 mod roaming;

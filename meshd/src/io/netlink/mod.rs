@@ -7,6 +7,7 @@
 //! when the daemon ends, however it ends. A route that another interface already has is never taken
 //! over: nothing would give it back.
 
+mod elsewhere;
 mod error;
 mod links;
 mod routes;

@@ -145,8 +145,8 @@ impl Worker {
         let now = clock::now();
         if self.mtu_known.is_none_or(|then| now >= then + MTU_AGE) {
             self.mtu_known = Some(now);
-            // A device that is going away says so when it is read.
-            if let Ok(mtu) = tun.mtu() {
+            // A device that is going away says so when it is read; of one that was moved away, an order tells.
+            if let Ok(Some(mtu)) = tun.mtu() {
                 self.engine.handle_mtu(mtu);
             }
         }
