@@ -14,6 +14,7 @@ mod state_dir;
 mod stock_wg;
 mod tokens;
 mod traffic;
+mod wg_quick;
 
 use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
