@@ -30,7 +30,7 @@ impl Engine {
     fn fall_silent(&mut self) {
         for slot in self.peers.slots() {
             if let Some(peer) = self.peers.get_mut(slot) {
-                let waited = peer.close(&mut self.kit.indices);
+                let waited = peer.close(&mut self.kit.indices, &mut self.kit.room);
                 self.kit.drops.add(Drop::InterfaceDown, waited);
             }
         }
