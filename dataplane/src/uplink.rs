@@ -3,9 +3,9 @@
 //! A socket's send buffer is counted in bytes; what matters is how long they take. Half a megabyte is 2 ms
 //! at 3 Gbit/s and 200 ms at 20 Mbit/s, and everything else waits behind it. The rate shows by itself: each
 //! time the kernel says that it has no room the buffer is as full as the time before, so what was sent
-//! between the two is what has left. The buffer is then sized by time ([`HOLD`]). Where that is too
-//! little, because the thread wakes late and not because the uplink is slow, more leaves than was thought each
-//! time, and the buffer grows.
+//! between the two is what has left. The buffer is then sized by time ([`HOLD`]). Where next to nothing is
+//! left in it when the thread wakes, it was the thread that was late and not the uplink that is slow, and the
+//! buffer grows.
 //!
 //! It begins small, for a large one may never be full and yet hold a second's worth.
 
@@ -29,6 +29,9 @@ const LONGEST: Duration = Duration::from_secs(5);
 /// How long there must be room for the rate to be forgotten.
 const RELAX: Duration = Duration::from_secs(1);
 
+/// The part of the buffer that counts for next to nothing.
+const NEARLY: usize = 4;
+
 /// The smallest buffer, in bytes: a dozen datagrams.
 const SMALLEST: usize = 16 << 10;
 
@@ -43,7 +46,11 @@ pub struct Uplink {
     sent: usize,
     /// When the kernel last had no room.
     full: Option<Instant>,
-    /// What the buffer was last said to be; nothing has been said of [`Uplink::BUFFER`].
+    /// The buffer was found next to empty since then.
+    starved: bool,
+    /// What the buffer is to be, and what it was last said to be; nothing has been said of
+    /// [`Uplink::BUFFER`].
+    buffer: Option<usize>,
     told: Option<usize>,
 }
 
@@ -63,7 +70,16 @@ impl Uplink {
         {
             self.rate = None;
             self.since = None;
+            self.sent = 0;
+            self.full = Some(now);
+            self.buffer = self.buffer.map(|buffer| (buffer / 2).max(Self::BUFFER));
         }
+    }
+
+    /// The kernel has room again, and still holds `unsent` bytes, its own overhead included.
+    pub fn handle_room(&mut self, unsent: usize) {
+        // It says so when half has left, of twice what it was asked for.
+        self.starved |= unsent < self.told.unwrap_or(Self::BUFFER) / NEARLY;
     }
 
     /// The kernel had no room at `now`.
@@ -77,19 +93,31 @@ impl Uplink {
         match elapsed {
             Some(elapsed) if elapsed < SHORTEST => return,
             Some(elapsed) if elapsed <= LONGEST => {
-                let seen = self.sent as f64 / elapsed.as_secs_f64();
-                self.rate = Some(self.rate.map_or(seen, |rate| (rate + seen) / 2.0));
+                self.learn(self.sent as f64 / elapsed.as_secs_f64());
             }
             _ => {}
         }
         self.since = Some(now);
         self.sent = 0;
+        self.starved = false;
+    }
+
+    /// So many bytes a second have left.
+    fn learn(&mut self, seen: f64) {
+        let mut rate = self.rate.map_or(seen, |rate| (rate + seen) / 2.0);
+        let mut buffer = size(rate, HOLD);
+        if self.starved {
+            let before = self.buffer.unwrap_or(Self::BUFFER);
+            rate = rate.max(self.rate.unwrap_or(0.0));
+            buffer = buffer.max(2 * before);
+        }
+        self.rate = Some(rate);
+        self.buffer = Some(buffer.clamp(SMALLEST, Self::LARGEST));
     }
 
     /// What the kernel should hold, in bytes, when that has changed by a quarter or more.
     pub fn poll_buffer(&mut self) -> Option<usize> {
-        let sized = |rate| size(rate, HOLD).clamp(SMALLEST, Self::LARGEST);
-        let buffer = self.rate.map_or(Self::BUFFER, sized);
+        let buffer = self.buffer.unwrap_or(Self::BUFFER);
         let told = self.told.unwrap_or(Self::BUFFER);
         if buffer.abs_diff(told) <= told / 4 {
             return None;
@@ -157,6 +185,7 @@ mod tests {
                 }
                 let half = ((self.held - self.buffer / 2.0) / self.rate).max(0.0);
                 self.pass(Duration::from_secs_f64(half) + late);
+                uplink.handle_room((2.0 * self.held) as usize);
             }
             (sent, longest)
         }
@@ -195,12 +224,14 @@ mod tests {
 
     #[test]
     fn a_thread_that_wakes_late_is_not_taken_for_a_slow_uplink() {
-        let mut link = Link::new(10_000.0);
-        let mut uplink = Uplink::default();
-        let time = Duration::from_secs(5);
-        let (sent, _) = link.saturate(&mut uplink, time, 300 * US);
-        let ever = Uplink::LARGEST as f64 / (300.0 * 1e-6) / 2.0;
-        assert!(sent > 0.9 * ever.min(link.rate) * time.as_secs_f64(), "{sent}");
+        for late in [300, 1000, 3000, 10_000].map(|late| US * late) {
+            let mut link = Link::new(10_000.0);
+            let mut uplink = Uplink::default();
+            let time = Duration::from_secs(5);
+            let (sent, _) = link.saturate(&mut uplink, time, late);
+            let most = f64::min(Uplink::LARGEST as f64 / late.as_secs_f64(), link.rate);
+            assert!(sent > 0.75 * most * time.as_secs_f64(), "{late:?}: {sent}");
+        }
     }
 
     #[test]
@@ -212,6 +243,20 @@ mod tests {
         link.pass(RELAX);
         uplink.handle_sent(100, link.now);
         assert_eq!(uplink.share(), usize::MAX);
+        assert_eq!(uplink.poll_buffer(), Some(Uplink::BUFFER));
+        assert_eq!(uplink.poll_buffer(), None);
+
+        let mut link = Link::new(2000.0);
+        link.saturate(&mut uplink, Duration::from_secs(5), 60 * US);
+        let held = link.buffer as usize;
+        assert!(held > 4 * Uplink::BUFFER);
+        link.pass(RELAX);
+        uplink.handle_sent(100, link.now);
+        assert_eq!(uplink.poll_buffer(), Some(held / 2), "it was fast, and is trusted for a while");
+        for _ in 0..10 {
+            link.pass(RELAX);
+            uplink.handle_sent(100, link.now);
+        }
         assert_eq!(uplink.poll_buffer(), Some(Uplink::BUFFER));
         assert_eq!(uplink.poll_buffer(), None);
     }

@@ -5,9 +5,9 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use mesh_dataplane::Backlog;
-use mesh_dataplane::packet::offload::Segments;
+use mesh_dataplane::packet::offload::{Segmentation, Segments, VirtioHeader};
 use mesh_dataplane::packet::udp;
+use mesh_dataplane::{Backlog, Slice};
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -48,7 +48,7 @@ fn rest(backlog: &mut Backlog, now: Instant) -> Vec<(u16, u32)> {
 #[test]
 fn a_flows_packets_leave_as_they_came_and_unharmed() {
     let start = start();
-    let mut backlog = Backlog::new([1; 32]);
+    let mut backlog = Backlog::new(Slice::WHOLE, [1; 32]);
     assert!(backlog.is_empty());
     for n in 0..100 {
         push(&mut backlog, 1, n, 1400, start);
@@ -64,7 +64,7 @@ fn a_flows_packets_leave_as_they_came_and_unharmed() {
 #[test]
 fn flows_share_by_bytes_and_not_by_packets() {
     let start = start();
-    let mut backlog = Backlog::new([2; 32]);
+    let mut backlog = Backlog::new(Slice::WHOLE, [2; 32]);
     for n in 0..2000 {
         push(&mut backlog, 1, n, 1400, start);
         push(&mut backlog, 2, n, 140, start);
@@ -77,7 +77,7 @@ fn flows_share_by_bytes_and_not_by_packets() {
 #[test]
 fn whoever_says_little_passes_whoever_says_much() {
     let start = start();
-    let mut backlog = Backlog::new([3; 32]);
+    let mut backlog = Backlog::new(Slice::WHOLE, [3; 32]);
     for n in 0..500 {
         push(&mut backlog, 1, n, 1400, start);
     }
@@ -98,7 +98,7 @@ fn whoever_says_little_passes_whoever_says_much() {
 /// last second.
 fn overload(reacts: bool) -> (u64, Duration, Duration) {
     let start = start();
-    let mut backlog = Backlog::new([4; 32]);
+    let mut backlog = Backlog::new(Slice::WHOLE, [4; 32]);
     let mut sent_at = Vec::new();
     let (mut pings, mut dropped, mut window) = (Vec::new(), 0, 100);
     let (mut worst, mut worst_ping, mut on_way) = (Duration::ZERO, Duration::ZERO, 0);
@@ -152,7 +152,7 @@ fn one_that_does_not_listen_harms_only_itself() {
 fn what_may_wait_is_bounded_and_the_greedy_one_pays() {
     let start = start();
     for (len, most) in [(1400, (4 << 20) / 1400), (28 + 6, 8192)] {
-        let mut backlog = Backlog::new([5; 32]);
+        let mut backlog = Backlog::new(Slice::WHOLE, [5; 32]);
         for n in 0..10 {
             push(&mut backlog, 2, n, 100, start);
         }
@@ -173,7 +173,7 @@ fn what_may_wait_is_bounded_and_the_greedy_one_pays() {
 #[test]
 fn few_of_a_hundred_flows_share_a_queue() {
     let start = start();
-    let mut backlog = Backlog::new([6; 32]);
+    let mut backlog = Backlog::new(Slice::WHOLE, [6; 32]);
     for n in 0..20 {
         for flow in 0..100 {
             push(&mut backlog, flow, n, 1400, start);
@@ -183,4 +183,71 @@ fn few_of_a_hundred_flows_share_a_queue() {
     let round: Vec<_> = (0..180).filter_map(|_| pop(&mut backlog, start)).collect();
     let alone = round.iter().filter(|(_, n)| *n == 1).count();
     assert!(alone > 75, "{alone}");
+}
+
+/// A super-packet of TCP with `count` segments of `size` bytes.
+fn super_packet(size: u16, count: u16) -> (VirtioHeader, Vec<u8>) {
+    let payload = usize::from(size) * usize::from(count);
+    let mut packet = vec![0; 40 + payload];
+    packet[0] = 0x45;
+    packet[2..4].copy_from_slice(&((40 + payload) as u16).to_be_bytes());
+    packet[8..10].copy_from_slice(&[64, 6]);
+    packet[12..20].copy_from_slice(&[10, 0, 0, 1, 10, 0, 0, 2]);
+    packet[32] = 5 << 4;
+    let header = VirtioHeader {
+        checksum: Some((20, 16)),
+        segmentation: Some((Segmentation::TcpV4, size)),
+        header_len: 40,
+    };
+    (header, packet)
+}
+
+#[test]
+fn a_super_packet_is_cut_so_that_others_can_pass_it() {
+    let start = start();
+    let mut backlog = Backlog::new(Slice::WHOLE, [7; 32]);
+    let (header, packet) = super_packet(1360, 45);
+    let whole = Segments::of(header, &packet).unwrap();
+    backlog.push(&whole, start);
+    assert_eq!(backlog.pop(start, |_| ()), Some(1400));
+    push(&mut backlog, 2, 7, 84, start);
+    let next = [backlog.pop(start, |_| ()), backlog.pop(start, |_| ())];
+    assert!(next.contains(&Some(84)), "{next:?}");
+    let mut left = 0;
+    let mut expected = vec![0; 1400];
+    while let Some(len) = backlog.pop(start, |cut| {
+        assert_eq!(cut.count(), 1);
+        whole.write(2 + left, &mut expected);
+        assert_eq!(cut.inner().bytes(), expected);
+    }) {
+        assert_eq!(len, 1400);
+        left += 1;
+    }
+    assert_eq!(left, 43);
+}
+
+#[test]
+fn the_one_with_most_packets_pays_for_packets() {
+    let start = start();
+    let mut backlog = Backlog::new(Slice::WHOLE, [8; 32]);
+    for n in 0..300 {
+        push(&mut backlog, 1, n, 1400, start);
+    }
+    for n in 0..10_000 {
+        push(&mut backlog, 2, n, 40, start);
+    }
+    let kept = rest(&mut backlog, start);
+    assert_eq!(kept.iter().filter(|(flow, _)| *flow == 1).count(), 300);
+}
+
+#[test]
+fn slices_share_the_room() {
+    let start = start();
+    let fill = |slice| {
+        let mut backlog = Backlog::new(slice, [9; 32]);
+        (0..8000).for_each(|n| push(&mut backlog, 1, n, 1400, start));
+        rest(&mut backlog, start).len() * 1400
+    };
+    let all: usize = Slice::all(4).map(fill).sum();
+    assert!((Backlog::MAX_BYTES / 2..=Backlog::MAX_BYTES).contains(&all), "{all}");
 }

@@ -33,7 +33,7 @@ pub(super) struct Codel {
 
 impl Codel {
     /// Whether to drop a packet that is next to be sent, after it has `waited` so long. `is_standing` says
-    /// that more than a packet is waiting with it.
+    /// that more than a packet's worth is left behind it.
     pub(super) fn drops(&mut self, waited: Duration, is_standing: bool, now: Instant) -> bool {
         if waited < TARGET || !is_standing {
             self.rest();

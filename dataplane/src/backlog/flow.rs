@@ -1,20 +1,21 @@
 //! One flow's packets, in order.
 
 use std::collections::VecDeque;
+use std::net::IpAddr;
 use std::time::Instant;
 
+use super::QUANTUM;
 use super::codel::Codel;
 use crate::packet::ip::{Inner, TCP, UDP};
-use crate::packet::offload::VirtioHeader;
+
+/// Places for packets that a flow keeps when it has none: what a usual bout needs. More are given back.
+const PLACES: usize = 16;
 
 /// A packet that waits.
 #[derive(Debug)]
 pub(super) struct Waiting {
     pub(super) since: Instant,
-    pub(super) header: VirtioHeader,
-    pub(super) bytes: Vec<u8>,
-    /// How many packets it is, once cut.
-    pub(super) count: u64,
+    pub(super) bytes: Box<[u8]>,
 }
 
 /// A flow, or the few that share a number.
@@ -22,8 +23,6 @@ pub(super) struct Waiting {
 pub(super) struct Flow {
     packets: VecDeque<Waiting>,
     bytes: usize,
-    /// The longest packet since there was none.
-    longest: usize,
     codel: Codel,
     /// Bytes that it may send yet in this round; below zero when it has sent ahead.
     pub(super) credit: i64,
@@ -38,9 +37,9 @@ impl Flow {
         let has_ports = matches!(packet.protocol(), TCP | UDP) && !packet.is_fragment();
         let ports = packet.payload().first_chunk().filter(|_| has_ports).copied();
         let ports = u64::from(u32::from_ne_bytes(ports.unwrap_or_default()));
-        let words = [packet.src(), packet.dst()].map(|address| match address.to_canonical() {
-            std::net::IpAddr::V4(v4) => u128::from(v4.to_bits()),
-            std::net::IpAddr::V6(v6) => v6.to_bits(),
+        let words = [packet.src(), packet.dst()].map(|address| match address {
+            IpAddr::V4(v4) => u128::from(v4.to_bits()),
+            IpAddr::V6(v6) => v6.to_bits(),
         });
         let [src, dst] = words.map(|word| [word as u64, (word >> 64) as u64]);
         let last = ports << 8 | u64::from(packet.protocol());
@@ -49,7 +48,6 @@ impl Flow {
 
     pub(super) fn push(&mut self, packet: Waiting) {
         self.bytes += packet.bytes.len();
-        self.longest = self.longest.max(packet.bytes.len());
         self.packets.push_back(packet);
     }
 
@@ -60,12 +58,13 @@ impl Flow {
         mut dropped: impl FnMut(Waiting),
     ) -> Option<Waiting> {
         loop {
-            let is_standing = self.bytes > self.longest;
             let Some(packet) = self.pop_oldest() else {
                 self.codel.rest();
                 return None;
             };
             let waited = now.saturating_duration_since(packet.since);
+            // A packet's worth is what a sender that has slowed down enough keeps here.
+            let is_standing = self.bytes as i64 > QUANTUM;
             if !self.codel.drops(waited, is_standing, now) {
                 return Some(packet);
             }
@@ -78,7 +77,7 @@ impl Flow {
         let packet = self.packets.pop_front()?;
         self.bytes -= packet.bytes.len();
         if self.packets.is_empty() {
-            self.longest = 0;
+            self.packets.shrink_to(PLACES);
         }
         Some(packet)
     }
@@ -87,6 +86,11 @@ impl Flow {
     pub(super) fn bytes(&self) -> usize {
         self.bytes
     }
+
+    /// How many packets wait.
+    pub(super) fn len(&self) -> usize {
+        self.packets.len()
+    }
 }
 
 /// Stirs `word` into `state`: the halves of a product, laid over each other, have something of every bit of
@@ -94,4 +98,23 @@ impl Flow {
 fn stir(state: u64, word: u64) -> u64 {
     let product = u128::from(state ^ word) * 0x9e37_79b9_7f4a_7c15;
     (product as u64) ^ ((product >> 64) as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_that_a_bout_took_are_given_back() {
+        #[allow(clippy::disallowed_methods)]
+        let now = Instant::now();
+        let mut flow = Flow::default();
+        for _ in 0..1000 {
+            flow.push(Waiting { since: now, bytes: Box::new([0; 100]) });
+        }
+        assert_eq!((flow.len(), flow.bytes()), (1000, 100_000));
+        while flow.pop_oldest().is_some() {}
+        assert!(flow.packets.capacity() <= 2 * PLACES);
+        assert_eq!((flow.len(), flow.bytes()), (0, 0));
+    }
 }

@@ -4,7 +4,8 @@
 //! has a queue. A round gives each of them as many bytes; one that is new, or had nothing to send for a while,
 //! comes first, and so a ping or a key press passes the transfer that fills the uplink. A queue that does
 //! not become short loses packets ([`codel`]), so that its sender learns how fast the uplink is. Within a
-//! flow nothing overtakes.
+//! flow nothing overtakes. Super-packets are cut as they come: one of 64 KiB is a quarter of a second at
+//! 2 Mbit/s, which nobody could pass, and too much to lose at once.
 //!
 //! ```text
 //! TUN device -> push -> flow, flow, flow ... -> pop -> seal -> UDP socket, as it has room
@@ -20,27 +21,21 @@ use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha20Rng;
 
 use crate::packet::offload::Segments;
+use crate::slice::Slice;
 use flow::{Flow, Waiting};
 
 /// Flows told apart. With a hundred at once a new one shares with another one time of ten (RFC 8290,
-/// section 5.3, has 1024 and as many as that of reasons).
+/// section 5.3, has as many).
 const FLOWS: usize = 1024;
 
 /// Bytes that a flow sends in a round: a packet of the usual size (RFC 8290, section 4.2).
 const QUANTUM: i64 = 1514;
 
-/// Bytes that may wait, all together: a third of a second at 100 Mbit/s, which only flows that hear of no
-/// loss will ever fill.
-const MAX_BYTES: usize = 4 << 20;
-
-/// Packets that may wait, for those who send empty ones: a megabyte of what keeps them.
+/// Packets that may wait, for all slices of a host: the bytes below, in packets of half the usual size.
 const MAX_PACKETS: usize = 8192;
 
-/// Of a seed's random numbers, the stream that is used here: the engine has the first.
-const STREAM: u64 = 1;
-
-/// Buffers kept for later, of packets that have left.
-const SPARE: usize = 64;
+/// Of a seed's random numbers, the stream that is used here: engines have those of their slices' numbers.
+const STREAM: u64 = u64::MAX;
 
 /// The backlog of one packet thread.
 pub struct Backlog {
@@ -51,14 +46,19 @@ pub struct Backlog {
     old: VecDeque<usize>,
     bytes: usize,
     packets: usize,
-    spare: Vec<Vec<u8>>,
+    max_bytes: usize,
+    max_packets: usize,
     dropped: u64,
     seed: u64,
 }
 
 impl Backlog {
-    /// An empty one. `seed` must be unknown to those whose packets come here.
-    pub fn new(seed: [u8; 32]) -> Self {
+    /// Bytes that may wait, for all slices of a host together: a third of a second at 100 Mbit/s, which only
+    /// flows that hear of no loss will ever fill.
+    pub const MAX_BYTES: usize = 4 << 20;
+
+    /// That of `slice`, empty. `seed` must be unknown to those whose packets come here.
+    pub fn new(slice: Slice, seed: [u8; 32]) -> Self {
         let mut rng = ChaCha20Rng::from_seed(seed);
         rng.set_stream(STREAM);
         Self {
@@ -67,7 +67,8 @@ impl Backlog {
             old: VecDeque::new(),
             bytes: 0,
             packets: 0,
-            spare: Vec::new(),
+            max_bytes: Self::MAX_BYTES / slice.of(),
+            max_packets: MAX_PACKETS / slice.of(),
             dropped: 0,
             seed: rng.random(),
         }
@@ -78,38 +79,37 @@ impl Backlog {
         self.packets == 0
     }
 
-    /// Keeps a copy of `packets`. When there is no room, the flow that takes most of it makes some.
+    /// Keeps a copy of each of `packets`. When there is no room, the flow that takes most of it makes some.
     pub fn push(&mut self, packets: &Segments<'_>, now: Instant) {
-        let inner = packets.inner();
-        let mut bytes = self.spare.pop().unwrap_or_default();
-        bytes.clear();
-        bytes.extend_from_slice(inner.bytes());
-        let count = packets.count() as u64;
-        let n = (Flow::number(inner, self.seed) % FLOWS as u64) as usize;
-        self.bytes += bytes.len();
-        self.packets += 1;
-        let flow = &mut self.flows[n];
-        flow.push(Waiting { since: now, header: packets.header(), bytes, count });
-        if !flow.is_listed {
-            flow.is_listed = true;
-            flow.credit = QUANTUM;
+        let n = (Flow::number(packets.inner(), self.seed) % FLOWS as u64) as usize;
+        let mut room = vec![0; packets.longest()];
+        for segment in 0..packets.count() {
+            let len = packets.write(segment, &mut room);
+            self.flows[n].push(Waiting { since: now, bytes: room[..len].into() });
+            self.bytes += len;
+            self.packets += 1;
+        }
+        if !self.flows[n].is_listed {
+            self.flows[n].is_listed = true;
+            self.flows[n].credit = QUANTUM;
             self.new.push_back(n);
         }
-        while self.bytes > MAX_BYTES || self.packets > MAX_PACKETS {
-            self.make_room();
+        while self.bytes > self.max_bytes {
+            self.halve_largest(Flow::bytes);
+        }
+        while self.packets > self.max_packets {
+            self.halve_largest(Flow::len);
         }
     }
 
     /// Gives the packet that is next to be sent to `send`; its length in bytes. `None` when nothing waits.
     pub fn pop(&mut self, now: Instant, send: impl FnOnce(&Segments<'_>)) -> Option<usize> {
         let packet = self.next(now)?;
-        let len = packet.bytes.len();
         // It was one when it came.
-        if let Ok(packets) = Segments::of(packet.header, &packet.bytes) {
-            send(&packets);
+        if let Ok(packet) = Segments::one(&packet.bytes) {
+            send(&packet);
         }
-        self.keep(packet.bytes);
-        Some(len)
+        Some(packet.bytes.len())
     }
 
     /// How many packets were dropped since this was last asked.
@@ -127,12 +127,16 @@ impl Backlog {
                 self.step_back(is_new);
                 continue;
             }
-            let mut dropped = Vec::new();
-            let next = self.flows[n].pop(now, |packet| dropped.push(packet));
-            dropped.into_iter().for_each(|packet| self.drop(packet));
+            let Self { bytes, packets, dropped, .. } = self;
+            let next = self.flows[n].pop(now, |packet| {
+                *bytes -= packet.bytes.len();
+                *packets -= 1;
+                *dropped += 1;
+            });
             if let Some(packet) = next {
                 self.flows[n].credit -= packet.bytes.len() as i64;
-                self.forget(&packet);
+                self.bytes -= packet.bytes.len();
+                self.packets -= 1;
                 return Some(packet);
             }
             // A flow that is new again each time it is empty would starve the others.
@@ -155,33 +159,19 @@ impl Backlog {
         self.old.extend(flow);
     }
 
-    /// Drops the oldest packets of the flow with most bytes: half of what it has (RFC 8290, section 4.1),
-    /// so that looking for it is not done for every packet.
-    fn make_room(&mut self) {
-        let Some(fattest) = (0..FLOWS).max_by_key(|n| self.flows[*n].bytes()) else { return };
-        let half = self.flows[fattest].bytes() / 2;
-        while let Some(packet) = self.flows[fattest].pop_oldest() {
-            self.drop(packet);
-            if self.flows[fattest].bytes() <= half {
+    /// Drops the oldest half of the flow that has most, as `size` tells it: so much at once that looking for
+    /// it is not done for every packet (RFC 8290, section 4.1).
+    fn halve_largest(&mut self, size: impl Fn(&Flow) -> usize) {
+        let largest = (0..FLOWS).max_by_key(|n| size(&self.flows[*n]));
+        let Some(flow) = largest.map(|n| &mut self.flows[n]) else { return };
+        let half = size(flow) / 2;
+        while let Some(packet) = flow.pop_oldest() {
+            self.bytes -= packet.bytes.len();
+            self.packets -= 1;
+            self.dropped += 1;
+            if size(flow) <= half {
                 return;
             }
-        }
-    }
-
-    fn drop(&mut self, packet: Waiting) {
-        self.dropped += packet.count;
-        self.forget(&packet);
-        self.keep(packet.bytes);
-    }
-
-    fn forget(&mut self, packet: &Waiting) {
-        self.bytes -= packet.bytes.len();
-        self.packets -= 1;
-    }
-
-    fn keep(&mut self, buffer: Vec<u8>) {
-        if self.spare.len() < SPARE {
-            self.spare.push(buffer);
         }
     }
 }

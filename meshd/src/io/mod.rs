@@ -22,6 +22,7 @@ pub(crate) mod entropy;
 pub(crate) mod fixture;
 pub(crate) mod frame;
 pub(crate) mod handed;
+mod ioctl;
 pub(crate) mod join;
 pub(crate) mod log_file;
 pub(crate) mod netlink;

@@ -2,10 +2,14 @@
 
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::UnixDatagram;
+use std::sync::Arc;
 
 use mesh_dataplane::packet::offload::{Gathered, MAX_PARTS, Takes, VirtioHeader};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tun_rs::{DeviceBuilder, SyncDevice};
+
+use super::ioctl;
 
 /// The longest interface name the kernel takes, in bytes (IFNAMSIZ less its end mark).
 const MAX_NAME_LEN: usize = 15;
@@ -52,6 +56,8 @@ pub(crate) struct Tun {
     device: SyncDevice,
     name: String,
     index: u32,
+    /// What to ask the kernel by, in the network namespace that the interface was made in.
+    home: Arc<UnixDatagram>,
 }
 
 impl Tun {
@@ -94,6 +100,7 @@ impl Tun {
         Ok(Self {
             name: device.name().map_err(other)?,
             index: device.if_index().map_err(other)?,
+            home: Arc::new(UnixDatagram::unbound().map_err(other)?),
             device,
         })
     }
@@ -103,7 +110,8 @@ impl Tun {
     pub(crate) fn queue(&self) -> io::Result<Self> {
         let device = self.device.try_clone()?;
         device.set_nonblocking(true)?;
-        Ok(Self { device, name: self.name.clone(), index: self.index })
+        let (name, home) = (self.name.clone(), Arc::clone(&self.home));
+        Ok(Self { device, name, index: self.index, home })
     }
 
     /// The interface's name.
@@ -118,11 +126,9 @@ impl Tun {
 
     /// The longest packet it takes now: the operator may change that. `None` when it is not in this
     /// network namespace any more, where its name may be another interface's.
-    pub(crate) fn mtu(&self) -> io::Result<Option<u16>> {
-        match self.device.if_index() {
-            Ok(index) if index == self.index => self.device.mtu().map(Some),
-            _ => Ok(None),
-        }
+    pub(crate) fn mtu(&self) -> Option<u16> {
+        let index = rustix::net::netdevice::name_to_index(&*self.home, &self.name).ok()?;
+        ioctl::mtu(&self.home, &self.name).filter(|_| index == self.index)
     }
 
     /// Whether it is switched on, wherever it has been moved to: only then does it take packets.

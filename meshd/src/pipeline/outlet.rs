@@ -4,8 +4,8 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use mesh_dataplane::packet::offload::Gathered;
-use mesh_dataplane::{Endpoint, Lane, Parcel, Sink, Uplink};
+use mesh_dataplane::packet::offload::{Gathered, Segments};
+use mesh_dataplane::{Backlog, Endpoint, Lane, Parcel, Sink, Uplink};
 use mesh_model::MemberId;
 use nix::libc;
 
@@ -35,6 +35,8 @@ pub(super) struct Outlet {
     unusable: Option<IpAddr>,
     refusals: Refusals,
     uplink: Uplink,
+    /// The kernel had no room for bulk, and has not said that it has again.
+    is_full: bool,
 }
 
 /// Which runs of bulk are to leave.
@@ -48,7 +50,8 @@ enum Runs {
 /// What is first to leave.
 struct First {
     to: Endpoint,
-    is_run: bool,
+    /// How many datagrams it is.
+    count: usize,
 }
 
 /// What has left.
@@ -67,6 +70,7 @@ impl Left {
 
 impl Outlet {
     pub(super) fn new(udp: Udp, tun: Option<Tun>, ingress: Ingress, outgoing: Outgoing) -> Self {
+        udp.set_send_buffer(Uplink::BUFFER);
         Self {
             udp,
             tun: tun.map(Arc::new),
@@ -79,14 +83,17 @@ impl Outlet {
             unusable: None,
             refusals: Refusals::default(),
             uplink: Uplink::default(),
+            is_full: false,
         }
     }
 
     /// Puts `udp` in the place of the port in use, once that has sent what was written.
     pub(super) fn rebind(&mut self, udp: Udp) {
         self.flush();
+        udp.set_send_buffer(Uplink::BUFFER);
         self.udp = udp;
         self.uplink = Uplink::default();
+        self.is_full = false;
     }
 
     /// Writes a datagram outside any tunnel.
@@ -114,14 +121,30 @@ impl Outlet {
         self.flush_lane(Lane::Bulk, Runs::All);
     }
 
-    /// Sends what gains nothing by waiting: control, and runs of bulk that are as long as can be. `false`
-    /// when the kernel has no room for them.
-    #[must_use]
-    pub(super) fn flush_full(&mut self) -> bool {
+    /// Sends what gains nothing by waiting: control, and runs of bulk that are as long as can be.
+    pub(super) fn flush_full(&mut self) {
         self.flush_lane(Lane::Control, Runs::All);
         self.flush_lane(Lane::Bulk, Runs::Full);
-        let next = self.bulk.runs(|_| self.udp.max_run()).next();
-        next.is_none_or(|run| !run.is_full)
+    }
+
+    /// Whether the kernel has no room for bulk. What is sealed then could neither be passed nor dropped.
+    pub(super) fn is_full(&self) -> bool {
+        self.is_full
+    }
+
+    /// Whether `packets` are to wait in `backlog`: others wait there, the kernel has no room, or they are more
+    /// than is to be sealed at once.
+    pub(super) fn must_wait(&self, packets: &Segments<'_>, backlog: &Backlog) -> bool {
+        let is_too_long = packets.count() > 1 && packets.inner().bytes().len() > self.share();
+        self.is_full || is_too_long || !backlog.is_empty()
+    }
+
+    /// The kernel has room for bulk again.
+    pub(super) fn handle_room(&mut self) {
+        if self.is_full {
+            self.is_full = false;
+            self.uplink.handle_room(self.udp.unsent());
+        }
     }
 
     /// How many bytes to seal at once, lest the kernel have no room for them soon.
@@ -147,6 +170,9 @@ impl Outlet {
     }
 
     fn flush_lane(&mut self, lane: Lane, runs: Runs) {
+        if lane == Lane::Bulk && self.is_full {
+            return;
+        }
         self.refusals.expire(clock::now);
         while self.send_next(lane, runs) {}
     }
@@ -162,7 +188,7 @@ impl Outlet {
             Ok(left) => left.count,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
             // It goes again, datagram by datagram.
-            Err(_) if first.is_run => {
+            Err(error) if first.count > 1 && takes_no_runs(&error) => {
                 self.refusals.add(first.to.remote.ip(), clock::now());
                 0
             }
@@ -173,9 +199,11 @@ impl Outlet {
                 0
             }
             Err(error) => {
-                tracing::trace!(to = %first.to.remote, %error, "datagram refused");
-                self.drops.add(PathDrop::UdpRefused, 1);
-                1
+                tracing::trace!(to = %first.to.remote, %error, "datagrams refused");
+                // Where one alone is refused it was not for being a run.
+                self.refusals.forget(first.to.remote.ip());
+                self.drops.add(PathDrop::UdpRefused, first.count as u64);
+                first.count
             }
         };
         self.batch(lane).pass(passed);
@@ -186,6 +214,7 @@ impl Outlet {
         match sent {
             Ok(left) => self.uplink.handle_sent(left.bytes, clock::now()),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.is_full = true;
                 self.uplink.handle_full(clock::now());
             }
             Err(_) => {}
@@ -213,7 +242,7 @@ impl Outlet {
         });
         let left = self.udp.send(lane, transmits);
         let left = left.map(|runs| leaving.take(runs).fold(Left::default(), Left::and));
-        Some((First { to: self.usable(first.to), is_run: first.count > 1 }, left))
+        Some((First { to: self.usable(first.to), count: first.count }, left))
     }
 
     /// The way to `to`, from any address of ours if the one it names is known not to do.
@@ -248,6 +277,13 @@ impl Outlet {
             tun_udp: self.tun.as_ref().is_some_and(|tun| tun.has_udp_offload()),
         }
     }
+}
+
+/// Whether the kernel refused because of the run, and may take its datagrams: the device does no sums (EIO),
+/// or the way is too narrow for them (EINVAL, since Linux 6.15 EMSGSIZE).
+fn takes_no_runs(error: &io::Error) -> bool {
+    let reasons = [libc::EIO, libc::EINVAL, libc::EMSGSIZE, libc::EOPNOTSUPP];
+    error.raw_os_error().is_some_and(|reason| reasons.contains(&reason))
 }
 
 /// Whether the kernel refused because the address to send from is no longer ours.
@@ -377,7 +413,7 @@ mod tests {
         }
         let counts = |outlet: &Outlet| {
             let (first, left) = outlet.try_next(Lane::Bulk, Runs::All).expect("something to send");
-            (first.is_run, left.expect("sent").count)
+            (first.count > 1, left.expect("sent").count)
         };
         assert_eq!(counts(&outlet), (true, 6));
         assert_eq!(arrivals(&far, Lane::Bulk, 6), 6);

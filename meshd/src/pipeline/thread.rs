@@ -101,7 +101,7 @@ impl PacketThread {
             };
             packets.spawn(
                 slice,
-                Worker::new(engine, Backlog::new(seed), outlet, ends),
+                Worker::new(engine, Backlog::new(slice, seed), outlet, ends),
                 end.clone(),
             )?;
         }

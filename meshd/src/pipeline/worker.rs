@@ -62,19 +62,19 @@ pub(super) struct Ends {
     pub(super) team: Arc<Team>,
 }
 
-/// What the buffers of one packet thread may take, in bytes.
+/// What the buffers of one packet thread may take, in bytes, but for its part of the backlog.
 const BUDGET: usize = 1 << 20;
 const _: () = assert!(
     BULK_ARENA + CONTROL_ARENA + ReceiveBatch::SIZE + tun::READ_BUFFER <= BUDGET,
     "a packet thread's buffers are larger than they may be"
 );
 
-/// What four packet threads may take, with the crates between each two of them full: less than half of the
-/// 40 MiB that a daemon may have resident under load. Eight take at most 64 MiB, when each is behind with
-/// what every other one sends.
-const BUDGET_OF_FOUR: usize = 16 << 20;
+/// What four packet threads may take, with the crates between each two of them and the backlog full: half of
+/// the 40 MiB that a daemon may have resident under load. Eight take at most 68 MiB, when each is behind
+/// with what every other one sends.
+const BUDGET_OF_FOUR: usize = 20 << 20;
 const _: () = assert!(
-    4 * BUDGET + 4 * 3 * handover::BETWEEN <= BUDGET_OF_FOUR,
+    4 * BUDGET + 4 * 3 * handover::BETWEEN + Backlog::MAX_BYTES <= BUDGET_OF_FOUR,
     "four packet threads' buffers are larger than they may be"
 );
 
@@ -170,21 +170,18 @@ impl Worker {
         }
         self.handle_deadline();
         self.take_handed(Lane::Control);
-        if !self.outlet.waits_for_room(Lane::Bulk) {
-            self.take_handed(Lane::Bulk);
-        }
+        self.take_handed(Lane::Bulk);
         if ready.control {
             self.receive_datagrams(Lane::Control);
         }
         if ready.bulk {
             self.receive_datagrams(Lane::Bulk);
         }
-        let may_pass = ready.room && self.backlog.is_empty();
-        if ready.room {
+        // What has waited goes first; while it does, more waits where it is.
+        if !(self.outlet.is_full() || self.backlog.is_empty()) {
             self.send_backlog();
-        }
-        if ready.tun {
-            self.receive_inner(may_pass)?;
+        } else if ready.tun {
+            self.receive_inner()?;
         }
         Ok(Flow::On)
     }

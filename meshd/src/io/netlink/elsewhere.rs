@@ -49,11 +49,12 @@ impl Netlink {
         let mut question = NetlinkMessage::from(question);
         question.header.flags = NLM_F_REQUEST | NLM_F_DUMP;
         let Ok(answer) = self.handle.clone().request(question) else { return Vec::new() };
-        let numbers = answer.filter_map(async |message| match message.payload {
+        let numbers = answer.map(|message| match message.payload {
             NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewNsId(it)) => number(&it),
             _ => None,
         });
-        std::pin::pin!(numbers.take(MAX_NAMESPACES)).collect().await
+        let numbers: Vec<_> = numbers.take(MAX_NAMESPACES).collect().await;
+        numbers.into_iter().flatten().collect()
     }
 }
 

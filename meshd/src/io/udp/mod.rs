@@ -19,7 +19,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, BorrowedFd};
 
-use mesh_dataplane::{Lane, Uplink};
+use mesh_dataplane::Lane;
 use nix::sys::socket::{setsockopt, sockopt};
 use quinn_udp::UdpSocketState;
 use rustix::net::sockopt::{
@@ -27,13 +27,16 @@ use rustix::net::sockopt::{
 };
 use socket2::SockRef;
 
+use super::ioctl;
 pub(crate) use port::{BindError, LentPort, UdpPort};
 pub(crate) use receive::ReceiveBatch;
 pub(crate) use transmit::Transmit;
 
-/// What the kernel is asked to hold of what arrives on a lane, in bytes. A bulk transfer fills it, and
+/// What the kernel is asked to hold of what arrives on a lane, and of what is sent on the control lane, in
+/// bytes. (Of bulk that is sent: `Uplink`.) A bulk transfer fills it, and
 /// whatever else comes the same way waits behind that: twice as much brings a transfer some 5 % and everybody
-/// else twice the wait. The kernel gives what `net.core.rmem_max` allows.
+/// else twice the wait. The kernel gives what `net.core.rmem_max` and
+/// `wmem_max` allow.
 const KERNEL_BUFFER: usize = 512 << 10;
 
 /// The port in service, for a thread that waits by itself: a queue for each lane, each way.
@@ -102,6 +105,11 @@ impl Udp {
         let _ = SockRef::from(&self.bulk.socket).set_send_buffer_size(bytes);
     }
 
+    /// What the kernel still holds of bulk that was sent, in bytes of its own memory.
+    pub(crate) fn unsent(&self) -> usize {
+        ioctl::unsent(&self.bulk.socket)
+    }
+
     /// The mark of what is sent.
     pub(crate) fn mark(&self) -> u32 {
         // A kernel without marks has none.
@@ -122,7 +130,7 @@ impl Queue {
         let kernel = SockRef::from(&socket);
         // Less than asked for is what an ordinary user may get; it is no reason to fail.
         let _ = kernel.set_recv_buffer_size(KERNEL_BUFFER);
-        let _ = kernel.set_send_buffer_size(Uplink::BUFFER);
+        let _ = kernel.set_send_buffer_size(KERNEL_BUFFER);
         Ok(Self { socket, state })
     }
 }

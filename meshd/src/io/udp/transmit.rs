@@ -47,7 +47,7 @@ impl<'a> Transmit<'a> {
 
 /// What is said of one message, as the kernel reads it (cmsg(3)).
 #[derive(Clone, Copy)]
-#[repr(align(8))]
+#[repr(C, align(8))]
 struct Said {
     bytes: [u8; Self::ROOM],
     len: usize,
@@ -134,7 +134,7 @@ pub(super) fn send<'a>(
             said.segment(segment);
         }
         header.msg_control = said.bytes.as_mut_ptr().cast();
-        header.msg_controllen = said.len;
+        header.msg_controllen = said.len as _;
         count += 1;
     }
     if count == 0 {

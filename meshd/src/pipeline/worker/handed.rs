@@ -1,7 +1,7 @@
 //! What other packet threads hand on: taken in crates, and worked on where it lies.
 
 use mesh_dataplane::packet::offload::{Coalescer, Segments};
-use mesh_dataplane::{Engine, Event, Lane};
+use mesh_dataplane::{Backlog, Engine, Event, Lane};
 use tokio::sync::mpsc;
 
 use super::{Ends, Worker, drain};
@@ -19,9 +19,10 @@ impl Worker {
         if let Some(tun) = self.outlet.tun.clone() {
             self.look_at_mtu(&tun);
         }
-        let Self { engine, outlet, ends, coalescer, .. } = self;
+        let Self { engine, backlog, outlet, ends, coalescer, .. } = self;
         let Ends { events, incoming, .. } = ends;
-        incoming.each(lane, |it| unpack(it, engine, outlet, coalescer, events));
+        incoming.each(lane, |it| unpack(it, engine, backlog, outlet, coalescer, events));
+        self.count_dropped();
     }
 
     /// Takes everything that has been handed on so far.
@@ -37,6 +38,7 @@ impl Worker {
 fn unpack(
     it: &mut Crate,
     engine: &mut Engine,
+    backlog: &mut Backlog,
     outlet: &mut Outlet,
     coalescer: &mut Coalescer,
     events: &mpsc::Sender<Event>,
@@ -46,6 +48,9 @@ fn unpack(
         let (label, at) = it.packet(n);
         match label {
             Label::Inner { lane, header } => match Segments::of(header, &it.bytes()[at]) {
+                Ok(packets) if lane == Lane::Bulk && outlet.must_wait(&packets, backlog) => {
+                    backlog.push(&packets, now);
+                }
                 Ok(packets) => engine.handle_handed_inner(lane, &packets, now, outlet),
                 Err(_) => outlet.drops.add(PathDrop::TunMalformed, 1),
             },

@@ -9,6 +9,11 @@ impl Worker {
     pub(super) fn look_at_link(&mut self) {
         let Some(tun) = &self.outlet.tun else { return };
         self.engine.handle_link(tun.is_up(), clock::now(), &mut self.outlet);
+        while !self.engine.is_up() && !self.backlog.is_empty() {
+            // It is dropped there, for the right reason.
+            let Self { engine, outlet, backlog, .. } = self;
+            backlog.pop(clock::now(), |packet| engine.handle_kernel(packet, clock::now(), outlet));
+        }
         drain(&mut self.engine, &self.ends.events, &mut self.outlet);
     }
 }

@@ -29,7 +29,7 @@ const TUN_BYTES_PER_TURN: usize = 128 * 1024;
 /// the throughput of a transfer whose window is as short as the queues here.
 const LEAVE_EVERY: usize = 32 * 1024;
 
-/// How old what is known of the device's MTU may be. Asking is one system call, which is nothing to
+/// How old what is known of the device's MTU may be. Asking is two system calls, which are nothing to
 /// every second of traffic.
 const MTU_AGE: Duration = Duration::from_secs(1);
 
@@ -74,12 +74,10 @@ impl Worker {
         coalescer.drain(received.arena(), |packet| outlet.deliver(packet));
     }
 
-    /// Takes a turn's packets from the TUN device: to be sealed at once if they `may_pass`, to wait their turn
-    /// otherwise.
-    pub(super) fn receive_inner(&mut self, may_pass: bool) -> Result<(), PathError> {
+    /// Takes a turn's packets from the TUN device: to be sealed at once, or to wait where the uplink is slow.
+    pub(super) fn receive_inner(&mut self) -> Result<(), PathError> {
         let Some(tun) = self.outlet.tun.clone() else { return Ok(()) };
         self.look_at_mtu(&tun);
-        let share = if may_pass { self.outlet.share() } else { TUN_BYTES_PER_TURN };
         let mut bytes = 0;
         let mut sealed = 0;
         for _ in 0..TUN_PER_TURN {
@@ -89,25 +87,26 @@ impl Worker {
                 Err(error) => return Err(PathError::Tun(error)),
             };
             bytes += packet.len();
-            sealed += packet.len();
             match header.and_then(|header| Segments::of(header, packet).ok()) {
-                Some(packets) if may_pass => {
+                Some(packets) if self.outlet.must_wait(&packets, &self.backlog) => {
+                    self.backlog.push(&packets, clock::now());
+                }
+                Some(packets) => {
+                    sealed += packet.len();
                     self.engine.handle_kernel(&packets, clock::now(), &mut self.outlet);
                     drain(&mut self.engine, &self.ends.events, &mut self.outlet);
                 }
-                Some(packets) => self.backlog.push(&packets, clock::now()),
                 None => self.outlet.drops.add(PathDrop::TunMalformed, 1),
             }
-            if is_enough(bytes, share) {
+            if bytes + MAX_DATAGRAM > TUN_BYTES_PER_TURN {
                 break;
             }
-            if may_pass && sealed >= LEAVE_EVERY {
+            if sealed >= LEAVE_EVERY.min(self.outlet.share()) {
                 sealed = 0;
-                if !self.leave() {
-                    break;
-                }
+                self.leave();
             }
         }
+        self.count_dropped();
         Ok(())
     }
 
@@ -116,7 +115,8 @@ impl Worker {
         let share = self.outlet.share();
         let mut bytes = 0;
         let mut sealed = 0;
-        while !is_enough(bytes, share) {
+        while !self.outlet.is_full() && bytes < share && bytes + MAX_DATAGRAM <= TUN_BYTES_PER_TURN
+        {
             let now = clock::now();
             let Self { engine, outlet, backlog, .. } = self;
             let seal = |packets: &Segments<'_>| engine.handle_kernel(packets, now, outlet);
@@ -126,18 +126,24 @@ impl Worker {
             sealed += len;
             if sealed >= LEAVE_EVERY {
                 sealed = 0;
-                if !self.leave() {
-                    break;
-                }
+                self.leave();
             }
         }
+        self.count_dropped();
+    }
+
+    pub(super) fn count_dropped(&mut self) {
         self.outlet.drops.add(PathDrop::Congested, self.backlog.take_dropped());
     }
 
-    /// Lets go on what gains nothing by waiting. `false` when the kernel has no room for it.
-    fn leave(&mut self) -> bool {
+    /// Lets go on what gains nothing by waiting; everything, where the uplink takes little at once.
+    fn leave(&mut self) {
         self.outlet.outgoing.dispatch();
-        self.outlet.flush_full()
+        if self.outlet.share() < LEAVE_EVERY {
+            self.outlet.flush();
+        } else {
+            self.outlet.flush_full();
+        }
     }
 
     /// Asks the device for its MTU, now and then.
@@ -146,16 +152,11 @@ impl Worker {
         if self.mtu_known.is_none_or(|then| now >= then + MTU_AGE) {
             self.mtu_known = Some(now);
             // A device that is going away says so when it is read; of one that was moved away, an order tells.
-            if let Ok(Some(mtu)) = tun.mtu() {
+            if let Some(mtu) = tun.mtu() {
                 self.engine.handle_mtu(mtu);
             }
         }
     }
-}
-
-/// Whether a turn that has taken so many bytes of inner packets, and may seal its `share`, has taken enough.
-fn is_enough(bytes: usize, share: usize) -> bool {
-    bytes >= share || bytes + MAX_DATAGRAM > TUN_BYTES_PER_TURN
 }
 
 /// Hands a datagram on to whoever waits for joiners. Room comes first: a flood is not worth a copy.

@@ -24,8 +24,6 @@ pub(super) struct Ready {
     pub(super) control: bool,
     pub(super) bulk: bool,
     pub(super) tun: bool,
-    /// The kernel has room for bulk.
-    pub(super) room: bool,
 }
 
 impl Worker {
@@ -54,7 +52,6 @@ impl Worker {
             Some(_) => &[Lane::Bulk],
             None => &[Lane::Bulk, Lane::Control],
         };
-        let room = !outlet.waits_for_room(Lane::Bulk);
         // Off, it takes packets again as soon as it is on.
         let on_tun =
             if self.engine.is_up() { PollFlags::IN } else { PollFlags::IN | PollFlags::OUT };
@@ -73,21 +70,24 @@ impl Worker {
             Ok(_) | Err(Errno::INTR) => {}
             Err(error) => return Err(error.into()),
         }
+        let has_room = fds[2].revents().contains(PollFlags::OUT);
         let [rung, control, bulk, tun] = fds.map(|fd| !fd.revents().is_empty());
+        if has_room {
+            self.outlet.handle_room();
+        }
         self.ends.orders.wake(rung);
         if clock::now() >= before + IDLE {
             self.mtu_known = None;
         }
-        Ok(Ready { control, bulk, tun, room })
+        Ok(Ready { control, bulk, tun })
     }
 
     /// Whether there is something to be dealt with now: of other threads, or what has waited for room.
     fn is_called(&self) -> bool {
-        let has_room = !self.outlet.waits_for_room(Lane::Bulk);
         let incoming = &self.ends.incoming;
         !incoming.is_empty(Lane::Control)
-            || (has_room && !incoming.is_empty(Lane::Bulk))
-            || (has_room && !self.backlog.is_empty())
+            || !incoming.is_empty(Lane::Bulk)
+            || !(self.outlet.is_full() || self.backlog.is_empty())
             || self.ends.team.is_over()
     }
 }
