@@ -17,7 +17,6 @@ mod telemetry;
 mod wg;
 
 use std::io::Write as _;
-use std::os::unix::net::UnixListener;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -30,7 +29,7 @@ use config::{Config, Loaded};
 use daemon::Daemon;
 use exit::{Exit, Reason};
 use io::entropy::Entropy;
-use io::handed;
+use io::handed::Handed;
 use signals::Signals;
 use state_dir::StateDir;
 
@@ -82,7 +81,7 @@ fn load(flags: &RunArgs) -> Result<Loaded, Exit> {
 fn run(flags: &RunArgs) -> Result<Exit, Exit> {
     let config = load(flags)?.config;
     telemetry::init(&config.log)?;
-    let window = handed::listener(|path| daemon::is_looked_at(path, &config.tun));
+    let handed = Handed::take(|path| daemon::is_looked_at(path, &config.tun));
     let state_dir = StateDir::open(&config.state_dir, &mut || Entropy.fresh())?;
     let socket = Socket::bind(&config.socket)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -93,7 +92,7 @@ fn run(flags: &RunArgs) -> Result<Exit, Exit> {
         .map_err(|error| {
             Exit::because(Reason::Environment, format_args!("no threads can be started: {error}"))
         })?;
-    let end = runtime.block_on(serve(config, state_dir, socket, window));
+    let end = runtime.block_on(serve(config, state_dir, socket, handed));
     runtime.shutdown_timeout(LAST_WORK);
     end
 }
@@ -103,7 +102,7 @@ async fn serve(
     config: Config,
     state_dir: StateDir,
     socket: Socket,
-    window: Option<UnixListener>,
+    handed: Handed,
 ) -> Result<Exit, Exit> {
     let signals = Signals::listen()?;
     tracing::info!(
@@ -113,7 +112,7 @@ async fn serve(
         tun = %config.tun,
         "starting"
     );
-    let daemon = Daemon::start(config, state_dir, window).await?;
+    let daemon = Daemon::start(config, state_dir, handed).await?;
     let server = Server::start(socket, daemon.clone()).map_err(|error| {
         Exit::because(Reason::Environment, format_args!("the API cannot be served: {error}"))
     })?;

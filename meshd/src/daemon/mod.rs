@@ -30,7 +30,6 @@ mod waiting;
 mod window;
 
 use std::net::SocketAddr;
-use std::os::unix::net::UnixListener;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -42,14 +41,14 @@ use tokio::sync::{Mutex, MutexGuard, watch};
 
 use crate::config::{Config, Tun as TunConfig};
 use crate::exit::{Exit, expecting_panic};
+use crate::io::handed::Handed;
 use crate::io::udp::{BindError, UdpPort};
 use crate::io::{clock, disk, tun::Tun};
 use crate::state_dir::{Membership, StateDir};
-use crate::wg::Server;
 use boot::{End, Ground, Opening};
 use mesh::Mesh;
 use refusal::{Answer, already_joined, ending, failed, not_joined};
-use window::Window;
+use window::Windows;
 pub(crate) use window::is_looked_at;
 
 /// The daemon as the local API and `main` see it.
@@ -61,8 +60,8 @@ pub(crate) struct Daemon {
     /// Held through every change of membership.
     state_dir: Mutex<StateDir>,
     mesh: ArcSwapOption<Mesh>,
-    /// What `wg` looks at, if that was handed over; otherwise each mesh opens its own.
-    window: Option<Server>,
+    /// What `wg` looks at through sockets that were handed over.
+    windows: Windows,
     /// Why the process must end, once a part of it cannot go on.
     end: End,
     /// The process is ending: whoever waits for others gives up.
@@ -71,11 +70,11 @@ pub(crate) struct Daemon {
 
 impl Daemon {
     /// Starts with what `state_dir` remembers: a member has its tunnels up when this returns, whoever
-    /// else is there or not. `window` is a socket for `wg` that was handed over.
+    /// else is there or not. `handed` are sockets for `wg` that were handed over.
     pub(crate) async fn start(
         config: Config,
         state_dir: StateDir,
-        window: Option<UnixListener>,
+        handed: Handed,
     ) -> Result<Arc<Self>, Exit> {
         let membership = state_dir.membership().copied();
         let daemon = Arc::new_cyclic(|daemon| Self {
@@ -84,7 +83,7 @@ impl Daemon {
             boot_ms: clock::wall_ms(),
             state_dir: Mutex::new(state_dir),
             mesh: ArcSwapOption::empty(),
-            window: window.and_then(|socket| Window::open(daemon.clone(), socket)),
+            windows: Windows::open(daemon, handed),
             end: watch::Sender::new(None),
             stopping: watch::Sender::new(false),
         });
@@ -201,7 +200,7 @@ impl Daemon {
             stamp_floor: state_dir.stamp_floor(),
         };
         let mesh = Mesh::start(&self.config, opening, self.end.clone()).await?;
-        if self.window.is_none() {
+        if !self.windows.has_own() {
             mesh.show().await;
         }
         Ok(mesh)

@@ -1,7 +1,7 @@
-//! The socket for `wg` that a service manager opened for a daemon that may not: `config/meshd-wg.socket`.
+//! Sockets for `wg` that a service manager opened for a daemon that may not: `config/meshd-wg.socket`.
 //!
-//! It is there before there is a mesh, and when a mesh is gone, so it belongs to the daemon and not to a mesh. As long
-//! as there is none, `wg` hears that there is no such device, instead of waiting for an answer.
+//! They are there before there is a mesh, and when a mesh is gone, so they belong to the daemon and not to a mesh. As
+//! long as there is none, `wg` hears that there is no such device, instead of waiting for an answer.
 
 use std::path::Path;
 use std::sync::Weak;
@@ -11,22 +11,46 @@ use tokio::net::UnixListener;
 
 use super::Daemon;
 use crate::config::Tun;
+use crate::io::handed::Handed;
 use crate::wg::{Backend, DIRECTORY, Server};
 
+/// All that were handed over.
+pub(super) struct Windows {
+    own: Option<Server>,
+    _others: Vec<Server>,
+}
+
+impl Windows {
+    /// Opens each that can be. Behind those of other names there is never a mesh, and `wg` has to hear it: it asks at
+    /// all sockets of the host, one after the other, and waits for each.
+    pub(super) fn open(daemon: &Weak<Daemon>, handed: Handed) -> Self {
+        let Handed { wanted, others } = handed;
+        Self {
+            own: wanted.and_then(|listener| Window(daemon.clone()).open(listener)),
+            _others: others.into_iter().filter_map(|other| Window::NOWHERE.open(other)).collect(),
+        }
+    }
+
+    /// Whether one of them is for the daemon's own interface; otherwise each mesh opens it.
+    pub(super) fn has_own(&self) -> bool {
+        self.own.is_some()
+    }
+}
+
 /// What `wg` sees of the mesh in service.
-pub(super) struct Window(Weak<Daemon>);
+struct Window(Weak<Daemon>);
 
 impl Window {
+    /// One without a daemon behind it.
+    const NOWHERE: Self = Self(Weak::new());
+
     /// Opens it on `listener`, if that can be.
-    pub(super) fn open(
-        daemon: Weak<Daemon>,
-        listener: std::os::unix::net::UnixListener,
-    ) -> Option<Server> {
+    fn open(self, listener: std::os::unix::net::UnixListener) -> Option<Server> {
         let listener = UnixListener::from_std(listener);
         let listener = listener.inspect_err(|error| {
             tracing::warn!(%error, "the socket for `wg` that was handed over cannot be served");
         });
-        Some(Server::on(listener.ok()?, Self(daemon)))
+        Some(Server::on(listener.ok()?, self))
     }
 }
 

@@ -389,11 +389,60 @@ fn a_mesh_is_shown_through_a_socket_that_was_opened_for_its_daemon() {
     assert_eq!(std::fs::metadata(&path).unwrap().ino(), made, "the name is not the daemon's");
 }
 
+/// A socket's name that nobody else removes.
+struct Name(PathBuf);
+
+impl Drop for Name {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+/// Asserts that the first host's daemon, for whose interface the socket at `path` is not, answers there all the same.
+/// `wg` itself would wait for ever.
+fn assert_no_device_behind(lab: &Lab, path: &Path) {
+    let name = path.file_stem().unwrap().to_str().unwrap();
+    let refused = Socket::of(name).get().unwrap_err().to_string();
+    assert!(refused.contains("errno 19"), "{refused}");
+    for words in [&["show", name, "dump"][..], &["set", name, "fwmark", "1"]] {
+        let said = wg_refused(words, "");
+        assert!(said.contains("No such device"), "{said}");
+    }
+    let (log, path) = (lab.host(1).log(), path.to_str().unwrap());
+    assert!(log.lines().any(|line| line.contains("WARN") && line.contains(path)), "{log}");
+}
+
 #[test]
-fn a_socket_of_another_name_is_left_alone() {
+fn a_socket_of_another_name_keeps_nobody_waiting() {
     needs_wg!();
     let _alone = alone();
     let mut hosts = TwoHosts::new('o');
+    let path = Name(socket_of(&format!("{}x", hosts.names[0])));
+    hosts.open_for_first(&path.0);
+    hosts.lab.form().unwrap();
+    assert_no_device_behind(&hosts.lab, &path.0);
+    assert_is_shown_and_cannot_be_changed(&hosts);
+    hosts.lab.host_mut(1).terminate().unwrap();
+    assert!(path.0.exists(), "the name is not the daemon's");
+}
+
+#[test]
+fn a_socket_of_a_daemon_without_an_interface_keeps_nobody_waiting() {
+    needs_wg!();
+    let _alone = alone();
+    let mut lab = Lab::rootless(1).unwrap();
+    let path = Name(socket_of(&format!("wg{}n", std::process::id())));
+    std::fs::create_dir_all(SOCKETS).unwrap();
+    lab.host_mut(1).hand_over(UnixListener::bind(&path.0).unwrap());
+    lab.form().unwrap();
+    assert_no_device_behind(&lab, &path.0);
+}
+
+#[test]
+fn a_socket_of_the_right_name_elsewhere_is_not_the_interfaces() {
+    needs_wg!();
+    let _alone = alone();
+    let mut hosts = TwoHosts::new('e');
     let elsewhere = TempDir::with_prefix("mesh-wg-").unwrap();
     let path = elsewhere.path().join(format!("{}.sock", hosts.names[0]));
     hosts.open_for_first(&path);
