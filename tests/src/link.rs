@@ -9,7 +9,7 @@ use std::process::Command;
 
 use futures_util::TryStreamExt as _;
 use netlink_packet_route::address::AddressHeaderFlags;
-use netlink_packet_route::link::{InfoData, InfoVeth};
+use netlink_packet_route::link::{InfoData, InfoVeth, LinkAttribute};
 use nix::ifaddrs::getifaddrs;
 use nix::net::if_::{InterfaceFlags, if_nametoindex};
 use rtnetlink::{Handle, LinkBridge, LinkUnspec, LinkVeth, RouteMessageBuilder};
@@ -225,6 +225,19 @@ pub fn set_feature(netns: &Netns, name: &str, feature: &str, on: bool) -> Result
         let switch = if on { "on" } else { "off" };
         ethtool::set_feature(socket.as_fd(), name, feature, on)
             .context(format!("switch {feature} of {name} {switch}"))
+    })?
+}
+
+/// Chooses how many packets wait at an interface for whoever takes them on, at most.
+pub fn set_queue_length(netns: &Netns, name: &str, packets: u32) -> Result<()> {
+    netns.run(|| {
+        let index = index(name)?;
+        with_netlink(async |netlink| {
+            let length = LinkAttribute::TxQueueLen(packets);
+            let message = LinkUnspec::new_with_index(index).append_extra_attribute(length).build();
+            let request = netlink.link().set(message);
+            request.execute().await.context(format!("let {packets} packets wait at {name}"))
+        })
     })?
 }
 

@@ -19,10 +19,10 @@ const ECHO_LIMIT: Duration = Duration::from_secs(10);
 const LULL: Duration = Duration::from_millis(300);
 
 /// The longest datagram there is.
-const MAX: usize = 65_535;
+pub(super) const MAX: usize = 65_535;
 
 /// Bytes at the start of a datagram of a burst that number it.
-const NUMBER: usize = 8;
+pub(super) const NUMBER: usize = 8;
 
 /// Sends a datagram of each of `lengths` from inside `from` to `address`, an address of `to`, one after the
 /// other; each must come back as it was sent.
@@ -41,7 +41,7 @@ pub fn echo_datagrams(from: &Netns, to: &Netns, address: IpAddr, lengths: &[usiz
     })
 }
 
-fn near(target: SocketAddr) -> Result<UdpSocket> {
+pub(super) fn near(target: SocketAddr) -> Result<UdpSocket> {
     let any: IpAddr = if target.is_ipv4() { [0; 4].into() } else { [0; 16].into() };
     let socket = UdpSocket::bind(SocketAddr::new(any, 0)).context("bind")?;
     socket.connect(target).context(format!("find a route to {target}"))?;
@@ -51,7 +51,7 @@ fn near(target: SocketAddr) -> Result<UdpSocket> {
 }
 
 /// The content of datagram `number`.
-fn content(number: u64, len: usize) -> Vec<u8> {
+pub(super) fn content(number: u64, len: usize) -> Vec<u8> {
     let mut bytes = vec![0; len];
     ChaCha8Rng::seed_from_u64(number).fill_bytes(&mut bytes);
     if let Some(start) = bytes.first_chunk_mut::<NUMBER>() {
@@ -151,28 +151,42 @@ impl Burst {
     }
 
     fn receive(&self, far: &UdpSocket, arrival: Sender<()>, sent_all: &AtomicBool) -> BurstReport {
-        let mut report = BurstReport::default();
-        let mut last = 0;
+        let mut tally = Tally::default();
         let mut buffer = [0; MAX];
         loop {
             let over = sent_all.load(Ordering::Relaxed);
             let Ok(len) = far.recv(&mut buffer) else {
                 if over {
-                    return report;
+                    return tally.report;
                 }
                 continue;
             };
-            let number = buffer.first_chunk().map_or(0, |start| u64::from_be_bytes(*start));
-            if buffer[..len] != content(number, self.len) {
-                report.altered += 1;
-            } else if number <= last {
-                report.out_of_order += 1;
-            } else {
-                report.whole += 1;
-                last = number;
-            }
+            tally.take(&buffer[..len], self.len);
             // Who no longer waits has given up.
             let _ = arrival.send(());
+        }
+    }
+}
+
+/// What has come of numbered datagrams so far.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    pub(super) report: BurstReport,
+    /// The highest number that came.
+    last: u64,
+}
+
+impl Tally {
+    /// Counts `datagram`, which was `len` bytes when it was sent.
+    pub(super) fn take(&mut self, datagram: &[u8], len: usize) {
+        let number = datagram.first_chunk().map_or(0, |start| u64::from_be_bytes(*start));
+        if datagram != content(number, len) {
+            self.report.altered += 1;
+        } else if number <= self.last {
+            self.report.out_of_order += 1;
+        } else {
+            self.report.whole += 1;
+            self.last = number;
         }
     }
 }

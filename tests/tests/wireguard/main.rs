@@ -23,14 +23,16 @@ mod rootless;
 mod routing;
 mod sticky;
 mod strangers;
+mod uplink;
 mod workers;
 
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
 use mesh_tests::traffic::{Burst, BurstReport, ping};
-use mesh_tests::wireguard::{End, Family, Program, Tunnel};
+use mesh_tests::wireguard::{Device, End, Family, Program, Tunnel};
 use mesh_tests::{Netns, eventually};
+use nix::sys::signal::{Signal, kill};
 
 /// How long something may take that must happen: an initiation that is lost, or refused because the last was
 /// a moment ago, is sent again after 5 s and what the peer makes of it may need another 5.
@@ -134,4 +136,17 @@ fn received_up_to(receiver: &UdpSocket, last: &[u8]) -> Vec<Vec<u8>> {
         all.push(buffer[..len].to_vec());
     }
     all
+}
+
+/// The counters that the log tells, on the line after `seen` bytes of it, if there is one.
+fn counters(log: &str, seen: usize) -> Option<&str> {
+    log.get(seen..)?.lines().find(|line| line.contains("drops="))
+}
+
+/// The line that `device` writes to its log when it is asked for its counters.
+fn told_counters(device: &Device) -> String {
+    let seen = device.log().len();
+    kill(device.pid(), Signal::SIGUSR1).unwrap();
+    let told = || counters(&device.log(), seen).map(str::to_owned);
+    eventually(LIMIT, "the log tells", told).unwrap()
 }

@@ -11,11 +11,13 @@ use mesh_tests::traffic::ping;
 use mesh_tests::wireguard::message::Kind;
 use mesh_tests::wireguard::{Capture, End, Family, Forger, PROGRAM, Program, Tunnel};
 use mesh_tests::{Netns, eventually, needs_namespaces};
-use nix::sys::signal::Signal;
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
-use crate::{LIMIT, assert_reaches, program, received_up_to, receiver, send_datagram, three};
+use crate::{
+    LIMIT, assert_reaches, counters, program, received_up_to, receiver, send_datagram, three,
+    told_counters,
+};
 
 /// Sends all of `messages` from a socket of its own inside `from` to `to`.
 fn send_all(from: &Netns, to: SocketAddr, messages: &[Vec<u8>]) {
@@ -101,11 +103,6 @@ fn altered(messages: &[Vec<u8>]) -> Vec<Vec<u8>> {
     messages.iter().enumerate().map(turn).collect()
 }
 
-/// The counters that the log tells, on the line after `seen` bytes of it, if there is one.
-fn counters(log: &str, seen: usize) -> Option<&str> {
-    log.get(seen..)?.lines().find(|line| line.contains("drops="))
-}
-
 #[test]
 fn garbage_is_a_counter() {
     needs_namespaces!();
@@ -122,10 +119,7 @@ fn garbage_is_a_counter() {
     send_all(&tunnel.star().host(3).clone(), to, &messages);
     let device = &mut tunnel.end_mut(2).device;
     let line = eventually(LIMIT, "the log tells of everything", || {
-        let seen = device.log().len();
-        device.process().signal(Signal::SIGUSR1).ok()?;
-        let told = || counters(&device.log(), seen).map(str::to_owned);
-        let line = eventually(LIMIT, "the log tells", told).ok()?;
+        let line = told_counters(device);
         line.contains("unknown_index=3").then_some(line)
     })
     .unwrap();
