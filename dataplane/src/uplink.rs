@@ -46,6 +46,8 @@ pub struct Uplink {
     sent: usize,
     /// When the kernel last had no room.
     full: Option<Instant>,
+    /// It has none since then.
+    is_full: bool,
     /// The buffer was found next to empty since then.
     starved: bool,
     /// What the buffer is to be, and what it was last said to be; nothing has been said of
@@ -64,7 +66,9 @@ impl Uplink {
 
     /// The kernel took `bytes` at `now`.
     pub fn handle_sent(&mut self, bytes: usize, now: Instant) {
-        self.sent += bytes;
+        if self.since.is_some() {
+            self.sent += bytes;
+        }
         if let Some(full) = self.full
             && now.saturating_duration_since(full) >= RELAX
         {
@@ -78,6 +82,7 @@ impl Uplink {
 
     /// The kernel has room again, and still holds `unsent` bytes, its own overhead included.
     pub fn handle_room(&mut self, unsent: usize) {
+        self.is_full = false;
         // It says so when half has left, of twice what it was asked for.
         self.starved |= unsent < self.told.unwrap_or(Self::BUFFER) / NEARLY;
     }
@@ -85,6 +90,7 @@ impl Uplink {
     /// The kernel had no room at `now`.
     pub fn handle_full(&mut self, now: Instant) {
         self.full = Some(now);
+        self.is_full = true;
         if self.sent == 0 && self.since.is_some() {
             // It is the same buffer, as full as before.
             return;
@@ -124,6 +130,11 @@ impl Uplink {
         }
         self.told = Some(buffer);
         Some(buffer)
+    }
+
+    /// Whether the kernel has no room. What is sealed then can neither be passed nor dropped.
+    pub fn is_full(&self) -> bool {
+        self.is_full
     }
 
     /// How many bytes to seal at once, if the uplink is slow; at least a packet's first.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use mesh_dataplane::packet::offload::{Segmentation, Segments, VirtioHeader};
 use mesh_dataplane::packet::udp;
-use mesh_dataplane::{Backlog, Slice};
+use mesh_dataplane::{Backlog, Slice, Uplink};
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -250,4 +250,29 @@ fn slices_share_the_room() {
     };
     let all: usize = Slice::all(4).map(fill).sum();
     assert!((Backlog::MAX_BYTES / 2..=Backlog::MAX_BYTES).contains(&all), "{all}");
+}
+
+#[test]
+fn packets_wait_when_others_do_when_there_is_no_room_and_when_they_are_too_many() {
+    let start = start();
+    let mut backlog = Backlog::new(Slice::WHOLE, [10; 32]);
+    let mut uplink = Uplink::default();
+    let (header, packet) = super_packet(1360, 45);
+    let many = Segments::of(header, &packet).unwrap();
+    let short = self::packet(1, 0, 100);
+    let one = Segments::one(&short).unwrap();
+    assert!(!backlog.must_take(&one, &uplink) && !backlog.must_take(&many, &uplink));
+
+    // 10 KB in 10 ms: a millisecond's worth is one of them.
+    uplink.handle_full(start);
+    assert!(backlog.must_take(&one, &uplink));
+    uplink.handle_sent(10_000, start + MS * 5);
+    uplink.handle_full(start + MS * 10);
+    uplink.handle_room(100_000);
+    assert!(!backlog.must_take(&one, &uplink) && backlog.must_take(&many, &uplink));
+
+    backlog.push(&one, start);
+    assert!(backlog.must_take(&one, &Uplink::default()));
+    assert_eq!(backlog.pop(start, |_| ()), Some(100));
+    assert!(!backlog.must_take(&one, &uplink));
 }

@@ -22,6 +22,7 @@ use rand_chacha::ChaCha20Rng;
 
 use crate::packet::offload::Segments;
 use crate::slice::Slice;
+use crate::uplink::Uplink;
 use flow::{Flow, Waiting};
 
 /// Flows told apart. With a hundred at once a new one shares with another one time of ten (RFC 8290,
@@ -77,6 +78,13 @@ impl Backlog {
     /// Whether nothing waits.
     pub fn is_empty(&self) -> bool {
         self.packets == 0
+    }
+
+    /// Whether `packets` are to wait: others wait, the kernel has no room, or they are more than is to be
+    /// sealed at once.
+    pub fn must_take(&self, packets: &Segments<'_>, uplink: &Uplink) -> bool {
+        let is_too_long = packets.count() > 1 && packets.inner().bytes().len() > uplink.share();
+        is_too_long || uplink.is_full() || !self.is_empty()
     }
 
     /// Keeps a copy of each of `packets`. When there is no room, the flow that takes most of it makes some.

@@ -173,8 +173,8 @@ impl Engine {
     }
 
     /// When to call [`handle_timeout`](Self::handle_timeout), and why. `None` while there is no
-    /// session, no handshake and no keepalive to send, and while the interface is off. Now and then the wake finds nothing to do:
-    /// packets put deadlines off without a note of it.
+    /// session, no handshake and no keepalive to send, and while the interface is off. Now and then the
+    /// wake finds nothing to do: packets put deadlines off without a note of it.
     pub fn poll_timeout(&self) -> Option<(Instant, &'static str)> {
         self.peers.next_wake().filter(|_| self.up)
     }

@@ -6,8 +6,8 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use mesh_dataplane::packet::offload::{Gathered, Segments};
-use mesh_dataplane::{Backlog, Endpoint, Lane, Parcel, Sink, Uplink};
+use mesh_dataplane::packet::offload::Gathered;
+use mesh_dataplane::{Endpoint, Lane, Parcel, Sink, Uplink};
 use mesh_model::MemberId;
 
 use super::batch::{BULK_ARENA, CONTROL_ARENA, SendBatch};
@@ -35,9 +35,8 @@ pub(super) struct Outlet {
     /// An address of ours that the kernel would not send from.
     unusable: Option<IpAddr>,
     refusals: Refusals,
-    uplink: Uplink,
-    /// The kernel had no room for bulk, and has not said that it has again.
-    is_full: bool,
+    /// How bulk leaves.
+    pub(super) uplink: Uplink,
 }
 
 impl Outlet {
@@ -55,7 +54,6 @@ impl Outlet {
             unusable: None,
             refusals: Refusals::default(),
             uplink: Uplink::default(),
-            is_full: false,
         }
     }
 
@@ -65,7 +63,6 @@ impl Outlet {
         udp.set_send_buffer(Uplink::BUFFER);
         self.udp = udp;
         self.uplink = Uplink::default();
-        self.is_full = false;
     }
 
     /// Writes a datagram outside any tunnel.
@@ -99,29 +96,11 @@ impl Outlet {
         self.flush_lane(Lane::Bulk, Runs::Full);
     }
 
-    /// Whether the kernel has no room for bulk. What is sealed then could neither be passed nor dropped.
-    pub(super) fn is_full(&self) -> bool {
-        self.is_full
-    }
-
-    /// Whether `packets` are to wait in `backlog`: others wait there, the kernel has no room, or they are more
-    /// than is to be sealed at once.
-    pub(super) fn must_wait(&self, packets: &Segments<'_>, backlog: &Backlog) -> bool {
-        let is_too_long = packets.count() > 1 && packets.inner().bytes().len() > self.share();
-        self.is_full || is_too_long || !backlog.is_empty()
-    }
-
     /// The kernel has room for bulk again.
     pub(super) fn handle_room(&mut self) {
-        if self.is_full {
-            self.is_full = false;
+        if self.uplink.is_full() {
             self.uplink.handle_room(self.udp.unsent());
         }
-    }
-
-    /// How many bytes to seal at once, lest the kernel have no room for them soon.
-    pub(super) fn share(&self) -> usize {
-        self.uplink.share()
     }
 
     /// An address of ours that the kernel would not send from, once.

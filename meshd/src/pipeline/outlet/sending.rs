@@ -43,7 +43,7 @@ impl Left {
 impl Outlet {
     /// Sends what was written on `lane`, as far as the kernel has room. While it has none it is not asked again.
     pub(super) fn flush_lane(&mut self, lane: Lane, runs: Runs) {
-        if lane == Lane::Bulk && self.is_full {
+        if lane == Lane::Bulk && self.uplink.is_full() {
             return;
         }
         self.refusals.expire(clock::now);
@@ -87,7 +87,6 @@ impl Outlet {
         match sent {
             Ok(left) => self.uplink.handle_sent(left.bytes, clock::now()),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                self.is_full = true;
                 self.uplink.handle_full(clock::now());
             }
             Err(_) => {}

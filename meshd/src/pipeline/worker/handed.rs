@@ -48,7 +48,9 @@ fn unpack(
         let (label, at) = it.packet(n);
         match label {
             Label::Inner { lane, header } => match Segments::of(header, &it.bytes()[at]) {
-                Ok(packets) if lane == Lane::Bulk && outlet.must_wait(&packets, backlog) => {
+                Ok(packets)
+                    if lane == Lane::Bulk && backlog.must_take(&packets, &outlet.uplink) =>
+                {
                     backlog.push(&packets, now);
                 }
                 Ok(packets) => engine.handle_handed_inner(lane, &packets, now, outlet),

@@ -88,7 +88,7 @@ impl Worker {
             };
             bytes += packet.len();
             match header.and_then(|header| Segments::of(header, packet).ok()) {
-                Some(packets) if self.outlet.must_wait(&packets, &self.backlog) => {
+                Some(packets) if self.backlog.must_take(&packets, &self.outlet.uplink) => {
                     self.backlog.push(&packets, clock::now());
                 }
                 Some(packets) => {
@@ -101,7 +101,7 @@ impl Worker {
             if bytes + MAX_DATAGRAM > TUN_BYTES_PER_TURN {
                 break;
             }
-            if sealed >= LEAVE_EVERY.min(self.outlet.share()) {
+            if sealed >= LEAVE_EVERY.min(self.outlet.uplink.share()) {
                 sealed = 0;
                 self.leave();
             }
@@ -112,10 +112,12 @@ impl Worker {
 
     /// Seals what has waited for room, as much as a turn may.
     pub(super) fn send_backlog(&mut self) {
-        let share = self.outlet.share();
+        let share = self.outlet.uplink.share();
         let mut bytes = 0;
         let mut sealed = 0;
-        while !self.outlet.is_full() && bytes < share && bytes + MAX_DATAGRAM <= TUN_BYTES_PER_TURN
+        while !self.outlet.uplink.is_full()
+            && bytes < share
+            && bytes + MAX_DATAGRAM <= TUN_BYTES_PER_TURN
         {
             let now = clock::now();
             let Self { engine, outlet, backlog, .. } = self;
@@ -139,7 +141,7 @@ impl Worker {
     /// Lets go on what gains nothing by waiting; everything, where the uplink takes little at once.
     fn leave(&mut self) {
         self.outlet.outgoing.dispatch();
-        if self.outlet.share() < LEAVE_EVERY {
+        if self.outlet.uplink.share() < LEAVE_EVERY {
             self.outlet.flush();
         } else {
             self.outlet.flush_full();

@@ -87,7 +87,7 @@ impl Worker {
         let incoming = &self.ends.incoming;
         !incoming.is_empty(Lane::Control)
             || !incoming.is_empty(Lane::Bulk)
-            || !(self.outlet.is_full() || self.backlog.is_empty())
+            || !(self.outlet.uplink.is_full() || self.backlog.is_empty())
             || self.ends.team.is_over()
     }
 }
