@@ -22,6 +22,7 @@ use mesh_model::trust::Name;
 pub(crate) use error::ConfigError;
 
 use crate::args::{RunArgs, WgArgs};
+use crate::io::offloads::Offloads;
 use defaults::Defaults;
 use settings::SETTINGS;
 use value::{Source, Value};
@@ -57,6 +58,8 @@ pub(crate) struct Config {
     pub(crate) mtu: u16,
     /// How many packet threads share the peers.
     pub(crate) workers: usize,
+    /// Which of the kernel's offloads may be used.
+    pub(crate) offloads: Offloads,
     /// Where state is kept.
     pub(crate) state_dir: PathBuf,
     /// Where the local API listens.
@@ -162,6 +165,7 @@ fn blank(defaults: &Defaults) -> Config {
         tun: Tun::Kernel(DEFAULT_INTERFACE.to_owned()),
         mtu: OVERLAY_MTU,
         workers: DEFAULT_WORKERS,
+        offloads: Offloads::ALL,
         state_dir: defaults.state_dir.clone(),
         socket: PathBuf::new(),
         endpoints: Vec::new(),
@@ -200,6 +204,8 @@ pub(crate) struct PlainConfig {
     pub(crate) log: Log,
     /// How many packet threads share the peers.
     pub(crate) workers: usize,
+    /// Which of the kernel's offloads may be used.
+    pub(crate) offloads: Offloads,
 }
 
 /// Reads the flags of a plain device and the environment.
@@ -215,9 +221,10 @@ pub(crate) fn load_plain(
     };
     let blank = blank(&Defaults::of_host(env, false));
     let mut loaded = Loaded { config: blank, sources: BTreeMap::new() };
-    let concerns = |key: &str| key == "workers" || key.starts_with("log.");
+    let concerns = |key: &str| ["workers", "offloads"].contains(&key) || key.starts_with("log.");
     loaded.overlay(SETTINGS.iter().filter(|setting| concerns(setting.key)), &flags, env)?;
-    Ok(PlainConfig { log: loaded.config.log, workers: loaded.config.workers })
+    let Config { log, workers, offloads, .. } = loaded.config;
+    Ok(PlainConfig { log, workers, offloads })
 }
 
 impl Loaded {

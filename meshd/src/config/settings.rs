@@ -12,6 +12,7 @@ use tracing_subscriber::filter::LevelFilter;
 
 use super::value::{Source, Value};
 use super::{Config, Listen, LogFormat, MIN_MTU, Tun};
+use crate::io::offloads::Offloads;
 
 /// The longest interface name, in bytes: Linux keeps 16 (`IFNAMSIZ`) with a zero byte at the end.
 const MAX_INTERFACE_NAME: usize = 15;
@@ -96,6 +97,17 @@ pub(super) static SETTINGS: &[Setting] = &[
         flag: Some("--workers"),
         set: set_workers,
         show: |config| config.workers.to_string(),
+    },
+    Setting {
+        key: "offloads",
+        env: Some("MESHD_OFFLOADS"),
+        flag: None,
+        set: set_offloads,
+        show: |config| {
+            let on = config.offloads.named().into_iter().filter(|(_, on)| *on);
+            let quoted: Vec<_> = on.map(|(name, _)| quoted(&name)).collect();
+            format!("[{}]", quoted.join(", "))
+        },
     },
     Setting {
         key: "state_dir",
@@ -251,6 +263,24 @@ fn set_workers(config: &mut Config, value: &Value, _: &Source) -> Result<(), All
     config.workers = workers
         .filter(|workers| (1..=MAX_SLICES).contains(workers))
         .ok_or_else(|| format!("a number of packet threads from 1 to {MAX_SLICES}"))?;
+    Ok(())
+}
+
+fn set_offloads(config: &mut Config, value: &Value, _: &Source) -> Result<(), Allowed> {
+    let allowed = match value {
+        Value::Text(text) => match text.as_str() {
+            "all" => Some(Offloads::ALL),
+            "none" => Some(Offloads::NONE),
+            names => Offloads::parse(names.split(',').map(str::trim)),
+        },
+        Value::List(items) => {
+            let names: Option<Vec<_>> = items.iter().map(Value::text).collect();
+            names.and_then(Offloads::parse)
+        }
+        _ => None,
+    };
+    config.offloads = allowed
+        .ok_or_else(|| format!("\"all\", \"none\", or some of {}", Offloads::NAMES.join(", ")))?;
     Ok(())
 }
 

@@ -53,6 +53,7 @@ fn a_later_layer_wins() {
     let file = "listen = 1000\ntun = 'file0'\n[log]\nfilter = 'warn'\n";
     let variables = [
         ("MESHD_WORKERS", "2"),
+        ("MESHD_OFFLOADS", "udp_gro, tun_tcp"),
         ("MESHD_TUN", "env0"),
         ("MESHD_LOG", "debug"),
         ("MESHD_LISTEN", ""),
@@ -69,6 +70,7 @@ fn a_later_layer_wins() {
         "log.filter = \"trace\"  # flag --log",
         "mtu = 1400  # default",
         "workers = 2  # environment variable MESHD_WORKERS",
+        "offloads = [\"tun_tcp\", \"udp_gro\"]  # environment variable MESHD_OFFLOADS",
     ] {
         assert!(explained.contains(line), "{line} not in\n{explained}");
     }
@@ -138,6 +140,10 @@ fn a_wrong_value_is_named_with_what_was_found_and_what_is_allowed() {
         ("mtu = 99999999999999999999", "`mtu` is 99999999999999999999; allowed: a number"),
         ("workers = 0", "`workers` is 0; allowed: a number of packet threads from 1 to 8"),
         ("workers = 9", "`workers` is 9; allowed"),
+        ("offloads = ['gso']", "`offloads` is a list of 1; allowed: \"all\", \"none\", or some of"),
+        ("offloads = 'tun_tcp,'", "`offloads` is \"tun_tcp,\"; allowed"),
+        ("offloads = [1]", "`offloads` is a list of 1; allowed"),
+        ("offloads = false", "`offloads` is false; allowed"),
         ("workers = 'two'", "`workers` is \"two\"; allowed"),
         ("listen = 65536", "`listen` is 65536; allowed: a UDP port from 0 to 65535"),
         ("listen = -1", "`listen` is -1; allowed"),

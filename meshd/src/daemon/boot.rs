@@ -94,7 +94,7 @@ impl Mesh {
         let exclude =
             Exclude { interface: device.as_ref().map(Tun::index), prefixes: Some(view.prefixes) };
         let (thread, path, outputs) =
-            packets(&identity, &own, stamp_floor, port, device, config.workers).await?;
+            packets(config, &identity, &own, stamp_floor, port, device).await?;
         let PathOutputs { control, joiners, events } = outputs;
         let overlay = Overlay::new(own.addrs, path.clone());
 
@@ -216,12 +216,12 @@ fn is_own(member: &MemberView, identity: &Identity) -> bool {
 
 /// The packet threads, with no peers yet: the node's first updates bring them.
 async fn packets(
+    config: &Config,
     identity: &Identity,
     own: &MemberView,
     stamp_floor: WallTime,
     port: UdpPort,
     tun: Option<Tun>,
-    workers: usize,
 ) -> Result<(PacketThread, PacketPath, PathOutputs), PathError> {
     let engine = EngineConfig {
         secret: Some(identity.tunnel.clone()),
@@ -230,7 +230,9 @@ async fn packets(
         wall: clock::wall(),
         stamp_floor,
     };
-    PacketThread::start(PathConfig { engine, seed: Entropy.fresh(), port, tun, workers }).await
+    let &Config { workers, offloads, .. } = config;
+    let seed = Entropy.fresh();
+    PacketThread::start(PathConfig { engine, seed, port, tun, workers, offloads }).await
 }
 
 /// The TUN device with its addresses and routes, unless the operator wants none.
@@ -242,7 +244,7 @@ async fn device(
     let TunConfig::Kernel(name) = &config.tun else {
         return Ok(None);
     };
-    let tun = Tun::create_with(name, config.mtu, config.workers > 1)?;
+    let tun = Tun::create_with(name, config.mtu, config.workers > 1, config.offloads)?;
     let configured =
         async { Netlink::open()?.configure(tun.index(), own.addrs, view.prefixes).await };
     configured.await.map_err(|error| {

@@ -2,8 +2,9 @@
 
 #![allow(unsafe_code)]
 
+use std::io;
 use std::net::UdpSocket;
-use std::os::fd::AsRawFd as _;
+use std::os::fd::{AsRawFd as _, BorrowedFd};
 use std::os::unix::net::UnixDatagram;
 
 use nix::libc;
@@ -15,6 +16,15 @@ pub(super) fn unsent(socket: &UdpSocket) -> usize {
     // SAFETY: the request writes one c_int, which `bytes` is, and nothing else.
     let done = unsafe { libc::ioctl(socket.as_raw_fd(), libc::TIOCOUTQ, &raw mut bytes) };
     if done == 0 { usize::try_from(bytes).unwrap_or(0) } else { 0 }
+}
+
+/// Has the TUN device of `queue` take and give super-packets of TCP and no others (TUNSETOFFLOAD).
+pub(super) fn super_packets_of_tcp(queue: BorrowedFd<'_>) -> io::Result<()> {
+    let flags = libc::TUN_F_CSUM | libc::TUN_F_TSO4 | libc::TUN_F_TSO6;
+    // SAFETY: the request takes its argument as a number and touches no memory of ours.
+    let done =
+        unsafe { libc::ioctl(queue.as_raw_fd(), libc::TUNSETOFFLOAD, libc::c_ulong::from(flags)) };
+    if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 /// The MTU of interface `name` in the network namespace that `socket`, which may be of any kind, was opened in

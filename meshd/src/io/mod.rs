@@ -26,6 +26,7 @@ mod ioctl;
 pub(crate) mod join;
 pub(crate) mod log_file;
 pub(crate) mod netlink;
+pub(crate) mod offloads;
 pub(crate) mod overlay;
 pub(crate) mod quic;
 pub(crate) mod quic_socket;

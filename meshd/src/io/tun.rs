@@ -10,6 +10,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tun_rs::{DeviceBuilder, SyncDevice};
 
 use super::ioctl;
+use super::offloads::Offloads;
 
 /// The longest interface name the kernel takes, in bytes (IFNAMSIZ less its end mark).
 const MAX_NAME_LEN: usize = 15;
@@ -56,19 +57,27 @@ pub(crate) struct Tun {
     device: SyncDevice,
     name: String,
     index: u32,
+    /// Whether super-packets of UDP are taken too, where those of TCP are.
+    of_udp: bool,
     /// What to ask the kernel by, in the network namespace that the interface was made in.
     home: Arc<UnixDatagram>,
 }
 
 impl Tun {
     /// Creates interface `name` for packets of at most `mtu` bytes. It is down until netlink brings it
-    /// up. Where the kernel has no super-packets for it, it goes without.
+    /// up.
     pub(crate) fn create(name: &str, mtu: u16) -> Result<Self, TunError> {
-        Self::create_with(name, mtu, false)
+        Self::create_with(name, mtu, false, Offloads::ALL)
     }
 
-    /// The same, with room for [more queues](Self::queue) if `several`.
-    pub(crate) fn create_with(name: &str, mtu: u16, several: bool) -> Result<Self, TunError> {
+    /// The same, with room for [more queues](Self::queue) if `several`, and with no other super-packets
+    /// than those `allowed`. Where the kernel has none it goes without.
+    pub(crate) fn create_with(
+        name: &str,
+        mtu: u16,
+        several: bool,
+        allowed: Offloads,
+    ) -> Result<Self, TunError> {
         let odd = |c: char| c == '/' || c.is_whitespace() || c.is_control();
         if name.is_empty() || name.len() > MAX_NAME_LEN || name.contains(odd) {
             return Err(TunError::Name(name.to_owned()));
@@ -88,7 +97,8 @@ impl Tun {
                 .build_sync()
         };
         // What the kernel does not know of is gone without: several queues first, then super-packets.
-        let [first, rest @ ..] = [(true, several), (true, false), (false, false)];
+        let super_packets = allowed.tun_tcp;
+        let [first, rest @ ..] = [(super_packets, several), (super_packets, false), (false, false)];
         let device =
             rest.into_iter().fold(build(first.0, first.1), |device, (offload, several)| {
                 let unknown = |error: &io::Error| error.raw_os_error() == Some(nix::libc::EINVAL);
@@ -96,22 +106,33 @@ impl Tun {
             });
         let device = device.map_err(|error| explain(name, error))?;
         let other = |source| TunError::Other { name: name.to_owned(), source };
-        device.set_nonblocking(true).map_err(other)?;
-        Ok(Self {
+        let tun = Self {
             name: device.name().map_err(other)?,
             index: device.if_index().map_err(other)?,
+            of_udp: allowed.tun_udp && device.udp_gso(),
             home: Arc::new(UnixDatagram::unbound().map_err(other)?),
             device,
-        })
+        };
+        tun.prepare().map_err(other)?;
+        Ok(tun)
     }
 
     /// Another queue of the same interface, for another thread. The kernel gives a flow's packets to the
     /// queue that the flow's other direction was written to last, and spreads what it has not seen.
     pub(crate) fn queue(&self) -> io::Result<Self> {
         let device = self.device.try_clone()?;
-        device.set_nonblocking(true)?;
         let (name, home) = (self.name.clone(), Arc::clone(&self.home));
-        Ok(Self { device, name, index: self.index, home })
+        let queue = Self { device, name, home, ..*self };
+        queue.prepare()?;
+        Ok(queue)
+    }
+
+    fn prepare(&self) -> io::Result<()> {
+        if self.has_tcp_offload() && !self.of_udp {
+            // The library asks for both, at each new queue.
+            ioctl::super_packets_of_tcp(self.as_fd())?;
+        }
+        self.device.set_nonblocking(true)
     }
 
     /// The interface's name.
@@ -146,7 +167,7 @@ impl Tun {
 
     /// Whether it gives and takes super-packets of UDP.
     pub(crate) fn has_udp_offload(&self) -> bool {
-        self.device.udp_gso()
+        self.of_udp
     }
 
     /// Which super-packets it takes.

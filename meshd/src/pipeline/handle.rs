@@ -17,6 +17,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::stats::PathStats;
 use crate::io::doorbell;
+use crate::io::offloads::Offloads;
 use crate::io::quic_socket::{Inbound, VirtualSocket};
 use crate::io::udp::{Udp, UdpPort};
 
@@ -68,12 +69,18 @@ pub(crate) struct PacketPath {
     together: Arc<Mutex<()>>,
     /// Own packets that found the order queue full; the thread that is asked first adds it to its drops.
     refused: Arc<AtomicU64>,
+    /// What another port may use too.
+    offloads: Offloads,
 }
 
 impl PacketPath {
     /// The ear of threads that take these orders; `refused` counts what the first had no room for.
-    pub(super) fn new(orders: Vec<doorbell::Sender<Order>>, refused: Arc<AtomicU64>) -> Self {
-        Self { orders: orders.into(), together: Arc::default(), refused }
+    pub(super) fn new(
+        orders: Vec<doorbell::Sender<Order>>,
+        refused: Arc<AtomicU64>,
+        offloads: Offloads,
+    ) -> Self {
+        Self { orders: orders.into(), together: Arc::default(), refused, offloads }
     }
 
     /// Carries out `updates`, all and in order. Waits for room; without effect once the threads have
@@ -103,7 +110,7 @@ impl PacketPath {
 
     /// Puts `port` in the place of the one in use, which is closed. Sessions go on.
     pub(crate) async fn rebind(&self, port: UdpPort) -> io::Result<()> {
-        let lanes = Udp::serve_sliced(port, self.orders.len())?;
+        let lanes = Udp::serve_sliced(port, self.orders.len(), self.offloads)?;
         if lanes.len() < self.orders.len() {
             return Err(io::Error::other("there are more packet threads than sockets"));
         }

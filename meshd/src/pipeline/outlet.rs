@@ -14,7 +14,7 @@ use super::batch::{BULK_ARENA, CONTROL_ARENA, SendBatch};
 use super::drops::{PathDrop, PathDrops};
 use super::handover::Outgoing;
 use super::refusals::Refusals;
-use super::stats::PathOffloads;
+use crate::io::offloads::Offloads;
 use crate::io::overlay::Ingress;
 use crate::io::tun::Tun;
 use crate::io::udp::Udp;
@@ -138,8 +138,9 @@ impl Outlet {
         }
     }
 
-    pub(super) fn offloads(&self) -> PathOffloads {
-        PathOffloads {
+    /// The kernel's offloads in use.
+    pub(super) fn offloads(&self) -> Offloads {
+        Offloads {
             udp_gso: self.udp.max_run() > 1,
             udp_gro: self.udp.has_gro(),
             tun_tcp: self.tun.as_ref().is_some_and(|tun| tun.has_tcp_offload()),

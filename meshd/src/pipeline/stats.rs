@@ -2,6 +2,8 @@
 
 use mesh_dataplane::{PeerStats, WallTime};
 
+use crate::io::offloads::Offloads;
+
 /// How things are on the packet path: with one thread, or with all of them.
 pub(crate) struct PathStats {
     /// Every tunnel.
@@ -9,7 +11,7 @@ pub(crate) struct PathStats {
     /// Drops by reason: the packet core's first, then the packet thread's own. Zeros included.
     pub(crate) drops: Vec<(&'static str, u64)>,
     /// What the kernel takes off our hands.
-    pub(crate) offloads: PathOffloads,
+    pub(crate) offloads: Offloads,
     /// The latest stamp of a handshake so far.
     pub(crate) newest_stamp: Option<WallTime>,
     /// How many packet threads there are.
@@ -37,40 +39,5 @@ impl PathStats {
         }
         sum.peers.sort_by_key(|peer| peer.key);
         Some(sum)
-    }
-}
-
-/// The kernel's offloads in use.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct PathOffloads {
-    /// Runs of datagrams leave in one system call.
-    pub(crate) udp_gso: bool,
-    /// Runs of datagrams arrive in one buffer.
-    pub(crate) udp_gro: bool,
-    /// The TUN device takes and gives super-packets of TCP.
-    pub(crate) tun_tcp: bool,
-    /// The TUN device takes and gives super-packets of UDP.
-    pub(crate) tun_udp: bool,
-}
-
-impl PathOffloads {
-    /// Each by its stable name, and whether it is on.
-    pub(crate) fn named(&self) -> [(&'static str, bool); 4] {
-        [
-            ("tun_tcp", self.tun_tcp),
-            ("tun_udp", self.tun_udp),
-            ("udp_gso", self.udp_gso),
-            ("udp_gro", self.udp_gro),
-        ]
-    }
-
-    /// What both have.
-    fn and(self, other: Self) -> Self {
-        Self {
-            udp_gso: self.udp_gso && other.udp_gso,
-            udp_gro: self.udp_gro && other.udp_gro,
-            tun_tcp: self.tun_tcp && other.tun_tcp,
-            tun_udp: self.tun_udp && other.tun_udp,
-        }
     }
 }

@@ -15,6 +15,7 @@ use super::*;
 use crate::io::clock;
 use crate::io::fixture::{addrs, prefixes, skip, tunnel};
 use crate::io::netlink::{AddressWatch, Exclude, Netlink};
+use crate::io::offloads::Offloads;
 use crate::io::overlay::Overlay;
 use crate::io::tun::{Tun, TunError};
 use crate::io::udp::UdpPort;
@@ -60,7 +61,7 @@ async fn host_with(id: u8, tun: Option<Tun>, workers: usize) -> Host {
 async fn host_of(engine: EngineConfig, id: u8, tun: Option<Tun>, workers: usize) -> Host {
     let port = UdpPort::bind("127.0.0.1:0".parse().expect("an address")).expect("loopback");
     let at = port.local();
-    let config = PathConfig { engine, seed: [id; 32], port, tun, workers };
+    let config = PathConfig { engine, seed: [id; 32], port, tun, workers, offloads: Offloads::ALL };
     let (thread, path, outputs) = PacketThread::start(config).await.expect("started");
     let overlay = Overlay::new(addrs(id), path.clone());
     Host { id, at, thread, path, outputs, overlay }
@@ -348,8 +349,9 @@ async fn traffic_of_several_queues_finds_its_peers_and_a_deleted_interface_ends_
     let netlink = Netlink::open().expect("netlink");
     let loopback = nix::net::if_::if_nametoindex("lo").expect("loopback");
     netlink.bring_up(loopback).await.expect("loopback up");
-    let tun = Tun::create_with("meshtest0", OVERLAY_MTU, true).expect("a device");
-    assert!(matches!(Tun::create_with("meshtest0", OVERLAY_MTU, true), Err(TunError::Busy(_))));
+    let tun = Tun::create_with("meshtest0", OVERLAY_MTU, true, Offloads::ALL).expect("a device");
+    let again = Tun::create_with("meshtest0", OVERLAY_MTU, true, Offloads::ALL);
+    assert!(matches!(again, Err(TunError::Busy(_))));
     assert!(Tun::create("meshtest0", OVERLAY_MTU).is_err());
     let index = tun.index();
     let mut one = host_with(1, Some(tun), 2).await;

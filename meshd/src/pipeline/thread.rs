@@ -18,6 +18,7 @@ use super::outlet::Outlet;
 use super::stats::PathStats;
 use super::team::Team;
 use super::worker::{Ends, Worker};
+use crate::io::offloads::Offloads;
 use crate::io::overlay::{ControlChannels, Ingress};
 use crate::io::quic_socket::Inbound;
 use crate::io::tun::Tun;
@@ -42,6 +43,8 @@ pub(crate) struct PathConfig {
     pub(crate) tun: Option<Tun>,
     /// How many threads share the peers; fewer where the kernel has not as many queues or sockets.
     pub(crate) workers: usize,
+    /// Which of the kernel's offloads the port may use; the device was made with its own.
+    pub(crate) offloads: Offloads,
 }
 
 /// What comes out of the packet threads. All bounded; overflow is counted in [`PathStats::drops`](super::PathStats::drops).
@@ -68,8 +71,8 @@ impl PacketThread {
     pub(crate) async fn start(
         config: PathConfig,
     ) -> Result<(Self, PacketPath, PathOutputs), PathError> {
-        let PathConfig { engine, seed, port, tun, workers } = config;
-        let kernel = kernel_ends(port, tun, workers).map_err(PathError::Start)?;
+        let PathConfig { engine, seed, port, tun, workers, offloads } = config;
+        let kernel = kernel_ends(port, tun, workers, offloads).map_err(PathError::Start)?;
         let of = kernel.len();
         let queues =
             (0..of).map(|_| doorbell::channel(ORDER_QUEUE)).collect::<io::Result<Vec<_>>>();
@@ -82,7 +85,7 @@ impl PacketThread {
         let (joiners, joiners_out) = mpsc::channel(JOIN_QUEUE);
         let (ingress, control) = Ingress::new();
         let refused = Arc::new(AtomicU64::new(0));
-        let path = PacketPath::new(orders.clone(), Arc::clone(&refused));
+        let path = PacketPath::new(orders.clone(), Arc::clone(&refused), offloads);
         let (end, ended) = mpsc::channel(of);
         let mut packets = Self { orders: orders[0].clone(), threads: Vec::new(), ended };
         // All of one age: what one slice reckons, all reckon.
@@ -158,6 +161,7 @@ fn kernel_ends(
     port: UdpPort,
     tun: Option<Tun>,
     workers: usize,
+    offloads: Offloads,
 ) -> io::Result<Vec<(Udp, Option<Tun>)>> {
     let wanted = Slice::all(workers).count();
     let queues = match &tun {
@@ -168,7 +172,7 @@ fn kernel_ends(
         tracing::warn!(%error, wanted, "the interface has one queue, so there is one packet thread");
         Vec::new()
     });
-    let lanes = Udp::serve_sliced(port, 1 + queues.len())?;
+    let lanes = Udp::serve_sliced(port, 1 + queues.len(), offloads)?;
     if lanes.len() < 1 + queues.len() {
         tracing::warn!(wanted, "the port has one socket, so there is one packet thread");
     }

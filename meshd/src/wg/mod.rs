@@ -32,6 +32,7 @@ use crate::config::{Log, LogFormat, PlainConfig, load_plain};
 use crate::exit::{Exit, Reason};
 use crate::io::clock;
 use crate::io::entropy::Entropy;
+use crate::io::offloads::Offloads;
 use crate::io::tun::Tun;
 use crate::io::udp::UdpPort;
 use crate::pipeline::{
@@ -64,7 +65,8 @@ pub(crate) fn run(args: &WgArgs) -> ExitCode {
 /// Runs the device until it ends.
 fn device(args: &WgArgs) -> Result<Exit, Exit> {
     let background = args.detached.then(Background::enter).transpose()?;
-    let PlainConfig { mut log, workers } = load_plain(args, &|name| std::env::var_os(name))?;
+    let PlainConfig { mut log, workers, offloads } =
+        load_plain(args, &|name| std::env::var_os(name))?;
     if background.is_some() {
         log = without_terminal(log);
     }
@@ -73,7 +75,7 @@ fn device(args: &WgArgs) -> Result<Exit, Exit> {
     let runtime = runtime.map_err(|error| {
         Exit::because(Reason::Environment, format_args!("no runtime can be started: {error}"))
     })?;
-    runtime.block_on(serve(args, workers, background))
+    runtime.block_on(serve(args, workers, offloads, background))
 }
 
 /// In the background there is no terminal to write to: the journal takes the log, where there is one.
@@ -91,20 +93,22 @@ fn without_terminal(log: Log) -> Log {
 async fn serve(
     args: &WgArgs,
     workers: usize,
+    offloads: Offloads,
     background: Option<Background>,
 ) -> Result<Exit, Exit> {
     let signals = Signals::listen()?;
     let mut counters = Counters::listen().map_err(|error| {
         Exit::because(Reason::Environment, format_args!("signals cannot be caught: {error}"))
     })?;
-    let tun = Tun::create_with(&args.interface, MTU, workers > 1).map_err(no_interface)?;
+    let tun =
+        Tun::create_with(&args.interface, MTU, workers > 1, offloads).map_err(no_interface)?;
     let (name, index) = (tun.name().to_owned(), tun.index());
     let socket = Socket::bind(DIRECTORY.as_ref(), &name).map_err(no_socket)?;
     let watch = NameWatch::over(socket.name()).map_err(no_socket)?;
     let port = UdpPort::bind_any(0).map_err(no_port)?;
     let listen_port = port.local().port();
     let mut stamp = Stamp::open(&args.state_dir, &name);
-    let (mut thread, path) = packets(port, Some(tun), workers, stamp.floor()).await?;
+    let (mut thread, path) = packets(port, Some(tun), workers, offloads, stamp.floor()).await?;
     let routes = tokio::spawn(follow_routes(path.clone()));
     let link = tokio::spawn(follow_link(path.clone(), name.clone(), index));
     let server =
@@ -145,6 +149,7 @@ async fn packets(
     port: UdpPort,
     tun: Option<Tun>,
     workers: usize,
+    offloads: Offloads,
     stamp_floor: WallTime,
 ) -> Result<(PacketThread, PacketPath), PathError> {
     let engine = EngineConfig {
@@ -154,7 +159,7 @@ async fn packets(
         wall: clock::wall(),
         stamp_floor,
     };
-    let config = PathConfig { engine, seed: Entropy.fresh(), port, tun, workers };
+    let config = PathConfig { engine, seed: Entropy.fresh(), port, tun, workers, offloads };
     // Nobody joins a plain device, it has no control ports, and what it is asked it answers from its counters.
     let (thread, path, _) = PacketThread::start(config).await?;
     Ok((thread, path))

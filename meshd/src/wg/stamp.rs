@@ -62,6 +62,7 @@ mod tests {
 
     use super::*;
     use crate::io::clock;
+    use crate::io::offloads::Offloads;
     use crate::io::udp::UdpPort;
     use crate::pipeline::PacketThread;
     use crate::wg::packets;
@@ -69,7 +70,8 @@ mod tests {
     /// A device that shakes hands with a peer that never answers.
     async fn calling(stamp: &Stamp) -> (PacketThread, PacketPath) {
         let port = UdpPort::bind_any(0).expect("a port");
-        let (thread, path) = packets(port, None, 1, stamp.floor()).await.expect("started");
+        let (thread, path) =
+            packets(port, None, 1, Offloads::ALL, stamp.floor()).await.expect("started");
         path.set_secret(Some(TunnelSecret::from_bytes([1; 32]))).await;
         let plan = PeerPlan {
             member: MemberId(1),

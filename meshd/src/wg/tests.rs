@@ -204,7 +204,8 @@ async fn a_socket_that_is_removed_moved_or_replaced_is_missed() {
 async fn plain() -> (Served, PacketThread) {
     let port = UdpPort::bind_any(0).expect("a port");
     let listen_port = port.local().port();
-    let (thread, path) = packets(port, None, 2, WallTime::default()).await.expect("started");
+    let (thread, path) =
+        packets(port, None, 2, Offloads::ALL, WallTime::default()).await.expect("started");
     (serve(Plain::new(path, listen_port)), thread)
 }
 

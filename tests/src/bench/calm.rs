@@ -1,5 +1,5 @@
-//! A figure counts when nobody else was at work: wait for quiet, measure, and measure again if it was
-//! not quiet after all.
+//! A figure counts when the machine was ours: wait until nobody else is at work, measure, and measure again
+//! if somebody was after all, or the hypervisor gave the processors to other machines.
 
 use std::time::{Duration, Instant};
 
@@ -12,8 +12,8 @@ use crate::error::Result;
 /// What strangers may use before a measurement starts, in processors.
 const QUIET: f64 = 0.1;
 
-/// What strangers may use during a measurement before it counts as disturbed, in processors: 8 % of a
-/// machine with two, about as far as two undisturbed samples lie apart.
+/// What strangers and other machines may take during a measurement before it counts as disturbed, in
+/// processors: 8 % of a machine with two, about as far as two undisturbed samples lie apart.
 pub const DISTURBED: f64 = 0.15;
 
 /// How long quiet is watched for.
@@ -40,9 +40,14 @@ pub struct Measured<T> {
 }
 
 impl<T> Measured<T> {
-    /// Whether strangers had a part in the figure.
+    /// Whether others had a part in the figure.
     pub fn is_disturbed(&self) -> bool {
-        self.strangers >= DISTURBED
+        self.taken() >= DISTURBED
+    }
+
+    /// Processors that were not ours meanwhile.
+    fn taken(&self) -> f64 {
+        self.strangers + self.stolen
     }
 }
 
@@ -68,7 +73,7 @@ impl Patience {
                 break;
             }
             let again = take()?;
-            if again.strangers < calmest.strangers {
+            if again.taken() < calmest.taken() {
                 calmest = again;
             }
         }
@@ -88,27 +93,36 @@ impl Patience {
 mod tests {
     use super::*;
 
-    fn calmest_of(loads: &[f64], repeats: u32) -> (f64, usize) {
+    fn calmest_of(loads: &[(f64, f64)], repeats: u32) -> ((f64, f64), usize) {
         let mut tries = loads.iter().enumerate();
         let mut taken = 0;
         let patience = Patience { wait_seconds: 0, repeats };
         let kept = patience.keep_calmest(|| {
-            let (at, &strangers) = tries.next().expect("no more tries than allowed");
+            let (at, &(strangers, stolen)) = tries.next().expect("no more tries than allowed");
             taken = at + 1;
-            Ok(Measured { value: (), strangers, stolen: 0.0 })
+            Ok(Measured { value: (), strangers, stolen })
         });
-        (kept.unwrap().strangers, taken)
+        let kept = kept.unwrap();
+        ((kept.strangers, kept.stolen), taken)
     }
 
     #[test]
     fn a_quiet_measurement_is_not_repeated() {
-        assert_eq!(calmest_of(&[0.1, 9.0], 2), (0.1, 1));
+        assert_eq!(calmest_of(&[(0.1, 0.0), (9.0, 0.0)], 2), ((0.1, 0.0), 1));
     }
 
     #[test]
     fn of_disturbed_ones_the_calmest_counts() {
-        assert_eq!(calmest_of(&[0.9, 0.2, 0.5], 2), (0.2, 3));
-        assert_eq!(calmest_of(&[0.9, 0.0], 2), (0.0, 2));
-        assert_eq!(calmest_of(&[0.9], 0), (0.9, 1));
+        let [much, less, none] = [(0.9, 0.0), (0.2, 0.0), (0.0, 0.0)];
+        assert_eq!(calmest_of(&[much, less, (0.5, 0.0)], 2), (less, 3));
+        assert_eq!(calmest_of(&[much, none], 2), (none, 2));
+        assert_eq!(calmest_of(&[much], 0), (much, 1));
+    }
+
+    #[test]
+    fn what_the_hypervisor_takes_disturbs_as_much() {
+        let stolen = (0.0, 0.9);
+        assert_eq!(calmest_of(&[stolen, (0.2, 0.0), (0.1, 0.4)], 2), ((0.2, 0.0), 3));
+        assert_eq!(calmest_of(&[(0.1, 0.1), (0.0, 0.1)], 2), ((0.0, 0.1), 2));
     }
 }

@@ -108,7 +108,7 @@ fn foot(text: &mut String, report: &Report) {
     if report.samples.iter().any(|sample| !sample.disturbed.is_empty()) {
         let _ = writeln!(
             text,
-            "\n`*`: others used {DISTURBED} processors or more during samples that count here."
+            "\n`*`: others and the hypervisor took {DISTURBED} processors or more during samples that count here."
         );
     }
     let versions = report
@@ -158,7 +158,7 @@ mod tests {
     fn disturbed_figures_are_marked_and_the_mark_explained() {
         let text = render(&report(vec![sample("base", 1, 2.0, true)]));
         assert_eq!(rows(&text, "base"), ["| base | 2.00* |", "| base | 1.00* |"]);
-        assert!(text.contains("`*`: others used 0.15"));
+        assert!(text.contains("`*`: others and the hypervisor took 0.15"));
         assert!(text.contains("others used at most 0.50 processors"));
     }
 

@@ -3,7 +3,7 @@
 //! A [`sample`] is one [`peer`] measured once: two fresh namespaces and a cable between them
 //! ([`ground`]), two fresh daemons, one second of TCP to warm up, then one probe after the other
 //! ([`sampler`]). Rounds are interleaved, every peer once and then every peer again, so that whatever
-//! drifts on the machine drifts for all of them. A figure during which strangers used the processors is
+//! drifts on the machine drifts for all of them. A figure during which others took the processors is
 //! measured again, and marked if that did not help ([`calm`]). Figures of one run are compared with each
 //! other, as ratios to one of the peers ([`report`]); on a machine that others share nothing else can be.
 //!

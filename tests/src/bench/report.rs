@@ -41,7 +41,7 @@ pub struct Cell {
     /// What the samples say.
     #[serde(flatten)]
     pub summary: Summary,
-    /// Whether strangers had a part in it.
+    /// Whether others had a part in it.
     pub disturbed: bool,
     /// The median divided by that of the base.
     pub ratio: Option<f64>,

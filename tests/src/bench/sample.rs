@@ -19,7 +19,7 @@ pub struct Sample {
     pub round: u32,
     /// The figures.
     pub values: BTreeMap<Column, f64>,
-    /// Those of them that strangers on the machine had a part in.
+    /// Those of them that others on the machine, or beside it, had a part in.
     pub disturbed: BTreeSet<Column>,
     /// The most processors strangers used during any probe that counted.
     pub strangers: f64,

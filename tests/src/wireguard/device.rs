@@ -1,7 +1,9 @@
 //! One WireGuard interface and the process behind it.
 
-use std::io::Write as _;
+use std::fs::Permissions;
+use std::io::{self, Write as _};
 use std::net::IpAddr;
+use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -43,7 +45,7 @@ impl Device {
         let interface = format!("wg{}-{number}", std::process::id());
         let socket = Socket::of(&interface);
         let log = NamedTempFile::new().context("make a log file")?;
-        let memory = TempDir::with_prefix("mesh-wg-").context("make a state directory")?;
+        let memory = memory().context("make a state directory")?;
         let command = program.command(&interface, memory.path());
         let process = Daemon::start(command, Some(netns), log.path())?;
         let netns = netns.clone();
@@ -139,4 +141,10 @@ impl Drop for Device {
             let _ = std::io::stderr().write_all(text.as_bytes());
         }
     }
+}
+
+/// A directory of the program's own, as a service manager makes it.
+fn memory() -> io::Result<TempDir> {
+    let private = Permissions::from_mode(0o700);
+    tempfile::Builder::new().prefix("mesh-wg-").permissions(private).tempdir()
 }

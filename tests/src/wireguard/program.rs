@@ -16,6 +16,8 @@ pub struct Program {
     dialect: Dialect,
     /// Packet threads, where a program can be told.
     workers: Option<usize>,
+    /// The kernel's offloads it may use, where it can be told; all unless it is.
+    offloads: Option<String>,
 }
 
 /// How a program wants to be called.
@@ -34,6 +36,7 @@ impl Program {
                 path: Binaries::find()?.meshd,
                 dialect: Dialect::Meshd,
                 workers: None,
+                offloads: None,
             });
         };
         let named = named.to_string_lossy().into_owned();
@@ -49,7 +52,7 @@ impl Program {
             "boringtun-cli" => Dialect::Boringtun,
             _ => Dialect::Meshd,
         };
-        Some(Self { path, dialect, workers: None })
+        Some(Self { path, dialect, workers: None, offloads: None })
     }
 
     /// The same with so many packet threads, if it is one that can be told.
@@ -57,6 +60,14 @@ impl Program {
     pub fn with_workers(self, workers: usize) -> Self {
         let workers = (self.dialect == Dialect::Meshd).then_some(workers);
         Self { workers, ..self }
+    }
+
+    /// The same with no other offloads of the kernel than these, if it is one that can be told.
+    #[must_use]
+    pub fn with_offloads(self, offloads: &[&str]) -> Self {
+        let names = if offloads.is_empty() { "none".to_owned() } else { offloads.join(",") };
+        let offloads = (self.dialect == Dialect::Meshd).then_some(names);
+        Self { offloads, ..self }
     }
 
     /// How many packet threads it was told to have.
@@ -89,6 +100,7 @@ impl Program {
             }
         };
         command.envs(self.workers.map(|workers| ("MESHD_WORKERS", workers.to_string())));
+        command.envs(self.offloads.iter().map(|offloads| ("MESHD_OFFLOADS", offloads)));
         command
     }
 }

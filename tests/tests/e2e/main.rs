@@ -10,6 +10,7 @@ mod membership;
 mod restart;
 mod rights;
 mod rootless;
+mod saturated;
 mod state_dir;
 mod stock_wg;
 mod tokens;

@@ -13,10 +13,10 @@ use crate::{LIMIT, assert_none_is_lost, assert_order_is_kept, assert_reaches, pa
 const BULK: u64 = 8_000_000;
 
 /// The headers a packet gets from the tunnel over IPv6, the larger of the two: 40 and 8, and 32 of WireGuard.
-const OVERHEAD: u32 = 80;
+pub(crate) const OVERHEAD: u32 = 80;
 
 /// Sends everything from each end to the other. `inside` is the longest packet.
-fn carries_everything(tunnel: &Tunnel, inside: u32) {
+pub(crate) fn carries_everything(tunnel: &Tunnel, inside: u32) {
     let [one, two] = [tunnel.end(1), tunnel.end(2)];
     assert_reaches(one, two);
     for (from, to) in [(one, two), (two, one)] {

@@ -17,6 +17,7 @@ mod keys;
 mod loops;
 mod moved;
 mod nat;
+mod offloads;
 mod paths;
 mod roaming;
 mod rootless;

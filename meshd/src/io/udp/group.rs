@@ -6,19 +6,24 @@ use std::net::{SocketAddr, UdpSocket};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 use super::{Queue, Udp, UdpPort, control, steering};
+use crate::io::offloads::Offloads;
 
 impl Udp {
     /// Puts `port` into service for `of` threads, each with lanes of its own. For one thread only where
     /// the kernel does not choose between several sockets on a port, and without a lane for what is
-    /// urgent where it has only one.
-    pub(crate) fn serve_sliced(port: UdpPort, of: usize) -> io::Result<Vec<Self>> {
+    /// urgent where it has only one. With no other offloads than those `allowed`.
+    pub(crate) fn serve_sliced(
+        port: UdpPort,
+        of: usize,
+        allowed: Offloads,
+    ) -> io::Result<Vec<Self>> {
         let UdpPort { socket, local } = port;
         let is_v6 = local.is_ipv6();
         let others = open_others(&socket, local, of).or_else(|error| {
             tracing::debug!(%error, of, "no sockets for so many threads");
             open_others(&socket, local, 1)
         });
-        let queue = |socket| Queue::serve(socket, is_v6);
+        let queue = |socket| Queue::serve(socket, is_v6, allowed);
         let bulk = queue(socket)?;
         let others: io::Result<Vec<_>> =
             others.and_then(|others| others.into_iter().map(queue).collect());
@@ -116,9 +121,9 @@ mod tests {
         for of in [2, 3, 8] {
             let port = UdpPort::bind_any(0).expect("bound");
             let near = UdpPort::bind("127.0.0.1:0".parse().expect("an address")).expect("bound");
-            let near = Udp::serve_sliced(near, 1).expect("served").remove(0);
+            let near = Udp::serve_sliced(near, 1, Offloads::ALL).expect("served").remove(0);
             let to = SocketAddr::from(([127, 0, 0, 1], port.local().port()));
-            let threads = Udp::serve_sliced(port, of).expect("served");
+            let threads = Udp::serve_sliced(port, of, Offloads::ALL).expect("served");
             assert_eq!(threads.len(), of);
             for datagram in datagrams() {
                 for lane in [Lane::Bulk, Lane::Control] {
@@ -139,7 +144,7 @@ mod tests {
     fn every_thread_sends_from_the_one_port() {
         let port = UdpPort::bind("127.0.0.1:0".parse().expect("an address")).expect("bound");
         let from = port.local();
-        let threads = Udp::serve_sliced(port, 3).expect("served");
+        let threads = Udp::serve_sliced(port, 3, Offloads::ALL).expect("served");
         let peer = UdpSocket::bind("127.0.0.1:0").expect("loopback");
         let to = peer.local_addr().expect("bound").into();
         for udp in &threads {

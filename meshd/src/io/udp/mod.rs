@@ -28,6 +28,7 @@ use rustix::net::sockopt::{
 use socket2::SockRef;
 
 use super::ioctl;
+use super::offloads::Offloads;
 pub(crate) use port::{BindError, LentPort, UdpPort};
 pub(crate) use receive::ReceiveBatch;
 pub(crate) use transmit::Transmit;
@@ -54,6 +55,8 @@ pub(crate) struct Udp {
 struct Queue {
     socket: UdpSocket,
     state: UdpSocketState,
+    /// What may be used, as far as the kernel has it.
+    offloads: Offloads,
 }
 
 impl Udp {
@@ -85,12 +88,12 @@ impl Udp {
 
     /// How many datagrams one run may hold: 1 where the kernel has no GSO.
     pub(crate) fn max_run(&self) -> usize {
-        self.bulk.state.max_gso_segments()
+        if self.bulk.offloads.udp_gso { self.bulk.state.max_gso_segments() } else { 1 }
     }
 
     /// Whether the kernel puts arriving datagrams together.
     pub(crate) fn has_gro(&self) -> bool {
-        self.bulk.state.gro_segments() > 1
+        self.bulk.offloads.udp_gro && self.bulk.state.gro_segments() > 1
     }
 
     /// Marks what is sent (SO_MARK), for the host's routing rules; 0 is no mark.
@@ -125,13 +128,17 @@ impl Udp {
 }
 
 impl Queue {
-    fn serve(socket: UdpSocket, is_v6: bool) -> io::Result<Self> {
+    fn serve(socket: UdpSocket, is_v6: bool, offloads: Offloads) -> io::Result<Self> {
         let state = prepare(&socket, is_v6)?;
+        if !offloads.udp_gro && state.gro_segments() > 1 {
+            // The library asks for it where there is any.
+            setsockopt(&socket, sockopt::UdpGroSegment, &false)?;
+        }
         let kernel = SockRef::from(&socket);
         // Less than asked for is what an ordinary user may get; it is no reason to fail.
         let _ = kernel.set_recv_buffer_size(KERNEL_BUFFER);
         let _ = kernel.set_send_buffer_size(KERNEL_BUFFER);
-        Ok(Self { socket, state })
+        Ok(Self { socket, state, offloads })
     }
 }
 
@@ -178,7 +185,7 @@ mod tests {
     use super::*;
 
     fn serve(port: UdpPort) -> Udp {
-        Udp::serve_sliced(port, 1).expect("served").remove(0)
+        Udp::serve_sliced(port, 1, Offloads::ALL).expect("served").remove(0)
     }
 
     pub(super) fn send(udp: &Udp, lane: Lane, to: Endpoint, contents: &[u8]) {

@@ -145,6 +145,7 @@ mod tests {
     use rustix::event::{PollFd, PollFlags, poll};
 
     use super::*;
+    use crate::io::offloads::Offloads;
     use crate::io::overlay::Ingress;
     use crate::io::udp::{ReceiveBatch, Udp, UdpPort};
     use crate::pipeline::handover::Outgoing;
@@ -171,7 +172,7 @@ mod tests {
     fn serve() -> (Udp, u16) {
         let port = UdpPort::bind_any(0).expect("any");
         let at = port.local().port();
-        (Udp::serve_sliced(port, 1).expect("served").remove(0), at)
+        (Udp::serve_sliced(port, 1, Offloads::ALL).expect("served").remove(0), at)
     }
 
     fn write(outlet: &mut Outlet, lane: Lane, to: impl Into<Endpoint>) {

@@ -12,6 +12,7 @@ use mesh_dataplane::packet::udp;
 use mesh_dataplane::{Engine, Lane};
 
 use super::*;
+use crate::io::offloads::Offloads;
 use crate::io::overlay::Ingress;
 use crate::io::udp::{ReceiveBatch, Udp};
 use crate::pipeline::handover::Outgoing;
@@ -38,7 +39,7 @@ impl Flood {
     async fn start(id: u8, target: &Host, run: u64, payload: usize) -> Self {
         target.knows(id, Vec::new()).await;
         let port = UdpPort::bind("127.0.0.1:0".parse().expect("an address")).expect("loopback");
-        let udp = Udp::serve_sliced(port, 1).expect("served").remove(0);
+        let udp = Udp::serve_sliced(port, 1, Offloads::ALL).expect("served").remove(0);
         let outlet = Outlet::new(udp, None, Ingress::new().0, Outgoing::default());
         let mut flooder =
             Flooder { engine: Engine::new(config(id), [id; 32], clock::now()), outlet };
