@@ -1,6 +1,8 @@
 //! Two packet threads on one host, over loopback; with root also a TUN device, in a network
 //! namespace of the test's own.
 
+mod allocation;
+mod flooder;
 mod saturated;
 
 use std::net::{IpAddr, SocketAddr};

@@ -7,16 +7,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use mesh_dataplane::packet::offload::Segments;
-use mesh_dataplane::packet::udp;
-use mesh_dataplane::{Engine, Lane};
-
+use super::flooder::Flooder;
 use super::*;
-use crate::io::offloads::Offloads;
-use crate::io::overlay::Ingress;
-use crate::io::udp::{ReceiveBatch, Udp};
-use crate::pipeline::handover::Outgoing;
-use crate::pipeline::outlet::Outlet;
 
 /// Questions asked, each after the answer to the one before.
 const QUESTIONS: u32 = 300;
@@ -27,7 +19,7 @@ const QUEUED: u64 = 20_000;
 /// Long after the answer to a question that was not lost.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A host that does nothing but send what a kernel with too much to send would give it.
+/// A host that sends as much as it can.
 struct Flood {
     sent: Arc<AtomicU64>,
     stop: Arc<AtomicBool>,
@@ -38,14 +30,9 @@ impl Flood {
     /// Starts member `id`'s flood to `target`: runs of `run` packets with `payload` bytes each.
     async fn start(id: u8, target: &Host, run: u64, payload: usize) -> Self {
         target.knows(id, Vec::new()).await;
-        let port = UdpPort::bind("127.0.0.1:0".parse().expect("an address")).expect("loopback");
-        let udp = Udp::serve_sliced(port, 1, Offloads::ALL).expect("served").remove(0);
-        let outlet = Outlet::new(udp, None, Ingress::new().0, Outgoing::default());
-        let mut flooder =
-            Flooder { engine: Engine::new(config(id), [id; 32], clock::now()), outlet };
-        flooder.knows(target);
-        let source = SocketAddr::from((addrs(id).v6, 9));
-        let packet = udp::encode(source, target.to(9), &vec![0; payload]).expect("it fits");
+        let mut flooder = Flooder::new(id);
+        flooder.knows(target.id, target.at);
+        let packet = flooder.packet(target.id, payload);
         let (sent, stop) = (Arc::<AtomicU64>::default(), Arc::<AtomicBool>::default());
         let (counted, stopped) = (Arc::clone(&sent), Arc::clone(&stop));
         let thread = thread::spawn(move || {
@@ -59,46 +46,6 @@ impl Flood {
     fn end(self) {
         self.stop.store(true, Ordering::Relaxed);
         self.thread.join().expect("it only sends");
-    }
-}
-
-struct Flooder {
-    engine: Engine,
-    outlet: Outlet,
-}
-
-impl Flooder {
-    fn knows(&mut self, target: &Host) {
-        let plan = plan(target.id, vec![target.at]);
-        let update = Update::SetPeer(tunnel(target.id).public(), plan);
-        self.engine.handle_update(update, clock::now(), &mut self.outlet);
-    }
-
-    /// Sends `packet` `run` more times, as bulk, and hears what there is to hear; how often it left.
-    fn send(&mut self, packet: &[u8], run: u64) -> u64 {
-        let packet = Segments::one(packet).expect("a packet");
-        let established = self.engine.peers().all(|peer| peer.established);
-        for _ in 0..run {
-            self.engine.handle_kernel(&packet, clock::now(), &mut self.outlet);
-        }
-        self.outlet.flush();
-        let mut heard = ReceiveBatch::new();
-        for lane in [Lane::Control, Lane::Bulk] {
-            if self.outlet.udp.receive(lane, &mut heard).is_err() {
-                continue;
-            }
-            for n in 0..heard.len() {
-                let answers = heard.run(n);
-                let from = answers.from;
-                for at in answers.datagrams() {
-                    let datagram = &mut heard.arena()[at];
-                    let inner =
-                        self.engine.handle_datagram(from, datagram, clock::now(), &mut self.outlet);
-                    assert!(inner.is_none(), "nobody sends it packets");
-                }
-            }
-        }
-        if established { run } else { 0 }
     }
 }
 
