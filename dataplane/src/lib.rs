@@ -43,7 +43,7 @@ mod turn;
 mod uplink;
 mod wall;
 
-pub use backlog::Backlog;
+pub use backlog::{Backlog, Origin};
 pub use drops::{Drop, Drops};
 pub use endpoint::{Endpoint, Way};
 pub use engine::{Engine, EngineConfig, MAX_DATAGRAM, MAX_INNER, Role};

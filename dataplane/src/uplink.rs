@@ -7,7 +7,9 @@
 //! left in it when the thread wakes, it was the thread that was late and not the uplink that is slow, and the
 //! buffer grows.
 //!
-//! It begins small, for a large one may never be full and yet hold a second's worth.
+//! It begins small, for a large one may never be full and yet hold a second's worth. Too small is what holds a
+//! datagram back that is no fault of the uplink's: a neighbour that does not answer keeps what is sent to it in
+//! the socket's account for seconds. When nothing at all leaves, the buffer becomes as large as may be.
 
 use std::time::{Duration, Instant};
 
@@ -22,12 +24,18 @@ const SHARE: Duration = Duration::from_millis(1);
 /// The least time to tell a rate from: several buffers' worth.
 const SHORTEST: Duration = Duration::from_millis(10);
 
-/// The longest: in that time the largest buffer leaves through 1 Mbit/s. In a longer one the uplink will have
-/// been idle; where it was in a shorter, the next few rates put that right.
+/// The longest: in that time the largest buffer leaves through 1 Mbit/s.
 const LONGEST: Duration = Duration::from_secs(5);
 
 /// How long there must be room for the rate to be forgotten.
 const RELAX: Duration = Duration::from_secs(1);
+
+/// How long nothing leaves before it is not the rate that is to blame: a datagram takes as long at 60 kbit/s.
+const STALL: Duration = Duration::from_millis(200);
+
+/// How long the buffer stays large then: a neighbour is given up after 3 s (RFC 4861, section 10, and
+/// `mcast_solicit` in arp(7)), and asked for anew as long as there is something for it.
+const LENIENT: Duration = Duration::from_secs(30);
 
 /// The part of the buffer that counts for next to nothing.
 const NEARLY: usize = 4;
@@ -48,8 +56,14 @@ pub struct Uplink {
     full: Option<Instant>,
     /// It has none since then.
     is_full: bool,
-    /// The buffer was found next to empty since then.
+    /// The buffer was found next to empty since then, although there was something to send.
     starved: bool,
+    /// There was nothing more to send, for a moment at least.
+    is_idle: bool,
+    /// When to look whether anything has left, and what was unsent at the look before.
+    stall: Option<(Instant, Option<usize>)>,
+    /// Until when the buffer stays as large as may be.
+    lenient: Option<Instant>,
     /// What the buffer is to be, and what it was last said to be; nothing has been said of
     /// [`Uplink::BUFFER`].
     buffer: Option<usize>,
@@ -69,28 +83,87 @@ impl Uplink {
         if self.since.is_some() {
             self.sent += bytes;
         }
+        self.lenient = self.lenient.filter(|until| now < *until);
         if let Some(full) = self.full
             && now.saturating_duration_since(full) >= RELAX
         {
             self.rate = None;
-            self.since = None;
-            self.sent = 0;
+            self.forget_sample();
             self.full = Some(now);
-            self.buffer = self.buffer.map(|buffer| (buffer / 2).max(Self::BUFFER));
+            if self.lenient.is_none() {
+                self.buffer = self.buffer.map(|buffer| (buffer / 2).max(Self::BUFFER));
+            }
+        }
+    }
+
+    /// Everything there was has been sent.
+    pub fn handle_idle(&mut self) {
+        self.is_idle = true;
+    }
+
+    /// Whether to be [told](Self::handle_more) how much is unsent before more is sent.
+    pub fn asks_unsent(&self) -> bool {
+        self.is_idle && self.since.is_some()
+    }
+
+    /// There is more to send, and the kernel still holds `unsent` bytes of what was sent before.
+    pub fn handle_more(&mut self, unsent: usize) {
+        self.is_idle = false;
+        if self.is_nearly_empty(unsent) {
+            // For some time nothing left because there was nothing.
+            if self.starved {
+                self.grow();
+            }
+            self.forget_sample();
         }
     }
 
     /// The kernel has room again, and still holds `unsent` bytes, its own overhead included.
     pub fn handle_room(&mut self, unsent: usize) {
         self.is_full = false;
-        // It says so when half has left, of twice what it was asked for.
-        self.starved |= unsent < self.told.unwrap_or(Self::BUFFER) / NEARLY;
+        self.stall = None;
+        self.starved |= self.is_nearly_empty(unsent);
+    }
+
+    /// When to [look](Self::handle_stall) whether anything leaves at all.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.stall.map(|(at, _)| at)
+    }
+
+    /// It is `now` time to look, and the kernel holds `unsent` bytes.
+    pub fn handle_stall(&mut self, unsent: usize, now: Instant) {
+        let Some((at, before)) = self.stall else { return };
+        if now < at {
+            return;
+        }
+        if before.is_some_and(|before| unsent >= before) {
+            self.handle_cramped(now);
+        } else {
+            self.stall = Some((now + STALL, Some(unsent)));
+        }
+    }
+
+    /// The buffer is too small for something else than the uplink's rate. `false` if it cannot be larger.
+    pub fn handle_cramped(&mut self, now: Instant) -> bool {
+        let grows = self.buffer != Some(Self::LARGEST);
+        self.buffer = Some(Self::LARGEST);
+        self.lenient = Some(now + LENIENT);
+        self.rate = None;
+        self.is_full = false;
+        self.stall = None;
+        self.forget_sample();
+        grows
     }
 
     /// The kernel had no room at `now`.
     pub fn handle_full(&mut self, now: Instant) {
         self.full = Some(now);
         self.is_full = true;
+        self.is_idle = false;
+        self.stall = self.stall.or(Some((now + STALL, None)));
+        if self.lenient.is_some() {
+            return;
+        }
         if self.sent == 0 && self.since.is_some() {
             // It is the same buffer, as full as before.
             return;
@@ -110,15 +183,33 @@ impl Uplink {
 
     /// So many bytes a second have left.
     fn learn(&mut self, seen: f64) {
-        let mut rate = self.rate.map_or(seen, |rate| (rate + seen) / 2.0);
-        let mut buffer = size(rate, HOLD);
         if self.starved {
-            let before = self.buffer.unwrap_or(Self::BUFFER);
-            rate = rate.max(self.rate.unwrap_or(0.0));
-            buffer = buffer.max(2 * before);
+            // It took so much, and would have taken more.
+            self.rate = self.rate.map(|rate| rate.max(seen));
+            self.grow();
+        } else {
+            let rate = self.rate.map_or(seen, |rate| (rate + seen) / 2.0);
+            self.rate = Some(rate);
+            self.buffer = Some(size(rate, HOLD).clamp(SMALLEST, Self::LARGEST));
         }
-        self.rate = Some(rate);
-        self.buffer = Some(buffer.clamp(SMALLEST, Self::LARGEST));
+    }
+
+    /// Doubles the buffer.
+    fn grow(&mut self) {
+        let before = self.buffer.unwrap_or(Self::BUFFER);
+        self.buffer = Some((2 * before).min(Self::LARGEST));
+    }
+
+    fn forget_sample(&mut self) {
+        self.since = None;
+        self.sent = 0;
+        self.starved = false;
+    }
+
+    /// Whether `unsent` bytes are next to nothing. The kernel says that it has room when half has left, of twice
+    /// what it was asked for.
+    fn is_nearly_empty(&self, unsent: usize) -> bool {
+        unsent < self.told.unwrap_or(Self::BUFFER) / NEARLY
     }
 
     /// What the kernel should hold, in bytes, when that has changed by a quarter or more.
@@ -139,7 +230,12 @@ impl Uplink {
 
     /// How many bytes to seal at once, if the uplink is slow; at least a packet's first.
     pub fn share(&self) -> usize {
-        self.rate.map_or(usize::MAX, |rate| size(rate, SHARE).max(1))
+        self.worth(SHARE).max(1)
+    }
+
+    /// What leaves in `time`, in bytes, if the uplink is slow.
+    pub fn worth(&self, time: Duration) -> usize {
+        self.rate.map_or(usize::MAX, |rate| size(rate, time))
     }
 }
 
@@ -269,6 +365,66 @@ mod tests {
             uplink.handle_sent(100, link.now);
         }
         assert_eq!(uplink.poll_buffer(), Some(Uplink::BUFFER));
+        assert_eq!(uplink.poll_buffer(), None);
+    }
+
+    #[test]
+    fn bursts_with_nothing_in_between_are_not_taken_for_a_slow_uplink() {
+        let mut link = Link::new(10_000.0);
+        let mut uplink = Uplink::default();
+        for gap in [5, 50, 500, 900] {
+            for _ in 0..20 {
+                uplink.handle_full(link.now);
+                uplink.handle_room(Uplink::BUFFER);
+                link.pass(US * 1000);
+                uplink.handle_sent(100_000, link.now);
+                uplink.handle_idle();
+                link.pass(US * 1000 * gap);
+                if uplink.asks_unsent() {
+                    uplink.handle_more(0);
+                }
+                uplink.handle_sent(100_000, link.now);
+            }
+            assert_eq!(uplink.share(), usize::MAX, "{gap} ms");
+            assert!(uplink.poll_buffer().is_none_or(|buffer| buffer > Uplink::BUFFER));
+        }
+    }
+
+    #[test]
+    fn where_nothing_leaves_at_all_there_is_room_for_what_does() {
+        let mut link = Link::new(20.0);
+        let mut uplink = Uplink::default();
+        link.saturate(&mut uplink, Duration::from_secs(5), 60 * US);
+        uplink.handle_full(link.now);
+        for unsent in [30_000, 30_000] {
+            let at = uplink.poll_timeout().expect("to look");
+            assert!(at > link.now && at <= link.now + STALL);
+            link.now = at;
+            assert!(uplink.is_full());
+            uplink.handle_stall(unsent, link.now);
+        }
+        assert!(!uplink.is_full());
+        assert_eq!(uplink.poll_buffer(), Some(Uplink::LARGEST));
+        assert_eq!(uplink.poll_timeout(), None);
+        // It stays so for a while, and is then told from others again.
+        link.buffer = Uplink::LARGEST as f64;
+        link.saturate(&mut uplink, LENIENT / 2, 60 * US);
+        assert_eq!(uplink.share(), usize::MAX);
+        link.saturate(&mut uplink, LENIENT, 60 * US);
+        let (_, longest) = link.saturate(&mut uplink, Duration::from_secs(5), 60 * US);
+        assert!(longest < 10.0, "{longest}");
+    }
+
+    #[test]
+    fn where_little_leaves_there_is_no_more_room_for_it() {
+        let mut link = Link::new(1.0);
+        let mut uplink = Uplink::default();
+        uplink.handle_full(link.now);
+        for step in 1..20 {
+            link.now = uplink.poll_timeout().expect("to look");
+            uplink.handle_stall(100_000 - step * 100, link.now);
+            assert!(uplink.is_full());
+        }
         assert_eq!(uplink.poll_buffer(), None);
     }
 }

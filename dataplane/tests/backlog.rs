@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use mesh_dataplane::packet::offload::{Segmentation, Segments, VirtioHeader};
 use mesh_dataplane::packet::udp;
-use mesh_dataplane::{Backlog, Slice, Uplink};
+use mesh_dataplane::{Backlog, Origin, Slice, Uplink};
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -28,13 +28,15 @@ fn packet(flow: u16, n: u32, len: usize) -> Vec<u8> {
 }
 
 fn push(backlog: &mut Backlog, flow: u16, n: u32, len: usize, now: Instant) {
-    backlog.push(&Segments::one(&packet(flow, n, len)).unwrap(), now);
+    let packet = packet(flow, n, len);
+    let packet = Segments::one(&packet).unwrap();
+    backlog.push(Origin::Kernel, &packet, &Uplink::default(), now);
 }
 
 /// Which packet is next: its flow, and which of it.
 fn pop(backlog: &mut Backlog, now: Instant) -> Option<(u16, u32)> {
     let mut said = None;
-    backlog.pop(now, |packets| {
+    backlog.pop(now, |_, packets| {
         let [f0, f1, n0, n1, n2, n3, ..] = packets.inner().payload()[8..] else { panic!("short") };
         said = Some((u16::from_be_bytes([f0, f1]), u32::from_be_bytes([n0, n1, n2, n3])));
     });
@@ -54,7 +56,7 @@ fn a_flows_packets_leave_as_they_came_and_unharmed() {
         push(&mut backlog, 1, n, 1400, start);
     }
     let first = packet(1, 0, 1400);
-    let len = backlog.pop(start, |packets| assert_eq!(packets.inner().bytes(), first));
+    let len = backlog.pop(start, |_, packets| assert_eq!(packets.inner().bytes(), first));
     assert_eq!(len, Some(1400));
     assert_eq!(rest(&mut backlog, start), (1..100).map(|n| (1, n)).collect::<Vec<_>>());
     assert!(backlog.is_empty());
@@ -208,14 +210,14 @@ fn a_super_packet_is_cut_so_that_others_can_pass_it() {
     let mut backlog = Backlog::new(Slice::WHOLE, [7; 32]);
     let (header, packet) = super_packet(1360, 45);
     let whole = Segments::of(header, &packet).unwrap();
-    backlog.push(&whole, start);
-    assert_eq!(backlog.pop(start, |_| ()), Some(1400));
+    backlog.push(Origin::Kernel, &whole, &Uplink::default(), start);
+    assert_eq!(backlog.pop(start, |_, _| ()), Some(1400));
     push(&mut backlog, 2, 7, 84, start);
-    let next = [backlog.pop(start, |_| ()), backlog.pop(start, |_| ())];
+    let next = [backlog.pop(start, |_, _| ()), backlog.pop(start, |_, _| ())];
     assert!(next.contains(&Some(84)), "{next:?}");
     let mut left = 0;
     let mut expected = vec![0; 1400];
-    while let Some(len) = backlog.pop(start, |cut| {
+    while let Some(len) = backlog.pop(start, |_, cut| {
         assert_eq!(cut.count(), 1);
         whole.write(2 + left, &mut expected);
         assert_eq!(cut.inner().bytes(), expected);
@@ -271,8 +273,39 @@ fn packets_wait_when_others_do_when_there_is_no_room_and_when_they_are_too_many(
     uplink.handle_room(100_000);
     assert!(!backlog.must_take(&one, &uplink) && backlog.must_take(&many, &uplink));
 
-    backlog.push(&one, start);
+    backlog.push(Origin::Kernel, &one, &uplink, start);
     assert!(backlog.must_take(&one, &Uplink::default()));
-    assert_eq!(backlog.pop(start, |_| ()), Some(100));
+    assert_eq!(backlog.pop(start, |_, _| ()), Some(100));
     assert!(!backlog.must_take(&one, &uplink));
+}
+
+#[test]
+fn what_waits_for_a_slow_uplink_is_half_a_seconds_worth() {
+    let start = start();
+    // 2 Mbit/s.
+    let mut uplink = Uplink::default();
+    uplink.handle_full(start);
+    uplink.handle_sent(5_000, start + MS);
+    uplink.handle_full(start + MS * 20);
+    let mut backlog = Backlog::new(Slice::WHOLE, [11; 32]);
+    for n in 0..1_000 {
+        let packet = packet(1, n, 1_250);
+        backlog.push(Origin::Kernel, &Segments::one(&packet).unwrap(), &uplink, start);
+    }
+    let kept = rest(&mut backlog, start).len();
+    assert!((50..=100).contains(&kept), "{kept} of 1250 bytes");
+}
+
+#[test]
+fn who_gave_a_packet_is_known_when_it_leaves() {
+    let start = start();
+    let mut backlog = Backlog::new(Slice::WHOLE, [12; 32]);
+    for (n, origin) in [Origin::Handed, Origin::Kernel, Origin::Handed].into_iter().enumerate() {
+        let packet = packet(1, n as u32, 100);
+        let packet = Segments::one(&packet).unwrap();
+        backlog.push(origin, &packet, &Uplink::default(), start);
+    }
+    let mut origins = Vec::new();
+    while backlog.pop(start, |origin, _| origins.push(origin)).is_some() {}
+    assert_eq!(origins, [Origin::Handed, Origin::Kernel, Origin::Handed]);
 }

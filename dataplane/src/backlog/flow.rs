@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::time::Instant;
 
-use super::QUANTUM;
 use super::codel::Codel;
+use super::{Origin, QUANTUM};
 use crate::packet::ip::{Inner, TCP, UDP};
 
 /// Places for packets that a flow keeps when it has none: what a usual bout needs. More are given back.
@@ -14,6 +14,7 @@ const PLACES: usize = 16;
 /// A packet that waits.
 #[derive(Debug)]
 pub(super) struct Waiting {
+    pub(super) origin: Origin,
     pub(super) since: Instant,
     pub(super) bytes: Box<[u8]>,
 }
@@ -110,7 +111,8 @@ mod tests {
         let now = Instant::now();
         let mut flow = Flow::default();
         for _ in 0..1000 {
-            flow.push(Waiting { since: now, bytes: Box::new([0; 100]) });
+            let (origin, bytes) = (Origin::Kernel, Box::new([0; 100]));
+            flow.push(Waiting { origin, since: now, bytes });
         }
         assert_eq!((flow.len(), flow.bytes()), (1000, 100_000));
         while flow.pop_oldest().is_some() {}

@@ -15,7 +15,7 @@ mod codel;
 mod flow;
 
 use std::collections::VecDeque;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha20Rng;
@@ -24,6 +24,15 @@ use crate::packet::offload::Segments;
 use crate::slice::Slice;
 use crate::uplink::Uplink;
 use flow::{Flow, Waiting};
+
+/// Who gave a packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// The kernel, to this packet thread.
+    Kernel,
+    /// Another packet thread: it is handed on no further.
+    Handed,
+}
 
 /// Flows told apart. With a hundred at once a new one shares with another one time of ten (RFC 8290,
 /// section 5.3, has as many).
@@ -34,6 +43,13 @@ const QUANTUM: i64 = 1514;
 
 /// Packets that may wait, for all slices of a host: the bytes below, in packets of half the usual size.
 const MAX_PACKETS: usize = 8192;
+
+/// How long what waits may take to leave, once the rate is known: twice what a round trip around the world
+/// takes, so that a sender of any distance can fill the uplink. Only flows that hear of no loss come near it.
+const LONGEST_WAIT: Duration = Duration::from_millis(500);
+
+/// What may wait at any rate, in bytes: a window of TCP's beginning for a few flows.
+const LEAST_ROOM: usize = 64 << 10;
 
 /// Of a seed's random numbers, the stream that is used here: engines have those of their slices' numbers.
 const STREAM: u64 = u64::MAX;
@@ -54,8 +70,8 @@ pub struct Backlog {
 }
 
 impl Backlog {
-    /// Bytes that may wait, for all slices of a host together: a third of a second at 100 Mbit/s, which only
-    /// flows that hear of no loss will ever fill.
+    /// Bytes that may wait, for all slices of a host together, however fast the uplink is: a third of a
+    /// second at 100 Mbit/s.
     pub const MAX_BYTES: usize = 4 << 20;
 
     /// That of `slice`, empty. `seed` must be unknown to those whose packets come here.
@@ -87,13 +103,15 @@ impl Backlog {
         is_too_long || uplink.is_full() || !self.is_empty()
     }
 
-    /// Keeps a copy of each of `packets`. When there is no room, the flow that takes most of it makes some.
-    pub fn push(&mut self, packets: &Segments<'_>, now: Instant) {
+    /// Keeps a copy of each of `packets`, of `origin`. When there is no room, or more waits than `uplink` takes
+    /// in [`LONGEST_WAIT`], the flow that takes most of it makes some.
+    pub fn push(&mut self, origin: Origin, packets: &Segments<'_>, uplink: &Uplink, now: Instant) {
         let n = (Flow::number(packets.inner(), self.seed) % FLOWS as u64) as usize;
-        let mut room = vec![0; packets.longest()];
         for segment in 0..packets.count() {
-            let len = packets.write(segment, &mut room);
-            self.flows[n].push(Waiting { since: now, bytes: room[..len].into() });
+            let mut bytes = vec![0; packets.longest()];
+            let len = packets.write(segment, &mut bytes);
+            bytes.truncate(len);
+            self.flows[n].push(Waiting { origin, since: now, bytes: bytes.into() });
             self.bytes += len;
             self.packets += 1;
         }
@@ -102,7 +120,8 @@ impl Backlog {
             self.flows[n].credit = QUANTUM;
             self.new.push_back(n);
         }
-        while self.bytes > self.max_bytes {
+        let worth = uplink.worth(LONGEST_WAIT).max(LEAST_ROOM);
+        while self.bytes > self.max_bytes.min(worth) {
             self.halve_largest(Flow::bytes);
         }
         while self.packets > self.max_packets {
@@ -111,11 +130,11 @@ impl Backlog {
     }
 
     /// Gives the packet that is next to be sent to `send`; its length in bytes. `None` when nothing waits.
-    pub fn pop(&mut self, now: Instant, send: impl FnOnce(&Segments<'_>)) -> Option<usize> {
+    pub fn pop(&mut self, now: Instant, send: impl FnOnce(Origin, &Segments<'_>)) -> Option<usize> {
         let packet = self.next(now)?;
         // It was one when it came.
-        if let Ok(packet) = Segments::one(&packet.bytes) {
-            send(&packet);
+        if let Ok(segments) = Segments::one(&packet.bytes) {
+            send(packet.origin, &segments);
         }
         Some(packet.bytes.len())
     }

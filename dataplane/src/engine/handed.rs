@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::time::Instant;
 
 use super::Engine;
+use crate::backlog::Origin;
 use crate::drops::Drop;
 use crate::endpoint::Endpoint;
 use crate::packet::offload::Segments;
@@ -32,6 +33,20 @@ impl Engine {
         sink: &mut impl Sink,
     ) {
         self.send(lane, packets, Leg::Handed, now, sink);
+    }
+
+    /// Sends what has waited in the [`Backlog`](crate::Backlog), as far as it may go still.
+    pub fn handle_waited(
+        &mut self,
+        origin: Origin,
+        packets: &Segments<'_>,
+        now: Instant,
+        sink: &mut impl Sink,
+    ) {
+        match origin {
+            Origin::Kernel => self.handle_kernel(packets, now, sink),
+            Origin::Handed => self.handle_handed_inner(Lane::Bulk, packets, now, sink),
+        }
     }
 
     /// Takes a datagram that another slice has [handed on](Parcel::Datagram); like

@@ -2,10 +2,15 @@
 
 use std::collections::VecDeque;
 
+use crate::sink::Lane;
 use crate::slice::Slice;
 
 /// Packets kept per peer: the first window of a few connections.
 const MAX_PACKETS: usize = 128;
+
+/// Of these, places that bulk leaves free: what the daemon itself says to a peer that it has not heard for a
+/// while is a question of agreement, a rumour, an echo.
+const FOR_CONTROL: usize = 16;
 
 /// Bytes kept per peer while there is room for all: as many packets, of two thirds of the usual size.
 const MAX_BYTES: usize = 128 * 1024;
@@ -43,54 +48,69 @@ impl Room {
     }
 }
 
-/// The packets of one peer, oldest first. When there is no room the newest is refused: the first packets
-/// are the ones that open connections.
+/// The packets of one peer: control before bulk, and of each the oldest first. When there is no room the
+/// newest is refused: the first packets are the ones that open connections.
 #[derive(Debug, Default)]
 pub(crate) struct Held {
-    packets: VecDeque<Vec<u8>>,
+    control: VecDeque<Vec<u8>>,
+    bulk: VecDeque<Vec<u8>>,
     bytes: usize,
 }
 
 impl Held {
     /// Whether a packet of `len` bytes still fits.
-    pub(crate) fn has_room(&self, len: usize, room: &Room) -> bool {
-        self.packets.len() < MAX_PACKETS && self.bytes + len + COST <= room.most()
+    pub(crate) fn has_room(&self, lane: Lane, len: usize, room: &Room) -> bool {
+        let places = match lane {
+            Lane::Control => MAX_PACKETS,
+            Lane::Bulk => MAX_PACKETS - FOR_CONTROL,
+        };
+        self.len() < places && self.bytes + len + COST <= room.most()
     }
 
     /// Keeps `packet`; `false` when there is no room.
     #[must_use]
-    pub(crate) fn push(&mut self, packet: Vec<u8>, room: &mut Room) -> bool {
-        let fits = self.has_room(packet.len(), room);
+    pub(crate) fn push(&mut self, lane: Lane, packet: Vec<u8>, room: &mut Room) -> bool {
+        let fits = self.has_room(lane, packet.len(), room);
         if fits {
             let cost = packet.len() + COST;
             self.bytes += cost;
             room.left -= cost;
-            self.packets.push_back(packet);
+            match lane {
+                Lane::Control => self.control.push_back(packet),
+                Lane::Bulk => self.bulk.push_back(packet),
+            }
         }
         fits
     }
 
-    /// The oldest packet.
-    pub(crate) fn pop(&mut self, room: &mut Room) -> Option<Vec<u8>> {
-        let Some(packet) = self.packets.pop_front() else {
-            // Nor does the queue stay as large as it once was.
-            self.packets = VecDeque::new();
+    /// The packet that is next, and by which lane it is to leave.
+    pub(crate) fn pop(&mut self, room: &mut Room) -> Option<(Lane, Vec<u8>)> {
+        let control = self.control.pop_front().map(|packet| (Lane::Control, packet));
+        let next = control.or_else(|| self.bulk.pop_front().map(|packet| (Lane::Bulk, packet)));
+        let Some((lane, packet)) = next else {
+            // Nor do the queues stay as large as they once were.
+            *self = Self::default();
             return None;
         };
         let cost = packet.len() + COST;
         self.bytes -= cost;
         room.left += cost;
-        Some(packet)
+        Some((lane, packet))
+    }
+
+    /// How many wait.
+    fn len(&self) -> usize {
+        self.control.len() + self.bulk.len()
     }
 
     /// Whether nothing waits.
     pub(crate) fn is_empty(&self) -> bool {
-        self.packets.is_empty()
+        self.len() == 0
     }
 
     /// Forgets all packets and returns how many there were.
     pub(crate) fn clear(&mut self, room: &mut Room) -> usize {
-        let count = self.packets.len();
+        let count = self.len();
         room.left += self.bytes;
         *self = Self::default();
         count
@@ -105,13 +125,29 @@ mod tests {
     fn bounded_by_count_and_by_bytes() {
         let mut room = Room::of(Slice::WHOLE);
         let mut held = Held::default();
-        let kept = (0..1000).filter(|_| held.push(vec![0; 20], &mut room)).count();
-        assert_eq!(kept, MAX_PACKETS);
+        let mut push = |held: &mut Held, lane, len| held.push(lane, vec![0; len], &mut room);
+        let kept = (0..1000).filter(|_| push(&mut held, Lane::Bulk, 20)).count();
+        assert_eq!(kept, MAX_PACKETS - FOR_CONTROL);
+        let kept = (0..1000).filter(|_| push(&mut held, Lane::Control, 20)).count();
+        assert_eq!(kept, FOR_CONTROL);
         assert_eq!(held.clear(&mut room), MAX_PACKETS);
-        let kept = (0..1000).filter(|_| held.push(vec![0; 60_000], &mut room)).count();
-        assert_eq!(kept, 2);
+        let mut push = |held: &mut Held| held.push(Lane::Bulk, vec![0; 60_000], &mut room);
+        assert_eq!((0..1000).filter(|_| push(&mut held)).count(), 2);
         assert!(held.pop(&mut room).is_some());
-        assert!(held.push(vec![0; 60_000], &mut room));
+        assert!(held.push(Lane::Bulk, vec![0; 60_000], &mut room));
+    }
+
+    #[test]
+    fn control_leaves_first_and_each_lane_in_its_order() {
+        let mut room = Room::of(Slice::WHOLE);
+        let mut held = Held::default();
+        let order = [(Lane::Bulk, 1), (Lane::Control, 2), (Lane::Bulk, 3), (Lane::Control, 4)];
+        for (lane, n) in order {
+            assert!(held.push(lane, vec![n], &mut room));
+        }
+        let left: Vec<_> = std::iter::from_fn(|| held.pop(&mut room)).collect();
+        let expected = [(Lane::Control, 2), (Lane::Control, 4), (Lane::Bulk, 1), (Lane::Bulk, 3)];
+        assert_eq!(left, expected.map(|(lane, n)| (lane, vec![n])));
     }
 
     #[test]
@@ -119,7 +155,7 @@ mod tests {
         let mut room = Room::of(Slice::WHOLE);
         let mut peers: Vec<_> = (0..1000).map(|_| Held::default()).collect();
         for held in &mut peers {
-            while held.push(vec![0; 500], &mut room) {}
+            while held.push(Lane::Bulk, vec![0; 500], &mut room) {}
         }
         let bytes: usize = peers.iter().map(|held| held.bytes).sum();
         assert_eq!(bytes + room.left, MAX_ALL);
@@ -131,6 +167,6 @@ mod tests {
             held.clear(&mut room);
         }
         assert_eq!(room.left, MAX_ALL);
-        assert!(peers.iter().all(|held| held.packets.capacity() == 0));
+        assert!(peers.iter().all(|held| held.bulk.capacity() == 0));
     }
 }

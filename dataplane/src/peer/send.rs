@@ -29,7 +29,7 @@ impl Peer {
         }
         for n in 0..count {
             // Before any work: a flood to a peer that does not answer ends here.
-            if !self.held.has_room(longest, turn.room) {
+            if !self.held.has_room(lane, longest, turn.room) {
                 turn.drops.count(Drop::HoldFull);
                 continue;
             }
@@ -37,7 +37,7 @@ impl Peer {
             let len = write(n, &mut packet);
             packet.truncate(len);
             packet.shrink_to_fit();
-            if !self.held.push(packet, turn.room) {
+            if !self.held.push(lane, packet, turn.room) {
                 turn.drops.count(Drop::HoldFull);
             }
         }
@@ -94,16 +94,16 @@ impl Peer {
     /// Sends what waited for a session.
     pub(super) fn flush<S: Sink>(&mut self, turn: &mut Turn<'_, S>) {
         while self.sessions.is_confirmed(turn.now)
-            && let Some(packet) = self.held.pop(turn.room)
+            && let Some((lane, packet)) = self.held.pop(turn.room)
         {
             let copy = |_, out: &mut [u8]| {
                 out.copy_from_slice(&packet);
                 packet.len()
             };
+            let packets = Segments::one(&packet).ok().filter(|_| lane == Lane::Bulk);
             // It was not too deep when it came.
-            let packets = Segments::one(&packet).ok();
             let hops = packets.and_then(|packets| hops_around(&packets).ok()?);
-            self.send_run(Lane::Bulk, hops, 1, packet.len(), copy, turn);
+            self.send_run(lane, hops, 1, packet.len(), copy, turn);
         }
     }
 }

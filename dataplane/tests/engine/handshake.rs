@@ -5,7 +5,7 @@ use std::time::Duration;
 use mesh_dataplane::Drop;
 use mesh_model::plan::Update;
 
-use crate::wire::{Wire, underlay};
+use crate::wire::{Host, KERNEL_PORT, Wire, single, underlay};
 
 #[test]
 fn a_lost_initiation_is_repeated_early() {
@@ -241,4 +241,20 @@ fn a_plan_that_names_ourselves_is_ignored() {
     let mut wire = Wire::strangers(1);
     wire.introduce(0, 0);
     assert_eq!(wire.hosts[0].engine.peers().count(), 0);
+}
+
+#[test]
+fn what_the_daemon_itself_says_waits_for_a_session_and_leaves_before_bulk() {
+    let mut wire = Wire::mesh(2);
+    let bulk = wire.packet(0, 1, KERNEL_PORT, b"bulk", true);
+    let now = wire.now;
+    let Host { engine, out, .. } = &mut wire.hosts[0];
+    engine.handle_kernel(&single(&bulk), now, out);
+    let own = [b"first", b"other"].map(|text| wire.send(0, 1, text));
+    let before = wire.hosts[0].out.urgent;
+    assert_eq!(before, 1, "an initiation");
+    wire.run_ms(50);
+    // A keepalive, and both.
+    assert_eq!(wire.hosts[0].out.urgent, before + 3);
+    assert_eq!(wire.hosts[1].out.delivered, [&own[0], &own[1], &bulk].map(Vec::clone));
 }

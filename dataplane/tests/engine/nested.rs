@@ -46,7 +46,9 @@ fn what_waits_for_a_handshake_lives_no_longer_for_it() {
     let mut wire = Wire::mesh(2);
     let packet = message(&wire, 64);
     assert_eq!(lives(&mut wire, &packet), [None], "an initiation");
-    wire.inner(0, &message(&wire, 48));
+    let second = message(&wire, 48);
+    assert_eq!(lives(&mut wire, &second), []);
+    wire.drain(0);
     wire.run_ms(50);
     let lives: Vec<_> = wire.hosts[0].out.lives.iter().flatten().copied().collect();
     assert_eq!(lives, [48, 32]);

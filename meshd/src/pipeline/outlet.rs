@@ -14,6 +14,7 @@ use super::batch::{BULK_ARENA, CONTROL_ARENA, SendBatch};
 use super::drops::{PathDrop, PathDrops};
 use super::handover::Outgoing;
 use super::refusals::Refusals;
+use crate::io::clock;
 use crate::io::offloads::Offloads;
 use crate::io::overlay::Ingress;
 use crate::io::tun::Tun;
@@ -34,6 +35,8 @@ pub(super) struct Outlet {
     lane: Lane,
     /// An address of ours that the kernel would not send from.
     unusable: Option<IpAddr>,
+    /// One that it would not send from just now, for whatever reason.
+    suspected: Option<IpAddr>,
     refusals: Refusals,
     /// How bulk leaves.
     pub(super) uplink: Uplink,
@@ -52,6 +55,7 @@ impl Outlet {
             bulk: SendBatch::new(BULK_ARENA),
             lane: Lane::Bulk,
             unusable: None,
+            suspected: None,
             refusals: Refusals::default(),
             uplink: Uplink::default(),
         }
@@ -100,6 +104,22 @@ impl Outlet {
     pub(super) fn handle_room(&mut self) {
         if self.uplink.is_full() {
             self.uplink.handle_room(self.udp.unsent());
+        }
+    }
+
+    /// The kernel has had no room for bulk for a while.
+    pub(super) fn handle_stall(&mut self) {
+        let now = clock::now();
+        if self.uplink.poll_timeout().is_some_and(|at| at <= now) {
+            self.uplink.handle_stall(self.udp.unsent(), now);
+            self.fit_buffer();
+        }
+    }
+
+    /// Has the kernel hold as much of bulk as it should.
+    fn fit_buffer(&mut self) {
+        if let Some(buffer) = self.uplink.poll_buffer() {
+            self.udp.set_send_buffer(buffer);
         }
     }
 

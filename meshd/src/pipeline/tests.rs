@@ -197,7 +197,6 @@ async fn several_threads_share_the_peers_and_keep_the_order_of_each() {
     for workers in [2, 3] {
         let mut all = hosts(6, workers).await;
         let [one, others @ ..] = &mut all[..] else { unreachable!("six") };
-        // What waits for a handshake leaves as bulk, and may be overtaken.
         for other in &mut *others {
             assert!(one.overlay.send(port::ECHO, other.to(port::ECHO), b"hello"));
             other.outputs.control.echo.recv().await.expect("a frame");

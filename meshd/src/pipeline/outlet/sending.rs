@@ -46,8 +46,14 @@ impl Outlet {
         if lane == Lane::Bulk && self.uplink.is_full() {
             return;
         }
+        if lane == Lane::Bulk && !self.bulk.is_empty() && self.uplink.asks_unsent() {
+            self.uplink.handle_more(self.udp.unsent());
+        }
         self.refusals.expire(clock::now);
         while self.send_next(lane, runs) {}
+        if lane == Lane::Bulk && self.bulk.is_empty() {
+            self.uplink.handle_idle();
+        }
     }
 
     /// Sends as much of `lane` as leaves in one call. `false` when nothing is left to send, or no room in the
@@ -58,8 +64,25 @@ impl Outlet {
             self.watch_uplink(&sent);
         }
         let passed = match sent {
-            Ok(left) => left.count,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
+            Ok(left) => {
+                // From any other address it leaves.
+                self.unusable = self.suspected.take().or(self.unusable);
+                left.count
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                // When there is room, another lane's may be first.
+                self.suspected = None;
+                return false;
+            }
+            // Too long for the buffer beside what is in it.
+            Err(error)
+                if lane == Lane::Bulk
+                    && is_no_memory(&error)
+                    && self.uplink.handle_cramped(clock::now()) =>
+            {
+                self.fit_buffer();
+                0
+            }
             // It goes again, datagram by datagram.
             Err(error) if first.count > 1 && takes_no_runs(&error) => {
                 self.refusals.add(first.to.remote.ip(), clock::now());
@@ -67,11 +90,13 @@ impl Outlet {
             }
             // It goes again, from whatever address the kernel chooses.
             Err(error) if is_unusable(&error) && first.to.local.is_some() => {
-                self.unusable = first.to.local;
+                self.suspected = first.to.local;
                 self.refusals.forget(first.to.remote.ip());
                 0
             }
             Err(error) => {
+                // Nor from another address: there is no way to that destination.
+                self.suspected = None;
                 tracing::trace!(to = %first.to.remote, %error, "datagrams refused");
                 // Where one alone is refused it was not for being a run.
                 self.refusals.forget(first.to.remote.ip());
@@ -91,9 +116,7 @@ impl Outlet {
             }
             Err(_) => {}
         }
-        if let Some(buffer) = self.uplink.poll_buffer() {
-            self.udp.set_send_buffer(buffer);
-        }
+        self.fit_buffer();
     }
 
     /// Tries to send: what is first, and what has left or why it has not. `None` when nothing is to leave.
@@ -112,14 +135,16 @@ impl Outlet {
             segment,
             contents,
         });
-        let left = self.udp.send(lane, transmits);
+        let most = if self.suspected.is_some() { 1 } else { usize::MAX };
+        let left = self.udp.send(lane, transmits.take(most));
         let left = left.map(|runs| leaving.take(runs).fold(Left::default(), Left::and));
         Some((First { to: self.usable(first.to), count: first.count }, left))
     }
 
-    /// The way to `to`, from any address of ours if the one it names is known not to do.
+    /// The way to `to`, from any address of ours if the one it names does not do or may not.
     fn usable(&self, to: Endpoint) -> Endpoint {
-        let is_usable = to.local.is_none() || to.local != self.unusable;
+        let is_usable =
+            to.local.is_none() || (to.local != self.unusable && to.local != self.suspected);
         if is_usable { to } else { to.remote.into() }
     }
 }
@@ -129,6 +154,11 @@ impl Outlet {
 fn takes_no_runs(error: &io::Error) -> bool {
     let reasons = [libc::EIO, libc::EINVAL, libc::EMSGSIZE, libc::EOPNOTSUPP];
     error.raw_os_error().is_some_and(|reason| reasons.contains(&reason))
+}
+
+/// Whether the kernel had no memory for a datagram in the socket's account.
+fn is_no_memory(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(libc::ENOBUFS)
 }
 
 /// Whether the kernel refused because the address to send from is no longer ours.
@@ -182,6 +212,23 @@ mod tests {
 
     fn dropped(outlet: &Outlet) -> u64 {
         outlet.drops.iter().map(|(_, count)| count).sum()
+    }
+
+    #[test]
+    fn an_address_is_not_to_blame_for_a_destination_without_a_way() {
+        let (mut outlet, (far, port)) = (outlet(), serve());
+        let local = Some("::1".parse().expect("an address"));
+        // Nobody can be sent to at port 0.
+        for port in [0, port] {
+            let remote = SocketAddr::from((std::net::Ipv6Addr::LOCALHOST, port));
+            for _ in 0..2 {
+                write(&mut outlet, Lane::Bulk, Endpoint { local, ..remote.into() });
+            }
+        }
+        outlet.flush();
+        assert_eq!(outlet.take_unusable(), None);
+        assert_eq!(dropped(&outlet), 2);
+        assert_eq!(arrivals(&far, Lane::Bulk, 2), 2);
     }
 
     #[test]

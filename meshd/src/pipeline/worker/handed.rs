@@ -1,7 +1,7 @@
 //! What other packet threads hand on: taken in crates, and worked on where it lies.
 
 use mesh_dataplane::packet::offload::{Coalescer, Segments};
-use mesh_dataplane::{Backlog, Engine, Event, Lane};
+use mesh_dataplane::{Backlog, Engine, Event, Lane, Origin};
 use tokio::sync::mpsc;
 
 use super::{Ends, Worker, drain};
@@ -43,17 +43,24 @@ fn unpack(
     coalescer: &mut Coalescer,
     events: &mpsc::Sender<Event>,
 ) {
+    // While the uplink is slow, more than it is to have at once waits.
+    let mut sealed = 0;
     for n in 0..it.len() {
         let now = clock::now();
         let (label, at) = it.packet(n);
         match label {
             Label::Inner { lane, header } => match Segments::of(header, &it.bytes()[at]) {
                 Ok(packets)
-                    if lane == Lane::Bulk && backlog.must_take(&packets, &outlet.uplink) =>
+                    if lane == Lane::Bulk
+                        && (backlog.must_take(&packets, &outlet.uplink)
+                            || sealed >= outlet.uplink.share()) =>
                 {
-                    backlog.push(&packets, now);
+                    backlog.push(Origin::Handed, &packets, &outlet.uplink, now);
                 }
-                Ok(packets) => engine.handle_handed_inner(lane, &packets, now, outlet),
+                Ok(packets) => {
+                    sealed += packets.inner().bytes().len();
+                    engine.handle_handed_inner(lane, &packets, now, outlet);
+                }
                 Err(_) => outlet.drops.add(PathDrop::TunMalformed, 1),
             },
             Label::Datagram { from, admitted } => {

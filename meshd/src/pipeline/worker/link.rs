@@ -12,7 +12,9 @@ impl Worker {
         while !self.engine.is_up() && !self.backlog.is_empty() {
             // It is dropped there, for the right reason.
             let Self { engine, outlet, backlog, .. } = self;
-            backlog.pop(clock::now(), |packet| engine.handle_kernel(packet, clock::now(), outlet));
+            backlog.pop(clock::now(), |origin, packet| {
+                engine.handle_waited(origin, packet, clock::now(), outlet);
+            });
         }
         drain(&mut self.engine, &self.ends.events, &mut self.outlet);
     }

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use mesh_dataplane::packet::offload::Segments;
-use mesh_dataplane::{Lane, MAX_DATAGRAM, Steer, steer};
+use mesh_dataplane::{Lane, MAX_DATAGRAM, Origin, Steer, steer};
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
@@ -89,7 +89,8 @@ impl Worker {
             bytes += packet.len();
             match header.and_then(|header| Segments::of(header, packet).ok()) {
                 Some(packets) if self.backlog.must_take(&packets, &self.outlet.uplink) => {
-                    self.backlog.push(&packets, clock::now());
+                    let uplink = &self.outlet.uplink;
+                    self.backlog.push(Origin::Kernel, &packets, uplink, clock::now());
                 }
                 Some(packets) => {
                     sealed += packet.len();
@@ -121,7 +122,9 @@ impl Worker {
         {
             let now = clock::now();
             let Self { engine, outlet, backlog, .. } = self;
-            let seal = |packets: &Segments<'_>| engine.handle_kernel(packets, now, outlet);
+            let seal = |origin, packets: &Segments<'_>| {
+                engine.handle_waited(origin, packets, now, outlet);
+            };
             let Some(len) = backlog.pop(now, seal) else { break };
             drain(&mut self.engine, &self.ends.events, &mut self.outlet);
             bytes += len;

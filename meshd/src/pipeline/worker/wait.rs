@@ -34,7 +34,8 @@ impl Worker {
         let idle = self.ends.orders.may_sleep() && !self.is_called();
         let deadline = self.engine.poll_timeout().map(|(deadline, _)| deadline);
         let retry = self.held_back.then(|| before + HANDOVER_RETRY);
-        let timeout = match (idle, deadline.into_iter().chain(retry).min()) {
+        let stall = self.outlet.uplink.poll_timeout();
+        let timeout = match (idle, deadline.into_iter().chain(retry).chain(stall).min()) {
             (false, _) => Some(Timespec::default()),
             (true, Some(deadline)) => Some(until(deadline)),
             (true, None) => None,
@@ -74,6 +75,8 @@ impl Worker {
         let [rung, control, bulk, tun] = fds.map(|fd| !fd.revents().is_empty());
         if has_room {
             self.outlet.handle_room();
+        } else if stall.is_some() {
+            self.outlet.handle_stall();
         }
         self.ends.orders.wake(rung);
         if clock::now() >= before + IDLE {
