@@ -160,7 +160,7 @@ impl Uplink {
         self.full = Some(now);
         self.is_full = true;
         self.is_idle = false;
-        self.stall = self.stall.or(Some((now + STALL, None)));
+        self.stall = self.stall.or(Some((now + SHORTEST, None)));
         if self.lenient.is_some() {
             return;
         }

@@ -1,6 +1,6 @@
 //! A host's uplink is full of what its users send: what the mesh itself says comes through.
 //!
-//! Red when: agreement, gossip or echoes wait in one queue with bulk on their way out.
+//! Red when: agreement, gossip or echoes are lost with bulk, or wait for seconds behind it.
 
 use mesh_model::api::v1::{GossipMember, GossipState, InviteReply};
 use mesh_model::{MemberId, Term};
@@ -11,13 +11,13 @@ use mesh_tests::{Lab, eventually, link, needs_namespaces};
 use crate::{LIMIT, addresses, alone, assert_reaches, bridged};
 
 /// The supervisor's uplink, in Mbit/s.
-const RATE: u32 = 20;
+const RATE: u32 = 2;
 
-/// Five times as much.
-const FLOOD: Flood = Flood { each_ms: 12, len: 1_000 };
+/// Four times as much.
+const FLOOD: Flood = Flood { each_ms: 1, len: 1_000 };
 
 /// Datagrams of the flood that the supervisor's daemon must have dropped: the uplink is full then.
-const FULL: u64 = 10_000;
+const FULL: u64 = 1_000;
 
 /// What is agreed on meanwhile: each takes an answer of another voter.
 const CHANGES: usize = 10;
