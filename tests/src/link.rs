@@ -3,9 +3,10 @@
 //! Names are looked up in the namespace given; functions ending in `_in_current` work on the calling
 //! thread's.
 
+mod bucket;
+
 use std::net::IpAddr;
 use std::os::fd::AsFd as _;
-use std::process::Command;
 
 use futures_util::TryStreamExt as _;
 use netlink_packet_route::address::AddressHeaderFlags;
@@ -17,6 +18,7 @@ use rtnetlink::{Handle, LinkBridge, LinkUnspec, LinkVeth, RouteMessageBuilder};
 use crate::error::{Context as _, Error, Result};
 use crate::netns::Netns;
 use crate::raw::ethtool::{self, Offload};
+pub use bucket::limit_rate;
 
 /// An Ethernet hardware address.
 pub type Mac = [u8; 6];
@@ -239,23 +241,6 @@ pub fn set_queue_length(netns: &Netns, name: &str, packets: u32) -> Result<()> {
             request.execute().await.context(format!("let {packets} packets wait at {name}"))
         })
     })?
-}
-
-/// What waits before a limited rate, at most: enough for nothing to be lost there.
-const QUEUE: &str = "4mb";
-
-/// Limits what leaves an interface to `mbit` Mbit/s, with a token bucket.
-pub fn limit_rate(netns: &Netns, name: &str, mbit: u32) -> Result<()> {
-    let rate = format!("{mbit}mbit");
-    let words = ["qdisc", "replace", "dev", name, "root", "tbf", "rate", &rate];
-    let bucket = ["burst", "64kb", "limit", QUEUE];
-    let status = netns.run(|| Command::new("tc").args(words).args(bucket).status())?;
-    let status = status.context("run tc, of the package iproute2")?;
-    if status.success() {
-        Ok(())
-    } else {
-        Err(Error::Failed(format!("tc does not limit {name}: {status}")))
-    }
 }
 
 /// The index of an interface of the calling thread's namespace.
