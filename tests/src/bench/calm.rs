@@ -52,7 +52,8 @@ impl<T> Measured<T> {
 }
 
 impl Patience {
-    /// Measures until it was quiet, or patience ends; the calmest try counts.
+    /// Measures until it was quiet, or patience ends; the calmest try counts. A repeat that fails takes nothing from
+    /// those that did not.
     pub fn measure<T>(&self, mut measurement: impl FnMut() -> Result<T>) -> Result<Measured<T>> {
         self.keep_calmest(|| {
             self.wait_for_quiet()?;
@@ -72,9 +73,9 @@ impl Patience {
             if !calmest.is_disturbed() {
                 break;
             }
-            let again = take()?;
-            if again.taken() < calmest.taken() {
-                calmest = again;
+            match take() {
+                Ok(again) if again.taken() < calmest.taken() => calmest = again,
+                _ => {}
             }
         }
         Ok(calmest)
@@ -93,17 +94,23 @@ impl Patience {
 mod tests {
     use super::*;
 
-    fn calmest_of(loads: &[(f64, f64)], repeats: u32) -> ((f64, f64), usize) {
-        let mut tries = loads.iter().enumerate();
-        let mut taken = 0;
+    /// Which of `tries` is kept of a first one and so many `repeats`, and how many were made; nothing stands for a try
+    /// that failed.
+    fn kept_of(tries: &[Option<(f64, f64)>], repeats: u32) -> (Option<(f64, f64)>, usize) {
+        let mut made = 0;
         let patience = Patience { wait_seconds: 0, repeats };
         let kept = patience.keep_calmest(|| {
-            let (at, &(strangers, stolen)) = tries.next().expect("no more tries than allowed");
-            taken = at + 1;
+            made += 1;
+            let (strangers, stolen) = tries[made - 1].ok_or("failed")?;
             Ok(Measured { value: (), strangers, stolen })
         });
-        let kept = kept.unwrap();
-        ((kept.strangers, kept.stolen), taken)
+        (kept.ok().map(|kept| (kept.strangers, kept.stolen)), made)
+    }
+
+    fn calmest_of(loads: &[(f64, f64)], repeats: u32) -> ((f64, f64), usize) {
+        let tries: Vec<_> = loads.iter().copied().map(Some).collect();
+        let (kept, made) = kept_of(&tries, repeats);
+        (kept.unwrap(), made)
     }
 
     #[test]
@@ -124,5 +131,14 @@ mod tests {
         let stolen = (0.0, 0.9);
         assert_eq!(calmest_of(&[stolen, (0.2, 0.0), (0.1, 0.4)], 2), ((0.2, 0.0), 3));
         assert_eq!(calmest_of(&[(0.1, 0.1), (0.0, 0.1)], 2), ((0.0, 0.1), 2));
+    }
+
+    #[test]
+    fn a_repeat_that_fails_leaves_what_was_measured() {
+        let [much, less] = [Some((0.9, 0.0)), Some((0.2, 0.0))];
+        assert_eq!(kept_of(&[much, None], 1), (much, 2));
+        assert_eq!(kept_of(&[much, None, less], 2), (less, 3));
+        assert_eq!(kept_of(&[less, much, None], 2), (less, 3));
+        assert_eq!(kept_of(&[None], 2), (None, 1));
     }
 }
