@@ -267,21 +267,36 @@ fn set_workers(config: &mut Config, value: &Value, _: &Source) -> Result<(), All
 }
 
 fn set_offloads(config: &mut Config, value: &Value, _: &Source) -> Result<(), Allowed> {
-    let allowed = match value {
+    config.offloads = match value {
         Value::Text(text) => match text.as_str() {
-            "all" => Some(Offloads::ALL),
-            "none" => Some(Offloads::NONE),
-            names => Offloads::parse(names.split(',').map(str::trim)),
+            "all" => Offloads::ALL,
+            "none" => Offloads::NONE,
+            names => {
+                let names = names.split(',').map(|name| Value::Text(name.trim().to_owned()));
+                some_offloads(&names.collect::<Vec<_>>())?
+            }
         },
-        Value::List(items) => {
-            let names: Option<Vec<_>> = items.iter().map(Value::text).collect();
-            names.and_then(Offloads::parse)
-        }
-        _ => None,
+        Value::List(names) => some_offloads(names)?,
+        _ => return Err(allowed_offloads().into()),
     };
-    config.offloads = allowed
-        .ok_or_else(|| format!("\"all\", \"none\", or some of {}", Offloads::NAMES.join(", ")))?;
     Ok(())
+}
+
+fn allowed_offloads() -> String {
+    format!("\"all\" or \"none\" by itself, or some of {}", Offloads::NAMES.join(", "))
+}
+
+/// Those of these names.
+fn some_offloads(names: &[Value]) -> Result<Offloads, Allowed> {
+    let known = |name: &Value| name.text().is_some_and(|name| Offloads::NAMES.contains(&name));
+    if let Some(unknown) = names.iter().find(|name| !known(name)) {
+        return Err(format!("{}, which {unknown} is not", allowed_offloads()).into());
+    }
+    let some = Offloads::those(|name| names.iter().any(|it| it.text() == Some(name)));
+    if some.tun_udp && !some.tun_tcp {
+        return Err("\"tun_udp\" together with \"tun_tcp\" only".into());
+    }
+    Ok(some)
 }
 
 fn set_state_dir(config: &mut Config, value: &Value, source: &Source) -> Result<(), Allowed> {
