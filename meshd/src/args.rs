@@ -55,6 +55,10 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "N")]
     pub(crate) workers: Option<String>,
 
+    /// Kernel offloads that may be used: `all`, `none`, or names such as `tun_tcp,udp_gro` [env: MESHD_OFFLOADS] [default: all]
+    #[arg(long, value_name = "all|none|NAMES")]
+    pub(crate) offloads: Option<String>,
+
     /// This host's name when it starts or joins a mesh [env: MESHD_NAME] [default: the host name]
     #[arg(long, value_name = "NAME")]
     pub(crate) name: Option<String>,
@@ -78,6 +82,7 @@ impl RunArgs {
             "--tun" => self.tun.as_deref(),
             "--listen" => self.listen.as_deref(),
             "--workers" => self.workers.as_deref(),
+            "--offloads" => self.offloads.as_deref(),
             "--name" => self.name.as_deref(),
             "--log" => self.log.as_deref(),
             "--log-format" => self.log_format.as_deref(),
@@ -108,6 +113,10 @@ pub(crate) struct WgArgs {
     /// Packet threads, 1 to 8, that share the peers [env: MESHD_WORKERS] [default: 1]
     #[arg(long, value_name = "N")]
     pub(crate) workers: Option<String>,
+
+    /// Kernel offloads that may be used: `all`, `none`, or names such as `tun_tcp,udp_gro` [env: MESHD_OFFLOADS] [default: all]
+    #[arg(long, value_name = "all|none|NAMES")]
+    pub(crate) offloads: Option<String>,
 
     /// What to log, such as `info` or `info,meshd=debug` [env: MESHD_LOG]
     #[arg(long, value_name = "FILTER")]
@@ -146,6 +155,7 @@ mod tests {
             "tun",
             "listen",
             "workers",
+            "offloads",
             "name",
             "log",
             "log-format",

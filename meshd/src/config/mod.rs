@@ -217,6 +217,7 @@ pub(crate) fn load_plain(
         log: args.log.clone(),
         log_format: args.log_format.clone(),
         workers: args.workers.clone(),
+        offloads: args.offloads.clone(),
         ..RunArgs::default()
     };
     let blank = blank(&Defaults::of_host(env, false));

@@ -101,7 +101,7 @@ pub(super) static SETTINGS: &[Setting] = &[
     Setting {
         key: "offloads",
         env: Some("MESHD_OFFLOADS"),
-        flag: None,
+        flag: Some("--offloads"),
         set: set_offloads,
         show: |config| {
             let on = config.offloads.named().into_iter().filter(|(_, on)| *on);

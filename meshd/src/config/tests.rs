@@ -2,7 +2,10 @@
 
 use std::path::Path;
 
+use clap::Parser as _;
+
 use super::*;
+use crate::args::{Args, Command};
 
 /// The shipped file.
 const SAMPLE: &str = include_str!("../../../config/meshd.toml");
@@ -75,6 +78,20 @@ fn a_later_layer_wins() {
         assert!(explained.contains(line), "{line} not in\n{explained}");
     }
     assert!(explained.contains("meshd.toml:1\n"), "{explained}");
+}
+
+#[test]
+fn a_plain_device_heeds_flags_and_variables() {
+    let line = ["meshd", "wg", "wg0", "--workers=2", "--offloads=tun_tcp", "--log-format=json"];
+    let args = Args::try_parse_from(line).expect("flags of a plain device");
+    let Command::Wg(args) = args.command else { panic!("not `wg`") };
+    let variables = [("MESHD_OFFLOADS", "none"), ("MESHD_LOG", "debug"), ("MESHD_TUN", "not read")];
+    let env = |name: &str| {
+        variables.iter().find(|(known, _)| *known == name).map(|(_, value)| value.into())
+    };
+    let PlainConfig { log, workers, offloads } = load_plain(&args, &env).expect("valid");
+    assert_eq!((workers, log.filter.as_str(), log.format), (2, "debug", LogFormat::Json));
+    assert_eq!(offloads, Offloads { tun_tcp: true, ..Offloads::NONE });
 }
 
 #[test]

@@ -36,12 +36,27 @@ pub(super) fn start(args: &WgArgs) -> ExitCode {
 }
 
 fn spawn(args: &WgArgs) -> std::io::Result<Child> {
+    // Each by name, so that none is forgotten.
+    let WgArgs {
+        interface,
+        foreground: _,
+        workers,
+        offloads,
+        log,
+        log_format,
+        state_dir,
+        detached: _,
+    } = args;
     let mut command = Command::new(std::env::current_exe()?);
-    command.args(["wg", &args.interface, "--foreground", "--detached"]);
+    command.args(["wg", interface, "--foreground", "--detached"]);
     // It changes its working directory, where a relative path would mean another place.
-    command.arg("--state-dir").arg(std::path::absolute(&args.state_dir)?);
-    let settings =
-        [("--workers", &args.workers), ("--log", &args.log), ("--log-format", &args.log_format)];
+    command.arg("--state-dir").arg(std::path::absolute(state_dir)?);
+    let settings = [
+        ("--workers", workers),
+        ("--offloads", offloads),
+        ("--log", log),
+        ("--log-format", log_format),
+    ];
     for (flag, value) in settings {
         command.args(value.iter().flat_map(|value| [flag, value]));
     }
