@@ -230,6 +230,15 @@ pub fn set_feature(netns: &Netns, name: &str, feature: &str, on: bool) -> Result
     })?
 }
 
+/// Whether a feature of an interface, called in the same ways, is on.
+pub fn has_feature(netns: &Netns, name: &str, feature: &str) -> Result<bool> {
+    netns.run(|| {
+        let socket = std::net::UdpSocket::bind("0.0.0.0:0").context("open a socket")?;
+        ethtool::has_feature(socket.as_fd(), name, feature)
+            .context(format!("ask for {feature} of {name}"))
+    })?
+}
+
 /// Chooses how many packets wait at an interface for whoever takes them on, at most.
 pub fn set_queue_length(netns: &Netns, name: &str, packets: u32) -> Result<()> {
     netns.run(|| {

@@ -26,6 +26,9 @@ const GSTRINGS: u32 = 0x1b;
 /// Asks for the sizes of sets.
 const GSSET_INFO: u32 = 0x37;
 
+/// Asks which features are on, by their place in [`FEATURES`].
+const GFEATURES: u32 = 0x3a;
+
 /// Switches features by their place in [`FEATURES`].
 const SFEATURES: u32 = 0x3b;
 
@@ -54,22 +57,47 @@ pub(crate) fn set_feature(
     name: &str,
     on: bool,
 ) -> io::Result<()> {
-    let names = feature_names(socket, interface)?;
-    let Some(at) = names.iter().position(|known| known == name) else {
-        return Err(io::Error::other(format!("the kernel knows no feature `{name}`")));
-    };
-    // After the head, a pair of words for every 32 features: which are meant, and which shall be on.
-    let blocks = names.len().div_ceil(32);
+    let Place { blocks, block, bit } = place(socket, interface, name)?;
+    // After the head, a pair of words for every block: which are meant, and which shall be on.
     let mut request = vec![0; 2 + 2 * blocks];
     request[0] = SFEATURES;
     request[1] = blocks as u32;
-    let bit = 1 << (at % 32);
-    request[2 + 2 * (at / 32)] = bit;
-    request[3 + 2 * (at / 32)] = if on { bit } else { 0 };
+    request[2 + 2 * block] = bit;
+    request[3 + 2 * block] = if on { bit } else { 0 };
     match ask(socket, interface, &mut request)? {
         0 => Ok(()),
         _ => Err(io::Error::other(format!("the device keeps `{name}` as it is"))),
     }
+}
+
+/// Whether the feature called `name`, in the same words, is on.
+pub(crate) fn has_feature(socket: BorrowedFd<'_>, interface: &str, name: &str) -> io::Result<bool> {
+    let Place { blocks, block, bit } = place(socket, interface, name)?;
+    // After the head, four words for every block: which can be switched, which were asked for, which are on, and which
+    // nobody can switch.
+    let mut reply = vec![0; 2 + 4 * blocks];
+    reply[0] = GFEATURES;
+    reply[1] = blocks as u32;
+    ask(socket, interface, &mut reply)?;
+    Ok(reply[2 + 4 * block + 2] & bit != 0)
+}
+
+/// Where a feature is told of.
+struct Place {
+    /// Blocks of 32 features that there are.
+    blocks: usize,
+    /// Which of them is meant.
+    block: usize,
+    /// Its bit there.
+    bit: u32,
+}
+
+fn place(socket: BorrowedFd<'_>, interface: &str, name: &str) -> io::Result<Place> {
+    let names = feature_names(socket, interface)?;
+    let Some(at) = names.iter().position(|known| known == name) else {
+        return Err(io::Error::other(format!("the kernel knows no feature `{name}`")));
+    };
+    Ok(Place { blocks: names.len().div_ceil(32), block: at / 32, bit: 1 << (at % 32) })
 }
 
 fn feature_names(socket: BorrowedFd<'_>, interface: &str) -> io::Result<Vec<String>> {

@@ -5,9 +5,9 @@
 
 use std::collections::BTreeSet;
 
-use mesh_tests::needs_namespaces;
 use mesh_tests::rights::report_skip;
 use mesh_tests::wireguard::{Device, Family, PROGRAM, Tunnel};
+use mesh_tests::{link, needs_namespaces};
 
 use crate::basic::{OVERHEAD, carries_everything};
 use crate::{program, told_counters};
@@ -15,12 +15,22 @@ use crate::{program, told_counters};
 /// All there are.
 const ALL: [&str; 4] = ["tun_tcp", "tun_udp", "udp_gso", "udp_gro"];
 
-/// Those that `device` uses.
+/// Those of the interface, and what the kernel calls them.
+const FEATURES: [(&str, &str); 2] =
+    [("tun_tcp", "tx-tcp-segmentation"), ("tun_udp", "tx-udp-segmentation")];
+
+/// Those that `device` uses, by its own word; of its interface by the kernel's too.
 fn in_use(device: &Device) -> BTreeSet<String> {
     let line = told_counters(device);
     let (_, names) = line.split_once("offloads=\"").unwrap();
     let (names, _) = names.split_once('"').unwrap();
-    names.split_whitespace().filter(|name| *name != "none").map(str::to_owned).collect()
+    let names: BTreeSet<_> =
+        names.split_whitespace().filter(|name| *name != "none").map(str::to_owned).collect();
+    for (name, feature) in FEATURES {
+        let on = link::has_feature(device.netns(), device.interface(), feature).unwrap();
+        assert_eq!(on, names.contains(name), "{feature} of the interface");
+    }
+    names
 }
 
 /// Puts a device that may use only `allowed` beside one that may use all there are.

@@ -180,6 +180,7 @@ mod tests {
     use std::net::{Ipv4Addr, Ipv6Addr};
 
     use mesh_dataplane::Endpoint;
+    use nix::sys::socket::getsockopt;
     use rustix::event::{PollFd, PollFlags, poll};
 
     use super::*;
@@ -260,6 +261,43 @@ mod tests {
         let interface = nix::net::if_::if_nametoindex("lo").ok();
         let from = Endpoint { remote: from, local: Some(to.ip()), interface };
         assert_eq!(got, parts.map(|part| (from, part)));
+    }
+
+    /// Whether the kernel has been told to put together what arrives, for each socket there is.
+    fn gro(threads: &[Udp]) -> Vec<bool> {
+        let queues = threads.iter().flat_map(|udp| [Some(&udp.bulk), udp.control.as_ref()]);
+        let told = |queue: &Queue| getsockopt(&queue.socket, sockopt::UdpGroSegment);
+        queues.flatten().map(|queue| told(queue).expect("told")).collect()
+    }
+
+    #[test]
+    fn an_offload_is_used_where_it_may_be_and_nowhere_else() {
+        let open = |allowed| {
+            let port = UdpPort::bind("127.0.0.1:0".parse().expect("an address")).expect("bound");
+            Udp::serve_sliced(port, 2, allowed).expect("served")
+        };
+        let full = open(Offloads::ALL);
+        let has = Offloads {
+            udp_gso: full[0].max_run() > 1,
+            udp_gro: full[0].has_gro(),
+            ..Offloads::NONE
+        };
+        for allowed in [
+            Offloads::ALL,
+            Offloads { udp_gro: true, ..Offloads::NONE },
+            Offloads { udp_gso: true, ..Offloads::NONE },
+            Offloads::NONE,
+        ] {
+            let threads = open(allowed);
+            let expected = has.and(allowed);
+            assert_eq!(gro(&threads), [expected.udp_gro; 4], "{allowed:?}");
+            for udp in &threads {
+                assert_eq!(
+                    (udp.max_run() > 1, udp.has_gro()),
+                    (expected.udp_gso, expected.udp_gro)
+                );
+            }
+        }
     }
 
     #[test]
