@@ -23,7 +23,7 @@ pub(crate) enum PathDrop {
     HandoverFull,
     /// A packet that had waited too long for a slow uplink, or was one too many to wait.
     Congested,
-    /// A datagram the kernel had no room for.
+    /// A datagram outside any tunnel, of joining, while the buffer of what waits to be sent was full.
     UdpFull,
     /// A datagram the kernel would not send: no route, no permission, too long.
     UdpRefused,
