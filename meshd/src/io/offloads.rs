@@ -1,6 +1,7 @@
 //! The kernel's offloads: what makes many packets one to it.
 
-/// Which of them may be used, or are in use. The names are those of `mesh status --detailed`.
+/// Some of them. In the configuration, and where a device or a port is made: those that may be used. In counters
+/// and in `mesh status --detailed`, whose names these are: those in use, what the kernel has of the former.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Offloads {
     /// The TUN device takes and gives super-packets of TCP.

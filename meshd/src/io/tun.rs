@@ -71,7 +71,7 @@ impl Tun {
     }
 
     /// The same, with room for [more queues](Self::queue) if `several`, and with no other super-packets
-    /// than those `allowed`. Where the kernel has none it goes without.
+    /// than those `allowed`, of which the rest is the port's to heed. Where the kernel has none it goes without.
     pub(crate) fn create_with(
         name: &str,
         mtu: u16,

@@ -55,8 +55,8 @@ pub(crate) struct Udp {
 struct Queue {
     socket: UdpSocket,
     state: UdpSocketState,
-    /// What may be used, as far as the kernel has it.
-    offloads: Offloads,
+    /// What may be used; `state` says what the kernel has.
+    allowed: Offloads,
 }
 
 impl Udp {
@@ -86,14 +86,14 @@ impl Udp {
         self.control.as_ref().map(|queue| queue.socket.as_fd())
     }
 
-    /// How many datagrams one run may hold: 1 where the kernel has no GSO.
+    /// How many datagrams one run may hold: 1 where the kernel has no GSO, or none is allowed.
     pub(crate) fn max_run(&self) -> usize {
-        if self.bulk.offloads.udp_gso { self.bulk.state.max_gso_segments() } else { 1 }
+        if self.bulk.allowed.udp_gso { self.bulk.state.max_gso_segments() } else { 1 }
     }
 
     /// Whether the kernel puts arriving datagrams together.
     pub(crate) fn has_gro(&self) -> bool {
-        self.bulk.offloads.udp_gro && self.bulk.state.gro_segments() > 1
+        self.bulk.allowed.udp_gro && self.bulk.state.gro_segments() > 1
     }
 
     /// Marks what is sent (SO_MARK), for the host's routing rules; 0 is no mark.
@@ -128,9 +128,9 @@ impl Udp {
 }
 
 impl Queue {
-    fn serve(socket: UdpSocket, is_v6: bool, offloads: Offloads) -> io::Result<Self> {
+    fn serve(socket: UdpSocket, is_v6: bool, allowed: Offloads) -> io::Result<Self> {
         let state = prepare(&socket, is_v6)?;
-        if !offloads.udp_gro && state.gro_segments() > 1 {
+        if !allowed.udp_gro && state.gro_segments() > 1 {
             // The library asks for it where there is any.
             setsockopt(&socket, sockopt::UdpGroSegment, &false)?;
         }
@@ -138,7 +138,7 @@ impl Queue {
         // Less than asked for is what an ordinary user may get; it is no reason to fail.
         let _ = kernel.set_recv_buffer_size(KERNEL_BUFFER);
         let _ = kernel.set_send_buffer_size(KERNEL_BUFFER);
-        Ok(Self { socket, state, offloads })
+        Ok(Self { socket, state, allowed })
     }
 }
 
