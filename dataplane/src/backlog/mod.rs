@@ -103,6 +103,11 @@ impl Backlog {
         is_too_long || uplink.is_full() || !self.is_empty()
     }
 
+    /// Whether something is to leave before whatever comes new.
+    pub fn is_next(&self, uplink: &Uplink) -> bool {
+        !(uplink.is_full() || self.is_empty())
+    }
+
     /// Keeps a copy of each of `packets`, of `origin`. When there is no room, or more waits than `uplink` takes
     /// in [`LONGEST_WAIT`], the flow that takes most of it makes some.
     pub fn push(&mut self, origin: Origin, packets: &Segments<'_>, uplink: &Uplink, now: Instant) {

@@ -15,8 +15,8 @@ const FOR_CONTROL: usize = 16;
 /// Bytes kept per peer while there is room for all: as many packets, of two thirds of the usual size.
 const MAX_BYTES: usize = 128 * 1024;
 
-/// Bytes kept for all peers of a device, however many do not answer: a fifth of the 40 MiB that a daemon may
-/// have resident under load.
+/// Bytes kept for all peers of a device, however many do not answer: with what four packet threads' buffers
+/// take at most, 28 of the 40 MiB that a daemon may have resident under load.
 const MAX_ALL: usize = 8 << 20;
 
 /// The part of what is left for all that one peer may have, so that the first to be called leave something

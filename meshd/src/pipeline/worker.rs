@@ -178,7 +178,7 @@ impl Worker {
             self.receive_datagrams(Lane::Bulk);
         }
         // What has waited goes first; while it does, more waits where it is.
-        if !(self.outlet.uplink.is_full() || self.backlog.is_empty()) {
+        if self.backlog.is_next(&self.outlet.uplink) {
             self.send_backlog();
         } else if ready.tun {
             self.receive_inner()?;

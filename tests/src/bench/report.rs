@@ -43,7 +43,8 @@ pub struct Cell {
     pub summary: Summary,
     /// Whether others had a part in it.
     pub disturbed: bool,
-    /// The median divided by that of the base.
+    /// The ratio to the base: the median of the rounds' own. What drifts on the machine from round to round has
+    /// no part in it.
     pub ratio: Option<f64>,
 }
 
@@ -75,27 +76,32 @@ impl Report {
 
     /// What the samples say of one peer and column.
     pub fn cell(&self, peer: &str, column: Column) -> Option<Cell> {
-        let (summary, disturbed) = self.summary(peer, column)?;
-        let base = self.base.as_deref().and_then(|base| self.summary(base, column));
-        let ratio = base
-            .filter(|(base, _)| base.median > 0.0)
-            .map(|(base, _)| summary.median / base.median);
+        let (summary, disturbed) = summary(&self.figures(peer, column))?;
+        let ratio = self.base.as_deref().and_then(|base| self.ratio(peer, base, column));
         Some(Cell { summary, disturbed, ratio })
     }
 
-    /// Disturbed samples are left out where enough calm ones are there; otherwise all count.
-    fn summary(&self, peer: &str, column: Column) -> Option<(Summary, bool)> {
-        let of_peer = || self.samples.iter().filter(|sample| sample.peer == peer);
-        let figures = |samples: Vec<&Sample>| -> Vec<f64> {
-            samples.iter().filter_map(|sample| sample.values.get(&column).copied()).collect()
+    /// The figures of one peer, each with its round.
+    fn figures(&self, peer: &str, column: Column) -> Vec<Figure> {
+        let of_peer = self.samples.iter().filter(|sample| sample.peer == peer);
+        let figure = |sample: &Sample| {
+            let value = *sample.values.get(&column)?;
+            let disturbed = sample.disturbed.contains(&column);
+            Some(Figure { round: sample.round, value, disturbed })
         };
-        let is_calm = |sample: &&Sample| !sample.disturbed.contains(&column);
-        let calm = figures(of_peer().filter(is_calm).collect());
-        let all = figures(of_peer().collect());
-        if calm.len() >= ENOUGH_CALM || calm.len() == all.len() {
-            return Summary::of(&calm).map(|summary| (summary, false));
-        }
-        Summary::of(&all).map(|summary| (summary, true))
+        of_peer.filter_map(figure).collect()
+    }
+
+    /// The ratio of one peer to another, of rounds that have both.
+    fn ratio(&self, peer: &str, base: &str, column: Column) -> Option<f64> {
+        let bases = self.figures(base, column);
+        let ratio = |figure: Figure| {
+            let base = bases.iter().find(|base| base.round == figure.round && base.value > 0.0)?;
+            let disturbed = figure.disturbed || base.disturbed;
+            Some(Figure { value: figure.value / base.value, disturbed, ..figure })
+        };
+        let ratios: Vec<_> = self.figures(peer, column).into_iter().filter_map(ratio).collect();
+        summary(&ratios).map(|(summary, _)| summary.median)
     }
 
     /// The whole run for programs.
@@ -107,6 +113,26 @@ impl Report {
         let peers = self.peers().into_iter().map(|peer| (peer, cells(peer))).collect();
         serde_json::to_string_pretty(&Document { report: self, peers })
     }
+}
+
+/// A figure of one round.
+#[derive(Clone, Copy)]
+struct Figure {
+    round: u32,
+    value: f64,
+    disturbed: bool,
+}
+
+/// What figures say. Disturbed ones are left out where enough calm ones are there; otherwise all count.
+fn summary(figures: &[Figure]) -> Option<(Summary, bool)> {
+    let values = |calm: bool| -> Vec<f64> {
+        figures.iter().filter(|it| !(calm && it.disturbed)).map(|it| it.value).collect()
+    };
+    let (calm, all) = (values(true), values(false));
+    if calm.len() >= ENOUGH_CALM || calm.len() == all.len() {
+        return Summary::of(&calm).map(|summary| (summary, false));
+    }
+    Summary::of(&all).map(|summary| (summary, true))
 }
 
 #[cfg(test)]
@@ -140,10 +166,15 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn ratios_are_of_medians_to_the_base() {
-        let values = [("base", 2.0), ("ours", 3.0), ("base", 4.0), ("ours", 9.0), ("base", 3.0)];
-        let samples = values.map(|(peer, value)| sample(peer, 1, value, false));
-        let report = report(samples.to_vec());
+    fn a_ratio_to_the_base_is_the_middle_of_the_rounds_own() {
+        let rounds = [(2.0, 3.0), (8.0, 16.0), (1.0, 5.0)];
+        let both = |(round, (base, ours))| {
+            [sample("base", round, base, false), sample("ours", round, ours, false)]
+        };
+        let mut samples: Vec<_> = (1..).zip(rounds).flat_map(both).collect();
+        // Of a round without the other there is no ratio.
+        samples.push(sample("ours", 4, 1_000.0, false));
+        let report = report(samples);
         assert_eq!(report.cell("ours", Column::Tcp1).unwrap().ratio, Some(2.0));
         assert_eq!(report.cell("base", Column::Tcp1).unwrap().ratio, Some(1.0));
         assert_eq!(report.cell("ours", Column::Tcp4), None);

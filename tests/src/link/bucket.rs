@@ -105,13 +105,13 @@ mod tests {
         veth(&a, &b).unwrap();
         let hosts = [(&one, 1), (&two, 2)].map(|(netns, n)| (netns, IpAddr::from([10, 0, 0, n])));
         hosts.iter().for_each(|(netns, at)| add_address(netns, "cable", *at, 24).unwrap());
-        limit_rate(&one, "cable", 8).unwrap();
+        // The second takes the place of the first.
+        for mbit in [80, 8] {
+            limit_rate(&one, "cable", mbit).unwrap();
+        }
+        // However slow the machine is, it cannot be sooner.
         let least = Duration::from_secs(1) - Duration::from_micros(BURST.into());
         let took = time_of(hosts);
-        assert!((least..5 * least).contains(&took), "{took:?}");
-        // The other way is as it was, and a second rate takes the place of the first.
-        assert!(time_of([hosts[1], hosts[0]]) < least);
-        limit_rate(&one, "cable", 80).unwrap();
-        assert!(time_of(hosts) < least);
+        assert!(took >= least, "{took:?}");
     }
 }

@@ -1,6 +1,7 @@
 //! Packets cost no allocation: neither where they are sealed and sent nor where they arrive and are opened.
 //!
 //! What a session, an order or a timer allocates is not counted for a packet's: it does not grow with them.
+//! Packets that wait for a slow uplink or for a session are kept, each in memory of its own.
 
 use std::sync::Arc;
 use std::thread;

@@ -90,7 +90,7 @@ impl Worker {
         let incoming = &self.ends.incoming;
         !incoming.is_empty(Lane::Control)
             || !incoming.is_empty(Lane::Bulk)
-            || !(self.outlet.uplink.is_full() || self.backlog.is_empty())
+            || self.backlog.is_next(&self.outlet.uplink)
             || self.ends.team.is_over()
     }
 }
