@@ -24,7 +24,8 @@ const SHARE: Duration = Duration::from_millis(1);
 /// The least time to tell a rate from: several buffers' worth.
 const SHORTEST: Duration = Duration::from_millis(10);
 
-/// The longest: in that time the largest buffer leaves through 1 Mbit/s.
+/// The longest, and how long a rate is believed that has not been seen again: in that time the largest buffer
+/// leaves through 1 Mbit/s.
 const LONGEST: Duration = Duration::from_secs(5);
 
 /// How long there must be room for the rate to be forgotten.
@@ -48,6 +49,8 @@ const SMALLEST: usize = 16 << 10;
 pub struct Uplink {
     /// In bytes a second; `None` while it has not been too slow.
     rate: Option<f64>,
+    /// When that was last seen to be so.
+    learnt: Option<Instant>,
     /// When the kernel last had no room, for telling a rate.
     since: Option<Instant>,
     /// Bytes given to the kernel since then.
@@ -84,6 +87,13 @@ impl Uplink {
             self.sent += bytes;
         }
         self.lenient = self.lenient.filter(|until| now < *until);
+        let is_over = |at| now.saturating_duration_since(at) >= LONGEST;
+        if self.learnt.is_some_and(is_over) {
+            // Bursts with pauses tell nothing of the rate, and yet may find a small buffer full each time.
+            self.rate = None;
+            self.learnt = None;
+            self.buffer = self.buffer.map(|buffer| buffer.max(Self::BUFFER));
+        }
         if let Some(full) = self.full
             && now.saturating_duration_since(full) >= RELAX
         {
@@ -136,23 +146,24 @@ impl Uplink {
         if now < at {
             return;
         }
-        if before.is_some_and(|before| unsent >= before) {
-            self.handle_cramped(now);
-        } else {
+        let is_stuck = before.is_some_and(|before| unsent >= before);
+        if !(is_stuck && self.handle_cramped(now)) {
             self.stall = Some((now + STALL, Some(unsent)));
         }
     }
 
-    /// The buffer is too small for something else than the uplink's rate. `false` if it cannot be larger.
+    /// The buffer is too small, for some other reason than the uplink's rate. `false` if it cannot be larger.
     pub fn handle_cramped(&mut self, now: Instant) -> bool {
-        let grows = self.buffer != Some(Self::LARGEST);
+        if self.buffer == Some(Self::LARGEST) {
+            return false;
+        }
         self.buffer = Some(Self::LARGEST);
         self.lenient = Some(now + LENIENT);
-        self.rate = None;
+        self.full = Some(now);
         self.is_full = false;
         self.stall = None;
         self.forget_sample();
-        grows
+        true
     }
 
     /// The kernel had no room at `now`.
@@ -161,9 +172,6 @@ impl Uplink {
         self.is_full = true;
         self.is_idle = false;
         self.stall = self.stall.or(Some((now + SHORTEST, None)));
-        if self.lenient.is_some() {
-            return;
-        }
         if self.sent == 0 && self.since.is_some() {
             // It is the same buffer, as full as before.
             return;
@@ -173,6 +181,7 @@ impl Uplink {
             Some(elapsed) if elapsed < SHORTEST => return,
             Some(elapsed) if elapsed <= LONGEST => {
                 self.learn(self.sent as f64 / elapsed.as_secs_f64());
+                self.learnt = Some(now);
             }
             _ => {}
         }
@@ -190,7 +199,9 @@ impl Uplink {
         } else {
             let rate = self.rate.map_or(seen, |rate| (rate + seen) / 2.0);
             self.rate = Some(rate);
-            self.buffer = Some(size(rate, HOLD).clamp(SMALLEST, Self::LARGEST));
+            if self.lenient.is_none() {
+                self.buffer = Some(size(rate, HOLD).clamp(SMALLEST, Self::LARGEST));
+            }
         }
     }
 

@@ -109,7 +109,7 @@ impl Backlog {
     }
 
     /// Keeps a copy of each of `packets`, of `origin`. When there is no room, or more waits than `uplink` takes
-    /// in [`LONGEST_WAIT`], the flow that takes most of it makes some.
+    /// in half a second, the flow that takes most of it makes some.
     pub fn push(&mut self, origin: Origin, packets: &Segments<'_>, uplink: &Uplink, now: Instant) {
         let n = (Flow::number(packets.inner(), self.seed) % FLOWS as u64) as usize;
         for segment in 0..packets.count() {

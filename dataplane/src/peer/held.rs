@@ -8,7 +8,7 @@ use crate::slice::Slice;
 /// Packets kept per peer: the first window of a few connections.
 const MAX_PACKETS: usize = 128;
 
-/// Of these, places that bulk leaves free: what the daemon itself says to a peer that it has not heard for a
+/// Of these, places that bulk leaves free, and as large a part of the bytes: what the daemon itself says to a peer that it has not heard for a
 /// while is a question of agreement, a rumour, an echo.
 const FOR_CONTROL: usize = 16;
 
@@ -60,11 +60,14 @@ pub(crate) struct Held {
 impl Held {
     /// Whether a packet of `len` bytes still fits.
     pub(crate) fn has_room(&self, lane: Lane, len: usize, room: &Room) -> bool {
-        let places = match lane {
-            Lane::Control => MAX_PACKETS,
-            Lane::Bulk => MAX_PACKETS - FOR_CONTROL,
+        let (places, bytes) = match lane {
+            Lane::Control => (MAX_PACKETS, room.most()),
+            Lane::Bulk => {
+                let free = MAX_PACKETS - FOR_CONTROL;
+                (free, room.most() / MAX_PACKETS * free)
+            }
         };
-        self.len() < places && self.bytes + len + COST <= room.most()
+        self.len() < places && self.bytes + len + COST <= bytes
     }
 
     /// Keeps `packet`; `false` when there is no room.
@@ -131,10 +134,12 @@ mod tests {
         let kept = (0..1000).filter(|_| push(&mut held, Lane::Control, 20)).count();
         assert_eq!(kept, FOR_CONTROL);
         assert_eq!(held.clear(&mut room), MAX_PACKETS);
-        let mut push = |held: &mut Held| held.push(Lane::Bulk, vec![0; 60_000], &mut room);
-        assert_eq!((0..1000).filter(|_| push(&mut held)).count(), 2);
-        assert!(held.pop(&mut room).is_some());
-        assert!(held.push(Lane::Bulk, vec![0; 60_000], &mut room));
+        let mut push = |held: &mut Held, lane, len| held.push(lane, vec![0; len], &mut room);
+        assert_eq!((0..1000).filter(|_| push(&mut held, Lane::Bulk, 50_000)).count(), 2);
+        assert_eq!((0..8).filter(|_| push(&mut held, Lane::Control, 1_352)).count(), 8);
+        assert!(!push(&mut held, Lane::Bulk, 50_000));
+        while held.pop(&mut room).is_some() {}
+        assert!(held.push(Lane::Bulk, vec![0; 50_000], &mut room));
     }
 
     #[test]

@@ -160,10 +160,11 @@ fn where_nothing_leaves_at_all_there_is_room_for_what_does() {
     assert!(!uplink.is_full());
     assert_eq!(uplink.poll_buffer(), Some(Uplink::LARGEST));
     assert_eq!(uplink.poll_timeout(), None);
-    // It stays so for a while, and is then told from others again.
+    // It stays so for a while, as the rate is still told, and is then fit to the rate again.
     link.buffer = Uplink::LARGEST as f64;
     link.saturate(&mut uplink, LENIENT / 2, 60 * US);
-    assert_eq!(uplink.share(), usize::MAX);
+    assert_eq!(link.buffer, Uplink::LARGEST as f64);
+    assert!(uplink.share() < 10_000);
     link.saturate(&mut uplink, LENIENT, 60 * US);
     let (_, longest) = link.saturate(&mut uplink, Duration::from_secs(5), 60 * US);
     assert!(longest < 10.0, "{longest}");
@@ -180,4 +181,39 @@ fn where_little_leaves_there_is_no_more_room_for_it() {
         assert!(uplink.is_full());
     }
     assert_eq!(uplink.poll_buffer(), None);
+}
+
+#[test]
+fn a_slow_uplink_that_became_fast_is_not_slow_for_ever_to_whoever_sends_in_bursts() {
+    let mut link = Link::new(2.0);
+    let mut uplink = Uplink::default();
+    link.saturate(&mut uplink, Duration::from_secs(5), 60 * US);
+    assert!(uplink.share() < 1_000);
+    for _ in 0..20 {
+        uplink.handle_full(link.now);
+        uplink.handle_room(Uplink::BUFFER);
+        uplink.handle_sent(20_000, link.now);
+        uplink.handle_idle();
+        link.pass(RELAX / 2);
+        if uplink.asks_unsent() {
+            uplink.handle_more(0);
+        }
+    }
+    assert_eq!(uplink.share(), usize::MAX);
+    assert!(uplink.poll_buffer().is_some_and(|buffer| buffer >= Uplink::BUFFER));
+}
+
+#[test]
+fn what_was_too_long_for_the_buffer_makes_it_large_for_a_while() {
+    let mut link = Link::new(1_000.0);
+    let mut uplink = Uplink::default();
+    assert!(uplink.handle_cramped(link.now));
+    assert_eq!(uplink.poll_buffer(), Some(Uplink::LARGEST));
+    assert!(!uplink.handle_cramped(link.now), "it is as large as may be");
+    for _ in 0..50 {
+        link.pass(RELAX);
+        uplink.handle_sent(100, link.now);
+        uplink.poll_buffer();
+    }
+    assert_eq!(uplink.buffer, Some(Uplink::BUFFER));
 }

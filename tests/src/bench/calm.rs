@@ -75,8 +75,10 @@ impl Patience {
             }
             match take() {
                 Ok(again) if again.taken() < calmest.taken() => calmest = again,
-                _ => {}
+                // One that failed says nothing against the one before.
+                Ok(_) | Err(_) => {}
             }
+            interrupt::check()?;
         }
         Ok(calmest)
     }

@@ -100,7 +100,7 @@ fn figure(column: Column, cell: Cell) -> String {
 }
 
 fn ratio(_column: Column, cell: Cell) -> String {
-    let mark = if cell.disturbed { "*" } else { "" };
+    let mark = if cell.ratio_disturbed { "*" } else { "" };
     cell.ratio.map_or_else(|| "-".to_owned(), |ratio| format!("{ratio:.2}{mark}"))
 }
 

@@ -46,6 +46,8 @@ pub struct Cell {
     /// The ratio to the base: the median of the rounds' own. What drifts on the machine from round to round has
     /// no part in it.
     pub ratio: Option<f64>,
+    /// Whether others had a part in that.
+    pub ratio_disturbed: bool,
 }
 
 /// The report with what follows from it.
@@ -77,8 +79,11 @@ impl Report {
     /// What the samples say of one peer and column.
     pub fn cell(&self, peer: &str, column: Column) -> Option<Cell> {
         let (summary, disturbed) = summary(&self.figures(peer, column))?;
-        let ratio = self.base.as_deref().and_then(|base| self.ratio(peer, base, column));
-        Some(Cell { summary, disturbed, ratio })
+        let ratios = self.base.as_deref().map(|base| self.ratios(peer, base, column));
+        let ratio = ratios.and_then(|ratios| self::summary(&ratios));
+        let ratio_disturbed = ratio.is_some_and(|(_, disturbed)| disturbed);
+        let ratio = ratio.map(|(summary, _)| summary.median);
+        Some(Cell { summary, disturbed, ratio, ratio_disturbed })
     }
 
     /// The figures of one peer, each with its round.
@@ -92,16 +97,15 @@ impl Report {
         of_peer.filter_map(figure).collect()
     }
 
-    /// The ratio of one peer to another, of rounds that have both.
-    fn ratio(&self, peer: &str, base: &str, column: Column) -> Option<f64> {
+    /// The ratios of one peer to another, of rounds that have both.
+    fn ratios(&self, peer: &str, base: &str, column: Column) -> Vec<Figure> {
         let bases = self.figures(base, column);
         let ratio = |figure: Figure| {
             let base = bases.iter().find(|base| base.round == figure.round && base.value > 0.0)?;
             let disturbed = figure.disturbed || base.disturbed;
             Some(Figure { value: figure.value / base.value, disturbed, ..figure })
         };
-        let ratios: Vec<_> = self.figures(peer, column).into_iter().filter_map(ratio).collect();
-        summary(&ratios).map(|(summary, _)| summary.median)
+        self.figures(peer, column).into_iter().filter_map(ratio).collect()
     }
 
     /// The whole run for programs.
@@ -193,6 +197,13 @@ pub(super) mod tests {
         samples.push(sample("base", 9, 1.0, true));
         let cell = report(samples).cell("base", Column::Tcp1).unwrap();
         assert_eq!((cell.summary.min, cell.summary.count, cell.disturbed), (1.0, 3, true));
+    }
+
+    #[test]
+    fn a_ratio_to_a_disturbed_base_is_disturbed() {
+        let report = report(vec![sample("base", 1, 2.0, true), sample("ours", 1, 3.0, false)]);
+        let cell = report.cell("ours", Column::Tcp1).unwrap();
+        assert_eq!((cell.disturbed, cell.ratio_disturbed), (false, true));
     }
 
     #[test]

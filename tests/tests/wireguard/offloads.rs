@@ -1,7 +1,7 @@
 //! What a kernel lacks is gone without: every offload missing by itself, and all of them.
 //!
-//! Red when: something is carried only with an offload's help, an offload that must not be used is, or a device without
-//! one cannot talk to a device with it.
+//! Red when: something is carried only with an offload's help, the interface has one that must not be used, or a device
+//! without one cannot talk to a device with it.
 
 use std::collections::BTreeSet;
 

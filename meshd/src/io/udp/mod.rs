@@ -103,9 +103,11 @@ impl Udp {
         queues.try_for_each(|queue| SockRef::from(&queue.socket).set_mark(mark))
     }
 
-    /// Asks the kernel to hold `bytes` of what is sent as bulk. Less than asked for is no reason to fail.
+    /// Asks the kernel to hold `bytes` of what is sent as bulk, whatever `net.core.wmem_max` says. Where we have
+    /// not that right, less than asked for is no reason to fail.
     pub(crate) fn set_send_buffer(&self, bytes: usize) {
-        let _ = SockRef::from(&self.bulk.socket).set_send_buffer_size(bytes);
+        let forced = setsockopt(&self.bulk.socket, sockopt::SndBufForce, &bytes);
+        let _ = forced.or_else(|_| setsockopt(&self.bulk.socket, sockopt::SndBuf, &bytes));
     }
 
     /// What the kernel still holds of bulk that was sent, in bytes of its own memory.

@@ -51,6 +51,8 @@ impl Outlet {
         }
         self.refusals.expire(clock::now);
         while self.send_next(lane, runs) {}
+        // What is next may be another lane's.
+        self.suspected = None;
         if lane == Lane::Bulk && self.bulk.is_empty() {
             self.uplink.handle_idle();
         }
@@ -69,11 +71,7 @@ impl Outlet {
                 self.unusable = self.suspected.take().or(self.unusable);
                 left.count
             }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                // When there is room, another lane's may be first.
-                self.suspected = None;
-                return false;
-            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
             // Too long for the buffer beside what is in it.
             Err(error)
                 if lane == Lane::Bulk

@@ -108,5 +108,6 @@ async fn packets_that_leave_cost_none() {
             }
         });
         assert_eq!(sent.count_total, 0, "{payload} bytes");
+        assert_eq!(sender.dropped(), 0);
     }
 }

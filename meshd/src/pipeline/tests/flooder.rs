@@ -46,7 +46,12 @@ impl Flooder {
         udp::encode(source, target, &vec![0; payload]).expect("it fits")
     }
 
-    /// Sends `packet` `run` more times, as bulk, and hears what there is to hear; how often it left.
+    /// How many packets ended early.
+    pub(super) fn dropped(&self) -> u64 {
+        self.outlet.drops.iter().map(|(_, count)| count).sum()
+    }
+
+    /// Sends `packet` `run` more times, as bulk, and hears what there is to hear; how often, with a session.
     pub(super) fn send(&mut self, packet: &[u8], run: u64) -> u64 {
         let Self { engine, outlet, heard, is_established, .. } = self;
         let packet = Segments::one(packet).expect("a packet");
