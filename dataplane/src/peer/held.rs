@@ -8,8 +8,8 @@ use crate::slice::Slice;
 /// Packets kept per peer: the first window of a few connections.
 const MAX_PACKETS: usize = 128;
 
-/// Of these, places that bulk leaves free, and as large a part of the bytes: what the daemon itself says to a peer that it has not heard for a
-/// while is a question of agreement, a rumour, an echo.
+/// Of these, places that bulk leaves free, and as large a part of the bytes: what the daemon itself says to a
+/// peer that it has not heard for a while is a question of agreement, a rumour, an echo.
 const FOR_CONTROL: usize = 16;
 
 /// Bytes kept per peer while there is room for all: as many packets, of two thirds of the usual size.

@@ -24,6 +24,20 @@ impl Link {
         self.held = (self.held - self.rate * time.as_secs_f64()).max(0.0);
     }
 
+    /// Fills the buffer, sends `bytes` more once there is room, and then nothing for `gap`.
+    fn burst(&mut self, uplink: &mut Uplink, bytes: usize, gap: Duration) {
+        uplink.handle_full(self.now);
+        uplink.handle_room(Uplink::BUFFER);
+        self.pass(US * 1000);
+        uplink.handle_sent(bytes, self.now);
+        uplink.handle_idle();
+        self.pass(gap);
+        if uplink.asks_unsent() {
+            uplink.handle_more(0);
+        }
+        uplink.handle_sent(bytes, self.now);
+    }
+
     /// Sends all it can for `time`, waking `late` after there is room; how many bytes left, and the
     /// longest that one waited in the last tenth, in milliseconds.
     fn saturate(&mut self, uplink: &mut Uplink, time: Duration, late: Duration) -> (f64, f64) {
@@ -128,16 +142,7 @@ fn bursts_with_nothing_in_between_are_not_taken_for_a_slow_uplink() {
     let mut uplink = Uplink::default();
     for gap in [5, 50, 500, 900] {
         for _ in 0..20 {
-            uplink.handle_full(link.now);
-            uplink.handle_room(Uplink::BUFFER);
-            link.pass(US * 1000);
-            uplink.handle_sent(100_000, link.now);
-            uplink.handle_idle();
-            link.pass(US * 1000 * gap);
-            if uplink.asks_unsent() {
-                uplink.handle_more(0);
-            }
-            uplink.handle_sent(100_000, link.now);
+            link.burst(&mut uplink, 100_000, US * 1000 * gap);
         }
         assert_eq!(uplink.share(), usize::MAX, "{gap} ms");
         assert!(uplink.poll_buffer().is_none_or(|buffer| buffer > Uplink::BUFFER));
@@ -190,14 +195,7 @@ fn a_slow_uplink_that_became_fast_is_not_slow_for_ever_to_whoever_sends_in_burst
     link.saturate(&mut uplink, Duration::from_secs(5), 60 * US);
     assert!(uplink.share() < 1_000);
     for _ in 0..20 {
-        uplink.handle_full(link.now);
-        uplink.handle_room(Uplink::BUFFER);
-        uplink.handle_sent(20_000, link.now);
-        uplink.handle_idle();
-        link.pass(RELAX / 2);
-        if uplink.asks_unsent() {
-            uplink.handle_more(0);
-        }
+        link.burst(&mut uplink, 20_000, RELAX / 2);
     }
     assert_eq!(uplink.share(), usize::MAX);
     assert!(uplink.poll_buffer().is_some_and(|buffer| buffer >= Uplink::BUFFER));

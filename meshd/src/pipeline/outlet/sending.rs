@@ -62,9 +62,7 @@ impl Outlet {
     /// kernel.
     fn send_next(&mut self, lane: Lane, runs: Runs) -> bool {
         let Some((first, sent)) = self.try_next(lane, runs) else { return false };
-        if lane == Lane::Bulk {
-            self.watch_uplink(&sent);
-        }
+        let made_room = lane == Lane::Bulk && self.watch_uplink(&sent);
         let passed = match sent {
             Ok(left) => {
                 // From any other address it leaves.
@@ -72,15 +70,8 @@ impl Outlet {
                 left.count
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
-            // Too long for the buffer beside what is in it.
-            Err(error)
-                if lane == Lane::Bulk
-                    && is_no_memory(&error)
-                    && self.uplink.handle_cramped(clock::now()) =>
-            {
-                self.fit_buffer();
-                0
-            }
+            // It was too long for the buffer beside what is in it.
+            Err(_) if made_room => 0,
             // It goes again, datagram by datagram.
             Err(error) if first.count > 1 && takes_no_runs(&error) => {
                 self.refusals.add(first.to.remote.ip(), clock::now());
@@ -106,15 +97,23 @@ impl Outlet {
         true
     }
 
-    fn watch_uplink(&mut self, sent: &io::Result<Left>) {
-        match sent {
-            Ok(left) => self.uplink.handle_sent(left.bytes, clock::now()),
+    /// Tells the uplink what became of bulk, and whether there is room now for what was too long.
+    fn watch_uplink(&mut self, sent: &io::Result<Left>) -> bool {
+        let now = clock::now();
+        let made_room = match sent {
+            Err(error) if is_no_memory(error) => self.uplink.handle_cramped(now),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                self.uplink.handle_full(clock::now());
+                self.uplink.handle_full(now);
+                false
             }
-            Err(_) => {}
-        }
+            Ok(left) => {
+                self.uplink.handle_sent(left.bytes, now);
+                false
+            }
+            Err(_) => false,
+        };
         self.fit_buffer();
+        made_room
     }
 
     /// Tries to send: what is first, and what has left or why it has not. `None` when nothing is to leave.

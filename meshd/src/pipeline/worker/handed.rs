@@ -43,7 +43,6 @@ fn unpack(
     coalescer: &mut Coalescer,
     events: &mpsc::Sender<Event>,
 ) {
-    // While the uplink is slow, more than it is to have at once waits.
     let mut sealed = 0;
     for n in 0..it.len() {
         let now = clock::now();
@@ -52,8 +51,7 @@ fn unpack(
             Label::Inner { lane, header } => match Segments::of(header, &it.bytes()[at]) {
                 Ok(packets)
                     if lane == Lane::Bulk
-                        && (backlog.must_take(&packets, &outlet.uplink)
-                            || sealed >= outlet.uplink.share()) =>
+                        && backlog.must_take(&packets, sealed, &outlet.uplink) =>
                 {
                     backlog.push(Origin::Handed, &packets, &outlet.uplink, now);
                 }

@@ -88,7 +88,7 @@ impl Worker {
             };
             bytes += packet.len();
             match header.and_then(|header| Segments::of(header, packet).ok()) {
-                Some(packets) if self.backlog.must_take(&packets, &self.outlet.uplink) => {
+                Some(packets) if self.backlog.must_take(&packets, sealed, &self.outlet.uplink) => {
                     let uplink = &self.outlet.uplink;
                     self.backlog.push(Origin::Kernel, &packets, uplink, clock::now());
                 }
