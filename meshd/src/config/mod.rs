@@ -7,6 +7,7 @@
 mod defaults;
 mod error;
 mod file;
+mod setters;
 mod settings;
 mod value;
 
