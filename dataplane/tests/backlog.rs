@@ -263,21 +263,20 @@ fn packets_wait_when_others_do_when_there_is_no_room_and_when_they_are_too_many(
     let many = Segments::of(header, &packet).unwrap();
     let short = self::packet(1, 0, 100);
     let one = Segments::one(&short).unwrap();
-    assert!(!backlog.must_take(&one, 0, &uplink) && !backlog.must_take(&many, 0, &uplink));
+    assert!(!backlog.must_take(&one, &uplink) && !backlog.must_take(&many, &uplink));
 
     // 10 KB in 10 ms: a millisecond's worth is one of them.
     uplink.handle_full(start);
-    assert!(backlog.must_take(&one, 0, &uplink));
+    assert!(backlog.must_take(&one, &uplink));
     uplink.handle_sent(10_000, start + MS * 5);
     uplink.handle_full(start + MS * 10);
     uplink.handle_room(100_000);
-    assert!(!backlog.must_take(&one, 0, &uplink) && backlog.must_take(&many, 0, &uplink));
-    assert!(backlog.must_take(&one, 1_000, &uplink) && !backlog.must_take(&one, 999, &uplink));
+    assert!(!backlog.must_take(&one, &uplink) && backlog.must_take(&many, &uplink));
 
     backlog.push(Origin::Kernel, &one, &uplink, start);
-    assert!(backlog.must_take(&one, 0, &Uplink::default()));
+    assert!(backlog.must_take(&one, &Uplink::default()));
     assert_eq!(backlog.pop(start, |_, _| ()), Some(100));
-    assert!(!backlog.must_take(&one, 0, &uplink));
+    assert!(!backlog.must_take(&one, &uplink));
 }
 
 #[test]

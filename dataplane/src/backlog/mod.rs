@@ -96,12 +96,11 @@ impl Backlog {
         self.packets == 0
     }
 
-    /// Whether `packets` are to wait: others wait, the kernel has no room, or there are more than is to be
-    /// sealed at once, with the `sealed` bytes before them.
-    pub fn must_take(&self, packets: &Segments<'_>, sealed: usize, uplink: &Uplink) -> bool {
+    /// Whether `packets` are to wait: others wait, the kernel has no room, or there are more than are to be
+    /// sealed at once.
+    pub fn must_take(&self, packets: &Segments<'_>, uplink: &Uplink) -> bool {
         let is_too_long = packets.count() > 1 && packets.inner().bytes().len() > uplink.share();
-        let is_too_much = is_too_long || sealed >= uplink.share();
-        is_too_much || uplink.is_full() || !self.is_empty()
+        is_too_long || uplink.is_full() || !self.is_empty()
     }
 
     /// Whether something is to leave before whatever comes new.

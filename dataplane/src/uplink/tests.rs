@@ -24,7 +24,7 @@ impl Link {
         self.held = (self.held - self.rate * time.as_secs_f64()).max(0.0);
     }
 
-    /// Fills the buffer, sends `bytes` more once there is room, and then nothing for `gap`.
+    /// Fills the buffer, sends `bytes` more once there is room, nothing for `gap`, and `bytes` again.
     fn burst(&mut self, uplink: &mut Uplink, bytes: usize, gap: Duration) {
         uplink.handle_full(self.now);
         uplink.handle_room(Uplink::BUFFER);

@@ -83,9 +83,9 @@ impl SendBatch {
     }
 
     /// What is to leave, in runs of at most as many datagrams as `most` says of a destination.
-    pub(crate) fn runs<F>(&self, most: F) -> impl Iterator<Item = Run<'_>> + Clone
+    pub(crate) fn runs<F>(&self, most: F) -> impl Iterator<Item = Run<'_>>
     where
-        F: Fn(IpAddr) -> usize + Clone,
+        F: Fn(IpAddr) -> usize,
     {
         let mut first = self.passed;
         std::iter::from_fn(move || {

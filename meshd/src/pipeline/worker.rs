@@ -5,6 +5,7 @@
 //! turn: the clocks, orders, the deadline, then a bounded share from each of the other threads, the
 //!       UDP port's control lane, its bulk lane and the TUN device
 //! hand on what is another thread's; send what the packet core wrote, control before bulk; again
+//! (what gains nothing by waiting has gone before)
 //! ```
 //!
 //! Each source gets a bounded share of a turn, so none can starve another. Nothing ticks: an idle

@@ -22,7 +22,7 @@ use super::mapped;
 
 /// Messages of one call: with so many the call itself is a hundredth of what each of them costs, and
 /// what describes them still fits a few kilobytes of the stack.
-const MAX_MESSAGES: usize = 16;
+pub(crate) const MAX_MESSAGES: usize = 16;
 
 /// A datagram, or a run of them, with everything that can be said of it.
 #[derive(Debug, Clone, Copy)]

@@ -1,5 +1,8 @@
 //! Sending what was written: many runs to a call, and what to do about those that the kernel refuses.
 
+#[cfg(test)]
+mod tests;
+
 use std::io;
 
 use mesh_dataplane::{Endpoint, Lane};
@@ -7,7 +10,7 @@ use nix::libc;
 
 use super::Outlet;
 use crate::io::clock;
-use crate::io::udp::Transmit;
+use crate::io::udp::{MAX_MESSAGES, Transmit};
 use crate::pipeline::batch::Run;
 use crate::pipeline::drops::PathDrop;
 
@@ -27,7 +30,7 @@ struct First {
 }
 
 /// What has left.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 struct Left {
     /// Datagrams.
     count: usize,
@@ -35,7 +38,7 @@ struct Left {
 }
 
 impl Left {
-    fn and(self, run: Run<'_>) -> Self {
+    fn and(self, run: &Run<'_>) -> Self {
         Self { count: self.count + run.count, bytes: self.bytes + run.contents.len() }
     }
 }
@@ -62,7 +65,10 @@ impl Outlet {
     /// kernel.
     fn send_next(&mut self, lane: Lane, runs: Runs) -> bool {
         let Some((first, sent)) = self.try_next(lane, runs) else { return false };
-        let made_room = lane == Lane::Bulk && self.watch_uplink(&sent);
+        let made_room = match lane {
+            Lane::Bulk => self.watch_uplink(&sent),
+            Lane::Control => false,
+        };
         let passed = match sent {
             Ok(left) => {
                 // From any other address it leaves.
@@ -97,7 +103,7 @@ impl Outlet {
         true
     }
 
-    /// Tells the uplink what became of bulk, and whether there is room now for what was too long.
+    /// Tells the uplink what became of bulk. Returns whether there is room now for what was too long.
     fn watch_uplink(&mut self, sent: &io::Result<Left>) -> bool {
         let now = clock::now();
         let made_room = match sent {
@@ -122,20 +128,24 @@ impl Outlet {
             Lane::Control => (&self.control, 1),
             Lane::Bulk => (&self.bulk, self.udp.max_run()),
         };
+        let most = if self.suspected.is_some() { 1 } else { MAX_MESSAGES };
+        let mut first = None;
+        // What will have left when so many runs have.
+        let mut left = [Left::default(); 1 + MAX_MESSAGES];
         let leaving = batch
             .runs(|to| if self.refusals.allow(to) { max } else { 1 })
-            .take_while(|run| runs == Runs::All || run.is_full);
-        let first = leaving.clone().next()?;
-        let transmits = leaving.clone().map(|Run { to, hops, segment, contents, .. }| Transmit {
-            to: self.usable(to),
-            hops,
-            segment,
-            contents,
+            .take_while(|run| runs == Runs::All || run.is_full)
+            .take(most)
+            .enumerate();
+        let transmits = leaving.map(|(n, run)| {
+            left[n + 1] = left[n].and(&run);
+            let Run { to, hops, segment, contents, count, .. } = run;
+            let to = self.usable(to);
+            first.get_or_insert(First { to, count });
+            Transmit { to, hops, segment, contents }
         });
-        let most = if self.suspected.is_some() { 1 } else { usize::MAX };
-        let left = self.udp.send(lane, transmits.take(most));
-        let left = left.map(|runs| leaving.take(runs).fold(Left::default(), Left::and));
-        Some((First { to: self.usable(first.to), count: first.count }, left))
+        let sent = self.udp.send(lane, transmits);
+        Some((first?, sent.map(|runs| left[runs])))
     }
 
     /// The way to `to`, from any address of ours if the one it names does not do or may not.
@@ -161,129 +171,4 @@ fn is_no_memory(error: &io::Error) -> bool {
 /// Whether the kernel refused because the address to send from is no longer ours.
 fn is_unusable(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EINVAL | libc::EADDRNOTAVAIL | libc::ENETUNREACH))
-}
-
-#[cfg(test)]
-mod tests {
-    use std::net::SocketAddr;
-    use std::os::fd::AsRawFd as _;
-
-    use mesh_dataplane::Sink as _;
-    use rustix::event::{PollFd, PollFlags, poll};
-
-    use super::*;
-    use crate::io::offloads::Offloads;
-    use crate::io::overlay::Ingress;
-    use crate::io::udp::{ReceiveBatch, Udp, UdpPort};
-    use crate::pipeline::handover::Outgoing;
-
-    /// How many datagrams arrive on `lane`, once `least` have.
-    fn arrivals(udp: &Udp, lane: Lane, least: usize) -> usize {
-        let mut received = ReceiveBatch::new();
-        let mut count = 0;
-        while count < least {
-            let fd = if lane == Lane::Bulk { udp.bulk() } else { udp.control().expect("a lane") };
-            poll(&mut [PollFd::from_borrowed_fd(fd, PollFlags::IN)], None).expect("polled");
-            udp.receive(lane, &mut received).expect("something has arrived");
-            count +=
-                (0..received.len()).map(|n| received.run(n).datagrams().count()).sum::<usize>();
-        }
-        count
-    }
-
-    fn outlet() -> Outlet {
-        Outlet::new(serve().0, None, Ingress::new().0, Outgoing::default())
-    }
-
-    /// A port and its number.
-    fn serve() -> (Udp, u16) {
-        let port = UdpPort::bind_any(0).expect("any");
-        let at = port.local().port();
-        (Udp::serve_sliced(port, 1, Offloads::ALL).expect("served").remove(0), at)
-    }
-
-    fn write(outlet: &mut Outlet, lane: Lane, to: impl Into<Endpoint>) {
-        outlet.slot(lane, 100).fill(7);
-        outlet.send(to.into(), 100);
-    }
-
-    fn dropped(outlet: &Outlet) -> u64 {
-        outlet.drops.iter().map(|(_, count)| count).sum()
-    }
-
-    #[test]
-    fn an_address_is_not_to_blame_for_a_destination_without_a_way() {
-        let (mut outlet, (far, port)) = (outlet(), serve());
-        let local = Some("::1".parse().expect("an address"));
-        // Nobody can be sent to at port 0.
-        for port in [0, port] {
-            let remote = SocketAddr::from((std::net::Ipv6Addr::LOCALHOST, port));
-            for _ in 0..2 {
-                write(&mut outlet, Lane::Bulk, Endpoint { local, ..remote.into() });
-            }
-        }
-        outlet.flush();
-        assert_eq!(outlet.take_unusable(), None);
-        assert_eq!(dropped(&outlet), 2);
-        assert_eq!(arrivals(&far, Lane::Bulk, 2), 2);
-    }
-
-    #[test]
-    fn an_address_that_went_away_is_named_and_nothing_is_lost() {
-        for (host, gone) in [("127.0.0.1", "192.0.2.1"), ("::1", "2001:db8::1")] {
-            let (mut outlet, (far, port)) = (outlet(), serve());
-            let local = Some(gone.parse().expect("an address"));
-            let remote = SocketAddr::new(host.parse().expect("an address"), port);
-            for lane in [Lane::Bulk, Lane::Bulk, Lane::Control] {
-                write(&mut outlet, lane, Endpoint { local, ..remote.into() });
-            }
-            outlet.flush();
-            assert_eq!(outlet.take_unusable(), local);
-            assert_eq!(dropped(&outlet), 0);
-            assert!(outlet.refusals.allow(remote.ip()), "it was not for being a run");
-            assert_eq!(arrivals(&far, Lane::Control, 1), 1);
-            assert_eq!(arrivals(&far, Lane::Bulk, 2), 2);
-        }
-    }
-
-    /// Whether the kernel leaves out checksums, without which it takes no runs.
-    #[allow(unsafe_code)]
-    fn set_unsummed(udp: &Udp, unsummed: bool) {
-        let (value, size) = (libc::c_int::from(unsummed), size_of::<libc::c_int>() as u32);
-        // SAFETY: the value is a c_int of the stated size, which the kernel only reads.
-        let done = unsafe {
-            let (fd, value) = (udp.bulk().as_raw_fd(), (&raw const value).cast());
-            libc::setsockopt(fd, libc::SOL_SOCKET, libc::SO_NO_CHECK, value, size)
-        };
-        assert_eq!(done, 0);
-    }
-
-    #[test]
-    fn where_no_run_may_go_datagrams_do_and_runs_still_go_elsewhere() {
-        let (mut outlet, (far, port)) = (outlet(), serve());
-        if !outlet.offloads().udp_gso {
-            return;
-        }
-        let [narrow, wide] =
-            [[127, 0, 0, 1], [127, 0, 0, 2]].map(|ip| SocketAddr::from((ip, port)));
-        set_unsummed(&outlet.udp, true);
-        (0..3).for_each(|_| write(&mut outlet, Lane::Bulk, narrow));
-        outlet.flush();
-        assert_eq!(arrivals(&far, Lane::Bulk, 3), 3);
-
-        set_unsummed(&outlet.udp, false);
-        for to in [wide, narrow] {
-            (0..3).for_each(|_| write(&mut outlet, Lane::Bulk, to));
-        }
-        let counts = |outlet: &Outlet| {
-            let (first, left) = outlet.try_next(Lane::Bulk, Runs::All).expect("something to send");
-            (first.count > 1, left.expect("sent").count)
-        };
-        assert_eq!(counts(&outlet), (true, 6));
-        assert_eq!(arrivals(&far, Lane::Bulk, 6), 6);
-        assert!(!outlet.refusals.allow(narrow.ip()));
-        assert!(outlet.refusals.allow(wide.ip()));
-        assert!(outlet.offloads().udp_gso);
-        assert_eq!(dropped(&outlet), 0);
-    }
 }

@@ -50,14 +50,18 @@ fn unpack(
         match label {
             Label::Inner { lane, header } => match Segments::of(header, &it.bytes()[at]) {
                 Ok(packets)
-                    if lane == Lane::Bulk
-                        && backlog.must_take(&packets, sealed, &outlet.uplink) =>
+                    if lane == Lane::Bulk && backlog.must_take(&packets, &outlet.uplink) =>
                 {
                     backlog.push(Origin::Handed, &packets, &outlet.uplink, now);
                 }
                 Ok(packets) => {
                     sealed += packets.inner().bytes().len();
                     engine.handle_handed_inner(lane, &packets, now, outlet);
+                    // Before the send buffer is full, so that what the kernel has no room for can wait.
+                    if outlet.is_enough(sealed) {
+                        sealed = 0;
+                        outlet.leave();
+                    }
                 }
                 Err(_) => outlet.drops.add(PathDrop::TunMalformed, 1),
             },

@@ -14,7 +14,7 @@ use crate::io::quic_socket::Inbound;
 use crate::io::{clock, tun};
 use crate::pipeline::drops::PathDrop;
 use crate::pipeline::error::PathError;
-use crate::pipeline::outlet::Outlet;
+use crate::pipeline::outlet::{LEAVE_EVERY, Outlet};
 
 /// Packets read from the TUN device in one turn: one GSO run of small ones.
 const TUN_PER_TURN: usize = 64;
@@ -22,12 +22,6 @@ const TUN_PER_TURN: usize = 64;
 /// Bytes read from the TUN device in one turn, at most: two super-packets, some 0.2 ms of one core's
 /// sealing, which is what a packet from the network may have to wait for.
 const TUN_BYTES_PER_TURN: usize = 128 * 1024;
-
-/// Bytes of packets that are opened, or sealed, before those done so far leave: half a super-packet, so
-/// that one arrives while the next is in work. Whoever waits for them, on another core, starts early,
-/// and its acknowledgement is back sooner. Keeping a whole turn's packets to its end costs a tenth of
-/// the throughput of a transfer whose window is as short as the queues here.
-const LEAVE_EVERY: usize = 32 * 1024;
 
 /// How old what is known of the device's MTU may be. Asking is two system calls, which are nothing to
 /// every second of traffic.
@@ -88,7 +82,7 @@ impl Worker {
             };
             bytes += packet.len();
             match header.and_then(|header| Segments::of(header, packet).ok()) {
-                Some(packets) if self.backlog.must_take(&packets, sealed, &self.outlet.uplink) => {
+                Some(packets) if self.backlog.must_take(&packets, &self.outlet.uplink) => {
                     let uplink = &self.outlet.uplink;
                     self.backlog.push(Origin::Kernel, &packets, uplink, clock::now());
                 }
@@ -102,9 +96,9 @@ impl Worker {
             if bytes + MAX_DATAGRAM > TUN_BYTES_PER_TURN {
                 break;
             }
-            if sealed >= LEAVE_EVERY.min(self.outlet.uplink.share()) {
+            if self.outlet.is_enough(sealed) {
                 sealed = 0;
-                self.leave();
+                self.outlet.leave();
             }
         }
         self.count_dropped();
@@ -129,9 +123,9 @@ impl Worker {
             drain(&mut self.engine, &self.ends.events, &mut self.outlet);
             bytes += len;
             sealed += len;
-            if sealed >= LEAVE_EVERY {
+            if self.outlet.is_enough(sealed) {
                 sealed = 0;
-                self.leave();
+                self.outlet.leave();
             }
         }
         self.count_dropped();
@@ -139,16 +133,6 @@ impl Worker {
 
     pub(super) fn count_dropped(&mut self) {
         self.outlet.drops.add(PathDrop::Congested, self.backlog.take_dropped());
-    }
-
-    /// Lets go on what gains nothing by waiting; everything, where the uplink takes little at once.
-    fn leave(&mut self) {
-        self.outlet.outgoing.dispatch();
-        if self.outlet.uplink.share() < LEAVE_EVERY {
-            self.outlet.flush();
-        } else {
-            self.outlet.flush_full();
-        }
     }
 
     /// Asks the device for its MTU, now and then.
