@@ -5,12 +5,12 @@
 //! [`Outcome`] is the same everywhere. A refusal is an outcome too and
 //! changes nothing; one that anybody could provoke does not even get a place in the log.
 //!
-//! Commands are idempotent by what they are about (an invite's id, a joiner's identity, a member):
+//! Commands are idempotent by what they are about (an invite's id, a joiner's identity, a member, a serial):
 //! repeating one yields the outcome of the first. So whoever lost an answer just asks again, and no
 //! serial numbers have to be remembered.
 
 use mesh_model::signed::SignedError;
-use mesh_model::trust::{Admission, ChainError, Departure, Invite};
+use mesh_model::trust::{Admission, ChainError, Departure, Invite, Verdict};
 use mesh_model::wire::join::JoinRefusal;
 use mesh_model::{InviteId, LogIndex, MemberId, OverlayAddrs, Signed};
 use serde::{Deserialize, Serialize};
@@ -42,6 +42,10 @@ pub enum Command {
         /// Its own goodbye.
         departure: Signed<Departure>,
     },
+    /// Ban a member, pardon it, or remove it for good. Signed by the root.
+    Judge(Signed<Verdict>),
+    /// A ban's time is over. Needs no signature: its end is in the verdict.
+    Lapse(MemberId),
 }
 
 /// What became of a proposal: the same on every member.
@@ -60,6 +64,10 @@ pub enum Outcome {
     Departed(MemberId),
     /// Nothing changed.
     Refused(Refusal),
+    /// The verdict about the member holds, since now or already.
+    Judged(MemberId),
+    /// The member's ban is over.
+    Lapsed(MemberId),
 }
 
 // The longest is a refusal with its text, see `MAX_REASON`.
@@ -75,7 +83,7 @@ pub enum Refusal {
     /// A host may not come in.
     #[error(transparent)]
     Join(JoinRefusal),
-    /// An invite's or departure's signature does not hold.
+    /// An invite's, departure's or verdict's signature does not hold.
     #[error("the statement's signatures do not hold: {0}")]
     Chain(String),
     /// An invite that could never admit anyone, or too many for too long.
@@ -96,6 +104,23 @@ pub enum Refusal {
     /// The index was used before: the log was applied twice or out of order. A bug in the caller.
     #[error("log index {0} was applied before")]
     IndexReused(LogIndex),
+    /// A verdict as late or later stands.
+    #[error("a later verdict about {member} stands, with serial {serial}")]
+    Overruled {
+        /// About whom.
+        member: MemberId,
+        /// The serial of the one that stands.
+        serial: u64,
+    },
+    /// The verdict was made about somebody else with this id.
+    #[error("the verdict's identity is not that of {0}")]
+    OtherIdentity(MemberId),
+    /// There is no ban to end.
+    #[error("{0} is not banned")]
+    NotBanned(MemberId),
+    /// The ban's time is not over.
+    #[error("the ban of {0} is not over")]
+    StillBanned(MemberId),
 }
 
 /// A field of an invite that has bounds.

@@ -26,13 +26,14 @@ pub const KEEPALIVE: Duration = Duration::from_secs(25);
 pub const KEPT_ALIVE_MEMBERS: usize = 32;
 
 /// The tunnels member `me` shall have: one to every other member, reachable at `endpoints` (best
-/// first). None at all once `me` is no member.
+/// first). None at all once `me` is no member. A host that is banned keeps its own: nobody answers, but the
+/// one that first pardons it must find it.
 pub fn plan(
     view: &ClusterView,
     me: MemberId,
     endpoints: &BTreeMap<MemberId, Vec<SocketAddr>>,
 ) -> Plan {
-    if !view.members.contains_key(&me) {
+    if !view.has_place(me) {
         return Plan::default();
     }
     let keepalive = (view.members.len() <= KEPT_ALIVE_MEMBERS).then_some(KEEPALIVE);

@@ -7,7 +7,7 @@ use fixture::{BORN_MS, Host, LIFETIME_MS, Log, Mesh, Purpose, Ticket, seed};
 use mesh_control::command::{Command, Outcome, Refusal};
 use mesh_control::state::Origin;
 use mesh_control::state::invites::{INVITE_MEMORY_MS, MAX_INVITES};
-use mesh_control::state::members::{Departed, MAX_DEPARTED, MAX_MEMBERS};
+use mesh_control::state::members::{Departed, Farewell, MAX_DEPARTED, MAX_MEMBERS};
 use mesh_model::trust::{Admission, Departure, MemberRecord};
 use mesh_model::wire::join::JoinRefusal;
 use mesh_model::{IdentityKey, InviteId, MemberId, MeshId, OverlayAddrs, Signed, TunnelKey, codec};
@@ -63,7 +63,7 @@ fn of_too_many_departed_the_one_admitted_first_is_forgotten() {
         let departure = Signed::seal(&goodbye, &host.identity);
         for number in 0..MAX_DEPARTED as u64 {
             let identity = IdentityKey(seed(Purpose::Identity, 1_000_000 + number));
-            let departed = Departed { identity, departure: departure.clone() };
+            let departed = Departed { identity, farewell: Farewell::Own(departure.clone()) };
             forge.departed.insert(MemberId(100_000 + number), departed);
         }
     };

@@ -6,10 +6,11 @@ mod fixture;
 
 use std::fmt::{Debug, Write as _};
 
-use fixture::{Host, Log, Mesh, after};
-use mesh_control::command::{InviteField, Outcome, Proposal, Refusal};
+use fixture::{BORN_MS, Host, Log, Mesh, after, ban};
+use mesh_control::command::{Command, InviteField, Outcome, Proposal, Refusal};
 use mesh_control::state::State;
 use mesh_model::codec::{self, Message};
+use mesh_model::trust::Ruling;
 use mesh_model::wire::join::JoinRefusal;
 use mesh_model::{InviteId, MemberId, OverlayAddrs};
 
@@ -63,6 +64,18 @@ fn proposals() {
          782f1edf6b9601
     ",
     );
+    let reason = Some("why".parse().expect("a reason"));
+    let ruling = Ruling::Banned { until_ms: Some(BORN_MS + 9), reason };
+    check::<Proposal>(
+        &after(4, mesh.judge((MemberId(3), &Host::new(1)), 7, ruling)),
+        "
+        01fd04505c18a3010000034301dcdf9834798de5fbc50542ae6e4ca0b3035b5d6f7a4becbff2940e7ca65fe0
+         854e74451eeb02ff72c2c23eade570228073070001fd09505c18a301000001037768795061e384f1b6652d35
+         de0b88dae1ed1ad787b675a6dbb855caa4128059fc781cb7bca5faffc7ce6556fed4f90ad0ed59d04d71328e
+         34013e6d47ecaeeaf8c009
+    ",
+    );
+    check::<Proposal>(&after(5, Command::Lapse(MemberId(3))), "01fd05505c18a30100000403");
 }
 
 #[test]
@@ -79,6 +92,11 @@ fn outcomes() {
         Refusal::TooManyInvites(11_000),
         Refusal::UnknownMember(MemberId(77)),
         Refusal::IndexReused(5),
+        Refusal::Overruled { member: MemberId(3), serial: 9 },
+        Refusal::OtherIdentity(MemberId(3)),
+        Refusal::NotBanned(MemberId(3)),
+        Refusal::StillBanned(MemberId(3)),
+        Refusal::Join(JoinRefusal::Banned),
     ];
     check(&Outcome::InviteAdded(InviteId([7; 16])), "010007070707070707070707070707070707");
     check(
@@ -86,6 +104,8 @@ fn outcomes() {
         "01010364580002fd000000000000000000000000000003",
     );
     check(&Outcome::Departed(MemberId(3)), "010203");
+    check(&Outcome::Judged(MemberId(3)), "010403");
+    check(&Outcome::Lapsed(MemberId(3)), "010503");
     let refused = refusals.map(|refusal| hex(&codec::encode(&Outcome::Refused(refusal))));
     assert_eq!(
         refused,
@@ -98,7 +118,12 @@ fn outcomes() {
             "010304",
             "010305fbf82a",
             "0103064d",
-            "01030705"
+            "01030705",
+            "0103080309",
+            "01030903",
+            "01030a03",
+            "01030b03",
+            "0103000b"
         ]
     );
 }
@@ -109,7 +134,7 @@ fn states() {
     let mesh = Mesh::new(1);
     assert_eq!(
         mesh.state().hash().to_string(),
-        "26949b1145980399d4e21f3a844ad673648ff9b756cc371be3f4f133138d4613"
+        "2f1d04491afad14d09bdbe3e8b2fef6747bd41ad41e347572853ff0cb539893c"
     );
     let ticket = mesh.invite(1, 3);
     let mut log = Log::of(&mesh);
@@ -117,11 +142,12 @@ fn states() {
     log.admit(&ticket, &Host::new(1));
     log.admit(&ticket, &Host::new(2));
     log.apply(9, Host::new(1).depart(mesh.id(), MemberId(3)));
+    log.apply(10, mesh.judge((MemberId(4), &Host::new(2)), 7, ban(None)));
     assert_eq!(
         log.state.hash().to_string(),
-        "07793121e567fa46c7600cc5405eda6416d8785d53cbf995432a0649548cc2e3"
+        "9e050478073791a6eab0ce74f884979b9e6aac3fc0ae7ecef62cdc9756cbc189"
     );
-    assert_eq!(codec::encode(&log.state).len(), 997);
+    assert_eq!(codec::encode(&log.state).len(), 1143);
 }
 
 /// Two states that differ in anything at all have different hashes.

@@ -5,10 +5,10 @@ mod fixture;
 
 use std::collections::BTreeSet;
 
-use fixture::{BORN_MS, Host, LIFETIME_MS, Mesh, after};
+use fixture::{BORN_MS, Host, LIFETIME_MS, Mesh, after, ban};
 use mesh_control::command::{Command, Outcome};
 use mesh_control::state::State;
-use mesh_model::trust::Admission;
+use mesh_model::trust::{Admission, Ruling, Verdict};
 use mesh_model::{MemberId, Signed, codec};
 use proptest::prelude::*;
 
@@ -23,6 +23,8 @@ enum Step {
     Invite { number: u64, uses: u32, lifetime_ms: u64, by_root: bool },
     Admit { host: u64, invite: u64, lie: Lie },
     Depart { host: u64, said_by: u64 },
+    Judge { host: u64, serial: u64, ruling: Ruling, by_root: bool },
+    Lapse { host: u64 },
 }
 
 /// How a joiner cheats.
@@ -57,6 +59,18 @@ fn step() -> impl Strategy<Value = Step> {
         3 => (0..HOSTS, prop::option::weighted(0.2, 0..HOSTS)).prop_map(|(host, other)| {
             Step::Depart { host, said_by: other.unwrap_or(host) }
         }),
+        3 => (0..HOSTS, 0..8u64, ruling(), prop::bool::weighted(0.9)).prop_map(
+            |(host, serial, ruling, by_root)| Step::Judge { host, serial, ruling, by_root }
+        ),
+        1 => (0..HOSTS).prop_map(|host| Step::Lapse { host }),
+    ]
+}
+
+fn ruling() -> impl Strategy<Value = Ruling> {
+    prop_oneof![
+        4 => prop::option::of(0..LIFETIME_MS).prop_map(ban),
+        3 => Just(Ruling::Pardoned),
+        1 => Just(Ruling::Removed),
     ]
 }
 
@@ -69,6 +83,10 @@ fn steps() -> impl Strategy<Value = Vec<(u64, Step)>> {
 }
 
 fn command(mesh: &Mesh, state: &State, step: &Step) -> Command {
+    let id = |host: u64| {
+        let identity = Host::new(host).identity.public();
+        state.members().by_identity(&identity).map_or(MemberId(999), |(id, _)| id)
+    };
     match *step {
         Step::Invite { number, uses, lifetime_ms, by_root } => {
             let ticket = mesh.invite_until(number, uses, BORN_MS + lifetime_ms);
@@ -76,11 +94,15 @@ fn command(mesh: &Mesh, state: &State, step: &Step) -> Command {
             Command::Invite(Signed::seal(&ticket.invite, signer))
         }
         Step::Admit { host, invite, lie } => Command::Admit(admission(mesh, host, invite, lie)),
-        Step::Depart { host, said_by } => {
-            let identity = Host::new(host).identity.public();
-            let member = state.members().by_identity(&identity).map_or(MemberId(999), |(id, _)| id);
-            Host::new(said_by).depart(mesh.id(), member)
+        Step::Depart { host, said_by } => Host::new(said_by).depart(mesh.id(), id(host)),
+        Step::Judge { host, serial, ref ruling, by_root } => {
+            let (member, identity) = (id(host), Host::new(host).identity.public());
+            let (mesh_id, ruling) = (mesh.id(), ruling.clone());
+            let verdict = Verdict { mesh: mesh_id, member, identity, serial, ruling };
+            let signer = if by_root { &mesh.root_secret } else { &mesh.founder.identity };
+            Command::Judge(Signed::seal(&verdict, signer))
         }
+        Step::Lapse { host } => Command::Lapse(id(host)),
     }
 }
 

@@ -5,7 +5,7 @@ mod fixture;
 use fixture::forge::{Forge, forged};
 use fixture::{BORN_MS, Host, Log, Mesh, after};
 use mesh_control::command::Outcome;
-use mesh_control::state::members::Departed;
+use mesh_control::state::members::{Departed, Farewell};
 use mesh_control::state::{Entry, Event, Origin, State};
 use mesh_model::trust::{ChainError, Departure};
 use mesh_model::{InviteId, MemberId, OverlayAddrs, Signed, codec};
@@ -170,7 +170,8 @@ fn a_made_up_departure_is_found() {
         let departure = Signed::seal(&Departure { mesh, member }, &signer.identity);
         let identity = Host::new(2).identity.public();
         forge.present.remove(&member);
-        forge.departed.insert(member, Departed { identity, departure });
+        let farewell = Farewell::Own(departure);
+        forge.departed.insert(member, Departed { identity, farewell });
     };
     let planted = verdict(|forge, mesh| lock_out(forge, mesh, &mesh.founder));
     assert_found(&planted, "signature");

@@ -7,16 +7,22 @@ use std::time::Duration;
 
 use ipnet::Ipv4Net;
 use mesh_model::api::v1::WaitFor;
-use mesh_model::trust::MAX_INVITE_LIFETIME_MS;
+use mesh_model::trust::{MAX_BAN_MS, MAX_INVITE_LIFETIME_MS};
 use mesh_model::{MeshId, Prefixes};
 
 use crate::render::unit;
 
-/// The shortest lifetime of an invite: the API counts in seconds.
+/// The shortest lifetime of an invite or ban: the API counts in seconds.
 const MIN_LIFETIME: Duration = Duration::from_secs(1);
 
 /// The longest lifetime of an invite.
 const MAX_LIFETIME: Duration = Duration::from_millis(MAX_INVITE_LIFETIME_MS);
+
+/// The longest ban that ends by itself.
+const MAX_BAN: Duration = Duration::from_millis(MAX_BAN_MS);
+
+/// The longest the daemon waits for one answer.
+const MAX_ANSWER: Duration = Duration::from_secs(3600);
 
 /// The longest wait: a script that waits for more than a week has been forgotten.
 const MAX_WAIT: Duration = Duration::from_secs(7 * 86_400);
@@ -79,6 +85,16 @@ fn within(value: Duration, least: Duration, most: Duration) -> Result<Duration, 
 /// How long an invite is valid.
 pub(super) fn lifetime(text: &str) -> Result<Duration, String> {
     within(duration(text)?, MIN_LIFETIME, MAX_LIFETIME)
+}
+
+/// How long a ban lasts.
+pub(super) fn ban(text: &str) -> Result<Duration, String> {
+    within(duration(text)?, MIN_LIFETIME, MAX_BAN)
+}
+
+/// How long to wait for one answer.
+pub(super) fn answer_timeout(text: &str) -> Result<Duration, String> {
+    within(duration(text)?, Duration::ZERO, MAX_ANSWER)
 }
 
 /// How long to wait.

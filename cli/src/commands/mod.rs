@@ -1,6 +1,9 @@
 //! One file per verb. A verb checks what only it can check, asks the daemon, shows the answer.
 
+mod ban;
+mod bans;
 mod completion;
+mod confirm;
 mod init;
 mod invite;
 mod join;
@@ -68,6 +71,10 @@ pub(crate) fn run(verb: Verb, session: &mut Session) -> Result<Exit, Failure> {
         Verb::Status(args) => status::run(&args, session),
         Verb::Peers => peers::run(session),
         Verb::Tunnels => tunnels::run(session),
+        Verb::Ban(args) => ban::ban(args, session),
+        Verb::Unban(args) => ban::unban(args, session),
+        Verb::Bans => bans::run(session),
+        Verb::Remove(args) => ban::remove(args, session),
         Verb::Ping(args) => ping::run(args, session),
         Verb::Supervisor => supervisor::run(session),
         Verb::Wait(args) => wait::run(&args, session),

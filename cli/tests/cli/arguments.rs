@@ -52,7 +52,20 @@ fn programs_get_usage_errors_as_documents() {
 
 #[test]
 fn help_goes_to_standard_output_and_names_examples() {
-    for verb in ["init", "invite", "join", "leave", "status", "ping", "wait", "completion"] {
+    for verb in [
+        "init",
+        "invite",
+        "join",
+        "leave",
+        "status",
+        "ban",
+        "unban",
+        "bans",
+        "remove",
+        "ping",
+        "wait",
+        "completion",
+    ] {
         let ran = mesh(Path::new(NOWHERE), &[verb, "--help"]);
         assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""), "{verb}");
         assert!(ran.stdout.contains("Usage: mesh"), "{verb}");

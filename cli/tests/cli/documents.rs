@@ -2,15 +2,16 @@
 
 use mesh_model::addr::DEFAULT_IPV4_PREFIX;
 use mesh_model::api::v1::{
-    DaemonState, DropCount, GossipMember, GossipState, InviteReply, JoinedReply, LeaveReply,
-    Offload, Path, Peer, Peers, PingReply, RaftRole, RaftStatus, Role, Status, Supervisor, Tunnel,
-    Tunnels, WaitReply,
+    AppliedBy, Ban, BanReply, Bans, DaemonState, DropCount, GossipMember, GossipState, InviteReply,
+    JoinedReply, LeaveReply, Offload, Path, Peer, Peers, PingReply, RaftRole, RaftStatus,
+    RemoveReply, Role, Status, Supervisor, Tunnel, Tunnels, UnbanReply, WaitReply,
 };
 use mesh_model::facts::Capability;
 use mesh_model::trust::{Bootstrap, Invite, MeshRoot, Name, Token};
 use mesh_model::view::StateHash;
 use mesh_model::{
-    IdentitySecret, InviteId, MemberId, MeshId, OverlayAddrs, Prefixes, Signed, TunnelKey,
+    IdentityKey, IdentitySecret, InviteId, MemberId, MeshId, OverlayAddrs, Prefixes, Signed,
+    TunnelKey,
 };
 
 const MESH: MeshId = MeshId([0xfe; 16]);
@@ -177,6 +178,39 @@ pub(crate) fn invite(uses: u32) -> InviteReply {
 
 pub(crate) fn left(index: Option<u64>) -> LeaveReply {
     LeaveReply { mesh: MESH, member: MemberId(2), index }
+}
+
+pub(crate) fn applied_by() -> AppliedBy {
+    AppliedBy { members: 3, of: 3, waited_ms: 420 }
+}
+
+pub(crate) fn banned(applied_by: Option<AppliedBy>) -> BanReply {
+    BanReply { member: MemberId(2), name: name("n2"), until_ms: None, index: 45, applied_by }
+}
+
+pub(crate) fn unbanned() -> UnbanReply {
+    UnbanReply { member: MemberId(2), name: name("n2"), index: 46, applied_by: None }
+}
+
+pub(crate) fn removed() -> RemoveReply {
+    RemoveReply { member: MemberId(2), name: name("n2"), index: 47, applied_by: None }
+}
+
+/// One ban that ends by itself, an hour and a half after it is looked at, and one that does not.
+pub(crate) fn bans() -> Bans {
+    let since_epoch = std::time::UNIX_EPOCH.elapsed().expect("after 1970");
+    let now_ms = u64::try_from(since_epoch.as_millis()).expect("before the year 500 million");
+    let ban = |number: u64, until_ms| Ban {
+        member: MemberId(number),
+        name: name(&format!("n{number}")),
+        identity: IdentityKey([7; 32]),
+        since_ms: now_ms - 3 * 3_600_000 - 500,
+        until_ms,
+        reason: None,
+    };
+    let reason = "floods its neighbours".parse().expect("a reason");
+    let ends = Some(now_ms + 5_400_000 + 30_000);
+    Bans { bans: vec![Ban { reason: Some(reason), ..ban(2, ends) }, ban(3, None)], applied: 45 }
 }
 
 pub(crate) fn supervisor(leader: Option<u64>) -> Supervisor {

@@ -34,12 +34,16 @@ fn the_manuals_examples_are_true() {
         ("POST /v1/invites", Reply::document(documents::invite(1))),
         ("POST /v1/join", Reply::document(documents::joined())),
         ("POST /v1/leave", Reply::document(documents::left(Some(44)))),
+        ("GET /v1/bans", Reply::document(documents::bans())),
+        ("POST /v1/bans", Reply::document(documents::banned(Some(documents::applied_by())))),
+        ("POST /v1/unban", Reply::document(documents::unbanned())),
+        ("POST /v1/remove", Reply::document(documents::removed())),
         ("POST /v1/ping", Reply::document(documents::pong(421))),
         ("POST /v1/wait", Reply::document(documents::waited())),
     ]);
     let token = documents::token();
     let examples = examples(&page);
-    assert!(examples.len() >= 11, "one for each verb that asks the daemon");
+    assert!(examples.len() >= 15, "one for each verb that asks the daemon");
     for (line, expected) in examples {
         let (words, reads_token) = match line.strip_suffix(" < token") {
             Some(words) => (words, true),

@@ -65,7 +65,7 @@ fn words_of_an_error_cannot_steer_the_terminal() {
 fn a_daemon_that_is_not_there_is_named_with_its_socket() {
     let dir = tempfile::tempdir().expect("a directory");
     let absent = dir.path().join("absent.sock");
-    let verbs: [&[&str]; 8] = [
+    let verbs: [&[&str]; 10] = [
         &["init"],
         &["invite"],
         &["leave"],
@@ -74,6 +74,8 @@ fn a_daemon_that_is_not_there_is_named_with_its_socket() {
         &["peers"],
         &["ping", "n2"],
         &["supervisor"],
+        &["bans"],
+        &["ban", "n2"],
     ];
     for verb in verbs {
         let ran = mesh(&absent, verb);

@@ -79,22 +79,34 @@ fn a_watched_status_is_redrawn_in_place_and_outlives_the_daemon() {
     assert!(frames[2].contains("hung up before it answered"), "{seen:?}");
 }
 
-/// `mesh leave` by someone who types `answer`.
-fn leave_and_type(daemon: &Daemon, answer: &str) -> Ran {
+/// `mesh` with `args` by someone who types `answer`.
+fn run_and_type(daemon: &Daemon, args: &[&str], answer: &str) -> Ran {
     let (mut ours, theirs) = terminal();
     ours.write_all(answer.as_bytes()).expect("types");
-    let mut leave = command(daemon.socket(), &["leave"]);
-    ended(leave.stdin(theirs).output().expect("runs"))
+    let mut mesh = command(daemon.socket(), args);
+    ended(mesh.stdin(theirs).output().expect("runs"))
 }
 
 #[test]
 fn leaving_has_to_be_confirmed() {
     let daemon = Daemon::with(&[("POST /v1/leave", Reply::document(documents::left(Some(44))))]);
-    let ran = leave_and_type(&daemon, "n\n");
+    let ran = run_and_type(&daemon, &["leave"], "n\n");
     assert_eq!((ran.code, ran.stdout.as_str()), (Some(1), ""));
     assert!(ran.stderr.contains("[y/N]"), "{ran:?}");
     assert_eq!(daemon.asked(), []);
-    let ran = leave_and_type(&daemon, "yes\n");
+    let ran = run_and_type(&daemon, &["leave"], "yes\n");
+    assert_eq!(ran.code, Some(0));
+    assert_eq!(daemon.asked().len(), 1);
+}
+
+#[test]
+fn removing_has_to_be_confirmed() {
+    let daemon = Daemon::with(&[("POST /v1/remove", Reply::document(documents::removed()))]);
+    let ran = run_and_type(&daemon, &["remove", "n2"], "\n");
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(1), ""));
+    assert!(ran.stderr.starts_with("n2 loses its id"), "{ran:?}");
+    assert_eq!(daemon.asked(), []);
+    let ran = run_and_type(&daemon, &["remove", "n2"], "y\n");
     assert_eq!(ran.code, Some(0));
     assert_eq!(daemon.asked().len(), 1);
 }

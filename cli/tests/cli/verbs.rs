@@ -270,6 +270,45 @@ fn leave_says_what_was_left() {
 }
 
 #[test]
+fn ban_passes_on_what_was_asked_and_says_who_applied_it() {
+    let words = ["ban", "n2", "--for", "1h30m", "--reason", "floods", "--wait", "--timeout", "2s"];
+    let asked = passes_on("POST /v1/bans", documents::banned(None), &words);
+    let expected = json!({"member": "n2", "for_s": 5400, "reason": "floods", "wait_ms": 2000});
+    assert_eq!(asked, expected);
+    let asked = passes_on("POST /v1/bans", documents::banned(None), &["ban", "m2"]);
+    assert_eq!(asked, json!({"member": "m2", "for_s": null, "reason": null, "wait_ms": null}));
+
+    let reply = Reply::document(documents::banned(Some(documents::applied_by())));
+    assert_eq!(
+        table("POST /v1/bans", reply, &["ban", "n2", "--wait"]),
+        "banned n2 (m2) until it is unbanned; agreed at index 45\n\
+         applied by 3 of 3 members after 420ms\n"
+    );
+    for verb in ["unban", "remove"] {
+        let path = format!("POST /v1/{verb}");
+        let asked = match verb {
+            "unban" => passes_on(&path, documents::unbanned(), &[verb, "n2"]),
+            _ => passes_on(&path, documents::removed(), &[verb, "n2", "--wait"]),
+        };
+        assert_eq!(asked["member"], "n2");
+        assert_eq!(asked["wait_ms"], if verb == "unban" { json!(null) } else { json!(30_000) });
+    }
+}
+
+#[test]
+fn a_ban_that_cannot_be_is_refused_before_the_daemon_is_asked() {
+    for words in [
+        &["ban", "n2", "--for", "0s"][..],
+        &["ban", "n2", "--for", "soon"],
+        &["ban", "n2", "--reason", "two\nlines"],
+        &["ban", "n2", "--timeout", "1s"],
+        &["ban"],
+    ] {
+        assert_eq!(mesh(std::path::Path::new("/nonexistent"), words).code, Some(2), "{words:?}");
+    }
+}
+
+#[test]
 fn ping_tells_each_echo_and_sums_up() {
     let daemon = Daemon::with(&[
         ("POST /v1/ping", Reply::document(documents::pong(421))),

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::addr::{OverlayAddrs, Prefixes};
 use crate::id::{LogIndex, MemberId, MeshId};
 use crate::key::{IdentityKey, TunnelKey};
-use crate::trust::{MeshRoot, Name};
+use crate::trust::{MeshRoot, Name, Reason};
 
 /// A hash of the whole agreed state. Equal on all members at equal index, or something is wrong.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -56,6 +56,19 @@ pub struct MemberView {
     pub addrs: OverlayAddrs,
 }
 
+/// A member nobody is to have to do with for the time being.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BannedView {
+    /// Who.
+    pub member: MemberView,
+    /// Since when, in milliseconds since the Unix epoch, by the stamp in the log.
+    pub since_ms: u64,
+    /// When it ends by itself, in milliseconds since the Unix epoch; `None`: it does not.
+    pub until_ms: Option<u64>,
+    /// Why.
+    pub reason: Option<Reason>,
+}
+
 /// The cluster at one index. Immutable: a new one is made for each applied batch and shared.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClusterView {
@@ -69,14 +82,21 @@ pub struct ClusterView {
     pub applied: LogIndex,
     /// The state's hash at that index.
     pub hash: StateHash,
-    /// Present members by id. Those who left are absent.
+    /// Present members by id. Those who left are absent, and so are those who are banned.
     pub members: BTreeMap<MemberId, MemberView>,
+    /// Members that are banned, by id.
+    pub banned: BTreeMap<MemberId, BannedView>,
 }
 
 impl ClusterView {
     /// The mesh's id.
     pub fn mesh(&self) -> MeshId {
         self.root.mesh
+    }
+
+    /// Whether `member` has a place in the mesh, be it one that it may not use now.
+    pub fn has_place(&self, member: MemberId) -> bool {
+        self.members.contains_key(&member) || self.banned.contains_key(&member)
     }
 
     /// The present member with this identity.

@@ -5,10 +5,12 @@ mod sample;
 use std::fmt::Debug;
 
 use mesh_model::api::v1::{
-    DaemonState, Document, DropCount, ErrorBody, ErrorCode, ErrorDocument, Family, GossipMember,
-    GossipState, InitRequest, InviteReply, InviteRequest, JoinRequest, JoinedReply, LeaveReply,
-    LeaveRequest, Offload, Path, Peer, Peers, PingReply, PingRequest, RaftRole, RaftStatus, Role,
-    Schema, Status, Supervisor, Tunnel, Tunnels, VersionReply, WaitFor, WaitReply, WaitRequest,
+    AppliedBy, Ban, BanReply, BanRequest, Bans, DaemonState, Document, DropCount, ErrorBody,
+    ErrorCode, ErrorDocument, Family, GossipMember, GossipState, InitRequest, InviteReply,
+    InviteRequest, JoinRequest, JoinedReply, LeaveReply, LeaveRequest, Offload, Path, Peer, Peers,
+    PingReply, PingRequest, RaftRole, RaftStatus, RemoveReply, RemoveRequest, Role, Schema, Status,
+    Supervisor, Tunnel, Tunnels, UnbanReply, UnbanRequest, VersionReply, WaitFor, WaitReply,
+    WaitRequest,
 };
 use mesh_model::facts::Capability;
 use mesh_model::view::StateHash;
@@ -218,6 +220,33 @@ fn answers_survive() {
         path: Path::None,
     });
     assert_eq!(value["addr"], "fd00::1");
+}
+
+#[test]
+fn rulings_survive() {
+    let applied_by = Some(AppliedBy { members: 3, of: 3, waited_ms: BIG });
+    let (member, name, reason) = (MemberId(BIG), sample::name("h1"), "why".parse().ok());
+    let value = document(BanReply {
+        member,
+        name: name.clone(),
+        until_ms: Some(BIG),
+        index: BIG,
+        applied_by: applied_by.clone(),
+    });
+    assert_eq!(value["applied_by"], json!({"members": 3, "of": 3, "waited_ms": BIG}));
+    document(UnbanReply { member, name: name.clone(), index: BIG, applied_by: None });
+    document(RemoveReply { member, name: name.clone(), index: BIG, applied_by });
+    let identity = sample::record().identity;
+    let ban = Ban { member, name, identity, since_ms: BIG, until_ms: None, reason };
+    let value = document(Bans { bans: vec![ban], applied: BIG });
+    assert_eq!(value["bans"][0]["identity"], identity.to_string());
+    assert_eq!(value["bans"][0]["reason"], "why");
+
+    let member = "h1".to_owned();
+    let reason = "why".parse().ok();
+    request(&BanRequest { member: member.clone(), for_s: Some(1), reason, wait_ms: Some(1) });
+    request(&UnbanRequest { member: member.clone(), wait_ms: None });
+    request(&RemoveRequest { member, wait_ms: None });
 }
 
 #[test]

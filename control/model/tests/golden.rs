@@ -9,7 +9,7 @@ use std::fmt::Debug;
 use data_encoding::HEXLOWER;
 use mesh_model::codec::{self, CodecError, Message};
 use mesh_model::facts::Facts;
-use mesh_model::trust::{Admission, Departure, Genesis, Invite, MemberRecord};
+use mesh_model::trust::{Admission, Departure, Genesis, Invite, MemberRecord, Verdict};
 use mesh_model::wire::join::{JoinReply, JoinRequest};
 
 /// Holds one message to its vector and to the laws of the codec.
@@ -103,6 +103,17 @@ fn departure() {
 }
 
 #[test]
+fn verdict() {
+    check::<Verdict>(
+        &sample::verdict(),
+        "
+        0112abf3819f2bbf184856c088556ffd60fc701101008139770ea87d175f56a35466c34c7ecccb8d8a91b4ee
+         37a25df60f5b8fc9b394fd00505c18a30100000001fd603a5d18a30100000115666c6f6f647320697473206e
+         65696768626f757273",
+    );
+}
+
+#[test]
 fn facts() {
     check::<Facts>(
         &sample::facts(),
@@ -160,7 +171,8 @@ fn join_reply_refused() {
             "010107",
             "0101080b31302e302e302e302f3330",
             "010109fb1027",
-            "01010a"
+            "01010a",
+            "01010b"
         ]
     );
     check(&JoinReply::Unavailable, "0102");

@@ -6,8 +6,8 @@ use mesh_model::codec::{self, CodecError, Message};
 use mesh_model::facts::{Capability, Facts, FactsError, MAX_ENDPOINTS, MAX_VERSION_LEN};
 use mesh_model::signed::SignedError;
 use mesh_model::trust::{
-    Admission, ChainError, Departure, Genesis, Invite, MAX_BOOTSTRAPS, MAX_NAME_LEN, MAX_TOKEN_LEN,
-    MemberRecord, MeshRoot, Token, TokenError,
+    Admission, ChainError, Departure, Genesis, Invite, MAX_BOOTSTRAPS, MAX_NAME_LEN,
+    MAX_REASON_LEN, MAX_TOKEN_LEN, MemberRecord, MeshRoot, Ruling, Token, TokenError, Verdict,
 };
 use mesh_model::wire::join::{JoinReply, JoinRequest, Welcome};
 use mesh_model::{IdentitySecret, InviteId, MemberId, Prefixes, Signed, TunnelKey};
@@ -177,6 +177,15 @@ fn each_statement_is_bound_to_its_mesh_and_signer() {
     assert_eq!(Departure::verify(&goodbye, elsewhere.mesh, &who), Err(ChainError::OtherMesh));
     assert!(Departure::verify(&goodbye, root.mesh, &sample::root().key).is_err());
 
+    let verdict = Signed::seal(&sample::verdict(), &sample::root_secret());
+    assert_eq!(Verdict::verify(&verdict, &root), Ok(sample::verdict()));
+    assert!(Verdict::verify(&verdict, &elsewhere).is_err());
+    let foreign = Verdict { mesh: elsewhere.mesh, ..sample::verdict() };
+    let foreign = Signed::seal(&foreign, &sample::root_secret());
+    assert_eq!(Verdict::verify(&foreign, &root), Err(ChainError::OtherMesh));
+    let usurped = Signed::seal(&sample::verdict(), &sample::identity());
+    assert!(Verdict::verify(&usurped, &root).is_err());
+
     let admission = sample::admission();
     assert_eq!(admission.verify(&sample::invite(), &root), Ok(sample::record()));
     let other = Invite { id: InviteId([9; 16]), ..sample::invite() };
@@ -252,6 +261,15 @@ fn the_largest_of_each_message_fits_its_limit() {
     codec::encode(&sample::invite());
     codec::encode(&Genesis { name: sample::name(&widest), founder: record, ..sample::genesis() });
     codec::encode(&Departure { mesh: sample::mesh(), member: MemberId(u64::MAX) });
+    codec::encode(&Verdict {
+        member: MemberId(u64::MAX),
+        serial: u64::MAX,
+        ruling: Ruling::Banned {
+            until_ms: Some(u64::MAX),
+            reason: "r".repeat(MAX_REASON_LEN).parse().ok(),
+        },
+        ..sample::verdict()
+    });
     codec::encode(&Facts {
         member: MemberId(u64::MAX),
         boot_ms: u64::MAX,
@@ -298,6 +316,7 @@ fn all_messages(bytes: &[u8]) {
     decodes_or_not::<Invite>(bytes);
     decodes_or_not::<Genesis>(bytes);
     decodes_or_not::<Departure>(bytes);
+    decodes_or_not::<Verdict>(bytes);
     decodes_or_not::<Facts>(bytes);
     decodes_or_not::<JoinRequest>(bytes);
     decodes_or_not::<JoinReply>(bytes);
@@ -313,11 +332,12 @@ fn genuine(which: usize) -> Vec<u8> {
         4 => codec::encode(&sample::departure()),
         5 => codec::encode(&sample::facts()),
         6 => codec::encode(&sample::join_request()),
+        7 => codec::encode(&sample::verdict()),
         _ => codec::encode(&sample::welcome()),
     }
 }
 
-const KINDS: usize = 8;
+const KINDS: usize = 9;
 
 fn config(cases: u32) -> ProptestConfig {
     ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }

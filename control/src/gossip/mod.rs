@@ -182,7 +182,7 @@ impl Gossip {
             let forgotten = self.swim.forget(member);
             self.expect_swim(forgotten);
         }
-        if self.view.members.contains_key(&me) {
+        if self.view.has_place(me) {
             self.swim.resize(&self.timing, self.table.len() + 1);
             self.work(now);
         } else {

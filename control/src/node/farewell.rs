@@ -26,8 +26,7 @@ use mesh_model::view::ClusterView;
 ///
 /// The reply to its goodbye is a round trip behind the departure: well below a second on any path,
 /// a few when packets are lost and QUIC has to send again. Within it the departed may still send
-/// what it could send before; that is harmless from one who left, but a ban, when it comes, must
-/// not wait.
+/// what it could send before; that is harmless from one who left, or was removed. A ban does not wait.
 pub const FAREWELL: Duration = Duration::from_secs(5);
 
 /// One departed member's tunnel.
@@ -55,19 +54,19 @@ impl Farewells {
         (before, after): (&ClusterView, &ClusterView),
         now: Instant,
     ) {
-        if !after.members.contains_key(&me) {
+        if !after.has_place(me) {
             self.kept.clear();
             return;
         }
         for (key, peer) in &plan.peers {
             let member = peer.member;
             // Only who leaves with this very view: a farewell that is over is not said again.
-            if before.members.contains_key(&member) && !after.members.contains_key(&member) {
+            if before.members.contains_key(&member) && !after.has_place(member) {
                 let kept = Kept { key: *key, peer: peer.clone(), until: now + FAREWELL };
                 self.kept.insert(member, kept);
             }
         }
-        self.kept.retain(|member, kept| !after.members.contains_key(member) && !kept.taken(after));
+        self.kept.retain(|member, kept| !after.has_place(*member) && !kept.taken(after));
         self.handle_timeout(now);
     }
 

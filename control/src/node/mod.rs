@@ -201,7 +201,7 @@ impl Node {
     }
 
     fn adopt(&mut self, view: Arc<ClusterView>) {
-        if self.removed == Removal::Present && !view.members.contains_key(&self.me) {
+        if self.removed == Removal::Present && !view.has_place(self.me) {
             self.removed = Removal::ToTell;
         }
         self.view = view;

@@ -89,11 +89,12 @@ impl Inner {
         }
     }
 
-    /// A present member, or one that left and has not heard of it yet.
+    /// A present member, or one that left and has not heard of it yet. Never one that is banned.
     fn is_known(&self, from: MemberId) -> bool {
-        let membership = self.membership();
+        let (membership, view) = (self.membership(), self.view());
         from != self.me
-            && (self.view().members.contains_key(&from)
+            && !view.banned.contains_key(&from)
+            && (view.members.contains_key(&from)
                 || membership.voters.contains(&from)
                 || membership.learners.contains(&from))
     }

@@ -28,6 +28,7 @@ use super::steward::{Steward, Stewardship};
 use super::store::{Db, Store, StoreError};
 use super::timing::Timing;
 use super::types::{Raft, StoredMembership, Types};
+use super::warden::Warden;
 use super::watch as ordered;
 use crate::ports::{Seeds, Transport, WallClock};
 
@@ -127,10 +128,12 @@ impl Group {
         let herald = Herald::new(Arc::clone(&inner), leadership_tx, failure_tx);
         let steward = Steward::new(Arc::clone(&inner));
         let pulse = Pulse::new(Arc::clone(&inner));
+        let warden = Warden::new(Arc::clone(&inner));
         // They run until Raft ends; nobody waits for them.
         drop(Runtime::spawn(herald.run()));
         drop(Runtime::spawn(pulse.run()));
         drop(Runtime::spawn(steward.run()));
+        drop(Runtime::spawn(warden.run()));
         Ok(Self { inner })
     }
 
@@ -211,6 +214,12 @@ impl Group {
     pub fn snapshot(&self) -> Vec<u8> {
         let replica = self.inner.replica.lock().clone();
         replica.to_snapshot()
+    }
+
+    /// The serial for the next verdict about `member`: later than the last this host knows of.
+    pub fn next_serial(&self, member: MemberId) -> u64 {
+        let wall_ms = self.inner.wall.wall_ms();
+        self.inner.replica.lock().state.bans().next_serial(member, wall_ms)
     }
 
     /// Ends agreement on this host in good order and closes the store.

@@ -17,6 +17,7 @@
 //! - `network` asks and `answer` answers; `rpc` is what they say; `speaker` is who may say it; `contact` is
 //!   whether the leader is still there.
 //! - [`roles`] decides who votes; `steward` has it carried out.
+//! - `warden` has bans end when their time is over.
 //! - `pulse` winds openraft's clock where there is something to decide.
 //! - `runtime` makes it repeatable: **its head says how equal seeds give equal runs**.
 //!
@@ -46,6 +47,7 @@ mod steward;
 pub mod store;
 mod timing;
 mod types;
+mod warden;
 mod watch;
 
 pub use group::{Group, GroupError};

@@ -11,7 +11,6 @@
 
 use std::time::Duration;
 
-use mesh_model::trust::Departure;
 use mesh_model::{Fault, LogIndex, MemberId};
 use openraft::ReadPolicy;
 use openraft::async_runtime::watch::WatchReceiver as _;
@@ -22,7 +21,7 @@ use super::group::{Group, Inner, leadership};
 use super::rpc::{ProposeReply, Reply, Request};
 use super::status::Role;
 use super::types::Types;
-use crate::command::{Command, Outcome, Proposal};
+use crate::command::{Outcome, Proposal};
 
 /// The pause between two tries: a new leader is known within one, and ten of them a second load nobody.
 const TRY_AGAIN: Duration = Duration::from_millis(100);
@@ -110,7 +109,7 @@ impl Inner {
         if let Some(refused) = self.refuse_unwritten(&proposal).await {
             return Ok(Tried::Applied(refused));
         }
-        let _leaving = match self.genuinely_departing(&proposal) {
+        let _leaving = match self.would_lose(&proposal) {
             Some(member) if leadership(&self.raft).role == Role::Leader => {
                 let leaving = self.retire(member).await;
                 if leaving.is_none() && leadership(&self.raft).role == Role::Leader {
@@ -169,14 +168,10 @@ impl Inner {
         }
     }
 
-    /// The member `proposal` lets go, if that member signed its goodbye: only then may the goodbye
-    /// change who votes.
-    fn genuinely_departing(&self, proposal: &Proposal) -> Option<MemberId> {
-        let Command::Depart { member, departure } = &proposal.command else { return None };
-        let view = self.view();
-        let identity = view.members.get(member)?.identity;
-        let said = Departure::verify(departure, view.mesh(), &identity).ok()?;
-        (said.member == *member).then_some(*member)
+    /// The member that `proposal` takes out of the mesh, if whoever may say so has signed it: only then may
+    /// it change who votes.
+    fn would_lose(&self, proposal: &Proposal) -> Option<MemberId> {
+        self.replica.lock().state.would_lose(proposal)
     }
 
     /// Until somebody else leads, at most for `limit`.
@@ -199,7 +194,7 @@ impl Inner {
     fn why_undecided(&self, proposal: &Proposal) -> ProposeError {
         match self.confirmed_leadership().leader {
             None => ProposeError::NoQuorum,
-            Some(leader) if leader == self.me => match self.genuinely_departing(proposal) {
+            Some(leader) if leader == self.me => match self.would_lose(proposal) {
                 Some(member) => ProposeError::NoSuccessor(member),
                 None => ProposeError::Timeout,
             },

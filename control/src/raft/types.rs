@@ -19,6 +19,8 @@ impl fmt::Display for Proposal {
             Command::Invite(_) => "invite",
             Command::Admit(_) => "admit",
             Command::Depart { .. } => "depart",
+            Command::Judge(_) => "judge",
+            Command::Lapse(_) => "lapse",
         })
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use mesh_model::trust::Name;
+use mesh_model::trust::{Name, Reason};
 use mesh_model::{InviteId, LogIndex, MemberId};
 use serde::{Deserialize, Serialize};
 
@@ -47,6 +47,44 @@ pub enum Event {
         /// Who.
         member: MemberId,
     },
+    /// A member was banned.
+    Banned {
+        /// Who.
+        member: MemberId,
+        /// When that ends by itself, in milliseconds since the Unix epoch.
+        until_ms: Option<u64>,
+        /// Why.
+        reason: Option<Reason>,
+    },
+    /// A member was pardoned.
+    Pardoned {
+        /// Who.
+        member: MemberId,
+    },
+    /// A member was removed by an admin.
+    Removed {
+        /// Who.
+        member: MemberId,
+    },
+    /// The time of a member's ban was over.
+    BanLapsed {
+        /// Whose.
+        member: MemberId,
+    },
+}
+
+impl Event {
+    /// Whether the state's clock goes by the stamp of such an entry: it was held against a time that
+    /// somebody signed. A goodbye and a verdict say nothing about time.
+    pub(super) fn tells_time(&self) -> bool {
+        match self {
+            Self::InviteAdded { .. } | Self::Admitted { .. } | Self::BanLapsed { .. } => true,
+            Self::Departed { .. }
+            | Self::Banned { .. }
+            | Self::Pardoned { .. }
+            | Self::Removed { .. } => false,
+        }
+    }
 }
 
 /// The last [`MAX_ENTRIES`] changes, oldest first. Refusals are not among them: they change nothing,

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
 use mesh_model::codec::CodecError;
-use mesh_model::trust::{Admission, Departure, MemberRecord};
+use mesh_model::trust::{Admission, Departure, MemberRecord, Verdict};
 use mesh_model::view::MemberView;
 use mesh_model::wire::join::JoinRefusal;
 use mesh_model::{IdentityKey, InviteId, LogIndex, MemberId, MeshId, OverlayAddrs, Signed};
@@ -84,13 +84,22 @@ impl Member {
     }
 }
 
-/// A member that left.
+/// A member that is gone for good.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Departed {
     /// Who it was.
     pub identity: IdentityKey,
-    /// Its own goodbye: nobody can be locked out by a made-up departure.
-    pub departure: Signed<Departure>,
+    /// Why: nobody can be locked out by a made-up departure.
+    pub farewell: Farewell,
+}
+
+/// Who said that a member is to go.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Farewell {
+    /// It said goodbye itself.
+    Own(Signed<Departure>),
+    /// An admin removed it.
+    Removed(Signed<Verdict>),
 }
 
 /// A host whose admission was found to be in order.
@@ -213,26 +222,33 @@ impl Members {
         mesh: MeshId,
     ) -> Result<bool, Refusal> {
         let Some(identity) = self.check_departure(id, departure, mesh)? else { return Ok(false) };
+        self.let_go(id, Departed { identity, farewell: Farewell::Own(departure.clone()) });
+        Ok(true)
+    }
+
+    /// Whether `id` is gone by this very verdict.
+    pub(super) fn was_removed(&self, id: MemberId, verdict: &Signed<Verdict>) -> bool {
+        let farewell = self.departed.get(&id).map(|departed| &departed.farewell);
+        farewell.is_some_and(|farewell| matches!(farewell, Farewell::Removed(it) if it == verdict))
+    }
+
+    /// `id` is no member any more.
+    pub(super) fn let_go(&mut self, id: MemberId, departed: Departed) {
         self.present.remove(&id);
-        let departed = Departed { identity, departure: departure.clone() };
         self.departed.insert(id, departed);
         while self.departed.len() > MAX_DEPARTED {
             self.departed.pop_first();
         }
-        Ok(true)
     }
 
-    pub(super) fn views(&self) -> BTreeMap<MemberId, MemberView> {
-        let view = |(id, member): (&MemberId, &Member)| {
-            let view = MemberView {
-                id: *id,
-                name: member.record.name.clone(),
-                identity: member.record.identity,
-                tunnel: member.record.tunnel,
-                addrs: member.addrs,
-            };
-            (*id, view)
-        };
-        self.present.iter().map(view).collect()
+    /// Everyone with a place in the mesh, as the rest of the house sees it.
+    pub(super) fn views(&self) -> impl Iterator<Item = MemberView> {
+        self.present.iter().map(|(id, member)| MemberView {
+            id: *id,
+            name: member.record.name.clone(),
+            identity: member.record.identity,
+            tunnel: member.record.tunnel,
+            addrs: member.addrs,
+        })
     }
 }

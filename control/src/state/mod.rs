@@ -10,7 +10,7 @@
 //! was.
 //!
 //! **Nobody is believed for being a voter.** The state keeps what was signed, not a summary of it:
-//! the genesis, every invite that admitted a present member, every admission, every departure. So
+//! the genesis, every invite that admitted a present member, every admission, departure and verdict. So
 //! [`State::apply`] checks the chain root -> invite -> record of each entry, and [`State::verify`]
 //! checks all chains again when a snapshot comes from someone else. What signatures cannot show is
 //! what is *missing* (a member left out, a clock set back): whoever holds an earlier state finds that
@@ -19,23 +19,29 @@
 //! **Time** is data: the leader's stamp. The state keeps the latest stamp of an invite or admission
 //! and takes an earlier one as that, so an expired invite does not come back with a slow clock.
 //!
-//! This file routes; [`members`], [`ipam`], [`invites`] and [`audit`] decide.
+//! This file routes; [`members`], [`ipam`], [`invites`], [`bans`] and [`audit`] decide.
 
 pub mod audit;
+pub mod bans;
+mod foresight;
 pub mod invites;
 pub mod ipam;
+mod judging;
 pub mod members;
 mod verify;
+
+use std::collections::BTreeMap;
 
 use mesh_model::trust::{
     Admission, ChainError, Departure, Genesis, Invite, MemberRecord, MeshRoot,
 };
-use mesh_model::view::{ClusterView, StateHash};
+use mesh_model::view::{BannedView, ClusterView, StateHash};
 use mesh_model::wire::join::JoinRefusal;
 use mesh_model::{LogIndex, MemberId, OverlayAddrs, Signed, codec};
 use serde::{Deserialize, Serialize};
 
 pub use audit::{Audit, Entry, Event};
+pub use bans::{Ban, Bans, RulingEntry};
 pub use invites::{InviteEntry, Invites};
 pub use ipam::Ipam;
 pub use members::{Member, Members, Origin};
@@ -47,16 +53,16 @@ use members::Newcomer;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct State {
     founding: Founding,
-    /// The latest stamp of an invite or admission that changed something. A departure says nothing about
-    /// time.
+    /// The latest stamp of an entry that changed something and [tells time](Event).
     now_ms: u64,
     members: Members,
     ipam: Ipam,
     invites: Invites,
+    bans: Bans,
     audit: Audit,
 }
 
-mesh_model::message!(State, "state", version 1, limit codec::MAX_MESSAGE);
+mesh_model::message!(State, "state", version 2, limit codec::MAX_MESSAGE);
 
 /// How the mesh began, and the bytes that prove it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -90,6 +96,7 @@ impl State {
             members: Members::founded_by(genesis.founder.clone(), addrs),
             ipam,
             invites: Invites::default(),
+            bans: Bans::default(),
             audit: Audit::default(),
             founding: Founding { signed: signed.clone(), genesis },
         })
@@ -102,10 +109,12 @@ impl State {
             Command::Invite(signed) => self.invite(signed, now_ms),
             Command::Admit(admission) => self.admit(index, admission, now_ms),
             Command::Depart { member, departure } => self.depart(*member, departure),
+            Command::Judge(signed) => self.judge(signed, now_ms),
+            Command::Lapse(member) => self.lapse(*member, now_ms),
         };
         match decided {
             Ok(Decision::Changed(event, outcome)) => {
-                if !matches!(event, Event::Departed { .. }) {
+                if event.tells_time() {
                     self.now_ms = now_ms;
                 }
                 self.audit.record(index, now_ms, event);
@@ -113,19 +122,6 @@ impl State {
             }
             Ok(Decision::Already(outcome)) => outcome,
             Err(refusal) => Outcome::Refused(refusal),
-        }
-    }
-
-    /// The refusal [`apply`](Self::apply) is bound to come to, if the proposal is one that anybody could
-    /// have made up: its signatures do not hold, or it is about what does not exist.
-    pub fn would_refuse(&self, proposal: &Proposal) -> Option<Refusal> {
-        match &proposal.command {
-            Command::Invite(signed) => self.genuine_invite(signed).err(),
-            Command::Admit(admission) => self.genuine_record(admission).err(),
-            Command::Depart { member, departure } => {
-                let mesh = self.founding.genesis.root.mesh;
-                self.members.check_departure(*member, departure, mesh).err()
-            }
         }
     }
 
@@ -172,6 +168,9 @@ impl State {
         // Proven to be who it says: a member that asks again hears what it missed, whatever has
         // become of its invite since.
         if let Some((id, member)) = self.members.by_identity(&record.identity) {
+            if self.bans.ban(id).is_some() {
+                return Err(JoinRefusal::Banned.into());
+            }
             return Ok(Decision::Already(Outcome::Admitted { member: id, addrs: member.addrs() }));
         }
         // The invite first: a spent one shall not serve to find out who is there.
@@ -197,6 +196,7 @@ impl State {
         let outcome = Outcome::Departed(member);
         let mesh = self.founding.genesis.root.mesh;
         Ok(if self.members.depart(member, departure, mesh)? {
+            self.bans.forget(member);
             Decision::Changed(Event::Departed { member }, outcome)
         } else {
             Decision::Already(outcome)
@@ -214,13 +214,25 @@ impl State {
     /// The state as the rest of the house sees it, `applied` being the index of its last entry.
     pub fn view(&self, applied: LogIndex) -> ClusterView {
         let genesis = &self.founding.genesis;
+        let (mut members, mut banned) = (BTreeMap::new(), BTreeMap::new());
+        for member in self.members.views() {
+            let id = member.id;
+            match self.bans.ban(id) {
+                None => drop(members.insert(id, member)),
+                Some(Ban { since_ms, until_ms, reason }) => {
+                    let reason = reason.cloned();
+                    banned.insert(id, BannedView { member, since_ms, until_ms, reason });
+                }
+            }
+        }
         ClusterView {
             root: genesis.root,
             mesh_name: genesis.name.clone(),
             prefixes: genesis.prefixes,
             applied,
             hash: self.hash(),
-            members: self.members.views(),
+            members,
+            banned,
         }
     }
 
@@ -265,6 +277,11 @@ impl State {
     /// The invites the mesh remembers.
     pub fn invites(&self) -> &Invites {
         &self.invites
+    }
+
+    /// What admins have ruled about members.
+    pub fn bans(&self) -> &Bans {
+        &self.bans
     }
 
     /// What happened lately.

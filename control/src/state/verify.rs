@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use mesh_model::trust::{ChainError, Departure, Genesis, Invite, MeshRoot};
+use mesh_model::trust::{ChainError, Departure, Genesis, Invite, MeshRoot, Ruling, Verdict};
 use mesh_model::{IdentityKey, InviteId, MemberId, Prefixes};
 
 use super::State;
+use super::bans::RulingEntry;
 use super::invites::{InviteEntry, MAX_INVITES, check_bounds};
 use super::ipam;
-use super::members::{Departed, MAX_DEPARTED, MAX_MEMBERS, Member, Members, Origin};
+use super::members::{Departed, Farewell, MAX_DEPARTED, MAX_MEMBERS, Member, Members, Origin};
 
 /// A finding that no signature could have excused.
 fn contradiction<T>(what: &'static str) -> Result<T, ChainError> {
@@ -29,11 +30,12 @@ pub(super) fn verify(state: &State, root: &MeshRoot) -> Result<(), ChainError> {
         addresses(*id, member, &genesis.prefixes)?;
     }
     distinct(state)?;
+    rulings(state, root)?;
     departed(state, root)
 }
 
 /// Whether `later` can have come of `earlier`: members keep their ids, records and addresses until they
-/// leave, those that left stay so, time and the use of invites only grow.
+/// leave, those that left stay so, time, the use of invites and the serials of verdicts only grow.
 pub(super) fn continues(later: &State, earlier: &State) -> bool {
     let (now, then) = (&later.members, &earlier.members);
     let forgets = now.departed().len() == MAX_DEPARTED;
@@ -47,11 +49,22 @@ pub(super) fn continues(later: &State, earlier: &State) -> bool {
     let used = |(id, entry): (&InviteId, &InviteEntry)| {
         later.invites.get(id).is_none_or(|same| same.used() >= entry.used())
     };
+    let ruled = |(id, before): (&MemberId, &RulingEntry)| match later.bans.get(*id) {
+        Some(after) => succeeds(after, before),
+        None => !now.present().contains_key(id),
+    };
     later.founding == earlier.founding
         && later.now_ms >= earlier.now_ms
         && then.present().iter().all(kept)
         && then.departed().iter().all(still_gone)
         && earlier.invites.iter().all(used)
+        && earlier.bans.iter().all(ruled)
+}
+
+/// Whether the ruling `after` can have followed `before`, or be the same.
+fn succeeds(after: &RulingEntry, before: &RulingEntry) -> bool {
+    let same = after.signed() == before.signed() && (after.has_lapsed() || !before.has_lapsed());
+    same || after.verdict().serial > before.verdict().serial
 }
 
 fn departed_as(members: &Members, id: MemberId, identity: &IdentityKey) -> bool {
@@ -159,12 +172,43 @@ fn distinct(state: &State) -> Result<(), ChainError> {
     Ok(())
 }
 
-/// Those who left said so themselves.
+/// Every ruling is the root's, about a member with a place in the mesh; only what has an end lapses.
+fn rulings(state: &State, root: &MeshRoot) -> Result<(), ChainError> {
+    for (id, entry) in state.bans.iter() {
+        let verdict = Verdict::verify(entry.signed(), root)?;
+        require(verdict.member == *id, "a verdict under another id")?;
+        let Some(member) = state.members.present().get(id) else {
+            return contradiction("a verdict about nobody");
+        };
+        let identity = member.record().identity;
+        require(identity == verdict.identity, "a verdict about another identity")?;
+        let ended = match verdict.ruling {
+            Ruling::Banned { until_ms, .. } => until_ms.is_some_and(|until| until <= state.now_ms),
+            Ruling::Pardoned => false,
+            Ruling::Removed => return contradiction("a removed member that is still there"),
+        };
+        require(ended || !entry.has_lapsed(), "a ban that ended before its time")?;
+    }
+    Ok(())
+}
+
+/// Those who are gone said so themselves, or the root did.
 fn departed(state: &State, root: &MeshRoot) -> Result<(), ChainError> {
     for (id, departed) in state.members.departed() {
         require(!state.members.present().contains_key(id), "a member both present and departed")?;
-        let said = Departure::verify(&departed.departure, root.mesh, &departed.identity)?;
-        require(said.member == *id, "a departure under another id")?;
+        let (member, identity) = match &departed.farewell {
+            Farewell::Own(departure) => {
+                let said = Departure::verify(departure, root.mesh, &departed.identity)?;
+                (said.member, departed.identity)
+            }
+            Farewell::Removed(verdict) => {
+                let said = Verdict::verify(verdict, root)?;
+                require(said.ruling == Ruling::Removed, "removed by a verdict that does not")?;
+                (said.member, said.identity)
+            }
+        };
+        require(member == *id, "a departure under another id")?;
+        require(identity == departed.identity, "a departure of another identity")?;
     }
     Ok(())
 }

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use mesh_control::node::FAREWELL;
 use mesh_model::TunnelKey;
-use mesh_model::api::v1::GossipState::Unknown;
+use mesh_model::api::v1::GossipState::{Alive, Unknown};
 use mesh_model::plan::{PeerPlan, Update};
 use mesh_model::view::MemberView;
 use mesh_model::wire::join::PeerHint;
 
-use crate::world::{BOOT_MS, World, m, own_endpoint, secs, view};
+use crate::world::{BOOT_MS, World, banning, m, own_endpoint, secs, view};
 
 fn set(updates: &[Update]) -> Vec<&PeerPlan> {
     let each = updates.iter().filter_map(|update| match update {
@@ -107,6 +107,32 @@ fn a_departed_members_tunnel_stays_for_its_farewell_and_no_longer() {
         world.agree(&view(&rest, 4));
         world.run(FAREWELL * 2);
         assert_eq!(world.updates[&m(1)].len(), 1, "said once");
+    }
+}
+
+#[test]
+fn a_banned_members_tunnel_ends_at_once_and_is_there_again_when_it_is_pardoned() {
+    let mut world = settled(3);
+    let before = world.nodes[&m(1)].plan().clone();
+    let own = world.nodes[&m(2)].plan().clone();
+    world.agree(&banning(&[1, 2, 3], &[2], 2));
+    for other in [1, 3] {
+        assert_eq!(gone(&world, other), [key(2)]);
+    }
+    // It keeps its own, and is no stranger: who else could tell it that it is pardoned?
+    assert_eq!(gone(&world, 2), []);
+    assert_eq!(*world.nodes[&m(2)].plan(), own);
+    assert_eq!(world.removed, []);
+    world.run(secs(20));
+    let told: Vec<_> = world.nodes[&m(1)].peers().map(|peer| peer.member).collect();
+    assert_eq!(told, [m(3)]);
+
+    world.agree(&view(&[1, 2, 3], 3));
+    let peers = |world: &World| world.nodes[&m(1)].plan().peers.keys().copied().collect::<Vec<_>>();
+    assert_eq!(peers(&world), before.peers.keys().copied().collect::<Vec<_>>());
+    world.run(secs(20));
+    for (at, other) in [(1, 2), (2, 1), (3, 2)] {
+        assert_eq!(world.state(m(at), m(other)), Alive);
     }
 }
 

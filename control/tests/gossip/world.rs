@@ -11,7 +11,7 @@ use mesh_model::api::v1::GossipState;
 use mesh_model::facts::Capability;
 use mesh_model::plan::Update;
 use mesh_model::trust::MeshRoot;
-use mesh_model::view::{ClusterView, MemberView, StateHash};
+use mesh_model::view::{BannedView, ClusterView, MemberView, StateHash};
 use mesh_model::wire::join::PeerHint;
 use mesh_model::{IdentitySecret, MemberId, OverlayAddrs, Prefixes, TunnelKey};
 use rand::{RngExt as _, SeedableRng as _};
@@ -60,8 +60,20 @@ pub(crate) fn view(members: &[u64], applied: u64) -> Arc<ClusterView> {
         applied,
         hash: StateHash([0; 32]),
         members: members.iter().map(member).collect(),
+        banned: BTreeMap::new(),
         root,
     })
+}
+
+/// The same with those of `members` that are `banned` out of it.
+pub(crate) fn banning(members: &[u64], banned: &[u64], applied: u64) -> Arc<ClusterView> {
+    let mut view = Arc::unwrap_or_clone(view(members, applied));
+    for id in banned {
+        let member = view.members.remove(&m(*id)).expect("a member");
+        let ban = BannedView { member, since_ms: BOOT_MS, until_ms: None, reason: None };
+        view.banned.insert(m(*id), ban);
+    }
+    Arc::new(view)
 }
 
 pub(crate) fn config(member: MemberId, boot_ms: u64) -> NodeConfig {

@@ -2,6 +2,7 @@
 #![allow(clippy::disallowed_methods, reason = "a test supplies time, threads and the runtime")]
 #![allow(clippy::disallowed_types, reason = "a test supplies time, threads and the runtime")]
 
+mod bans;
 mod crash;
 #[path = "../fixture/mod.rs"]
 mod fixture;

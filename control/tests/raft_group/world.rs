@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use mesh_control::raft::{
     Applied, Group, GroupStatus, MemoryDisk, ProposeError, Role, Start, Store, Timing,
 };
 use mesh_model::MemberId;
+use mesh_model::trust::Ruling;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::fixture::{BORN_MS, Host, Mesh, Ticket, after};
@@ -114,6 +116,7 @@ pub(crate) struct World {
     ticket: Ticket,
     net: Net,
     nodes: BTreeMap<MemberId, Node>,
+    wall_ms: Arc<AtomicU64>,
     seed: u8,
     hosts: u64,
 }
@@ -124,7 +127,8 @@ impl World {
         let mesh = Mesh::new(1);
         let ticket = mesh.invite(1, 500);
         let net = Net::new();
-        let mut world = Self { ticket, net, nodes: BTreeMap::new(), seed, hosts: 0, mesh };
+        let (nodes, wall_ms) = (BTreeMap::new(), Arc::new(AtomicU64::new(BORN_MS)));
+        let mut world = Self { ticket, net, nodes, wall_ms, seed, hosts: 0, mesh };
         let disk = MemoryDisk::new();
         let start = Start::Genesis(world.mesh.genesis.clone());
         let store = Store::create(disk.attach(), &world.mesh.root, start).expect("an empty disk");
@@ -154,8 +158,9 @@ impl World {
         seed[..8].copy_from_slice(&me.0.to_le_bytes());
         seed[8] = node.starts;
         let link = Link { me, net: self.net.clone() };
-        let started =
-            Group::start(store, link, &Entropy(seed), || BORN_MS, Timing::default()).await;
+        let wall_ms = Arc::clone(&self.wall_ms);
+        let wall = move || wall_ms.load(Ordering::Relaxed);
+        let started = Group::start(store, link, &Entropy(seed), wall, Timing::default()).await;
         self.net.lock().groups.insert(me, started.expect("starts"));
     }
 
@@ -223,6 +228,17 @@ impl World {
 
     pub(crate) fn goodbye(&self, member: MemberId) -> Command {
         self.nodes[&member].host.depart(self.mesh.id(), member)
+    }
+
+    /// What the root rules about `member`, by what `at` knows.
+    pub(crate) fn judge(&self, at: MemberId, member: MemberId, ruling: Ruling) -> Command {
+        let serial = self.group(at).next_serial(member);
+        self.mesh.judge((member, &self.nodes[&member].host), serial, ruling)
+    }
+
+    /// The clock of every host shows `ms` milliseconds since the mesh began.
+    pub(crate) fn set_clock(&self, ms: u64) {
+        self.wall_ms.store(BORN_MS + ms, Ordering::Relaxed);
     }
 
     /// The invite again: agreed, and changes nothing.

@@ -3,9 +3,9 @@
 use std::future::Future;
 
 use mesh_model::api::v1::{
-    ErrorBody, InitRequest, InviteReply, InviteRequest, JoinRequest, JoinedReply, LeaveReply,
-    LeaveRequest, Peers, PingReply, PingRequest, Status, Supervisor, Tunnels, WaitReply,
-    WaitRequest,
+    BanReply, BanRequest, Bans, ErrorBody, InitRequest, InviteReply, InviteRequest, JoinRequest,
+    JoinedReply, LeaveReply, LeaveRequest, Peers, PingReply, PingRequest, RemoveReply,
+    RemoveRequest, Status, Supervisor, Tunnels, UnbanReply, UnbanRequest, WaitReply, WaitRequest,
 };
 
 use crate::daemon::Daemon;
@@ -56,6 +56,14 @@ operations! {
     join(JoinRequest) -> JoinedReply;
     /// Leave the mesh.
     leave(LeaveRequest) -> LeaveReply;
+    /// The bans that hold.
+    bans() -> Bans;
+    /// Ban a member.
+    ban(BanRequest) -> BanReply;
+    /// End a ban.
+    unban(UnbanRequest) -> UnbanReply;
+    /// Remove a member for good.
+    remove(RemoveRequest) -> RemoveReply;
     /// One echo over the overlay.
     ping(PingRequest) -> PingReply;
     /// Answer when something holds.

@@ -13,8 +13,8 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use mesh_model::api::v1::{
-    Document, ErrorCode, InitRequest, InviteRequest, JoinRequest, LeaveRequest, PingRequest,
-    Schema, VersionReply, WaitRequest, route,
+    BanRequest, Document, ErrorCode, InitRequest, InviteRequest, JoinRequest, LeaveRequest,
+    PingRequest, RemoveRequest, Schema, UnbanRequest, VersionReply, WaitRequest, route,
 };
 use serde::Serialize;
 
@@ -39,6 +39,9 @@ pub(super) fn router<O: Operations>(operations: Arc<O>) -> Router {
         .route(route::INVITES, post(invite::<O>))
         .route(route::JOIN, post(join::<O>))
         .route(route::LEAVE, post(leave::<O>))
+        .route(route::BANS, get(bans::<O>).post(ban::<O>))
+        .route(route::UNBAN, post(unban::<O>))
+        .route(route::REMOVE, post(remove::<O>))
         .route(route::PING, post(ping::<O>))
         .route(route::WAIT, post(wait::<O>))
         .fallback(unknown_route)
@@ -62,6 +65,10 @@ async fn tunnels<O: Operations>(State(daemon): Daemon<O>) -> Response {
 
 async fn supervisor<O: Operations>(State(daemon): Daemon<O>) -> Response {
     document(daemon.supervisor().await)
+}
+
+async fn bans<O: Operations>(State(daemon): Daemon<O>) -> Response {
+    document(daemon.bans().await)
 }
 
 async fn version() -> Response {
@@ -98,6 +105,33 @@ async fn leave<O: Operations>(
     Body(request): Body<LeaveRequest>,
 ) -> Response {
     change("leave", caller, async move { daemon.leave(request).await }).await
+}
+
+async fn ban<O: Operations>(
+    State(daemon): Daemon<O>,
+    Trusted(caller): Trusted,
+    Body(request): Body<BanRequest>,
+) -> Result<Response, Problem> {
+    check_timeout(request.wait_ms.unwrap_or(0))?;
+    Ok(change("ban", caller, async move { daemon.ban(request).await }).await)
+}
+
+async fn unban<O: Operations>(
+    State(daemon): Daemon<O>,
+    Trusted(caller): Trusted,
+    Body(request): Body<UnbanRequest>,
+) -> Result<Response, Problem> {
+    check_timeout(request.wait_ms.unwrap_or(0))?;
+    Ok(change("unban", caller, async move { daemon.unban(request).await }).await)
+}
+
+async fn remove<O: Operations>(
+    State(daemon): Daemon<O>,
+    Trusted(caller): Trusted,
+    Body(request): Body<RemoveRequest>,
+) -> Result<Response, Problem> {
+    check_timeout(request.wait_ms.unwrap_or(0))?;
+    Ok(change("remove", caller, async move { daemon.remove(request).await }).await)
 }
 
 async fn ping<O: Operations>(

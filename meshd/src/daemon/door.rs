@@ -100,7 +100,10 @@ impl Doorkeeper for Door {
                     other => JoinRefusal::Chain(other.to_string()),
                 })
             }
-            Outcome::InviteAdded(_) | Outcome::Departed(_) => JoinReply::Unavailable,
+            Outcome::InviteAdded(_)
+            | Outcome::Departed(_)
+            | Outcome::Judged(_)
+            | Outcome::Lapsed(_) => JoinReply::Unavailable,
         }
     }
 }

@@ -18,14 +18,7 @@ impl Daemon {
     pub(crate) async fn invite(&self, request: InviteRequest) -> Answer<InviteReply> {
         let mesh = self.mesh()?;
         let (uses, lifetime_ms) = terms(&request)?;
-        let root_secret =
-            self.state_dir.lock().await.admin().map_err(failed)?.ok_or_else(|| {
-                refusal(
-                    ErrorCode::NotAdmin,
-                    "this host does not hold the mesh's root key, and only that can sign invites",
-                    "run `mesh invite` on the host where `mesh init` ran",
-                )
-            })?;
+        let root_secret = self.root_secret("sign invites").await?;
         let bootstraps = mesh.bootstraps(&request.endpoints).await;
         if bootstraps.is_empty() {
             return Err(refusal(
@@ -64,6 +57,19 @@ impl Daemon {
             token: token.to_text().to_string(),
             uses,
             expires_ms: invite.expires_ms,
+        })
+    }
+}
+
+impl Daemon {
+    /// The mesh's root key, which it takes to `act`.
+    pub(super) async fn root_secret(&self, act: &str) -> Answer<IdentitySecret> {
+        self.state_dir.lock().await.admin().map_err(failed)?.ok_or_else(|| {
+            refusal(
+                ErrorCode::NotAdmin,
+                format!("this host does not hold the mesh's root key, and only that can {act}"),
+                "run the same command on the host where `mesh init` ran",
+            )
         })
     }
 }

@@ -18,6 +18,7 @@ mod ending;
 mod founding;
 mod inviting;
 mod joining;
+mod judging;
 mod leaving;
 mod mesh;
 mod onlooker;

@@ -9,7 +9,7 @@ use mesh_model::api::v1::{
     DaemonState, DropCount, GossipMember, GossipState, Offload, Path, Peer, Peers, RaftRole,
     RaftStatus, Role, Status, Supervisor, Tunnel, Tunnels,
 };
-use mesh_model::view::MemberView;
+use mesh_model::view::{ClusterView, MemberView};
 
 use super::driver::{Gossip, Sighting};
 use super::refusal::{Answer, internal};
@@ -98,7 +98,7 @@ impl Mesh {
         let gossip = self.gossip().await;
         let group = self.group.status();
         let view = self.view();
-        status.state = DaemonState::Member;
+        status.state = self.state(&view);
         status.mesh = Some(view.mesh());
         status.mesh_name = Some(view.mesh_name.clone());
         status.prefixes = Some(view.prefixes);
@@ -116,6 +116,17 @@ impl Mesh {
         status.offloads = offloads(&stats);
         status.raft = Some(raft_status(group));
         Ok(())
+    }
+
+    /// What this host is in the mesh, as far as it has heard.
+    fn state(&self, view: &ClusterView) -> DaemonState {
+        if view.members.contains_key(&self.me) {
+            DaemonState::Member
+        } else if view.banned.contains_key(&self.me) {
+            DaemonState::Banned
+        } else {
+            DaemonState::Removed
+        }
     }
 
     fn peer_list(&self, stats: &PathStats, gossip: &Gossip, group: &GroupStatus) -> Vec<Peer> {

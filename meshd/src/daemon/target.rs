@@ -8,6 +8,20 @@ use mesh_model::view::{ClusterView, MemberView};
 
 use super::refusal::{Answer, refusal};
 
+/// The member `text` means, among those present or, if it is one of them, those banned.
+pub(super) fn resolve_any<'a>(view: &'a ClusterView, text: &str) -> Answer<&'a MemberView> {
+    let banned = || view.banned.values().map(|banned| &banned.member);
+    let addr = text.parse::<IpAddr>().ok();
+    let means = |member: &&MemberView| {
+        member.name.as_str() == text || addr.is_some_and(|addr| member.addrs.contains(addr))
+    };
+    let by_id = || text.parse::<MemberId>().ok().and_then(|id| view.banned.get(&id));
+    match banned().find(means).or_else(|| by_id().map(|banned| &banned.member)) {
+        Some(member) => Ok(member),
+        None => resolve(view, text, Family::V6).map(|(member, _)| member),
+    }
+}
+
 /// The member `text` means, and its address: the one named, or the one of `family`.
 pub(super) fn resolve<'a>(
     view: &'a ClusterView,

@@ -64,6 +64,7 @@ pub(crate) fn view(ids: &[u8]) -> Arc<ClusterView> {
         applied: 1,
         hash: StateHash([0; 32]),
         members: members.collect::<BTreeMap<_, _>>(),
+        banned: BTreeMap::new(),
     })
 }
 

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod bad_input;
+mod bans;
 mod failover;
 mod lab_program;
 mod membership;

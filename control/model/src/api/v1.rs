@@ -1,11 +1,16 @@
 //! Version 1 of the local API: one type per document, one constant per route.
 
+mod ban;
 mod document;
 mod error;
 mod mesh;
 mod peer;
 mod status;
 
+pub use ban::{
+    AppliedBy, Ban, BanReply, BanRequest, Bans, RemoveReply, RemoveRequest, UnbanReply,
+    UnbanRequest,
+};
 pub use document::{Document, Schema};
 pub use error::{ErrorBody, ErrorCode, ErrorDocument};
 pub use mesh::{
@@ -37,6 +42,12 @@ pub mod route {
     pub const JOIN: &str = "/v1/join";
     /// `POST` [`super::LeaveRequest`] -> [`super::LeaveReply`].
     pub const LEAVE: &str = "/v1/leave";
+    /// `GET` -> [`super::Bans`]; `POST` [`super::BanRequest`] -> [`super::BanReply`].
+    pub const BANS: &str = "/v1/bans";
+    /// `POST` [`super::UnbanRequest`] -> [`super::UnbanReply`].
+    pub const UNBAN: &str = "/v1/unban";
+    /// `POST` [`super::RemoveRequest`] -> [`super::RemoveReply`].
+    pub const REMOVE: &str = "/v1/remove";
     /// `POST` [`super::PingRequest`] -> [`super::PingReply`]: one echo.
     pub const PING: &str = "/v1/ping";
     /// `POST` [`super::WaitRequest`] -> [`super::WaitReply`]: answers when it holds or time is up.

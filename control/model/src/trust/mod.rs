@@ -4,11 +4,13 @@
 //! [`Invite`]. An invite carries a key of its own; whoever holds the invite's secret (it travels in
 //! the join [`Token`]) may sign a [`MemberRecord`] with it, and the record also carries the joiner's
 //! own signature, which proves that it holds the identity it claims. A member signs its own
-//! [`Departure`]. Voters order these statements; they cannot make them.
+//! [`Departure`]; what becomes of one against its will is a [`Verdict`] of the root. Voters order these
+//! statements; they cannot make them.
 //!
 //! ```text
 //! root ──signs──> Genesis (founder's record inside)
-//!   └────signs──> Invite{key} ──key signs──> MemberRecord{identity} <──identity signs── joiner
+//!   ├────signs──> Invite{key} ──key signs──> MemberRecord{identity} <──identity signs── joiner
+//!   └────signs──> Verdict: banned, pardoned, removed
 //! ```
 
 mod departure;
@@ -17,6 +19,7 @@ mod invite;
 mod name;
 mod record;
 mod token;
+mod verdict;
 
 pub use departure::Departure;
 pub use genesis::{Genesis, MeshRoot};
@@ -24,6 +27,7 @@ pub use invite::{Invite, MAX_INVITE_LIFETIME_MS, MAX_INVITE_USES};
 pub use name::{MAX_NAME_LEN, Name, NameError};
 pub use record::{Admission, MemberRecord};
 pub use token::{Bootstrap, MAX_BOOTSTRAPS, MAX_TOKEN_LEN, Token, TokenError};
+pub use verdict::{MAX_BAN_MS, MAX_REASON_LEN, Reason, ReasonError, Ruling, Verdict};
 
 use crate::signed::SignedError;
 

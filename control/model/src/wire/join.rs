@@ -105,4 +105,7 @@ pub enum JoinRefusal {
          directory and a fresh token"
     )]
     AlreadyVotes,
+    /// This identity is banned.
+    #[error("this identity is banned from the mesh")]
+    Banned,
 }

@@ -6,7 +6,8 @@ use std::net::SocketAddr;
 use mesh_model::addr::DEFAULT_IPV4_PREFIX;
 use mesh_model::facts::{Capability, Facts};
 use mesh_model::trust::{
-    Admission, Bootstrap, Departure, Genesis, Invite, MemberRecord, MeshRoot, Name, Token,
+    Admission, Bootstrap, Departure, Genesis, Invite, MemberRecord, MeshRoot, Name, Ruling, Token,
+    Verdict,
 };
 use mesh_model::wire::join::{JoinRefusal, JoinReply, JoinRequest, PeerHint, Welcome};
 use mesh_model::{IdentitySecret, InviteId, MemberId, MeshId, Prefixes, Signed, TunnelSecret};
@@ -76,6 +77,17 @@ pub(crate) fn departure() -> Departure {
     Departure { mesh: mesh(), member: MemberId(70_000) }
 }
 
+pub(crate) fn verdict() -> Verdict {
+    let reason = "floods its neighbours".parse().ok();
+    Verdict {
+        mesh: mesh(),
+        member: MemberId(70_000),
+        identity: identity().public(),
+        serial: BORN_MS,
+        ruling: Ruling::Banned { until_ms: Some(BORN_MS + 60_000), reason },
+    }
+}
+
 pub(crate) fn facts() -> Facts {
     Facts {
         mesh: mesh(),
@@ -114,7 +126,7 @@ pub(crate) fn welcome() -> JoinReply {
     }))
 }
 
-pub(crate) fn refusals() -> [JoinRefusal; 11] {
+pub(crate) fn refusals() -> [JoinRefusal; 12] {
     [
         JoinRefusal::UnknownInvite,
         JoinRefusal::Used,
@@ -127,6 +139,7 @@ pub(crate) fn refusals() -> [JoinRefusal; 11] {
         JoinRefusal::AddressesExhausted("10.0.0.0/30".to_owned()),
         JoinRefusal::Full(10_000),
         JoinRefusal::AlreadyVotes,
+        JoinRefusal::Banned,
     ]
 }
 

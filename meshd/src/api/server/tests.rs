@@ -92,6 +92,22 @@ impl Operations for Fake {
         self.note(format!("leave {}", request.force), ErrorCode::Disk)
     }
 
+    async fn bans(&self) -> Answer<Bans> {
+        Ok(Bans { bans: Vec::new(), applied: 7 })
+    }
+
+    async fn ban(&self, request: BanRequest) -> Answer<BanReply> {
+        self.note(format!("ban {} {:?}", request.member, request.for_s), ErrorCode::NoQuorum)
+    }
+
+    async fn unban(&self, request: UnbanRequest) -> Answer<UnbanReply> {
+        self.note(format!("unban {}", request.member), ErrorCode::Refused)
+    }
+
+    async fn remove(&self, request: RemoveRequest) -> Answer<RemoveReply> {
+        self.note(format!("remove {}", request.member), ErrorCode::UnknownMember)
+    }
+
     async fn ping(&self, request: PingRequest) -> Answer<PingReply> {
         self.note(format!("ping {}", request.target), ErrorCode::UnknownMember)
     }
@@ -181,6 +197,9 @@ async fn refusals_keep_their_code_and_get_a_fitting_status() {
         (post(route::INIT, b""), 409, "already_joined"),
         (post(route::INVITES, b"{}"), 503, "no_quorum"),
         (post(route::JOIN, br#"{"token":"t"}"#), 409, "refused"),
+        (post(route::BANS, br#"{"member":"n9","for_s":60}"#), 503, "no_quorum"),
+        (post(route::UNBAN, br#"{"member":"n9"}"#), 409, "refused"),
+        (post(route::REMOVE, br#"{"member":"n9"}"#), 404, "unknown_member"),
         (post(route::PING, br#"{"target":"n9","timeout_ms":1}"#), 404, "unknown_member"),
     ] {
         let (got, body) = exchange(&served.path, &request).await;
@@ -202,6 +221,10 @@ async fn bodies_that_are_wrong_are_refused_by_the_name_of_the_field() {
         (route::INIT, r#"{"ipv4_prefix":"10.0.0.0"}"#, "field `ipv4_prefix`"),
         (route::INVITES, r#"{"uses":-1}"#, "field `uses`: invalid value: integer `-1`"),
         (route::INVITES, r#"{"endpoints":["1.2.3.4:5","x"]}"#, "field `endpoints[1]`"),
+        (route::BANS, "{}", "missing field `member`"),
+        (route::BANS, r#"{"member":"n9","reason":"a\nb"}"#, "field `reason`: a reason is one line"),
+        (route::BANS, r#"{"member":"n9","wait_ms":3600001}"#, "longer than an hour"),
+        (route::REMOVE, r#"{"member":"n9","forse":true}"#, "forse"),
         (route::JOIN, "{}", "missing field `token`"),
         (route::JOIN, "", "missing field `token`"),
         (route::JOIN, r#"{"token":7}"#, "field `token`: invalid type"),
@@ -297,6 +320,7 @@ async fn only_the_trusted_change_things() {
         ("GET", route::TUNNELS, ""),
         ("GET", route::SUPERVISOR, ""),
         ("GET", route::VERSION, ""),
+        ("GET", route::BANS, ""),
         ("POST", route::PING, r#"{"target":"n1","timeout_ms":1}"#),
         ("POST", route::WAIT, r#"{"for":"leader","timeout_ms":1}"#),
     ];
@@ -305,6 +329,9 @@ async fn only_the_trusted_change_things() {
         ("POST", route::INVITES, "{}"),
         ("POST", route::JOIN, r#"{"token":"t"}"#),
         ("POST", route::LEAVE, "{}"),
+        ("POST", route::BANS, r#"{"member":"n9"}"#),
+        ("POST", route::UNBAN, r#"{"member":"n9"}"#),
+        ("POST", route::REMOVE, r#"{"member":"n9"}"#),
     ];
     let ask = async |caller: Option<Caller>, (method, route, body): (&str, &str, &'static str)| {
         let fake = Arc::new(Fake::default());

@@ -52,7 +52,10 @@ impl NoAcknowledgedCommandLost {
                     None => reference.is_leaving(*member),
                 },
                 Outcome::Departed(member) => !view.members.contains_key(member),
-                Outcome::InviteAdded(_) | Outcome::Refused(_) => true,
+                Outcome::InviteAdded(_)
+                | Outcome::Judged(_)
+                | Outcome::Lapsed(_)
+                | Outcome::Refused(_) => true,
             };
             if !kept {
                 let (at, what) = (view.applied, describe(ack));
@@ -114,6 +117,8 @@ fn describe(ack: &Ack) -> String {
         Outcome::InviteAdded(invite) => format!("invite {invite}"),
         Outcome::Admitted { member, .. } => format!("the admission of {member}"),
         Outcome::Departed(member) => format!("the departure of {member}"),
+        Outcome::Judged(member) => format!("the ruling about {member}"),
+        Outcome::Lapsed(member) => format!("the end of the ban of {member}"),
         Outcome::Refused(refusal) => format!("the refusal ({refusal})"),
     };
     format!("{what}, acknowledged at index {}", ack.index)

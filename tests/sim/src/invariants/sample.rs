@@ -1,5 +1,7 @@
 //! Views made up for the invariants' own tests.
 
+use std::collections::BTreeMap;
+
 use mesh_model::addr::DEFAULT_IPV4_PREFIX;
 use mesh_model::trust::MeshRoot;
 use mesh_model::view::{ClusterView, MemberView, StateHash};
@@ -19,5 +21,6 @@ pub(super) fn view(applied: u64, hash: u8, members: &[(u64, [u8; 2])]) -> Cluste
     };
     let members = members.iter().map(member).collect();
     let mesh_name = "sim".parse().unwrap();
-    ClusterView { root, mesh_name, prefixes, applied, hash: StateHash([hash; 32]), members }
+    let (hash, banned) = (StateHash([hash; 32]), BTreeMap::new());
+    ClusterView { root, mesh_name, prefixes, applied, hash, members, banned }
 }

@@ -17,6 +17,10 @@ pub enum DaemonState {
     NotJoined,
     /// A member.
     Member,
+    /// A member, but banned: nobody speaks with this host.
+    Banned,
+    /// A member once: an admin removed this host, and it has not left yet.
+    Removed,
 }
 
 /// A member's part in agreement, as people say it.

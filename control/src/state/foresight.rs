@@ -1,0 +1,46 @@
+//! What would come of a proposal that has no place in the log yet.
+//!
+//! The leader asks before it writes: what is bound to be refused need not be on every voter's disk, and
+//! whoever is about to go must have given up its vote first.
+
+use mesh_model::MemberId;
+use mesh_model::trust::{Ruling, Verdict};
+
+use super::State;
+use crate::command::{Command, Proposal, Refusal};
+
+impl State {
+    /// The refusal [`apply`](State::apply) is bound to come to, if the proposal is one that anybody could
+    /// have made up: its signatures do not hold, or it is about what does not exist.
+    pub fn would_refuse(&self, proposal: &Proposal) -> Option<Refusal> {
+        match &proposal.command {
+            Command::Invite(signed) => self.genuine_invite(signed).err(),
+            Command::Admit(admission) => self.genuine_record(admission).err(),
+            Command::Depart { member, departure } => {
+                let mesh = self.founding.genesis.root.mesh;
+                self.members.check_departure(*member, departure, mesh).err()
+            }
+            Command::Judge(signed) => self.genuine_verdict(signed).err(),
+            Command::Lapse(member) => {
+                self.bans.check_lapse(*member, self.now_ms.max(proposal.at_ms)).err()
+            }
+        }
+    }
+
+    /// Who would be out of the [view](State::view) with this proposal, and is not yet.
+    pub fn would_lose(&self, proposal: &Proposal) -> Option<MemberId> {
+        let mesh = self.founding.genesis.root.mesh;
+        let member = match &proposal.command {
+            Command::Depart { member, departure } => {
+                self.members.check_departure(*member, departure, mesh).ok()??;
+                *member
+            }
+            Command::Judge(signed) => match self.genuine_verdict(signed).ok()? {
+                (Verdict { ruling: Ruling::Pardoned, .. }, _) | (_, false) => return None,
+                (verdict, true) => verdict.member,
+            },
+            Command::Invite(_) | Command::Admit(_) | Command::Lapse(_) => return None,
+        };
+        self.bans.ban(member).is_none().then_some(member)
+    }
+}

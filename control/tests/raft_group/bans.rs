@@ -1,0 +1,122 @@
+//! Members are banned; agreement goes on without them, and with them again.
+
+use std::time::Duration;
+
+use mesh_control::command::{Command, Outcome};
+use mesh_control::raft::ProposeError;
+use mesh_model::MemberId;
+use mesh_model::trust::Ruling;
+
+use crate::fixture::ban;
+use crate::world::{World, in_virtual_time};
+
+/// Has `ruling` about `member` agreed at `at`.
+async fn rule(world: &World, at: MemberId, member: MemberId, ruling: Ruling) {
+    let ruled = world.propose(at, world.judge(at, member, ruling)).await.expect("agreed");
+    assert_eq!(ruled.outcome, Outcome::Judged(member));
+}
+
+/// Bans `member`, whose tunnels end with that.
+async fn banish(world: &World, at: MemberId, member: MemberId, until_ms: Option<u64>) {
+    rule(world, at, member, ban(until_ms)).await;
+    world.cut(member);
+}
+
+async fn voteless(world: &World, member: MemberId, at: MemberId) {
+    world
+        .until("no vote and no place in the group", |world| {
+            let status = world.status(at);
+            !status.voters.contains(&member) && !status.learners.contains(&member)
+        })
+        .await;
+}
+
+#[test]
+fn a_banned_voter_is_replaced_and_follows_again_once_it_is_pardoned() {
+    in_virtual_time(|| async {
+        let world = World::of(4, 50).await;
+        let leader = world.leader().await;
+        let banned = *world.running()[..3].iter().find(|id| **id != leader).expect("a voter");
+        banish(&world, leader, banned, None).await;
+        voteless(&world, banned, leader).await;
+        assert_eq!(world.status(leader).voters.len(), 3);
+        world.propose(leader, world.filler()).await.expect("agreed without it");
+
+        rule(&world, leader, banned, Ruling::Pardoned).await;
+        world.heal(banned);
+        world
+            .until("it follows", |world| {
+                world.status(banned).applied == world.status(leader).applied
+                    && world.status(leader).learners.contains(&banned)
+            })
+            .await;
+    });
+}
+
+#[test]
+fn the_leader_is_banned_and_another_one_agrees_on_it() {
+    for seed in 0..4 {
+        in_virtual_time(move || async move {
+            let world = World::of(3, seed).await;
+            let leader = world.leader().await;
+            let at = *world.running().iter().find(|id| **id != leader).expect("another");
+            banish(&world, at, leader, None).await;
+            let next = world.leader().await;
+            assert_ne!(next, leader);
+            voteless(&world, leader, next).await;
+            world.propose(next, world.filler()).await.expect("agreed without it");
+        });
+    }
+}
+
+#[test]
+fn what_a_banned_member_asks_is_not_answered() {
+    in_virtual_time(|| async {
+        let world = World::of(3, 51).await;
+        let leader = world.leader().await;
+        let banned = *world.running().iter().find(|id| **id != leader).expect("another");
+        rule(&world, leader, banned, ban(None)).await;
+        voteless(&world, banned, leader).await;
+        // Its tunnels are still there in this test: only agreement itself refuses it.
+        let answer = world.propose(banned, world.filler()).await;
+        assert!(
+            matches!(answer, Err(ProposeError::NoQuorum | ProposeError::Timeout)),
+            "{answer:?}"
+        );
+    });
+}
+
+#[test]
+fn a_ban_ends_by_itself_when_its_time_is_over() {
+    in_virtual_time(|| async {
+        let world = World::of(3, 52).await;
+        let leader = world.leader().await;
+        let banned = *world.running().iter().find(|id| **id != leader).expect("another");
+        banish(&world, leader, banned, Some(600_000)).await;
+        world.set_clock(599_999);
+        tokio::time::sleep(Duration::from_secs(600)).await;
+        let is_banned =
+            |world: &World| world.group(leader).views().borrow().banned.contains_key(&banned);
+        assert!(is_banned(&world));
+        world.set_clock(600_000);
+        // The clock was set, not waited for: the leader looks at it once a minute.
+        tokio::time::sleep(Duration::from_secs(61)).await;
+        world.until("it is a member again", |world| !is_banned(world)).await;
+    });
+}
+
+#[test]
+fn nobody_can_end_a_ban_before_its_time() {
+    in_virtual_time(|| async {
+        let world = World::of(3, 53).await;
+        let leader = world.leader().await;
+        let mut others = world.running().into_iter().filter(|id| *id != leader);
+        let (banned, at) = (others.next().expect("one"), others.next().expect("another"));
+        banish(&world, leader, banned, Some(600_000)).await;
+        let before = world.status(leader).applied;
+        let answer = world.propose(at, Command::Lapse(banned)).await.expect("decided");
+        assert!(matches!(answer.outcome, Outcome::Refused(_)), "{answer:?}");
+        assert!(world.group(leader).views().borrow().banned.contains_key(&banned));
+        assert!(world.status(leader).applied <= before.max(answer.index), "not even in the log");
+    });
+}
