@@ -7,26 +7,60 @@ use rand::seq::{IndexedRandom as _, IteratorRandom as _};
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
+use crate::cuts::{Links, Shape, some_links};
+use crate::link::Weather;
 use crate::net::HostNo;
 use crate::profile::Profile;
 
+/// What a profile says may happen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// [`Fault::Crash`].
+    Crash,
+    /// [`Fault::Restart`].
+    Restart,
+    /// [`Fault::Cut`].
+    Cut(Shape),
+    /// [`Fault::Worsen`], by losing more.
+    Burst,
+    /// [`Fault::Worsen`], by carrying less.
+    Clog,
+    /// [`Fault::Heal`].
+    Heal,
+    /// [`Fault::FailSyncs`].
+    FailSyncs,
+    /// [`Fault::Blackout`].
+    Blackout,
+}
+
 /// Something that breaks or mends.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Fault {
     /// A host dies at once: power loss or `kill -9`.
     Crash(HostNo),
     /// A dead host starts again from its disk.
     Restart(HostNo),
-    /// The hosts named are cut off from all others, both ways.
-    Partition(BTreeSet<HostNo>),
-    /// Messages from the first to the second vanish; the way back works.
-    OneWay(HostNo, HostNo),
+    /// Messages over these links vanish.
+    Cut(Shape, Links),
+    /// These links get worse.
+    Worsen(Weather, Links),
     /// Every link works again.
     Heal,
     /// From now on the host's disk fails to sync.
     FailSyncs(HostNo),
     /// Power fails for all hosts at once; they come back one by one.
     Blackout,
+}
+
+/// How the hosts are when something is about to break.
+#[derive(Debug)]
+pub struct Condition {
+    /// Those that run.
+    pub up: BTreeSet<HostNo>,
+    /// Those that have crashed.
+    pub down: BTreeSet<HostNo>,
+    /// The one that leads, if one of them says so.
+    pub leader: Option<HostNo>,
 }
 
 /// Draws faults.
@@ -49,30 +83,32 @@ impl Faults {
         )
     }
 
-    /// The next fault, given which hosts run and which are dead.
-    pub fn next(&mut self, up: &BTreeSet<HostNo>, down: &BTreeSet<HostNo>) -> Option<Fault> {
-        let everyone: Vec<HostNo> = up.union(down).copied().collect();
-        // Of twelve faults: three crashes, four restarts, two cuts, two healings, one bad disk or blackout.
-        // Fewer restarts than that, or fewer healings, would soon leave nothing to break.
-        match self.rng.random_range(0..12) {
-            0..3 => up.iter().choose(&mut self.rng).copied().map(Fault::Crash),
-            3..7 => down.iter().choose(&mut self.rng).copied().map(Fault::Restart),
-            7 => Some(Fault::Partition(self.side(&everyone))),
-            8 => self.link(&everyone).map(|(from, to)| Fault::OneWay(from, to)),
-            9..11 => Some(Fault::Heal),
-            _ if self.rng.random_bool(0.5) => Some(Fault::Blackout),
-            _ => up.iter().choose(&mut self.rng).copied().map(Fault::FailSyncs),
-        }
+    /// The next fault; `None` when what was drawn cannot be.
+    pub fn next(&mut self, hosts: &Condition) -> Option<Fault> {
+        let (kind, _) = self.profile.faults.choose_weighted(&mut self.rng, |(_, w)| *w).ok()?;
+        let everyone: Vec<HostNo> = hosts.up.union(&hosts.down).copied().collect();
+        let rng = &mut self.rng;
+        Some(match kind {
+            Kind::Crash => Fault::Crash(*hosts.up.iter().choose(rng)?),
+            Kind::Restart => Fault::Restart(*hosts.down.iter().choose(rng)?),
+            Kind::Cut(shape) => Fault::Cut(*shape, shape.draw(&everyone, hosts.leader, rng)),
+            Kind::Burst => Fault::Worsen(self.burst(), some_links(&everyone, &mut self.rng)),
+            Kind::Clog => Fault::Worsen(self.clog(), some_links(&everyone, &mut self.rng)),
+            Kind::Heal => Fault::Heal,
+            Kind::FailSyncs => Fault::FailSyncs(*hosts.up.iter().choose(rng)?),
+            Kind::Blackout => Fault::Blackout,
+        })
     }
 
-    /// Some but not all hosts.
-    fn side(&mut self, everyone: &[HostNo]) -> BTreeSet<HostNo> {
-        let size = self.rng.random_range(1..everyone.len().max(2));
-        everyone.sample(&mut self.rng, size).copied().collect()
+    fn burst(&mut self) -> Weather {
+        let loss = self.rng.random_range(0.1..=self.profile.links.loss);
+        Weather { loss, bytes_per_second: None, queue: Duration::ZERO }
     }
 
-    fn link(&mut self, everyone: &[HostNo]) -> Option<(HostNo, HostNo)> {
-        let mut ends = everyone.sample(&mut self.rng, 2).copied();
-        Some((ends.next()?, ends.next()?))
+    fn clog(&mut self) -> Weather {
+        let links = self.profile.links;
+        let rate = self.rng.random_range(links.slowest..=links.fastest);
+        let queue = links.queue.mul_f64(self.rng.random());
+        Weather { loss: 0.0, bytes_per_second: Some(rate), queue }
     }
 }

@@ -5,11 +5,13 @@
 //! seed did can be read in its [`trace`], and happens again whenever the seed runs again.
 
 pub mod clock;
+pub mod cuts;
 pub mod disk;
 pub mod faults;
 pub mod host;
 pub mod invariants;
 pub mod life;
+pub mod link;
 pub mod load;
 pub mod net;
 pub mod plant;

@@ -1,14 +1,17 @@
-//! The underlay between simulated hosts: delay, loss, duplication, and links that are cut.
+//! The underlay between simulated hosts: delay, loss, duplication, links that are cut or clogged.
 //!
 //! It carries no bytes itself. Whoever sends asks for the fate of one message and schedules what
 //! comes of it, so datagrams and the agreement's calls suffer the same faults.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
+
+use crate::cuts::Links;
+use crate::link::{Link, Weather};
 
 /// A simulated host, by its number from 1.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -61,30 +64,46 @@ pub struct Net {
     rng: ChaCha8Rng,
     quality: Quality,
     /// Directed links that carry nothing.
-    cut: BTreeSet<(HostNo, HostNo)>,
+    cut: Links,
+    /// Directed links that are worse than the others.
+    worse: BTreeMap<(HostNo, HostNo), Link>,
 }
 
 impl Net {
     /// An underlay without cuts.
     pub fn new(quality: Quality, seed: [u8; 32]) -> Self {
-        Self { rng: ChaCha8Rng::from_seed(seed), quality, cut: BTreeSet::new() }
+        let rng = ChaCha8Rng::from_seed(seed);
+        Self { rng, quality, cut: Links::new(), worse: BTreeMap::new() }
     }
 
-    /// The delays after which copies of one message arrive: none when it is lost.
-    pub fn fate(&mut self, from: HostNo, to: HostNo) -> Vec<Duration> {
-        if self.is_cut(from, to) || self.rng.random_bool(self.quality.loss) {
-            return Vec::new();
+    /// The delays after which copies of one message of `len` bytes arrive: none when it is lost.
+    pub fn fate(&mut self, link: (HostNo, HostNo), len: usize, now: Duration) -> Vec<Duration> {
+        let Some(first) = self.fate_of_call(link, len, now) else { return Vec::new() };
+        if !self.rng.random_bool(self.quality.duplication) {
+            return vec![first];
         }
-        let copies = if self.rng.random_bool(self.quality.duplication) { 2 } else { 1 };
-        (0..copies).map(|_| self.delay()).collect()
+        // A copy takes a way of its own, unless all ways lead through one queue.
+        let queued = self.worse.get(&link).is_some_and(Link::is_queue);
+        vec![first, if queued { first } else { self.delay() }]
     }
 
     /// The delay of one message that is delivered once or never: `None` when it is lost.
-    pub fn fate_of_call(&mut self, from: HostNo, to: HostNo) -> Option<Duration> {
-        if self.is_cut(from, to) || self.rng.random_bool(self.quality.loss) {
+    pub fn fate_of_call(
+        &mut self,
+        link: (HostNo, HostNo),
+        len: usize,
+        now: Duration,
+    ) -> Option<Duration> {
+        if self.cut.contains(&link) || self.rng.random_bool(self.quality.loss) {
             return None;
         }
-        Some(self.delay())
+        let Some(worse) = self.worse.get_mut(&link) else { return Some(self.delay()) };
+        if self.rng.random_bool(worse.weather.loss) {
+            return None;
+        }
+        let through = worse.carry(len, now)?;
+        // Nothing overtakes in a queue.
+        Some(if worse.is_queue() { through + self.quality.delay_min } else { self.delay() })
     }
 
     fn delay(&mut self) -> Duration {
@@ -93,29 +112,20 @@ impl Net {
         Duration::from_micros(micros)
     }
 
-    /// Whether messages from `from` to `to` vanish.
-    pub fn is_cut(&self, from: HostNo, to: HostNo) -> bool {
-        self.cut.contains(&(from, to))
+    /// Messages over `links` vanish from now on.
+    pub fn cut(&mut self, links: &Links) {
+        self.cut.extend(links);
     }
 
-    /// Cuts one direction of one link.
-    pub fn cut(&mut self, from: HostNo, to: HostNo) {
-        self.cut.insert((from, to));
-    }
-
-    /// Cuts both directions between the hosts of `side` and all of `hosts` outside it.
-    pub fn partition(&mut self, side: &BTreeSet<HostNo>, hosts: &BTreeSet<HostNo>) {
-        for inside in side {
-            for outside in hosts.difference(side) {
-                self.cut(*inside, *outside);
-                self.cut(*outside, *inside);
-            }
-        }
+    /// `links` are worse than the others from now on.
+    pub fn worsen(&mut self, links: &Links, weather: Weather) {
+        self.worse.extend(links.iter().map(|link| (*link, Link::new(weather))));
     }
 
     /// Mends every link.
     pub fn heal(&mut self) {
         self.cut.clear();
+        self.worse.clear();
     }
 
     /// Changes how all links treat messages from now on.
@@ -130,7 +140,7 @@ mod tests {
 
     const A: HostNo = HostNo(1);
     const B: HostNo = HostNo(2);
-    const C: HostNo = HostNo(3);
+    const NOW: Duration = Duration::ZERO;
 
     fn net(loss: f64, duplication: f64) -> Net {
         let (delay_min, delay_max) = (Duration::from_millis(1), Duration::from_millis(9));
@@ -146,23 +156,39 @@ mod tests {
 
     #[test]
     fn fates_follow_the_quality() {
-        assert!(net(1.0, 0.0).fate(A, B).is_empty());
-        assert_eq!(net(1.0, 0.0).fate_of_call(A, B), None);
-        let twice = net(0.0, 1.0).fate(A, B);
+        assert!(net(1.0, 0.0).fate((A, B), 1, NOW).is_empty());
+        assert_eq!(net(1.0, 0.0).fate_of_call((A, B), 1, NOW), None);
+        let twice = net(0.0, 1.0).fate((A, B), 1, NOW);
         assert_eq!(twice.len(), 2);
         let span = Duration::from_millis(1)..=Duration::from_millis(9);
         assert!(twice.iter().all(|delay| span.contains(delay)));
     }
 
     #[test]
-    fn a_cut_has_a_direction_and_a_partition_two_sides() {
+    fn a_cut_has_a_direction_and_ends() {
         let mut net = net(0.0, 0.0);
-        net.cut(A, B);
-        assert!(net.fate(A, B).is_empty() && !net.fate(B, A).is_empty());
+        net.cut(&[(A, B)].into());
+        assert!(net.fate((A, B), 1, NOW).is_empty() && !net.fate((B, A), 1, NOW).is_empty());
         net.heal();
-        net.partition(&[A].into(), &[A, B, C].into());
-        assert!(net.is_cut(A, B) && net.is_cut(C, A) && !net.is_cut(B, C));
-        net.heal();
-        assert!(!net.is_cut(A, B));
+        assert!(!net.fate((A, B), 1, NOW).is_empty());
+    }
+
+    #[test]
+    fn a_clogged_link_is_slow_and_keeps_the_order() {
+        let mut net = net(0.0, 0.0);
+        let queue = Duration::from_secs(60);
+        net.worsen(&[(A, B)].into(), Weather { loss: 0.0, bytes_per_second: Some(100), queue });
+        let arrivals: Vec<_> = (0..20).flat_map(|_| net.fate((A, B), 50, NOW)).collect();
+        assert!(arrivals.is_sorted() && arrivals[19] > Duration::from_secs(9));
+        assert!(net.fate((B, A), 50, NOW)[0] < Duration::from_millis(10));
+    }
+
+    #[test]
+    fn a_burst_of_loss_is_on_top() {
+        let mut net = net(0.0, 0.0);
+        let burst = Weather { loss: 0.5, bytes_per_second: None, queue: Duration::ZERO };
+        net.worsen(&[(A, B)].into(), burst);
+        let through = (0..1000).filter(|_| net.fate_of_call((A, B), 1, NOW).is_some()).count();
+        assert!((400..600).contains(&through), "{through}");
     }
 }

@@ -1,7 +1,10 @@
-//! What a run is made of: how many hosts, how bad the network, how often something breaks.
+//! What a run is made of: how many hosts, how bad the network, what breaks and how often. A profile is
+//! data; [`faults`](crate::faults) draws from it.
 
 use std::time::Duration;
 
+use crate::cuts::Shape;
+use crate::faults::Kind;
 use crate::net::Quality;
 
 /// A named kind of run.
@@ -26,6 +29,23 @@ pub struct Profile {
     pub pause_min: Duration,
     /// The longest pause between two faults.
     pub pause_max: Duration,
+    /// What breaks and mends, and how often beside the others.
+    pub faults: &'static [(Kind, u32)],
+    /// How bad a link gets that is not cut.
+    pub links: Links,
+}
+
+/// Between which bounds a bad link's weather is drawn.
+#[derive(Debug, Clone, Copy)]
+pub struct Links {
+    /// The most it loses, 0 to 1.
+    pub loss: f64,
+    /// What the slowest carries, in bytes a second.
+    pub slowest: u64,
+    /// What the fastest of the slow ones carries.
+    pub fastest: u64,
+    /// The longest queue.
+    pub queue: Duration,
 }
 
 const LAN: Quality = Quality {
@@ -42,7 +62,13 @@ const BAD_WAN: Quality = Quality {
     duplication: 0.03,
 };
 
-/// Every part at once: crashes, restarts, partitions, one-way cuts, loss.
+/// An idle mesh of seven says one to two kB/s over each link. A quarter of that is never enough, ten times
+/// that hurts only whoever sends a snapshot. The queue outlasts an election (2 s) and a call (3.5 s).
+const CLOGGED: Links =
+    Links { loss: 0.5, slowest: 400, fastest: 20_000, queue: Duration::from_secs(5) };
+
+/// Every part at once: crashes, restarts, partitions, one-way cuts, loss. Fewer restarts, or fewer
+/// healings, would soon leave nothing to break.
 pub const CORE: Profile = Profile {
     name: "core",
     hosts_min: 3,
@@ -54,23 +80,72 @@ pub const CORE: Profile = Profile {
     calm: Duration::from_secs(25),
     pause_min: Duration::from_millis(500),
     pause_max: Duration::from_secs(8),
+    faults: &[
+        (Kind::Crash, 6),
+        (Kind::Restart, 8),
+        (Kind::Cut(Shape::Sides), 2),
+        (Kind::Cut(Shape::OneWay), 2),
+        (Kind::Heal, 4),
+        (Kind::FailSyncs, 1),
+        (Kind::Blackout, 1),
+    ],
+    links: CLOGGED,
 };
 
 /// Nothing breaks: a run that fails here has found a plain bug.
 pub const CALM: Profile = Profile {
     name: "calm",
-    hosts_min: 3,
     hosts_max: 5,
-    best: LAN,
     worst: LAN,
     stormy: Duration::from_secs(5),
     calm: Duration::from_secs(15),
     pause_min: Duration::from_secs(60),
     pause_max: Duration::from_secs(60),
+    ..CORE
+};
+
+/// Hosts that all run and do not all see each other: elections that must come about, and ones that must
+/// not.
+pub const BRIDGE: Profile = Profile {
+    name: "bridge",
+    hosts_min: 4,
+    worst: LAN,
+    // A cut has to last: an election takes 2 s, and gossip gives a host up after six.
+    pause_min: Duration::from_secs(1),
+    pause_max: Duration::from_secs(12),
+    faults: &[
+        (Kind::Cut(Shape::Sides), 1),
+        (Kind::Cut(Shape::Bridge), 3),
+        (Kind::Cut(Shape::Ring), 2),
+        (Kind::Cut(Shape::LastLink), 2),
+        (Kind::Cut(Shape::MuteLeader), 2),
+        (Kind::Cut(Shape::DeafLeader), 2),
+        (Kind::Cut(Shape::Mute), 1),
+        (Kind::Cut(Shape::Deaf), 1),
+        (Kind::Cut(Shape::OneWay), 2),
+        (Kind::Heal, 9),
+        (Kind::Crash, 1),
+        (Kind::Restart, 2),
+    ],
+    ..CORE
+};
+
+/// Links that carry too little: what is sent arrives in order and seconds late, or half of it is lost.
+pub const CLOG: Profile = Profile {
+    name: "clog",
+    pause_max: Duration::from_secs(10),
+    faults: &[
+        (Kind::Clog, 5),
+        (Kind::Burst, 4),
+        (Kind::Heal, 4),
+        (Kind::Crash, 1),
+        (Kind::Restart, 2),
+    ],
+    ..CORE
 };
 
 /// All profiles.
-pub const ALL: [Profile; 2] = [CORE, CALM];
+pub const ALL: [Profile; 4] = [CORE, CALM, BRIDGE, CLOG];
 
 /// The profile called `name`.
 pub fn named(name: &str) -> Option<Profile> {

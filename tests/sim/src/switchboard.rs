@@ -126,9 +126,9 @@ impl Line {
             return Err(TransportError::Unreachable(to));
         }
         let (from, target) = (own.host, board.stations.get(&to).map(|station| station.host));
-        let fate = target.and_then(|target| board.net.fate_of_call(from, target));
-        board.calls += 1;
         let at = self.switchboard.clock.elapsed();
+        let fate = target.and_then(|target| board.net.fate_of_call((from, target), len, at));
+        board.calls += 1;
         board.trace.note(at, format_args!("call {} -> {to} {len} {fate:?}", self.me));
         Ok(fate)
     }
@@ -142,11 +142,11 @@ impl Line {
     }
 
     /// Turns back; the delay until we hear the reply.
-    fn turn_back(&self, to: MemberId, at: &Arrived) -> Option<Duration> {
+    fn turn_back(&self, to: MemberId, at: &Arrived, len: usize) -> Option<Duration> {
         let mut board = self.switchboard.lock();
         board.alive(to, at.life)?;
         let own = board.alive(self.me, self.life)?.host;
-        board.net.fate_of_call(at.host, own)
+        board.net.fate_of_call((at.host, own), len, self.switchboard.clock.elapsed())
     }
 
     /// There and back; `None` when anything got lost on the way.
@@ -161,7 +161,7 @@ impl Line {
         // The answering side works on, whether or not the caller still waits.
         let work = tokio::spawn(async move { group.handle_rpc(from, &request).await });
         let answer = work.await.ok()?;
-        let back = self.turn_back(to, &arrived)?;
+        let back = self.turn_back(to, &arrived, answer.as_ref().map_or(0, Bytes::len))?;
         tokio::time::sleep(back).await;
         self.switchboard.lock().alive(self.me, self.life)?;
         Some(

@@ -24,7 +24,7 @@ struct Args {
     /// Seeds to run, the first and the one after the last, such as 0..200.
     #[arg(long, value_parser = parse_range)]
     seeds: Option<Range<u64>>,
-    /// What kind of run: core or calm.
+    /// What kind of run: core, calm, bridge or clog.
     #[arg(long, default_value = "core", value_parser = parse_profile)]
     profile: Profile,
     /// End each run after this many events.
@@ -57,7 +57,7 @@ fn parse_range(text: &str) -> Result<Range<u64>, String> {
 fn parse_profile(name: &str) -> Result<Profile, String> {
     profile::named(name).ok_or_else(|| {
         let names: Vec<_> = profile::ALL.iter().map(|profile| profile.name).collect();
-        format!("there is no such profile; there are {}", names.join(" and "))
+        format!("there is no such profile; there are {}", names.join(", "))
     })
 }
 

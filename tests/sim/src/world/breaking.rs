@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use mesh_control::raft::Role;
 use rand::RngExt as _;
 
 use super::World;
 use super::queue::Event;
-use crate::faults::Fault;
+use crate::faults::{Condition, Fault};
 use crate::host::{Host, Stage};
 use crate::net::HostNo;
 
@@ -24,16 +25,30 @@ impl World {
         }
         let pause = self.faults.pause();
         self.after(pause, Event::Fault);
+        let condition = self.condition();
+        let Some(fault) = self.faults.next(&condition) else { return };
+        self.stats.faults += 1;
+        self.note(format_args!("fault {fault:?}"));
+        self.apply(fault, &condition.up);
+    }
+
+    fn condition(&self) -> Condition {
         let numbers = |stage: fn(&Stage) -> bool| -> BTreeSet<HostNo> {
             let hosts = self.hosts.values().filter(|host| stage(&host.stage));
             hosts.map(|host| host.no).collect()
         };
         let up = numbers(|stage| matches!(stage, Stage::Up(_)));
         let down = numbers(|stage| matches!(stage, Stage::Down));
-        let Some(fault) = self.faults.next(&up, &down) else { return };
-        self.stats.faults += 1;
-        self.note(format_args!("fault {fault:?}"));
-        self.apply(fault, &up);
+        Condition { up, down, leader: self.leader() }
+    }
+
+    /// The host that leads; of several that say so the one of the latest term.
+    fn leader(&self) -> Option<HostNo> {
+        let says =
+            |host: &Host| Some((host.no, *host.life()?.group.as_ref()?.leadership().borrow()));
+        let said = self.hosts.values().filter_map(says);
+        let leaders = said.filter(|(_, seen)| seen.role == Role::Leader);
+        leaders.max_by_key(|(_, seen)| seen.term).map(|(no, _)| no)
     }
 
     fn apply(&mut self, fault: Fault, up: &BTreeSet<HostNo>) {
@@ -48,11 +63,8 @@ impl World {
                 }
             }
             Fault::Restart(no) => self.queue.add(self.clock.elapsed(), Event::Restart(no)),
-            Fault::Partition(side) => {
-                let all = self.hosts.keys().copied().collect();
-                self.switchboard.lock().net.partition(&side, &all);
-            }
-            Fault::OneWay(from, to) => self.switchboard.lock().net.cut(from, to),
+            Fault::Cut(_, links) => self.switchboard.lock().net.cut(&links),
+            Fault::Worsen(weather, links) => self.switchboard.lock().net.worsen(&links, weather),
             Fault::Heal => self.switchboard.lock().net.heal(),
             Fault::FailSyncs(no) => {
                 if let Some(host) = self.hosts.get_mut(&no).filter(|host| host.life().is_some()) {

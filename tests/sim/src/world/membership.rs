@@ -31,6 +31,9 @@ const LEAVE_AGAIN: Duration = Duration::from_secs(6);
 /// How long a door waits to have applied what the leader said was agreed.
 const APPLY_LIMIT: Duration = Duration::from_secs(5);
 
+/// How long a request to join or its answer is, in bytes: an admission, or the welcome to a small mesh.
+const JOIN_MESSAGE: usize = 1024;
+
 impl World {
     /// Proposes `command` at `no`; `false` when nobody is there to do it.
     pub(super) fn propose(&self, no: HostNo, command: Command, purpose: Purpose) -> bool {
@@ -112,8 +115,7 @@ impl World {
             self.hosts.values().filter(|host| host.life().is_some()).map(|host| host.no).collect();
         let Some(door) = doors.choose(&mut self.rng).copied() else { return };
         self.note(format_args!("ask {} at {door}", joiner.host));
-        let fate = self.switchboard.lock().net.fate_of_call(joiner.host, door);
-        if let Some(delay) = fate {
+        if let Some(delay) = self.join_travels(joiner.host, door) {
             self.after(delay, Event::AskDoor { door, joiner, admission });
         }
     }
@@ -214,8 +216,7 @@ impl World {
     }
 
     fn send_answer(&mut self, door: HostNo, joiner: Joiner, reply: Reply) {
-        let fate = self.switchboard.lock().net.fate_of_call(door, joiner.host);
-        if let Some(delay) = fate {
+        if let Some(delay) = self.join_travels(door, joiner.host) {
             self.after(delay, Event::Answer { joiner, reply });
         }
     }
@@ -240,6 +241,12 @@ impl World {
                 self.settle_in(joiner.host, member, start, hints)
             }
         }
+    }
+
+    /// How long a request to join, or its answer, is on its way.
+    fn join_travels(&self, from: HostNo, to: HostNo) -> Option<Duration> {
+        let now = self.clock.elapsed();
+        self.switchboard.lock().net.fate_of_call((from, to), JOIN_MESSAGE, now)
     }
 
     // Leaving.

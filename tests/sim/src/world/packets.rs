@@ -114,7 +114,8 @@ impl World {
         bytes: Vec<u8>,
     ) {
         let Some(to) = HostNo::at(to).filter(|to| self.hosts.contains_key(to)) else { return };
-        let fate = self.switchboard.lock().net.fate(from, to);
+        let now = self.clock.elapsed();
+        let fate = self.switchboard.lock().net.fate((from, to), bytes.len(), now);
         self.note(format_args!("datagram {from} -> {to} {} {fate:?}", bytes.len()));
         for delay in fate {
             let bytes = bytes.clone();
