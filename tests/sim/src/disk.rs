@@ -1,22 +1,49 @@
-//! A disk that forgets.
+//! A disk that forgets, and fails.
 //!
 //! Writes go to a cache; `sync_data` moves them to the platter. A crash throws the cache away, except
 //! that some of the writes in it may have reached the platter anyhow, in any order and torn at a
 //! sector: a disk promises nothing about what was not synced. The handle of the crashed process
 //! is dead afterwards, so a task that outlives the crash cannot write with it.
+//!
+//! It may get into [`Trouble`]. One that fails drops what was to be written, as page caches do: a
+//! later sync that succeeds proves nothing. A slow one cannot make the one thread wait, so it counts
+//! the time it [owes](Disk::take_owed); whoever carries the host's words holds them back for so long.
+
+mod handle;
 
 use std::collections::{BTreeSet, VecDeque};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
+
+pub use handle::Handle;
 
 /// The unit a disk writes atomically, in bytes.
 const SECTOR: usize = 512;
 
 /// How many syncs a lying disk holds back: a few commits.
 const HELD_BACK: usize = 8;
+
+/// The share of writes a full disk finds no room for: some go where something was before.
+const NO_ROOM: f64 = 0.5;
+
+/// What may be wrong with a disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trouble {
+    /// Every sync fails until the machine starts anew.
+    Syncs,
+    /// The next sync fails, later ones succeed.
+    OneSync,
+    /// Every write fails until the machine starts anew.
+    Writes,
+    /// There is no room left, until somebody clears up.
+    Full,
+    /// A sync takes up to so long.
+    Slow(Duration),
+}
 
 /// A host's disk. Survives the host's crashes.
 #[derive(Clone)]
@@ -35,7 +62,12 @@ struct Platter {
     lies: bool,
     /// Grows with each crash; a handle of an older generation is dead.
     generation: u64,
-    fail_sync: bool,
+    trouble: Option<Trouble>,
+    /// Something failed in this generation.
+    failed: bool,
+    /// Whoever uses the disk is not told that something failed. Only for showing that the invariants notice.
+    keeps_failures: bool,
+    owed: Duration,
     rng: ChaCha8Rng,
     syncs: u64,
 }
@@ -44,13 +76,6 @@ struct Platter {
 struct Claim {
     len: usize,
     writes: Vec<(usize, Vec<u8>)>,
-}
-
-/// What one run of a process holds of the disk.
-#[derive(Clone)]
-pub struct Handle {
-    platter: Arc<Mutex<Platter>>,
-    generation: u64,
 }
 
 impl Disk {
@@ -64,7 +89,10 @@ impl Disk {
             claimed: VecDeque::new(),
             lies: false,
             generation: 0,
-            fail_sync: false,
+            trouble: None,
+            failed: false,
+            keeps_failures: false,
+            owed: Duration::ZERO,
             rng,
             syncs: 0,
         };
@@ -80,16 +108,47 @@ impl Disk {
     pub fn crash(&self) {
         let mut platter = lock(&self.platter);
         platter.generation += 1;
-        platter.fail_sync = false;
+        if matches!(platter.trouble, Some(Trouble::Syncs | Trouble::OneSync | Trouble::Writes)) {
+            platter.trouble = None;
+        }
+        platter.failed = false;
+        platter.owed = Duration::ZERO;
         platter.claimed.clear();
         platter.keep_some_unsynced();
         platter.cached = platter.synced.clone();
         platter.unsynced.clear();
     }
 
-    /// From now until the next crash, every sync fails.
-    pub fn fail_syncs(&self) {
-        lock(&self.platter).fail_sync = true;
+    /// From now on this is wrong with it, instead of what was before.
+    pub fn trouble(&self, trouble: Trouble) {
+        lock(&self.platter).trouble = Some(trouble);
+    }
+
+    /// Nothing new is wrong with it. What has failed has failed.
+    pub fn mend(&self) {
+        lock(&self.platter).trouble = None;
+    }
+
+    /// Whether anything is wrong with it, or was since the machine started.
+    pub fn is_troubled(&self) -> bool {
+        let platter = lock(&self.platter);
+        platter.trouble.is_some() || platter.failed
+    }
+
+    /// Whether a write or sync has failed since the machine started.
+    pub fn has_failed(&self) -> bool {
+        lock(&self.platter).failed
+    }
+
+    /// How long its syncs have taken since this was last asked.
+    pub fn take_owed(&self) -> Duration {
+        std::mem::take(&mut lock(&self.platter).owed)
+    }
+
+    /// From now on failures are not told: what software that does not look at what `fsync` returns makes of
+    /// them. Only for showing that the invariants notice.
+    pub fn keep_failures(&self) {
+        lock(&self.platter).keeps_failures = true;
     }
 
     /// From now on syncs are acknowledged at once and carried out late, in order: what software that
@@ -122,6 +181,45 @@ impl Platter {
         }
     }
 
+    /// Something failed.
+    fn fail(&mut self, error: io::Error) -> io::Result<()> {
+        self.failed = true;
+        if self.keeps_failures { Ok(()) } else { Err(error) }
+    }
+
+    /// The sync that is asked for fails or takes long, if that is its trouble. Whether it is carried out.
+    fn suffer_sync(&mut self) -> io::Result<bool> {
+        match self.trouble {
+            Some(Trouble::Syncs | Trouble::OneSync) => {
+                if self.trouble == Some(Trouble::OneSync) {
+                    self.trouble = None;
+                }
+                // Some of it got there, and all of it counts as clean now.
+                self.keep_some_unsynced();
+                self.unsynced.clear();
+                self.fail(io::Error::other("the disk failed to sync")).map(|()| false)
+            }
+            Some(Trouble::Slow(most)) => {
+                let part: f64 = self.rng.random();
+                self.owed += most.mul_f64(part);
+                Ok(true)
+            }
+            Some(Trouble::Writes | Trouble::Full) | None => Ok(true),
+        }
+    }
+
+    /// The write that is asked for fails, if that is its trouble. Whether it is carried out.
+    fn suffer_write(&mut self, grows: bool) -> io::Result<bool> {
+        let error = match self.trouble {
+            Some(Trouble::Writes) => io::Error::other("the disk failed to write"),
+            Some(Trouble::Full) if grows || self.rng.random_bool(NO_ROOM) => {
+                io::ErrorKind::StorageFull.into()
+            }
+            _ => return Ok(true),
+        };
+        self.fail(error).map(|()| false)
+    }
+
     /// Moves what was written since the last sync to the platter.
     fn sync(&mut self) {
         let ranges = std::mem::take(&mut self.unsynced);
@@ -150,134 +248,5 @@ fn lock(platter: &Mutex<Platter>) -> MutexGuard<'_, Platter> {
     platter.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Handle {
-    fn alive(&self) -> io::Result<MutexGuard<'_, Platter>> {
-        let platter = lock(&self.platter);
-        if platter.generation == self.generation {
-            Ok(platter)
-        } else {
-            Err(io::Error::other("the host crashed"))
-        }
-    }
-}
-
-impl std::fmt::Debug for Handle {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Handle(generation {})", self.generation)
-    }
-}
-
-impl redb::StorageBackend for Handle {
-    fn len(&self) -> io::Result<u64> {
-        Ok(self.alive()?.cached.len() as u64)
-    }
-
-    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        let platter = self.alive()?;
-        let from = offset as usize;
-        let bytes = platter
-            .cached
-            .get(from..from + out.len())
-            .ok_or_else(|| io::Error::from(io::ErrorKind::UnexpectedEof))?;
-        out.copy_from_slice(bytes);
-        Ok(())
-    }
-
-    fn set_len(&self, len: u64) -> io::Result<()> {
-        // A file's length is metadata: here it is as durable as on a journalling file system, at
-        // once, and the new bytes read as zero.
-        let mut platter = self.alive()?;
-        platter.cached.resize(len as usize, 0);
-        if !platter.lies {
-            platter.synced.resize(len as usize, 0);
-        }
-        Ok(())
-    }
-
-    fn sync_data(&self) -> io::Result<()> {
-        let mut platter = self.alive()?;
-        if platter.fail_sync {
-            return Err(io::Error::other("the disk failed to sync"));
-        }
-        platter.sync();
-        platter.syncs += 1;
-        Ok(())
-    }
-
-    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        let mut platter = self.alive()?;
-        let start = offset as usize;
-        let end = start + data.len();
-        platter
-            .cached
-            .get_mut(start..end)
-            .ok_or_else(|| io::Error::from(io::ErrorKind::UnexpectedEof))?
-            .copy_from_slice(data);
-        platter.unsynced.push((start, end));
-        Ok(())
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use redb::StorageBackend as _;
-
-    use super::*;
-
-    #[test]
-    fn a_crash_keeps_what_was_synced_and_kills_the_handle() {
-        let disk = Disk::new([1; 32]);
-        let handle = disk.open();
-        handle.set_len(4).unwrap();
-        handle.write(0, b"ab").unwrap();
-        handle.sync_data().unwrap();
-        disk.crash();
-        assert!(handle.write(0, b"xx").is_err());
-        let mut out = [0; 2];
-        disk.open().read(0, &mut out).unwrap();
-        assert_eq!(&out, b"ab");
-    }
-
-    #[test]
-    fn a_lying_disk_loses_the_last_syncs_and_keeps_the_others() {
-        let disk = Disk::new([1; 32]);
-        let handle = disk.open();
-        handle.set_len(1).unwrap();
-        handle.sync_data().unwrap();
-        disk.lie_about_sync();
-        for number in 1..=9u8 {
-            handle.write(0, &[number]).unwrap();
-            handle.sync_data().unwrap();
-        }
-        disk.crash();
-        let mut out = [0];
-        disk.open().read(0, &mut out).unwrap();
-        assert_eq!(out, [1], "eight syncs are held back");
-    }
-
-    #[test]
-    fn a_disk_that_fails_keeps_failing_until_the_crash() {
-        let disk = Disk::new([1; 32]);
-        disk.fail_syncs();
-        let handle = disk.open();
-        assert!(handle.sync_data().is_err() && handle.sync_data().is_err());
-        disk.crash();
-        assert!(disk.open().sync_data().is_ok());
-        assert_eq!(disk.syncs(), 1);
-    }
-
-    #[test]
-    fn some_crash_loses_what_was_not_synced() {
-        let lost = (0..20u8).any(|seed| {
-            let disk = Disk::new([seed; 32]);
-            let handle = disk.open();
-            handle.set_len(4).unwrap();
-            handle.write(0, b"ab").unwrap();
-            disk.crash();
-            let mut out = [0; 2];
-            disk.open().read(0, &mut out).unwrap();
-            &out != b"ab"
-        });
-        assert!(lost);
-    }
-}
+mod tests;

@@ -8,6 +8,7 @@ use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
 use crate::cuts::{Links, Shape, some_links};
+use crate::disk::Trouble;
 use crate::link::Weather;
 use crate::net::HostNo;
 use crate::profile::Profile;
@@ -27,8 +28,10 @@ pub enum Kind {
     Clog,
     /// [`Fault::Heal`].
     Heal,
-    /// [`Fault::FailSyncs`].
-    FailSyncs,
+    /// [`Fault::Disk`].
+    Disk(Trouble),
+    /// [`Fault::MendDisk`].
+    MendDisk,
     /// [`Fault::Blackout`].
     Blackout,
 }
@@ -46,8 +49,10 @@ pub enum Fault {
     Worsen(Weather, Links),
     /// Every link works again.
     Heal,
-    /// From now on the host's disk fails to sync.
-    FailSyncs(HostNo),
+    /// This is wrong with the host's disk.
+    Disk(HostNo, Trouble),
+    /// The host's disk has room again, and is fast.
+    MendDisk(HostNo),
     /// Power fails for all hosts at once; they come back one by one.
     Blackout,
 }
@@ -95,7 +100,8 @@ impl Faults {
             Kind::Burst => Fault::Worsen(self.burst(), some_links(&everyone, &mut self.rng)),
             Kind::Clog => Fault::Worsen(self.clog(), some_links(&everyone, &mut self.rng)),
             Kind::Heal => Fault::Heal,
-            Kind::FailSyncs => Fault::FailSyncs(*hosts.up.iter().choose(rng)?),
+            Kind::Disk(trouble) => Fault::Disk(*hosts.up.iter().choose(rng)?, *trouble),
+            Kind::MendDisk => Fault::MendDisk(*everyone.choose(rng)?),
             Kind::Blackout => Fault::Blackout,
         })
     }

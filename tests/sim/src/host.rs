@@ -40,8 +40,6 @@ pub struct Host {
     pub stage: Stage,
     /// How far its wall clock is ahead, in milliseconds.
     pub skew_ms: u64,
-    /// Whether its disk was told to fail.
-    pub disk_fails: bool,
 }
 
 impl Host {
@@ -59,7 +57,6 @@ impl Host {
             hints: Vec::new(),
             stage: Stage::Outside,
             skew_ms,
-            disk_fails: false,
         }
     }
 

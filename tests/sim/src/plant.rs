@@ -11,6 +11,8 @@ use mesh_model::plan::Update;
 pub enum Plant {
     /// Every disk acknowledges a sync before it has carried it out.
     AnswerBeforeSync,
+    /// Nobody looks at what writing and syncing returned.
+    DeafToDisk,
     /// Every tunnel may carry every source that is no member's.
     AnySource,
     /// Intruders have the invite's secret: as if nobody checked for it.
@@ -18,8 +20,9 @@ pub enum Plant {
 }
 
 /// All planted bugs, and their names on the command line.
-pub const ALL: [(&str, Plant); 3] = [
+pub const ALL: [(&str, Plant); 4] = [
     ("answer-before-sync", Plant::AnswerBeforeSync),
+    ("deaf-to-disk", Plant::DeafToDisk),
     ("any-source", Plant::AnySource),
     ("stolen-secret", Plant::StolenSecret),
 ];

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use crate::cuts::Shape;
+use crate::disk::Trouble;
 use crate::faults::Kind;
 use crate::net::Quality;
 
@@ -86,7 +87,7 @@ pub const CORE: Profile = Profile {
         (Kind::Cut(Shape::Sides), 2),
         (Kind::Cut(Shape::OneWay), 2),
         (Kind::Heal, 4),
-        (Kind::FailSyncs, 1),
+        (Kind::Disk(Trouble::Syncs), 1),
         (Kind::Blackout, 1),
     ],
     links: CLOGGED,
@@ -144,8 +145,28 @@ pub const CLOG: Profile = Profile {
     ..CORE
 };
 
+/// Disks that fail, fill up, forget and dawdle: no answer may be built on them.
+pub const DISK: Profile = Profile {
+    name: "disk",
+    pause_max: Duration::from_secs(6),
+    faults: &[
+        (Kind::Disk(Trouble::Syncs), 2),
+        (Kind::Disk(Trouble::OneSync), 4),
+        (Kind::Disk(Trouble::Writes), 2),
+        (Kind::Disk(Trouble::Full), 3),
+        // Longer than an election and than a call waits.
+        (Kind::Disk(Trouble::Slow(Duration::from_secs(6))), 2),
+        (Kind::Disk(Trouble::Slow(Duration::from_millis(500))), 2),
+        (Kind::MendDisk, 8),
+        (Kind::Crash, 3),
+        (Kind::Restart, 6),
+        (Kind::Blackout, 2),
+    ],
+    ..CORE
+};
+
 /// All profiles.
-pub const ALL: [Profile; 4] = [CORE, CALM, BRIDGE, CLOG];
+pub const ALL: [Profile; 5] = [CORE, CALM, BRIDGE, CLOG, DISK];
 
 /// The profile called `name`.
 pub fn named(name: &str) -> Option<Profile> {

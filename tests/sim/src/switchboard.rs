@@ -4,6 +4,8 @@
 //! core), but they live under the tunnels' law: a call gets through only while each end's plan has
 //! the other as a peer, both daemons live, and the underlay carries it, once each way. A daemon
 //! that has crashed speaks and answers no more, even though its tasks take a moment to end.
+//! What a host says waits for its disk, for agreement says nothing before it is kept; and a host
+//! whose disk has failed must say nothing more.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,6 +17,8 @@ use mesh_control::raft::Group;
 use mesh_model::MemberId;
 
 use crate::clock::Clock;
+use crate::disk::Disk;
+use crate::invariants::{NothingAfterAFailedSync, Violation};
 use crate::life::LifeId;
 use crate::net::{HostNo, Net};
 use crate::trace::Trace;
@@ -27,6 +31,18 @@ struct Station {
     group: Option<Group>,
     /// The peers of its plan.
     peers: BTreeSet<MemberId>,
+    disk: Disk,
+    /// When its disk has done what it was asked for so far.
+    disk_free_at: Duration,
+    silence: NothingAfterAFailedSync,
+}
+
+impl Station {
+    /// How long what is said now waits for the disk.
+    fn wait_for_disk(&mut self, now: Duration) -> Duration {
+        self.disk_free_at = self.disk_free_at.max(now) + self.disk.take_owed();
+        self.disk_free_at - now
+    }
 }
 
 /// What the world and the tasks of agreement share.
@@ -37,6 +53,8 @@ pub struct Board {
     pub trace: Trace,
     /// Calls made.
     pub calls: u64,
+    /// The first thing seen here that must not be.
+    pub violation: Option<Violation>,
     stations: BTreeMap<MemberId, Station>,
 }
 
@@ -50,7 +68,7 @@ pub struct Switchboard {
 impl Switchboard {
     /// A board over `net`.
     pub fn new(net: Net, trace: Trace, clock: Clock) -> Self {
-        let board = Board { net, trace, calls: 0, stations: BTreeMap::new() };
+        let board = Board { net, trace, calls: 0, violation: None, stations: BTreeMap::new() };
         Self { board: Arc::new(Mutex::new(board)), clock }
     }
 
@@ -65,8 +83,16 @@ impl Switchboard {
     }
 
     /// `member`'s daemon is up.
-    pub fn connect(&self, member: MemberId, host: HostNo, life: LifeId) {
-        let station = Station { host, life, group: None, peers: BTreeSet::new() };
+    pub fn connect(&self, member: MemberId, host: HostNo, life: LifeId, disk: Disk) {
+        let station = Station {
+            host,
+            life,
+            group: None,
+            peers: BTreeSet::new(),
+            disk,
+            disk_free_at: Duration::ZERO,
+            silence: NothingAfterAFailedSync::default(),
+        };
         self.lock().stations.insert(member, station);
     }
 
@@ -96,8 +122,8 @@ impl Switchboard {
 }
 
 impl Board {
-    fn alive(&self, member: MemberId, life: LifeId) -> Option<&Station> {
-        self.stations.get(&member).filter(|station| station.life == life)
+    fn alive(&mut self, member: MemberId, life: LifeId) -> Option<&mut Station> {
+        self.stations.get_mut(&member).filter(|station| station.life == life)
     }
 }
 
@@ -114,6 +140,7 @@ struct Arrived {
     host: HostNo,
     life: LifeId,
     group: Group,
+    at: Duration,
 }
 
 impl Line {
@@ -125,9 +152,11 @@ impl Line {
         if !own.peers.contains(&to) {
             return Err(TransportError::Unreachable(to));
         }
-        let (from, target) = (own.host, board.stations.get(&to).map(|station| station.host));
         let at = self.switchboard.clock.elapsed();
-        let fate = target.and_then(|target| board.net.fate_of_call((from, target), len, at));
+        let (from, held) = (own.host, own.wait_for_disk(at));
+        let target = board.stations.get(&to).map(|station| station.host);
+        let fate = target.and_then(|target| board.net.fate_of_call((from, target), len, at + held));
+        let fate = fate.map(|delay| held + delay);
         board.calls += 1;
         board.trace.note(at, format_args!("call {} -> {to} {len} {fate:?}", self.me));
         Ok(fate)
@@ -135,18 +164,28 @@ impl Line {
 
     /// Gets there, if there is somebody with a tunnel to us.
     fn arrive(&self, to: MemberId) -> Option<Arrived> {
-        let board = self.switchboard.lock();
-        let station = board.stations.get(&to).filter(|station| station.peers.contains(&self.me))?;
+        let mut board = self.switchboard.lock();
+        let station = board.stations.get_mut(&to);
+        let station = station.filter(|station| station.peers.contains(&self.me))?;
+        let at = self.switchboard.clock.elapsed();
+        station.silence.see(station.disk.has_failed(), at);
         let group = station.group.clone()?;
-        Some(Arrived { host: station.host, life: station.life, group })
+        Some(Arrived { host: station.host, life: station.life, group, at })
     }
 
-    /// Turns back; the delay until we hear the reply.
-    fn turn_back(&self, to: MemberId, at: &Arrived, len: usize) -> Option<Duration> {
+    /// Turns back with `answer`; the delay until we hear it.
+    fn turn_back(&self, to: MemberId, asked: &Arrived, answer: Option<usize>) -> Option<Duration> {
+        let now = self.switchboard.clock.elapsed();
         let mut board = self.switchboard.lock();
-        board.alive(to, at.life)?;
+        let station = board.alive(to, asked.life)?;
+        let held = station.wait_for_disk(now);
+        let spoken = answer.map_or(Ok(()), |_| station.silence.check(asked.host, asked.at));
+        if let Err(violation) = spoken {
+            board.violation.get_or_insert(violation);
+        }
         let own = board.alive(self.me, self.life)?.host;
-        board.net.fate_of_call((at.host, own), len, self.switchboard.clock.elapsed())
+        let fate = board.net.fate_of_call((asked.host, own), answer.unwrap_or(0), now + held);
+        fate.map(|delay| held + delay)
     }
 
     /// There and back; `None` when anything got lost on the way.
@@ -161,7 +200,7 @@ impl Line {
         // The answering side works on, whether or not the caller still waits.
         let work = tokio::spawn(async move { group.handle_rpc(from, &request).await });
         let answer = work.await.ok()?;
-        let back = self.turn_back(to, &arrived, answer.as_ref().map_or(0, Bytes::len))?;
+        let back = self.turn_back(to, &arrived, answer.as_ref().ok().map(Bytes::len))?;
         tokio::time::sleep(back).await;
         self.switchboard.lock().alive(self.me, self.life)?;
         Some(

@@ -1,7 +1,7 @@
 //! Whole worlds: some seeds hold, equal seeds tell equal stories, and planted bugs do not get through.
 
 use mesh_sim::plant::Plant;
-use mesh_sim::profile::{CALM, CORE, Profile};
+use mesh_sim::profile::{CALM, CORE, DISK, Profile};
 use mesh_sim::run::{Report, run};
 use mesh_sim::world::Options;
 
@@ -13,9 +13,9 @@ fn live(seed: u64, profile: Profile, plant: Option<Plant>) -> Report {
 }
 
 /// The invariants that notice `plant`, over the seeds it takes until all of `wanted` did.
-fn noticed(plant: Plant, wanted: &str) -> bool {
+fn noticed(plant: Plant, profile: Profile, wanted: &str) -> bool {
     (0..SEEDS_FOR_A_BUG).any(|seed| {
-        let report = live(seed, CORE, Some(plant));
+        let report = live(seed, profile, Some(plant));
         report.violation.is_some_and(|violation| violation.invariant == wanted)
     })
 }
@@ -42,15 +42,20 @@ fn a_mesh_under_faults_holds_and_tells_the_same_story_twice() {
 
 #[test]
 fn a_disk_that_answers_before_it_has_synced_is_noticed() {
-    assert!(noticed(Plant::AnswerBeforeSync, "no_acknowledged_command_lost"));
+    assert!(noticed(Plant::AnswerBeforeSync, CORE, "no_acknowledged_command_lost"));
+}
+
+#[test]
+fn a_host_that_does_not_hear_its_disk_fail_is_noticed() {
+    assert!(noticed(Plant::DeafToDisk, DISK, "nothing_after_a_failed_sync"));
 }
 
 #[test]
 fn a_packet_core_that_takes_any_source_is_noticed() {
-    assert!(noticed(Plant::AnySource, "honest_sources"));
+    assert!(noticed(Plant::AnySource, CORE, "honest_sources"));
 }
 
 #[test]
 fn an_admission_that_nobody_checks_is_noticed() {
-    assert!(noticed(Plant::StolenSecret, "no_forged_member"));
+    assert!(noticed(Plant::StolenSecret, CORE, "no_forged_member"));
 }

@@ -24,7 +24,7 @@ struct Args {
     /// Seeds to run, the first and the one after the last, such as 0..200.
     #[arg(long, value_parser = parse_range)]
     seeds: Option<Range<u64>>,
-    /// What kind of run: core, calm, bridge or clog.
+    /// What kind of run: core, calm, bridge, clog or disk.
     #[arg(long, default_value = "core", value_parser = parse_profile)]
     profile: Profile,
     /// End each run after this many events.
@@ -39,7 +39,7 @@ struct Args {
     /// Log what the cores say to standard error; a filter such as mesh_control=debug.
     #[arg(long)]
     log: Option<Targets>,
-    /// Plant a bug, to see that it is noticed: answer-before-sync, any-source or stolen-secret.
+    /// Plant a bug, to see that it is noticed: answer-before-sync, deaf-to-disk, any-source or stolen-secret.
     #[arg(long, value_parser = parse_plant)]
     plant: Option<Plant>,
     /// Seeds run at the same time.

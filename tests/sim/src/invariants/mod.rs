@@ -6,6 +6,7 @@ mod liveness;
 mod no_acknowledged_command_lost;
 mod no_address_twice;
 pub(crate) mod no_forged_member;
+mod nothing_after_a_failed_sync;
 mod one_leader_per_term;
 #[cfg(test)]
 mod sample;
@@ -15,6 +16,7 @@ pub use honest_sources::HonestSources;
 pub use liveness::{Liveness, Pair, Standing};
 pub use no_acknowledged_command_lost::NoAcknowledgedCommandLost;
 pub use no_address_twice::NoAddressTwice;
+pub use nothing_after_a_failed_sync::NothingAfterAFailedSync;
 pub use one_leader_per_term::OneLeaderPerTerm;
 
 /// An invariant that did not hold.

@@ -66,10 +66,14 @@ impl World {
             Fault::Cut(_, links) => self.switchboard.lock().net.cut(&links),
             Fault::Worsen(weather, links) => self.switchboard.lock().net.worsen(&links, weather),
             Fault::Heal => self.switchboard.lock().net.heal(),
-            Fault::FailSyncs(no) => {
-                if let Some(host) = self.hosts.get_mut(&no).filter(|host| host.life().is_some()) {
-                    host.disk.fail_syncs();
-                    host.disk_fails = true;
+            Fault::Disk(no, trouble) => {
+                if let Some(host) = self.hosts.get(&no) {
+                    host.disk.trouble(trouble);
+                }
+            }
+            Fault::MendDisk(no) => {
+                if let Some(host) = self.hosts.get(&no) {
+                    host.disk.mend();
                 }
             }
             Fault::Blackout => {
@@ -91,11 +95,14 @@ impl World {
             board.net.heal();
             board.net.set_quality(self.options.profile.best);
         }
-        let failing: Vec<HostNo> =
-            self.hosts.values().filter(|host| host.disk_fails).map(|host| host.no).collect();
-        for no in failing {
+        let troubled = self.hosts.values().filter(|host| host.disk.is_troubled());
+        let troubled: Vec<HostNo> = troubled.map(|host| host.no).collect();
+        for no in troubled {
             // A disk that failed once is replaced or reset, and that takes a reboot.
             self.crash(no);
+            if let Some(host) = self.hosts.get(&no) {
+                host.disk.mend();
+            }
         }
         for no in self.numbers() {
             if self.hosts.get(&no).map(Host::is_down) == Some(true) {

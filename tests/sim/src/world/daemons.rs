@@ -41,8 +41,10 @@ impl World {
         host.hints = hints;
         let store = Store::create(host.disk.open(), &self.mesh.root, start);
         let store = store.map_err(|error| refused(no, "create", &error))?;
-        if plant == Some(Plant::AnswerBeforeSync) {
-            host.disk.lie_about_sync();
+        match plant {
+            Some(Plant::AnswerBeforeSync) => host.disk.lie_about_sync(),
+            Some(Plant::DeafToDisk) => host.disk.keep_failures(),
+            _ => {}
         }
         self.bring_up(no, store)
     }
@@ -53,8 +55,16 @@ impl World {
         let Some(host) = self.hosts.get(&no) else { return Ok(()) };
         let (Stage::Down, Some(member)) = (&host.stage, host.member) else { return Ok(()) };
         self.note(format_args!("restart {no}"));
-        let store = Store::open(host.disk.open(), member, &root);
-        self.bring_up(no, store.map_err(|error| refused(no, "open", &error))?)
+        match Store::open(host.disk.open(), member, &root) {
+            Ok(store) => self.bring_up(no, store),
+            Err(StoreError::Disk(error)) if host.disk.has_failed() => {
+                self.note(format_args!("store of {no} not opened: {error}"));
+                host.disk.crash();
+                self.after(SERVICE_RESTART, Event::Restart(no));
+                Ok(())
+            }
+            Err(error) => Err(refused(no, "open", &error)),
+        }
     }
 
     /// Disk, then tunnels and gossip, then agreement: the boot order of the daemon.
@@ -81,7 +91,7 @@ impl World {
             life.bend_updates(plant::any_source);
         }
         self.note(format_args!("up {no} {me} at index {}", view.applied));
-        self.switchboard.connect(me, no, id);
+        self.switchboard.connect(me, no, id, host.disk.clone());
         let output = life.output(now);
         if let Some(host) = self.hosts.get_mut(&no) {
             host.stage = Stage::Up(Box::new(life));
@@ -118,7 +128,7 @@ impl World {
         match notice {
             Notice::Started(Ok(group)) => self.agreement_started(no, life, group),
             Notice::Started(Err(error)) => {
-                if self.hosts.get(&no).is_some_and(|host| host.disk_fails) {
+                if self.hosts.get(&no).is_some_and(|host| host.disk.has_failed()) {
                     self.give_up(no);
                     return Ok(());
                 }
@@ -209,7 +219,7 @@ impl World {
     }
 
     fn agreement_failed(&mut self, no: HostNo, failure: &GroupFailure) -> Result<(), Violation> {
-        let rightly = self.hosts.get(&no).is_some_and(|host| host.disk_fails);
+        let rightly = self.hosts.get(&no).is_some_and(|host| host.disk.has_failed());
         self.note(format_args!("failed {no} {failure}"));
         if rightly && matches!(failure, GroupFailure::Store(_)) {
             self.give_up(no);
@@ -232,7 +242,6 @@ impl World {
         }
         let Stage::Up(life) = std::mem::replace(&mut host.stage, Stage::Down) else { return };
         host.disk.crash();
-        host.disk_fails = false;
         self.stats.crashes += 1;
         self.switchboard.disconnect(life.me);
         self.note(format_args!("crash {no}"));

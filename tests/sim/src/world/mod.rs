@@ -216,6 +216,9 @@ impl World {
                     self.advance()?;
                 }
             }
+            if let Some(violation) = self.switchboard.lock().violation.take() {
+                return Err(violation);
+            }
         }
         Ok(())
     }
