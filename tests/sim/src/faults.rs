@@ -32,8 +32,17 @@ pub enum Kind {
     Disk(Trouble),
     /// [`Fault::MendDisk`].
     MendDisk,
+    /// [`Fault::SetClock`].
+    SetClock,
     /// [`Fault::Blackout`].
     Blackout,
+}
+
+impl Kind {
+    /// Whether it mends what others have broken.
+    fn mends(self) -> bool {
+        matches!(self, Self::Restart | Self::Heal | Self::MendDisk)
+    }
 }
 
 /// Something that breaks or mends.
@@ -53,6 +62,8 @@ pub enum Fault {
     Disk(HostNo, Trouble),
     /// The host's disk has room again, and is fast.
     MendDisk(HostNo),
+    /// The host's wall clock is set, to be so many milliseconds ahead.
+    SetClock(HostNo, i64),
     /// Power fails for all hosts at once; they come back one by one.
     Blackout,
 }
@@ -72,12 +83,19 @@ pub struct Condition {
 pub struct Faults {
     rng: ChaCha8Rng,
     profile: Profile,
+    /// Those of the profile that this run knows.
+    kinds: Vec<(Kind, u32)>,
 }
 
 impl Faults {
     /// Faults of `profile`, drawn from `seed`.
     pub fn new(profile: Profile, seed: [u8; 32]) -> Self {
-        Self { rng: ChaCha8Rng::from_seed(seed), profile }
+        let mut rng = ChaCha8Rng::from_seed(seed);
+        let mut kinds = profile.faults.to_vec();
+        if profile.swarm {
+            kinds.retain(|(kind, _)| kind.mends() || rng.random_bool(0.5));
+        }
+        Self { rng, profile, kinds }
     }
 
     /// How long until the next fault.
@@ -90,7 +108,7 @@ impl Faults {
 
     /// The next fault; `None` when what was drawn cannot be.
     pub fn next(&mut self, hosts: &Condition) -> Option<Fault> {
-        let (kind, _) = self.profile.faults.choose_weighted(&mut self.rng, |(_, w)| *w).ok()?;
+        let (kind, _) = self.kinds.choose_weighted(&mut self.rng, |(_, w)| *w).ok()?;
         let everyone: Vec<HostNo> = hosts.up.union(&hosts.down).copied().collect();
         let rng = &mut self.rng;
         Some(match kind {
@@ -102,8 +120,15 @@ impl Faults {
             Kind::Heal => Fault::Heal,
             Kind::Disk(trouble) => Fault::Disk(*hosts.up.iter().choose(rng)?, *trouble),
             Kind::MendDisk => Fault::MendDisk(*everyone.choose(rng)?),
+            Kind::SetClock => Fault::SetClock(*everyone.choose(rng)?, self.clock()),
             Kind::Blackout => Fault::Blackout,
         })
+    }
+
+    /// How far ahead a clock is that was set: right, or not.
+    fn clock(&mut self) -> i64 {
+        let off = self.profile.clocks.off_ms();
+        if self.rng.random_bool(0.3) { 0 } else { self.rng.random_range(-off..=off) }
     }
 
     fn burst(&mut self) -> Weather {

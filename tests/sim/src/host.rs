@@ -1,12 +1,15 @@
 //! A simulated machine: what survives a crash, and the life on it now.
 
+use mesh_dataplane::WallTime;
 use mesh_model::MemberId;
 use mesh_model::trust::Admission;
 use mesh_model::wire::join::PeerHint;
 
 use crate::disk::Disk;
+use crate::host_clock::HostClock;
 use crate::life::{Life, LifeId};
 use crate::net::HostNo;
+use crate::profile::Clocks;
 use crate::seeds::RunSeed;
 use crate::trust::Keys;
 
@@ -38,16 +41,22 @@ pub struct Host {
     pub hints: Vec<PeerHint>,
     /// Where it is on its way.
     pub stage: Stage,
-    /// How far its wall clock is ahead, in milliseconds.
-    pub skew_ms: u64,
+    /// Its wall clock.
+    pub clock: HostClock,
+    /// The latest stamp of its handshakes, as it was saved.
+    pub stamp: Option<WallTime>,
 }
 
 impl Host {
     /// A machine fresh from the box.
-    pub fn new(no: HostNo, incarnation: u64, seed: RunSeed) -> Self {
+    pub fn new(no: HostNo, clocks: Clocks, seed: RunSeed) -> Self {
+        let clock = HostClock::new(clocks, seed.of("clock", u64::from(no.0)));
+        Self::reinstalled(no, 0, clock, seed)
+    }
+
+    /// The machine after it was wiped for the `incarnation`th time.
+    pub fn reinstalled(no: HostNo, incarnation: u64, clock: HostClock, seed: RunSeed) -> Self {
         let number = u64::from(no.0) << 32 | incarnation;
-        // Clocks of well-kept machines differ by seconds at most.
-        let skew_ms = u64::from(seed.of("skew", number)[0]) * 10;
         Self {
             no,
             incarnation,
@@ -56,7 +65,8 @@ impl Host {
             member: None,
             hints: Vec::new(),
             stage: Stage::Outside,
-            skew_ms,
+            clock,
+            stamp: None,
         }
     }
 

@@ -9,6 +9,7 @@ pub mod cuts;
 pub mod disk;
 pub mod faults;
 pub mod host;
+pub mod host_clock;
 pub mod invariants;
 pub mod life;
 pub mod link;

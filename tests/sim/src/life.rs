@@ -47,6 +47,8 @@ pub struct Birth<'a> {
     pub hints: Vec<PeerHint>,
     /// When, by its own wall clock.
     pub boot_ms: u64,
+    /// The earliest stamp its handshakes may have.
+    pub stamp_floor: WallTime,
 }
 
 /// What a life said and did since it was last asked.
@@ -96,6 +98,8 @@ pub struct Life {
     pub id: LifeId,
     /// Whose.
     pub me: MemberId,
+    /// Since when.
+    pub born: Instant,
     /// Its overlay addresses.
     pub addrs: OverlayAddrs,
     /// Its place in agreement; `None` until that has started.
@@ -119,7 +123,7 @@ impl Life {
             role: Role::Member(addrs),
             budget: HandshakeBudget::default(),
             wall: WallTime(Duration::from_millis(birth.boot_ms)),
-            stamp_floor: WallTime::default(),
+            stamp_floor: birth.stamp_floor,
         };
         let engine = Engine::new(engine, seed.of("engine", birth.id.0), now);
         let config = NodeConfig {
@@ -135,7 +139,18 @@ impl Life {
         node.handle_own_endpoints(vec![birth.host.endpoint()], now);
         let (id, me) = (birth.id, birth.me);
         let (outlet, pending) = (Outlet::default(), Output::default());
-        Some(Self { id, me, addrs, group: None, node, engine, outlet, pending, bend: None })
+        Some(Self {
+            id,
+            me,
+            born: now,
+            addrs,
+            group: None,
+            node,
+            engine,
+            outlet,
+            pending,
+            bend: None,
+        })
     }
 
     /// From now on the packet core gets `bend` of what the node says.
@@ -183,6 +198,16 @@ impl Life {
         self.settle(now);
         self.node.handle_endpoint(member, endpoint, now);
         self.output(now)
+    }
+
+    /// The host's wall clock was set.
+    pub fn handle_wall(&mut self, wall_ms: u64, now: Instant) {
+        self.engine.handle_wall(WallTime(Duration::from_millis(wall_ms)), now);
+    }
+
+    /// The latest stamp of its handshakes.
+    pub fn newest_stamp(&self) -> Option<WallTime> {
+        self.engine.newest_stamp()
     }
 
     /// The host's kernel sends a packet.

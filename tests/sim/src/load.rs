@@ -76,16 +76,17 @@ struct Standing {
 pub struct Load {
     rng: ChaCha8Rng,
     liar: HostNo,
+    churn: f64,
     asked: BTreeMap<InviteId, Ticket>,
     standing: BTreeMap<InviteId, Standing>,
     invites: u64,
 }
 
 impl Load {
-    /// A load in which `liar` forges sources.
-    pub fn new(seed: [u8; 32], liar: HostNo) -> Self {
+    /// A load in which `liar` forges sources, and of which the share `churn` is coming and going.
+    pub fn new(seed: [u8; 32], liar: HostNo, churn: f64) -> Self {
         let rng = ChaCha8Rng::from_seed(seed);
-        Self { rng, liar, asked: BTreeMap::new(), standing: BTreeMap::new(), invites: 0 }
+        Self { rng, liar, churn, asked: BTreeMap::new(), standing: BTreeMap::new(), invites: 0 }
     }
 
     /// How long until the next action.
@@ -120,6 +121,9 @@ impl Load {
 
     /// The next action.
     pub fn next(&mut self, seen: &Situation) -> Option<Action> {
+        if seen.changing && self.churn > 0.0 && self.rng.random_bool(self.churn) {
+            return self.come_or_go(seen);
+        }
         match self.rng.random_range(0..100) {
             0..70 => self.send(seen),
             70..88 if seen.changing => self.join(seen),
@@ -190,6 +194,13 @@ impl Load {
         let known: Vec<InviteId> = self.standing.keys().copied().collect();
         let ticket = *known.choose(&mut self.rng)?;
         Some(Action::Intrude { at, ticket })
+    }
+
+    fn come_or_go(&mut self, seen: &Situation) -> Option<Action> {
+        match self.rng.random_bool(0.5) {
+            true if seen.members.len() >= STAY => self.leave(seen),
+            _ => self.join(seen),
+        }
     }
 
     fn leave(&mut self, seen: &Situation) -> Option<Action> {

@@ -32,8 +32,31 @@ pub struct Profile {
     pub pause_max: Duration,
     /// What breaks and mends, and how often beside the others.
     pub faults: &'static [(Kind, u32)],
+    /// Whether each run draws which half of these it knows. One kind alone gets further than it does among
+    /// many that undo what it did (Groce et al., "Swarm Testing", ISSTA 2012).
+    pub swarm: bool,
     /// How bad a link gets that is not cut.
     pub links: Links,
+    /// How wrong wall clocks are.
+    pub clocks: Clocks,
+    /// The share of what people do that is nothing but coming and going, 0 to 1.
+    pub churn: f64,
+}
+
+/// How wrong wall clocks are.
+#[derive(Debug, Clone, Copy)]
+pub struct Clocks {
+    /// By how much they are off at most, either way.
+    pub off: Duration,
+    /// How much faster or slower than time they run at most, in millionths.
+    pub drift_ppm: u32,
+}
+
+impl Clocks {
+    /// [`Clocks::off`] in milliseconds.
+    pub fn off_ms(&self) -> i64 {
+        i64::try_from(self.off.as_millis()).unwrap_or(i64::MAX)
+    }
 }
 
 /// Between which bounds a bad link's weather is drawn.
@@ -68,6 +91,13 @@ const BAD_WAN: Quality = Quality {
 const CLOGGED: Links =
     Links { loss: 0.5, slowest: 400, fastest: 20_000, queue: Duration::from_secs(5) };
 
+/// Clocks of well-kept machines.
+const WELL_KEPT: Clocks = Clocks { off: Duration::from_secs(3), drift_ppm: 100 };
+
+/// Clocks that nobody looks after. An invite made by the slowest must outlive a look at the fastest: twice
+/// this is half of its lifetime. A virtual machine that is starved runs slow by hundredths.
+const NEGLECTED: Clocks = Clocks { off: Duration::from_secs(6 * 60 * 60), drift_ppm: 50_000 };
+
 /// Every part at once: crashes, restarts, partitions, one-way cuts, loss. Fewer restarts, or fewer
 /// healings, would soon leave nothing to break.
 pub const CORE: Profile = Profile {
@@ -90,7 +120,10 @@ pub const CORE: Profile = Profile {
         (Kind::Disk(Trouble::Syncs), 1),
         (Kind::Blackout, 1),
     ],
+    swarm: false,
     links: CLOGGED,
+    clocks: WELL_KEPT,
+    churn: 0.0,
 };
 
 /// Nothing breaks: a run that fails here has found a plain bug.
@@ -165,8 +198,76 @@ pub const DISK: Profile = Profile {
     ..CORE
 };
 
+/// Wall clocks that are hours off, drift and are set, forwards and backwards; daemons that start, by
+/// their own clock, before they ended.
+pub const CLOCK: Profile = Profile {
+    name: "clock",
+    pause_max: Duration::from_secs(6),
+    faults: &[
+        (Kind::SetClock, 8),
+        (Kind::Crash, 3),
+        (Kind::Restart, 4),
+        (Kind::Blackout, 1),
+        (Kind::Cut(Shape::Sides), 1),
+        (Kind::Heal, 2),
+    ],
+    clocks: NEGLECTED,
+    ..CORE
+};
+
+/// Hosts that come and go all the time, and crash in between.
+pub const CHURN: Profile = Profile {
+    name: "churn",
+    hosts_min: 8,
+    hosts_max: 12,
+    pause_max: Duration::from_secs(4),
+    faults: &[
+        (Kind::Crash, 5),
+        (Kind::Restart, 8),
+        (Kind::Blackout, 1),
+        (Kind::Cut(Shape::OneWay), 1),
+        (Kind::Heal, 1),
+    ],
+    churn: 0.15,
+    ..CORE
+};
+
+/// All of the above, each run some of it.
+pub const CHAOS: Profile = Profile {
+    name: "chaos",
+    hosts_max: 9,
+    pause_min: Duration::from_millis(200),
+    pause_max: Duration::from_secs(6),
+    faults: &[
+        (Kind::Crash, 6),
+        (Kind::Restart, 10),
+        (Kind::Cut(Shape::Sides), 2),
+        (Kind::Cut(Shape::Bridge), 2),
+        (Kind::Cut(Shape::Ring), 2),
+        (Kind::Cut(Shape::LastLink), 2),
+        (Kind::Cut(Shape::MuteLeader), 2),
+        (Kind::Cut(Shape::DeafLeader), 2),
+        (Kind::Cut(Shape::OneWay), 2),
+        (Kind::Clog, 3),
+        (Kind::Burst, 3),
+        (Kind::Heal, 8),
+        (Kind::Disk(Trouble::Syncs), 1),
+        (Kind::Disk(Trouble::OneSync), 2),
+        (Kind::Disk(Trouble::Writes), 1),
+        (Kind::Disk(Trouble::Full), 1),
+        (Kind::Disk(Trouble::Slow(Duration::from_secs(3))), 2),
+        (Kind::MendDisk, 4),
+        (Kind::SetClock, 3),
+        (Kind::Blackout, 1),
+    ],
+    swarm: true,
+    clocks: NEGLECTED,
+    churn: 0.04,
+    ..CORE
+};
+
 /// All profiles.
-pub const ALL: [Profile; 5] = [CORE, CALM, BRIDGE, CLOG, DISK];
+pub const ALL: [Profile; 8] = [CORE, CALM, BRIDGE, CLOG, DISK, CLOCK, CHURN, CHAOS];
 
 /// The profile called `name`.
 pub fn named(name: &str) -> Option<Profile> {

@@ -24,7 +24,7 @@ struct Args {
     /// Seeds to run, the first and the one after the last, such as 0..200.
     #[arg(long, value_parser = parse_range)]
     seeds: Option<Range<u64>>,
-    /// What kind of run: core, calm, bridge, clog or disk.
+    /// What kind of run: core, calm, bridge, clog, disk, clock, churn or chaos.
     #[arg(long, default_value = "core", value_parser = parse_profile)]
     profile: Profile,
     /// End each run after this many events.

@@ -76,6 +76,16 @@ impl World {
                     host.disk.mend();
                 }
             }
+            Fault::SetClock(no, ahead_ms) => {
+                let (elapsed, now) = (self.clock.elapsed(), self.clock.now());
+                if let Some(host) = self.hosts.get_mut(&no) {
+                    host.clock.set(ahead_ms);
+                    let wall_ms = host.clock.millis(elapsed);
+                    if let Some(life) = host.life_mut() {
+                        life.handle_wall(wall_ms, now);
+                    }
+                }
+            }
             Fault::Blackout => {
                 for no in up {
                     self.crash(*no);

@@ -1,8 +1,10 @@
 //! Daemons come and go.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use mesh_control::raft::{Group, GroupFailure, Leadership, Start, Store, StoreError, Timing};
+use mesh_dataplane::WallTime;
 use mesh_model::MemberId;
 use mesh_model::view::ClusterView;
 use mesh_model::wire::join::PeerHint;
@@ -15,10 +17,17 @@ use crate::life::{Birth, Life, LifeId};
 use crate::net::HostNo;
 use crate::plant::{self, Plant};
 use crate::seeds::GroupSeeds;
-use crate::wall;
 
 /// How long a service manager waits before it starts a daemon again that ended by itself.
-const SERVICE_RESTART: std::time::Duration = std::time::Duration::from_secs(2);
+const SERVICE_RESTART: Duration = Duration::from_secs(2);
+
+/// How often the daemon looks whether its peer cache has changed.
+const LOOK: Duration = Duration::from_secs(5);
+
+/// How often the daemon saves the latest stamp of its handshakes, and what it adds when it starts: as
+/// `handshake_stamp.rs` of the daemon has it.
+const SAVE_STAMP: Duration = Duration::from_secs(60);
+const STAMP_SLACK: Duration = Duration::from_secs(120);
 
 impl World {
     /// `mesh init` on the first host.
@@ -81,6 +90,10 @@ impl World {
             view: Arc::clone(&view),
             hints: host.hints.clone(),
             boot_ms: self.wall_ms(host),
+            stamp_floor: host
+                .stamp
+                .map(|stamp| WallTime(stamp.0 + STAMP_SLACK))
+                .unwrap_or_default(),
         };
         let Some(mut life) = Life::new(birth, self.seed, now) else {
             // It heard of its departure before it crashed.
@@ -106,8 +119,9 @@ impl World {
         let line = self.switchboard.line(me, life);
         let seeds = GroupSeeds(self.seed.of("group", life.0));
         let notice = self.notice.clone();
-        let (clock, skew_ms) = (self.clock, self.hosts.get(&no).map_or(0, |host| host.skew_ms));
-        let wall_ms = move || wall::millis(clock.elapsed()) + skew_ms;
+        let Some(host) = self.hosts.get(&no) else { return };
+        let (time, clock) = (self.clock, host.clock.clone());
+        let wall_ms = move || clock.millis(time.elapsed());
         tokio::spawn(async move {
             let started =
                 Box::pin(Group::start(store, line, &seeds, wall_ms, Timing::default())).await;
@@ -251,7 +265,7 @@ impl World {
     /// A host that has left is wiped. It may come back as somebody else.
     pub(super) fn retire(&mut self, no: HostNo) {
         let Some(host) = self.hosts.get_mut(&no) else { return };
-        let fresh = Host::new(no, host.incarnation + 1, self.seed);
+        let fresh = Host::reinstalled(no, host.incarnation + 1, host.clock.clone(), self.seed);
         let gone = std::mem::replace(host, fresh);
         gone.disk.crash();
         self.note(format_args!("retire {no}"));
@@ -261,14 +275,18 @@ impl World {
         }
     }
 
-    /// Peer caches are saved.
+    /// Peer caches are saved, and now and then the stamps of handshakes.
     pub(super) fn save_hints(&mut self) {
+        let now = self.clock.elapsed();
         for host in self.hosts.values_mut() {
-            if let Some(hints) = host.life().map(|life| life.node.hints()) {
-                host.hints = hints;
-            }
+            let Some(life) = host.life() else { continue };
+            let hints = life.node.hints();
+            let age = now.saturating_sub(self.clock.since_start(life.born)).as_secs();
+            let stamp = life.newest_stamp().filter(|_| age % SAVE_STAMP.as_secs() < LOOK.as_secs());
+            host.hints = hints;
+            host.stamp = stamp.filter(|_| age >= SAVE_STAMP.as_secs()).or(host.stamp);
         }
-        self.after(std::time::Duration::from_secs(5), Event::SaveHints);
+        self.after(LOOK, Event::SaveHints);
     }
 }
 

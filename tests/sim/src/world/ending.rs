@@ -22,8 +22,9 @@ impl World {
     }
 
     /// Whether `life` was away for too long: it has no tunnel to the leader because it has not heard of
-    /// it, or every voter it knows has left, and so nobody can vouch for the leader. Agreement cannot help
-    /// such a member; it has to join again. Known and documented there (`raft/speaker.rs`).
+    /// it, or none of the voters it knows can vouch for the leader, because they have left or were away for
+    /// too long themselves. Agreement cannot help such a member; it has to join again. Known and documented
+    /// there (`raft/speaker.rs`).
     fn is_stranded(&self, life: &Life) -> bool {
         let groups = self.hosts.values().filter_map(|host| host.life()?.group.as_ref());
         let seen =
@@ -35,9 +36,17 @@ impl World {
         };
         let behind = own.applied < mesh.applied;
         let unknown = !life.node.view().members.contains_key(&leader);
-        let mut others = own.voters.iter().filter(|voter| **voter != life.me);
-        let knows_one = others.any(|voter| mesh.voters.contains(voter));
-        behind && (unknown || !knows_one)
+        let others = own.voters.iter().filter(|voter| **voter != life.me);
+        let vouched = others.copied().any(|voter| voter == leader || self.vouches(voter, leader));
+        behind && (unknown || !vouched)
+    }
+
+    /// Whether `member` is up and takes `leader` for a voter.
+    fn vouches(&self, member: MemberId, leader: MemberId) -> bool {
+        let mut lives = self.hosts.values().filter_map(Host::life);
+        let life = lives.find(|life| life.me == member);
+        let status = life.and_then(|life| life.group.as_ref()).map(Group::status);
+        status.is_some_and(|status| status.voters.contains(&leader))
     }
 
     /// How many members are stranded.

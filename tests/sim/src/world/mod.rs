@@ -39,7 +39,6 @@ use crate::seeds::RunSeed;
 use crate::switchboard::Switchboard;
 use crate::trace::Trace;
 use crate::trust::Mesh;
-use crate::wall;
 use queue::{Event, Queue, Said};
 
 /// The host that founds the mesh.
@@ -148,8 +147,9 @@ impl World {
         let mut rng = ChaCha8Rng::from_seed(seed.of("world", 0));
         let profile = options.profile;
         let count = rng.random_range(profile.hosts_min..=profile.hosts_max);
-        let hosts: BTreeMap<_, _> =
-            (1..=count).map(|no| (HostNo(no), Host::new(HostNo(no), 0, seed))).collect();
+        let hosts: BTreeMap<_, _> = (1..=count)
+            .map(|no| (HostNo(no), Host::new(HostNo(no), profile.clocks, seed)))
+            .collect();
         let mesh = Mesh::found(seed, &hosts[&FOUNDER].keys);
         let liar = HostNo(rng.random_range(2..=count));
         let net = Net::new(quality(&profile, &mut rng), seed.of("net", 0));
@@ -166,7 +166,7 @@ impl World {
             hosts,
             mesh,
             rng,
-            load: Load::new(seed.of("load", 0), liar),
+            load: Load::new(seed.of("load", 0), liar, profile.churn),
             faults: Faults::new(profile, seed.of("faults", 0)),
             invariants: Invariants::default(),
             liveness: Liveness::default(),
@@ -318,7 +318,7 @@ impl World {
 
     /// What `host`'s wall clock shows, in milliseconds since the Unix epoch.
     fn wall_ms(&self, host: &Host) -> u64 {
-        wall::millis(self.clock.elapsed()) + host.skew_ms
+        host.clock.millis(self.clock.elapsed())
     }
 
     fn note(&self, what: std::fmt::Arguments<'_>) {
