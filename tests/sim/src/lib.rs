@@ -15,6 +15,7 @@ pub mod life;
 pub mod link;
 pub mod load;
 pub mod net;
+pub mod once;
 pub mod plant;
 pub mod profile;
 pub mod reference;

@@ -1,10 +1,16 @@
 //! Bugs planted on purpose, to show that the invariants notice. They live in what the simulator puts
 //! around the cores, never in the cores.
 
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
+use mesh_control::command::{Command, Outcome, Proposal};
+use mesh_control::raft::Applied;
+use mesh_model::codec;
 use mesh_model::plan::Update;
+
+use crate::net::HostNo;
 
 /// A planted bug.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,6 +19,8 @@ pub enum Plant {
     AnswerBeforeSync,
     /// Nobody looks at what writing and syncing returned.
     DeafToDisk,
+    /// A door that refused something remembers it, and says so again without asking the others.
+    StaleRefusal,
     /// Every tunnel may carry every source that is no member's.
     AnySource,
     /// Intruders have the invite's secret: as if nobody checked for it.
@@ -20,9 +28,10 @@ pub enum Plant {
 }
 
 /// All planted bugs, and their names on the command line.
-pub const ALL: [(&str, Plant); 4] = [
+pub const ALL: [(&str, Plant); 5] = [
     ("answer-before-sync", Plant::AnswerBeforeSync),
     ("deaf-to-disk", Plant::DeafToDisk),
+    ("stale-refusal", Plant::StaleRefusal),
     ("any-source", Plant::AnySource),
     ("stolen-secret", Plant::StolenSecret),
 ];
@@ -30,6 +39,31 @@ pub const ALL: [(&str, Plant); 4] = [
 /// The planted bug called `name`.
 pub fn named(name: &str) -> Option<Plant> {
     ALL.into_iter().find(|(known, _)| *known == name).map(|(_, plant)| plant)
+}
+
+/// What each host has refused: the memory of [`Plant::StaleRefusal`].
+#[derive(Default)]
+pub(crate) struct Refusals {
+    known: BTreeMap<(HostNo, Vec<u8>), Applied>,
+}
+
+impl Refusals {
+    /// `no` answered `command` with `applied`.
+    pub(crate) fn learn(&mut self, no: HostNo, command: &Command, applied: &Applied) {
+        if matches!(applied.outcome, Outcome::Refused(_)) {
+            self.known.insert((no, bytes(command)), applied.clone());
+        }
+    }
+
+    /// What `no` refused `command` with before.
+    pub(crate) fn recall(&self, no: HostNo, command: &Command) -> Option<Applied> {
+        self.known.get(&(no, bytes(command))).cloned()
+    }
+}
+
+/// Something to compare commands by.
+fn bytes(command: &Command) -> Vec<u8> {
+    codec::encode(&Proposal { at_ms: 0, command: command.clone() })
 }
 
 /// Gives each peer a default route besides its own addresses: the last one planned may then speak for

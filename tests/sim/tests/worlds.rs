@@ -51,6 +51,11 @@ fn a_host_that_does_not_hear_its_disk_fail_is_noticed() {
 }
 
 #[test]
+fn a_refusal_that_is_said_again_without_asking_is_noticed() {
+    assert!(noticed(Plant::StaleRefusal, CORE, "linearisable"));
+}
+
+#[test]
 fn a_packet_core_that_takes_any_source_is_noticed() {
     assert!(noticed(Plant::AnySource, CORE, "honest_sources"));
 }

@@ -39,7 +39,8 @@ struct Args {
     /// Log what the cores say to standard error; a filter such as mesh_control=debug.
     #[arg(long)]
     log: Option<Targets>,
-    /// Plant a bug, to see that it is noticed: answer-before-sync, deaf-to-disk, any-source or stolen-secret.
+    /// Plant a bug, to see that it is noticed: answer-before-sync, deaf-to-disk, stale-refusal,
+    /// any-source or stolen-secret.
     #[arg(long, value_parser = parse_plant)]
     plant: Option<Plant>,
     /// Seeds run at the same time.

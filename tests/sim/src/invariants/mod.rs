@@ -2,6 +2,7 @@
 
 mod equal_hash_at_equal_index;
 mod honest_sources;
+mod linearisable;
 mod liveness;
 mod no_acknowledged_command_lost;
 mod no_address_twice;
@@ -13,6 +14,7 @@ mod sample;
 
 pub use equal_hash_at_equal_index::EqualHashAtEqualIndex;
 pub use honest_sources::HonestSources;
+pub use linearisable::{Invocation, Linearisable};
 pub use liveness::{Liveness, Pair, Standing};
 pub use no_acknowledged_command_lost::NoAcknowledgedCommandLost;
 pub use no_address_twice::NoAddressTwice;
@@ -47,6 +49,8 @@ pub struct Invariants {
     pub addresses: NoAddressTwice,
     /// What was acknowledged stays.
     pub acknowledged: NoAcknowledgedCommandLost,
+    /// Answers are those of one host alone.
+    pub history: Linearisable,
     /// Packets come from whom they say.
     pub sources: HonestSources,
 }

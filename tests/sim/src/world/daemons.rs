@@ -151,7 +151,11 @@ impl World {
             Notice::View(view) => self.new_view(no, view),
             Notice::Leadership(seen) => self.new_leadership(no, &seen),
             Notice::Failed(failure) => self.agreement_failed(no, &failure),
-            Notice::Proposed { command, purpose, result } => {
+            Notice::Proposed { command, purpose, begun, result } => {
+                if let Ok(applied) = &result {
+                    self.invariants.history.respond(begun, &command, applied)?;
+                    self.refusals.learn(no, &command, applied);
+                }
                 self.proposed(no, command, purpose, result)
             }
             Notice::Welcome { joiner, outcome, snapshot } => {
@@ -220,6 +224,7 @@ impl World {
         self.invariants.acknowledged.check_view(me, view, &self.reference)?;
         self.invariants.addresses.check(view)?;
         self.invariants.hashes.check(me, view)?;
+        self.invariants.history.see(me, view)?;
         self.reference.see(view);
         Ok(())
     }

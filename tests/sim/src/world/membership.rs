@@ -42,14 +42,24 @@ impl World {
         let Some(group) = life.group.clone() else { return false };
         let proposal = Proposal { at_ms: self.wall_ms(host), command: command.clone() };
         let (id, notice) = (life.id, self.notice.clone());
+        let (begun, remembered) = (self.invariants.history.invoke(), self.remembered(no, &command));
         self.note(format_args!("propose {no} {purpose:?}"));
         tokio::spawn(async move {
-            let result = Box::pin(group.propose(proposal)).await;
-            let proposed = Notice::Proposed { command, purpose, result };
+            let result = match remembered {
+                Some(applied) => Ok(applied),
+                None => Box::pin(group.propose(proposal)).await,
+            };
+            let proposed = Notice::Proposed { command, purpose, begun, result };
             // The world going away means that the run is over.
             let _ = notice.send(Said { host: no, life: id, notice: proposed });
         });
         true
+    }
+
+    /// The refusal `no` remembers, if that bug is planted.
+    fn remembered(&self, no: HostNo, command: &Command) -> Option<Applied> {
+        let planted = self.options.plant == Some(Plant::StaleRefusal);
+        self.refusals.recall(no, command).filter(|_| planted)
     }
 
     /// A proposal made at `no` came back.

@@ -32,7 +32,7 @@ use crate::invariants::{Invariants, Liveness, Violation};
 use crate::life::Output;
 use crate::load::Load;
 use crate::net::{HostNo, Net, Quality};
-use crate::plant::Plant;
+use crate::plant::{Plant, Refusals};
 use crate::profile::Profile;
 use crate::reference::Reference;
 use crate::seeds::RunSeed;
@@ -111,6 +111,7 @@ pub struct World {
     invariants: Invariants,
     liveness: Liveness,
     reference: Reference,
+    refusals: Refusals,
     lives: u64,
     nonce: u64,
     stats: Stats,
@@ -171,7 +172,7 @@ impl World {
             invariants: Invariants::default(),
             liveness: Liveness::default(),
             reference: Reference::default(),
-
+            refusals: Refusals::default(),
             lives: 0,
             nonce: 0,
             stats: Stats { hosts: u64::from(count), ..Stats::default() },

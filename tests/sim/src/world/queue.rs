@@ -10,6 +10,7 @@ use mesh_model::view::ClusterView;
 use mesh_model::wire::join::PeerHint;
 use mesh_model::{InviteId, MemberId};
 
+use crate::invariants::Invocation;
 use crate::life::LifeId;
 use crate::net::HostNo;
 
@@ -102,8 +103,17 @@ pub(super) enum Notice {
     View(std::sync::Arc<ClusterView>),
     Leadership(Leadership),
     Failed(GroupFailure),
-    Proposed { command: Command, purpose: Purpose, result: Result<Applied, ProposeError> },
-    Welcome { joiner: Joiner, outcome: Outcome, snapshot: Option<Vec<u8>> },
+    Proposed {
+        command: Command,
+        purpose: Purpose,
+        begun: Invocation,
+        result: Result<Applied, ProposeError>,
+    },
+    Welcome {
+        joiner: Joiner,
+        outcome: Outcome,
+        snapshot: Option<Vec<u8>>,
+    },
 }
 
 /// A notice and who says so.
