@@ -149,7 +149,8 @@ impl Inner {
         }
     }
 
-    /// Others that hold nearly all of the log and answered lately.
+    /// Others that hold nearly all of the log and answered lately; learners only if they hold the membership
+    /// they would vote under.
     fn ready(&self) -> BTreeSet<MemberId> {
         let metrics = self.raft.metrics();
         let metrics = metrics.borrow_watched();
@@ -158,6 +159,8 @@ impl Inner {
             return BTreeSet::new();
         };
         let last = metrics.last_log_index.unwrap_or(0);
+        let membership = &metrics.membership_config;
+        let (named_at, voters) = (*membership.log_id(), membership.membership());
         let answered = |id: &u64| {
             let at = heartbeat.get(id).copied().flatten();
             at.is_some_and(|at| at.elapsed() < self.timing.election_max)
@@ -165,7 +168,8 @@ impl Inner {
         replication
             .iter()
             .filter(|(id, held)| {
-                held.is_some() && held.next_index() + READY_LAG > last && answered(id)
+                let votes = voters.voter_ids().any(|voter| voter == **id);
+                holds_enough(**held, last, named_at.filter(|_| !votes)) && answered(id)
             })
             .map(|(id, _)| MemberId(*id))
             .collect()
@@ -214,6 +218,16 @@ impl Inner {
             }
         }
     }
+}
+
+/// Whether one that holds the log up to `held` is ready for a vote, or to keep it, when the log ends at `last`
+/// and the voters are those of the entry `named_at`.
+///
+/// One that votes must know who else does: it hears no other candidate. A learner may follow on another's
+/// word (`speaker`), forgets that when it starts anew, and the one that gave it may be gone. With a vote that
+/// its log does not explain it would then refuse the only one that can lead.
+fn holds_enough(held: Option<LogId>, last: u64, named_at: Option<LogId>) -> bool {
+    held.is_some() && held >= named_at && held.next_index() + READY_LAG > last
 }
 
 /// The task; see the [module](self).
@@ -276,7 +290,18 @@ impl Steward {
 
 #[cfg(test)]
 mod tests {
+    use super::super::fixture::log_id;
     use super::*;
+
+    #[test]
+    fn a_vote_needs_nearly_all_of_the_log_and_the_entry_that_says_who_votes() {
+        let held = Some(log_id(2, 100));
+        assert!(holds_enough(held, 100 + READY_LAG, None));
+        assert!(!holds_enough(held, 101 + READY_LAG, None));
+        assert!(!holds_enough(None, 0, None));
+        assert!(holds_enough(held, 101, held));
+        assert!(!holds_enough(held, 101, Some(log_id(2, 101))));
+    }
 
     #[test]
     fn one_that_says_goodbye_twice_is_leaving_until_both_are_answered() {
