@@ -10,7 +10,8 @@
 //! needs a larger majority and survives no more failures. Voters stay voters as long as they are
 //! members, so that the set does not churn; new ones are taken by lowest id, because those have been
 //! members longest, and only once they have caught up: a voter that is not there counts against the
-//! majority from its first moment.
+//! majority from its first moment. For the same reason no change is begun that most of the new voters
+//! could not agree to: it would bind the old ones too, and nobody could lead until those come back.
 
 use std::collections::BTreeSet;
 
@@ -67,7 +68,7 @@ pub fn next_step(roles: &Roles<'_>) -> Option<Step> {
         return Some(Step::AddLearner(*newcomer));
     }
     // With nobody left the mesh is over; the last voter keeps what there is.
-    if !voters.is_empty() && voters != *roles.voters {
+    if voters != *roles.voters && can_agree(&voters, roles) {
         return Some(Step::SetVoters(voters));
     }
     roles.learners.difference(roles.members).next().map(|gone| Step::Remove(*gone))
@@ -88,6 +89,12 @@ fn wanted_voters(roles: &Roles<'_>) -> BTreeSet<MemberId> {
         leader.chain(answering).chain(silent).chain(newcomers).copied().collect();
     let number = largest_odd_upto(candidates.len().min(MAX_VOTERS));
     candidates.into_iter().take(number).collect()
+}
+
+/// Whether a majority of `voters` is there.
+fn can_agree(voters: &BTreeSet<MemberId>, roles: &Roles<'_>) -> bool {
+    let there = |id: &&MemberId| **id == roles.leader || roles.ready.contains(id);
+    voters.iter().filter(there).count() * 2 > voters.len()
 }
 
 fn largest_odd_upto(number: usize) -> usize {
@@ -186,7 +193,7 @@ mod tests {
 
     #[test]
     fn a_leader_that_leaves_hands_over_to_the_others() {
-        assert_eq!(step_when(1, &[4, 6], &[1, 4, 6], &[], &[]), set(&[4]));
+        assert_eq!(step_when(1, &[4, 6], &[1, 4, 6], &[], &[4, 6]), set(&[4]));
         assert_eq!(step_when(1, &[4], &[1], &[4], &[4]), set(&[4]));
         assert_eq!(step_when(1, &[4], &[1], &[4], &[]), None, "nobody could take over yet");
         assert_eq!(
@@ -194,6 +201,14 @@ mod tests {
             Some(Step::HandOver(MemberId(6)))
         );
         assert_eq!(step_when(1, &[4], &[4], &[1], &[]), Some(Step::HandOver(MemberId(4))));
+    }
+
+    #[test]
+    fn the_vote_is_not_left_to_those_who_do_not_answer() {
+        assert_eq!(step_when(1, &[4], &[1, 4, 6], &[], &[6]), None, "6 leaves too");
+        assert_eq!(step_when(1, &[4, 6], &[1, 4, 6], &[], &[]), None);
+        assert_eq!(step_when(1, &[4, 6, 8], &[1, 4, 6], &[8], &[8]), None);
+        assert_eq!(step_when(1, &[4, 6, 8], &[1, 4, 6], &[8], &[6, 8]), set(&[4, 6, 8]));
     }
 
     #[test]
@@ -216,7 +231,7 @@ mod tests {
             let Some(&(mut leader)) = voters.first() else { continue };
             for round in 0.. {
                 assert!(round < 20, "{members:?} never comes to rest");
-                let ready = learners.clone();
+                let ready = &learners | &voters;
                 let roles = Roles {
                     leader,
                     members: &members,
