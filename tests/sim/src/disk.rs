@@ -9,6 +9,7 @@
 //! later sync that succeeds proves nothing. A slow one cannot make the one thread wait, so it counts
 //! the time it [owes](Disk::take_owed); whoever carries the host's words holds them back for so long.
 
+mod busy;
 mod handle;
 
 use std::collections::{BTreeSet, VecDeque};
@@ -19,6 +20,7 @@ use std::time::Duration;
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
+pub use busy::Busy;
 pub use handle::Handle;
 
 /// The unit a disk writes atomically, in bytes.

@@ -17,7 +17,7 @@ use mesh_control::raft::Group;
 use mesh_model::MemberId;
 
 use crate::clock::Clock;
-use crate::disk::Disk;
+use crate::disk::{Busy, Disk};
 use crate::invariants::{NothingAfterAFailedSync, Violation};
 use crate::life::LifeId;
 use crate::net::{HostNo, Net};
@@ -32,16 +32,14 @@ struct Station {
     /// The peers of its plan.
     peers: BTreeSet<MemberId>,
     disk: Disk,
-    /// When its disk has done what it was asked for so far.
-    disk_free_at: Duration,
+    busy: Busy,
     silence: NothingAfterAFailedSync,
 }
 
 impl Station {
     /// How long what is said now waits for the disk.
     fn wait_for_disk(&mut self, now: Duration) -> Duration {
-        self.disk_free_at = self.disk_free_at.max(now) + self.disk.take_owed();
-        self.disk_free_at - now
+        self.busy.ask(self.disk.take_owed(), now)
     }
 }
 
@@ -90,7 +88,7 @@ impl Switchboard {
             group: None,
             peers: BTreeSet::new(),
             disk,
-            disk_free_at: Duration::ZERO,
+            busy: Busy::default(),
             silence: NothingAfterAFailedSync::default(),
         };
         self.lock().stations.insert(member, station);
