@@ -1,5 +1,6 @@
 //! The arguments, and the help that people read.
 
+mod audit;
 mod value;
 
 use std::net::SocketAddr;
@@ -10,6 +11,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use ipnet::Ipv4Net;
 use mesh_model::api::v1::WaitFor;
 use mesh_model::trust::{MAX_INVITE_USES, Name, Reason};
+
+pub(crate) use audit::{AuditArgs, AuditVerb, Selection, VerifyArgs};
+pub(crate) use value::When;
 
 /// How many echoes `mesh ping` sends unless told otherwise: enough to see loss and jitter, few
 /// enough that a script needs no option.
@@ -98,6 +102,8 @@ pub(crate) enum Verb {
     Ping(PingArgs),
     /// Show who leads
     Supervisor,
+    /// Show who decided what, or check the record of it
+    Audit(AuditArgs),
     /// Wait until the mesh is in a certain state
     Wait(WaitArgs),
     /// Print a completion script for a shell

@@ -6,6 +6,7 @@
 
 mod answer;
 mod error;
+mod record;
 
 use std::future::Future;
 use std::io;
@@ -25,13 +26,14 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::render::unit;
 
-pub(crate) use answer::Answer;
+pub(crate) use answer::{Answer, read_document};
 pub(crate) use error::ClientError;
+pub(crate) use record::Record;
 
-use answer::{read_document, read_refusal};
+use answer::read_refusal;
 
 /// The longest answer that is read, in bytes: the status of 10,000 members takes about 7 MB.
-const MAX_ANSWER: usize = 32 << 20;
+pub(crate) const MAX_ANSWER: usize = 32 << 20;
 
 /// How long a question that the daemon answers from memory may take.
 const READ_PATIENCE: Duration = Duration::from_secs(10);

@@ -15,6 +15,7 @@ mod args;
 mod client;
 mod commands;
 mod exit;
+mod moment;
 mod output;
 mod render;
 mod socket;

@@ -134,7 +134,7 @@ fn states() {
     let mesh = Mesh::new(1);
     assert_eq!(
         mesh.state().hash().to_string(),
-        "2f1d04491afad14d09bdbe3e8b2fef6747bd41ad41e347572853ff0cb539893c"
+        "abfe5029af1f67f9ab9829cd629c8024b689014e941e0904a6bd700f36b34bad"
     );
     let ticket = mesh.invite(1, 3);
     let mut log = Log::of(&mesh);
@@ -145,9 +145,13 @@ fn states() {
     log.apply(10, mesh.judge((MemberId(4), &Host::new(2)), 7, ban(None)));
     assert_eq!(
         log.state.hash().to_string(),
-        "9e050478073791a6eab0ce74f884979b9e6aac3fc0ae7ecef62cdc9756cbc189"
+        "e29dd77161c97547108a6ba26c6ff94f5d91ca97c2aca7d98d700f1df8fe0f1b"
     );
-    assert_eq!(codec::encode(&log.state).len(), 1143);
+    assert_eq!(
+        log.state.audit().head().to_string(),
+        "7eb871719149d78f83930cd0654eb999addbb3b48018c05310e4f5dbe6625ab2"
+    );
+    assert_eq!(codec::encode(&log.state).len(), 1343);
 }
 
 /// Two states that differ in anything at all have different hashes.

@@ -6,7 +6,7 @@ use fixture::forge::{Forge, forged};
 use fixture::{BORN_MS, Host, Log, Mesh, after};
 use mesh_control::command::Outcome;
 use mesh_control::state::members::{Departed, Farewell};
-use mesh_control::state::{Entry, Event, Origin, State};
+use mesh_control::state::{Origin, State};
 use mesh_model::trust::{ChainError, Departure};
 use mesh_model::{InviteId, MemberId, OverlayAddrs, Signed, codec};
 use proptest::prelude::*;
@@ -197,25 +197,6 @@ fn another_mesh_and_a_turned_back_clock_are_found() {
     let early = verdict(|forge, _| forge.now_ms = BORN_MS - 1);
     assert_found(&early, "before the genesis");
     assert!(State::genesis(&other.genesis, &mesh.root).is_err());
-}
-
-#[test]
-fn an_overgrown_audit_trail_is_found_and_a_long_one_forgets_its_start() {
-    let event = Event::Departed { member: MemberId(3) };
-    let entry = |index| Entry { index, at_ms: BORN_MS, event: event.clone() };
-    let overgrown = verdict(|forge, _| forge.audit = (0..2000).map(entry).collect());
-    assert_found(&overgrown, "too long");
-    let disordered = verdict(|forge, _| forge.audit = [entry(2), entry(1)].into());
-    assert_found(&disordered, "out of order");
-
-    let mesh = Mesh::new(1);
-    let mut log = Log::of(&mesh);
-    for number in 0..1100 {
-        log.apply(0, mesh.invite(number, 1).add());
-    }
-    let audit = log.state.audit();
-    assert_eq!(audit.iter().len(), 1024);
-    assert_eq!(audit.iter().next().map(|entry| entry.index), Some(2 + 1100 - 1024));
 }
 
 #[test]

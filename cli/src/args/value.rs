@@ -10,6 +10,7 @@ use mesh_model::api::v1::WaitFor;
 use mesh_model::trust::{MAX_BAN_MS, MAX_INVITE_LIFETIME_MS};
 use mesh_model::{MeshId, Prefixes};
 
+use crate::moment::Moment;
 use crate::render::unit;
 
 /// The shortest lifetime of an invite or ban: the API counts in seconds.
@@ -73,6 +74,33 @@ fn duration(text: &str) -> Result<Duration, String> {
         rest = after;
     }
     Ok(total)
+}
+
+/// A point in time, or one before now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum When {
+    /// That point.
+    At(Moment),
+    /// So long ago.
+    Ago(Duration),
+}
+
+impl When {
+    /// The point it means when it is `now`. What lies before all time was never.
+    pub(crate) fn seen_from(self, now: Moment) -> Moment {
+        match self {
+            Self::At(moment) => moment,
+            Self::Ago(ago) => {
+                let ago = u64::try_from(ago.as_millis()).unwrap_or(u64::MAX);
+                Moment { ms: now.ms.saturating_sub(ago) }
+            }
+        }
+    }
+}
+
+/// A time, or how long ago.
+pub(super) fn when(text: &str) -> Result<When, String> {
+    duration(text).map(When::Ago).or_else(|_| text.parse().map(When::At))
 }
 
 fn within(value: Duration, least: Duration, most: Duration) -> Result<Duration, String> {

@@ -36,7 +36,7 @@ pub(crate) struct Answer<T> {
 }
 
 /// The `T` in `text`, under the right name.
-pub(super) fn read_document<T: Schema + DeserializeOwned>(
+pub(crate) fn read_document<T: Schema + DeserializeOwned>(
     text: &[u8],
 ) -> Result<Answer<T>, String> {
     #[derive(Deserialize)]

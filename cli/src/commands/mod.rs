@@ -1,5 +1,6 @@
 //! One file per verb. A verb checks what only it can check, asks the daemon, shows the answer.
 
+mod audit;
 mod ban;
 mod bans;
 mod completion;
@@ -77,6 +78,7 @@ pub(crate) fn run(verb: Verb, session: &mut Session) -> Result<Exit, Failure> {
         Verb::Remove(args) => ban::remove(args, session),
         Verb::Ping(args) => ping::run(args, session),
         Verb::Supervisor => supervisor::run(session),
+        Verb::Audit(args) => audit::run(args, session),
         Verb::Wait(args) => wait::run(&args, session),
         Verb::Completion(args) => completion::run(&args, session),
         Verb::Version => version::run(session),

@@ -1,5 +1,5 @@
-//! The two documents this program makes itself, and its errors. All others are the daemon's, passed
-//! on as they came.
+//! What `mesh version` and `mesh ping` make themselves, and errors. Most other documents are the daemon's, passed on
+//! as they came.
 
 use std::net::IpAddr;
 

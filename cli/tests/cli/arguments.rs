@@ -8,7 +8,7 @@ const NOWHERE: &str = "/nonexistent/meshd.sock";
 
 #[test]
 fn slips_are_usage_errors_that_name_the_argument() {
-    let slips: [(&[&str], &str); 19] = [
+    let slips: [(&[&str], &str); 24] = [
         (&["nonsense"], "nonsense"),
         (&["statsu"], "status"),
         (&["status", "--format", "xml"], "--format"),
@@ -28,6 +28,11 @@ fn slips_are_usage_errors_that_name_the_argument() {
         (&["init", "--name", "No_Name"], "cannot be a name"),
         (&["init", "--ipv4-prefix", "10.0.0.1/16"], "did you mean 10.0.0.0/16"),
         (&["completion", "cmd.exe"], "cmd.exe"),
+        (&["audit", "--since", "yesterday"], "such as 2026-11-21T22:00:00Z"),
+        (&["audit", "--kind", "joined"], "invite_added, admitted, departed"),
+        (&["audit", "--limit", "few"], "--limit"),
+        (&["audit", "--since", "1h", "verify"], "verify"),
+        (&["audit", "verify", "--head", "beef"], "64 hexadecimal digits"),
     ];
     for (args, part) in slips {
         let ran = mesh(Path::new(NOWHERE), args);
@@ -63,6 +68,7 @@ fn help_goes_to_standard_output_and_names_examples() {
         "bans",
         "remove",
         "ping",
+        "audit",
         "wait",
         "completion",
     ] {

@@ -2,12 +2,14 @@
 
 use mesh_model::addr::DEFAULT_IPV4_PREFIX;
 use mesh_model::api::v1::{
-    AppliedBy, Ban, BanReply, Bans, DaemonState, DropCount, GossipMember, GossipState, InviteReply,
-    JoinedReply, LeaveReply, Offload, Path, Peer, Peers, PingReply, RaftRole, RaftStatus,
-    RemoveReply, Role, Status, Supervisor, Tunnel, Tunnels, UnbanReply, WaitReply,
+    AppliedBy, Audit, AuditEntry, Ban, BanReply, Bans, DaemonState, DropCount, GossipMember,
+    GossipState, InviteReply, JoinedReply, LeaveReply, Offload, Path, Peer, Peers, PingReply,
+    RaftRole, RaftStatus, RemoveReply, Role, Status, Supervisor, Tunnel, Tunnels, UnbanReply,
+    WaitReply,
 };
+use mesh_model::audit::{Actor, Beginning, Entry, Event, Link};
 use mesh_model::facts::Capability;
-use mesh_model::trust::{Bootstrap, Invite, MeshRoot, Name, Token};
+use mesh_model::trust::{Bootstrap, Genesis, Invite, MemberRecord, MeshRoot, Name, Token};
 use mesh_model::view::StateHash;
 use mesh_model::{
     IdentityKey, IdentitySecret, InviteId, MemberId, MeshId, OverlayAddrs, Prefixes, Signed,
@@ -267,4 +269,58 @@ pub(crate) fn token() -> String {
         }],
     };
     token.to_text().to_string()
+}
+
+/// When the mesh of [`audit`] began: 2026-01-01T00:00:00Z.
+pub(crate) const BORN_MS: u64 = 1_767_225_600_000;
+
+/// What was decided so far: an invite of three uses at index 2, n2 and database-3 under it at 3 and 13, an hour between
+/// one and the next, and n2's departure at 44.
+pub(crate) fn audit() -> Audit {
+    let invite = InviteId([5; 16]);
+    let joined = |member, text| {
+        let member = MemberId(member);
+        (Actor::Joiner { invite, member }, Event::Admitted { member, name: name(text) })
+    };
+    let member = MemberId(3);
+    audit_of([
+        (
+            2,
+            (Actor::Root, Event::InviteAdded { invite, uses: 3, expires_ms: BORN_MS + 86_400_000 }),
+        ),
+        (3, joined(3, "n2")),
+        (13, joined(13, "database-3")),
+        (44, (Actor::Member { member }, Event::Departed { member })),
+    ])
+}
+
+/// A trail of these decisions, one per hour.
+pub(crate) fn audit_of(decisions: impl IntoIterator<Item = (u64, (Actor, Event))>) -> Audit {
+    let secret = IdentitySecret::from_seed([1; 32]);
+    let root = MeshRoot::of(secret.public());
+    let founder = MemberRecord {
+        mesh: root.mesh,
+        name: name("n1"),
+        identity: IdentitySecret::from_seed([3; 32]).public(),
+        tunnel: TunnelKey([1; 32]),
+    };
+    let genesis = Genesis {
+        root,
+        name: name("home"),
+        prefixes: Prefixes::for_mesh(root.mesh, DEFAULT_IPV4_PREFIX).expect("prefixes"),
+        founder,
+        created_ms: BORN_MS,
+    };
+    let genesis = Beginning(Signed::seal(&genesis, &secret));
+    let mut head = genesis.hash();
+    let mut at_ms = BORN_MS;
+    let entries = decisions.into_iter().map(|(index, (by, event))| {
+        at_ms += 3_600_000;
+        let link = Link::new(head, Entry { index, at_ms, by, event });
+        head = link.hash;
+        AuditEntry::from(link)
+    });
+    let entries = entries.collect();
+    let (mesh, root) = (root.mesh, root.key);
+    Audit { mesh, root, before_hash: genesis.hash(), genesis, entries, head_hash: head }
 }

@@ -29,6 +29,7 @@ fn the_manuals_examples_are_true() {
         ("GET /v1/peers", Reply::document(documents::peers())),
         ("GET /v1/tunnels", Reply::document(documents::tunnels())),
         ("GET /v1/supervisor", Reply::document(documents::supervisor(Some(1)))),
+        ("GET /v1/audit", Reply::document(documents::audit())),
         ("GET /v1/version", Reply::document(version)),
         ("POST /v1/init", Reply::document(documents::founded())),
         ("POST /v1/invites", Reply::document(documents::invite(1))),
@@ -43,7 +44,7 @@ fn the_manuals_examples_are_true() {
     ]);
     let token = documents::token();
     let examples = examples(&page);
-    assert!(examples.len() >= 15, "one for each verb that asks the daemon");
+    assert!(examples.len() >= 17, "one for each verb that asks the daemon");
     for (line, expected) in examples {
         let (words, reads_token) = match line.strip_suffix(" < token") {
             Some(words) => (words, true),

@@ -1,7 +1,7 @@
 //! The words of the house.
 //!
 //! Everything two packages have to agree on lives here and nowhere else: identifiers, keys, overlay
-//! addresses, the trust chain, the agreed view of the cluster, the plan handed to the packet core,
+//! addresses, the trust chain, the audit trail, the agreed view of the cluster, the plan handed to the packet core,
 //! wire formats and the local API. No behaviour beyond what makes a word well-formed: nothing here
 //! reads a clock, a socket, a file or entropy.
 //!
@@ -13,6 +13,7 @@
 
 pub mod addr;
 pub mod api;
+pub mod audit;
 pub mod codec;
 pub mod facts;
 pub mod fault;

@@ -7,6 +7,7 @@ mod sample;
 use std::fmt::Debug;
 
 use data_encoding::HEXLOWER;
+use mesh_model::audit::Entry;
 use mesh_model::codec::{self, CodecError, Message};
 use mesh_model::facts::Facts;
 use mesh_model::trust::{Admission, Departure, Genesis, Invite, MemberRecord, Verdict};
@@ -189,5 +190,46 @@ fn join_token() {
          MDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAgDAAAIB-2zKgTl3Dqh9F19Wo1Rmw0x-zMuNipG07j\
          eiXfYPW4_Js5QBIAENuAAAAAAAAAAAAAAAAftsyoE5dw6ofRdfVqNUZsNMfszLjYqRtO43ol32D1uPybOU-b\
          16deb7c"
+    );
+}
+
+#[test]
+fn audit_entries_and_their_hashes() {
+    let trail = sample::trail();
+    let [invited, admitted, departed, banned, pardoned, removed, lapsed] = &trail[..] else {
+        panic!("one entry of each kind")
+    };
+    check::<Entry>(
+        &invited.entry,
+        "
+         0102fd00505c18a301000000009616ac1e4d939bda604536623a576b36fb2c01fdc0776518a3010000",
+    );
+    check::<Entry>(
+        &admitted.entry,
+        "
+         01fb2c01fd00505c18a3010000019616ac1e4d939bda604536623a576b36fb2c0101fb2c0107656467652d30
+         37",
+    );
+    check::<Entry>(
+        &departed.entry,
+        "
+         01fc70110100fd00505c18a301000002fb2c0102fb2c01",
+    );
+    check::<Entry>(
+        &banned.entry,
+        "01fc71110100fd00505c18a30100000003fb2c0101fd00505c18a30100000103776879",
+    );
+    check::<Entry>(&pardoned.entry, "01fc72110100fd00505c18a30100000004fb2c01");
+    check::<Entry>(&removed.entry, "01fc73110100fd00505c18a30100000005fb2c01");
+    check::<Entry>(&lapsed.entry, "01fc74110100fd00505c18a30100000306fb2c01");
+    let hashes = [sample::beginning().hash(), invited.hash, admitted.hash, departed.hash];
+    assert_eq!(
+        hashes.map(|hash| hash.to_string()),
+        [
+            "7e13a67a7ef615debaeba02cccaea75cada641567607904a326d82f867e6fc31",
+            "29b57e1f03025ae4b08a1c67172da4109134ffdb55b93070c31cac2bef6c781b",
+            "4f7d50d35b357a5e0023a929f870d241977abe6ee60c7b0b94b7239c9b45f8d5",
+            "ee9d2c591abb5379fab5b698719871cbfb703a34dab740cfdb8d065eea9a6007"
+        ]
     );
 }

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use mesh_model::audit::Beginning;
 use mesh_model::view::ClusterView;
 use mesh_model::{LogIndex, MemberId};
 use openraft::ConfigError;
@@ -31,6 +32,7 @@ use super::types::{Raft, StoredMembership, Types};
 use super::warden::Warden;
 use super::watch as ordered;
 use crate::ports::{Seeds, Transport, WallClock};
+use crate::state::Audit;
 
 /// Why a group could not start.
 #[derive(Debug, thiserror::Error)]
@@ -208,6 +210,12 @@ impl Group {
         let replication = metrics.replication.as_ref();
         let held = replication.and_then(|held| held.get(&member.0)).is_some_and(Option::is_some);
         !held && !self.inner.known_voters().contains(&member)
+    }
+
+    /// What was decided so far, as this host has applied it, and the beginning it follows.
+    pub fn audit(&self) -> (Beginning, Audit) {
+        let replica = self.inner.replica.lock();
+        (Beginning(replica.state.signed_genesis().clone()), replica.state.audit().clone())
     }
 
     /// The agreed state as bytes a joining host can start from.

@@ -1,107 +1,84 @@
-//! What happened lately, as everyone agrees it did.
+//! What happened lately, as everyone agrees it did: the trail of [`mesh_model::audit`], one entry for each decision that
+//! changed something.
+//!
+//! ```text
+//! before ──oldest kept──> h ── ... ──newest──> head        of more than MAX_ENTRIES the oldest becomes `before`
+//! ```
 
 use std::collections::VecDeque;
 
-use mesh_model::trust::{Name, Reason};
-use mesh_model::{InviteId, LogIndex, MemberId};
+use mesh_model::LogIndex;
+use mesh_model::audit::{self, AuditHash, Beginning, Break, Entry, Link};
 use serde::{Deserialize, Serialize};
 
-/// How many entries are kept: a year of a quiet mesh, a day of a busy one, and at 130 bytes each a
-/// small part of any snapshot. The oldest makes room.
-pub const MAX_ENTRIES: usize = 1024;
+pub use mesh_model::audit::MAX_ENTRIES;
 
-/// Something that changed the agreed state.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Entry {
-    /// Where it stands in the log.
-    pub index: LogIndex,
-    /// When, in milliseconds since the Unix epoch, by the state's clock.
-    pub at_ms: u64,
-    /// What.
-    pub event: Event,
-}
-
-/// What changed. New kinds go to the end.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Event {
-    /// An invite was made.
-    InviteAdded {
-        /// Which.
-        invite: InviteId,
-        /// How many it may admit.
-        uses: u32,
-        /// Until when, in milliseconds since the Unix epoch.
-        expires_ms: u64,
-    },
-    /// A host came in.
-    Admitted {
-        /// The id it got.
-        member: MemberId,
-        /// The invite it came under.
-        invite: InviteId,
-        /// Its name.
-        name: Name,
-    },
-    /// A member left.
-    Departed {
-        /// Who.
-        member: MemberId,
-    },
-    /// A member was banned.
-    Banned {
-        /// Who.
-        member: MemberId,
-        /// When that ends by itself, in milliseconds since the Unix epoch.
-        until_ms: Option<u64>,
-        /// Why.
-        reason: Option<Reason>,
-    },
-    /// A member was pardoned.
-    Pardoned {
-        /// Who.
-        member: MemberId,
-    },
-    /// A member was removed by an admin.
-    Removed {
-        /// Who.
-        member: MemberId,
-    },
-    /// The time of a member's ban was over.
-    BanLapsed {
-        /// Whose.
-        member: MemberId,
-    },
-}
-
-impl Event {
-    /// Whether the state's clock goes by the stamp of such an entry: it was held against a time that
-    /// somebody signed. A goodbye and a verdict say nothing about time.
-    pub(super) fn tells_time(&self) -> bool {
-        match self {
-            Self::InviteAdded { .. } | Self::Admitted { .. } | Self::BanLapsed { .. } => true,
-            Self::Departed { .. }
-            | Self::Banned { .. }
-            | Self::Pardoned { .. }
-            | Self::Removed { .. } => false,
-        }
-    }
-}
-
-/// The last [`MAX_ENTRIES`] changes, oldest first. Refusals are not among them: they change nothing,
+/// The last [`MAX_ENTRIES`] decisions, oldest first. Refusals are not among them: they change nothing,
 /// and a flood of them would push out what did.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Audit(VecDeque<Entry>);
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Audit {
+    /// The hash before the oldest entry kept.
+    before: AuditHash,
+    links: VecDeque<Link>,
+}
 
 impl Audit {
-    pub(super) fn record(&mut self, index: LogIndex, at_ms: u64, event: Event) {
-        while self.0.len() >= MAX_ENTRIES {
-            self.0.pop_front();
+    /// The trail of a mesh in which nothing was decided yet.
+    pub(super) fn of(beginning: &Beginning) -> Self {
+        Self { before: beginning.hash(), links: VecDeque::new() }
+    }
+
+    pub(super) fn record(&mut self, entry: Entry) {
+        let link = Link::new(self.head(), entry);
+        while self.is_full() {
+            self.before = self.links.pop_front().map_or(self.before, |oldest| oldest.hash);
         }
-        self.0.push_back(Entry { index, at_ms, event });
+        self.links.push_back(link);
+    }
+
+    fn is_full(&self) -> bool {
+        self.links.len() >= MAX_ENTRIES
     }
 
     /// The entries, oldest first.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &Entry> {
-        self.0.iter()
+        self.links.iter().map(|link| &link.entry)
+    }
+
+    /// The same with their hashes.
+    pub fn links(&self) -> impl ExactSizeIterator<Item = &Link> {
+        self.links.iter()
+    }
+
+    /// The hash before the oldest entry kept; that of the mesh's beginning while nothing was dropped.
+    pub fn before(&self) -> AuditHash {
+        self.before
+    }
+
+    /// The hash of everything decided so far. Equal on all members at equal index.
+    pub fn head(&self) -> AuditHash {
+        self.links.back().map_or(self.before, |newest| newest.hash)
+    }
+
+    /// Where the newest entry stands in the log; 0 before the first.
+    pub(super) fn last_index(&self) -> LogIndex {
+        self.links.back().map_or(0, |newest| newest.entry.index)
+    }
+
+    /// Checks that the trail is in one piece and can have begun where the mesh did.
+    pub(super) fn verify(&self, beginning: &Beginning) -> Result<(), Break> {
+        audit::verify(beginning.hash(), self.before, self.links.iter()).map(drop)
+    }
+
+    /// Whether this trail, which verifies, can have come of `earlier`: what both tell of is the same in both, and
+    /// `earlier` tells of more only where this one had to make room.
+    pub(super) fn continues(&self, earlier: &Self) -> bool {
+        let last = earlier.last_index();
+        let shared = self.links.iter().take_while(|link| link.entry.index <= last);
+        let Some(dropped) = earlier.links.len().checked_sub(shared.clone().count()) else {
+            return false;
+        };
+        let same_start = dropped == 0 && self.before == earlier.before;
+        (same_start || self.is_full()) && shared.eq(earlier.links.iter().skip(dropped))
     }
 }

@@ -3,11 +3,12 @@
 //! The verdict's signature, its mesh, and that id and identity belong together are checked here, on every
 //! member; [`Bans`](super::Bans) says whether it is the last word.
 
+use mesh_model::audit::{Actor, Event};
 use mesh_model::trust::{Ruling, Verdict};
 use mesh_model::{MemberId, Signed};
 
 use super::members::{Departed, Farewell};
-use super::{Decision, Event, State};
+use super::{Decision, State};
 use crate::command::{Outcome, Refusal};
 
 impl State {
@@ -55,7 +56,7 @@ impl State {
         } else {
             self.bans.insert(signed, verdict, now_ms);
         }
-        Ok(Decision::Changed(event, outcome))
+        Ok(Decision::Changed(Actor::Root, event, outcome))
     }
 
     /// Ends a ban whose time is over.
@@ -65,6 +66,6 @@ impl State {
             return Ok(Decision::Already(outcome));
         }
         self.bans.lapse(member);
-        Ok(Decision::Changed(Event::BanLapsed { member }, outcome))
+        Ok(Decision::Changed(Actor::Time, Event::BanLapsed { member }, outcome))
     }
 }

@@ -32,6 +32,7 @@ mod verify;
 
 use std::collections::BTreeMap;
 
+use mesh_model::audit::Beginning;
 use mesh_model::trust::{
     Admission, ChainError, Departure, Genesis, Invite, MemberRecord, MeshRoot,
 };
@@ -40,11 +41,12 @@ use mesh_model::wire::join::JoinRefusal;
 use mesh_model::{LogIndex, MemberId, OverlayAddrs, Signed, codec};
 use serde::{Deserialize, Serialize};
 
-pub use audit::{Audit, Entry, Event};
+pub use audit::Audit;
 pub use bans::{Ban, Bans, RulingEntry};
 pub use invites::{InviteEntry, Invites};
 pub use ipam::Ipam;
 pub use members::{Member, Members, Origin};
+pub use mesh_model::audit::{Actor, Entry, Event};
 
 use crate::command::{Command, Outcome, Proposal, Refusal, reason};
 use members::Newcomer;
@@ -97,7 +99,7 @@ impl State {
             ipam,
             invites: Invites::default(),
             bans: Bans::default(),
-            audit: Audit::default(),
+            audit: Audit::of(&Beginning(signed.clone())),
             founding: Founding { signed: signed.clone(), genesis },
         })
     }
@@ -113,11 +115,11 @@ impl State {
             Command::Lapse(member) => self.lapse(*member, now_ms),
         };
         match decided {
-            Ok(Decision::Changed(event, outcome)) => {
+            Ok(Decision::Changed(by, event, outcome)) => {
                 if event.tells_time() {
                     self.now_ms = now_ms;
                 }
-                self.audit.record(index, now_ms, event);
+                self.audit.record(Entry { index, at_ms: now_ms, by, event });
                 outcome
             }
             Ok(Decision::Already(outcome)) => outcome,
@@ -154,7 +156,10 @@ impl State {
         };
         let needed = self.members.invites_in_use();
         let added = self.invites.add(signed, invite, now_ms, &needed)?;
-        Ok(if added { Decision::Changed(event, outcome) } else { Decision::Already(outcome) })
+        Ok(match added {
+            true => Decision::Changed(Actor::Root, event, outcome),
+            false => Decision::Already(outcome),
+        })
     }
 
     fn admit(
@@ -182,10 +187,11 @@ impl State {
             .ok_or_else(|| JoinRefusal::AddressesExhausted(prefixes.v4.to_string()))?;
         let member = MemberId(index);
         let addrs = OverlayAddrs { v4, v6: prefixes.ipv6_of(member) };
-        let event = Event::Admitted { member, invite: admission.invite, name: record.name.clone() };
+        let by = Actor::Joiner { invite: admission.invite, member };
+        let event = Event::Admitted { member, name: record.name.clone() };
         self.invites.spend(&admission.invite);
         self.members.insert(member, Newcomer { record, admission: admission.clone(), addrs });
-        Ok(Decision::Changed(event, Outcome::Admitted { member, addrs }))
+        Ok(Decision::Changed(by, event, Outcome::Admitted { member, addrs }))
     }
 
     fn depart(
@@ -197,7 +203,7 @@ impl State {
         let mesh = self.founding.genesis.root.mesh;
         Ok(if self.members.depart(member, departure, mesh)? {
             self.bans.forget(member);
-            Decision::Changed(Event::Departed { member }, outcome)
+            Decision::Changed(Actor::Member { member }, Event::Departed { member }, outcome)
         } else {
             Decision::Already(outcome)
         })
@@ -250,8 +256,7 @@ impl State {
 
     /// The last index the state bears witness of: somebody came in or went there.
     pub fn last_index(&self) -> LogIndex {
-        let audited = self.audit.iter().last().map_or(0, |entry| entry.index);
-        audited.max(self.members.newest().0)
+        self.audit.last_index().max(self.members.newest().0)
     }
 
     /// How the mesh began, as it was signed.
@@ -292,8 +297,8 @@ impl State {
 
 /// What a command came to, when it was not refused.
 enum Decision {
-    /// The state changed.
-    Changed(Event, Outcome),
+    /// The state changed, and by whom.
+    Changed(Actor, Event, Outcome),
     /// It was so already.
     Already(Outcome),
 }

@@ -3,8 +3,8 @@
 use std::future::Future;
 
 use mesh_model::api::v1::{
-    BanReply, BanRequest, Bans, ErrorBody, InitRequest, InviteReply, InviteRequest, JoinRequest,
-    JoinedReply, LeaveReply, LeaveRequest, Peers, PingReply, PingRequest, RemoveReply,
+    Audit, BanReply, BanRequest, Bans, ErrorBody, InitRequest, InviteReply, InviteRequest,
+    JoinRequest, JoinedReply, LeaveReply, LeaveRequest, Peers, PingReply, PingRequest, RemoveReply,
     RemoveRequest, Status, Supervisor, Tunnels, UnbanReply, UnbanRequest, WaitReply, WaitRequest,
 };
 
@@ -48,6 +48,8 @@ operations! {
     tunnels() -> Tunnels;
     /// Who leads.
     supervisor() -> Supervisor;
+    /// Who decided what.
+    audit() -> Audit;
     /// Start a mesh.
     init(InitRequest) -> JoinedReply;
     /// Make an invite.

@@ -34,6 +34,7 @@ pub(super) fn router<O: Operations>(operations: Arc<O>) -> Router {
         .route(route::PEERS, get(peers::<O>))
         .route(route::TUNNELS, get(tunnels::<O>))
         .route(route::SUPERVISOR, get(supervisor::<O>))
+        .route(route::AUDIT, get(audit::<O>))
         .route(route::VERSION, get(version))
         .route(route::INIT, post(init::<O>))
         .route(route::INVITES, post(invite::<O>))
@@ -69,6 +70,10 @@ async fn supervisor<O: Operations>(State(daemon): Daemon<O>) -> Response {
 
 async fn bans<O: Operations>(State(daemon): Daemon<O>) -> Response {
     document(daemon.bans().await)
+}
+
+async fn audit<O: Operations>(State(daemon): Daemon<O>) -> Response {
+    document(daemon.audit().await)
 }
 
 async fn version() -> Response {

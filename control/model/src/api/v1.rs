@@ -1,5 +1,6 @@
 //! Version 1 of the local API: one type per document, one constant per route.
 
+mod audit;
 mod ban;
 mod document;
 mod error;
@@ -7,6 +8,7 @@ mod mesh;
 mod peer;
 mod status;
 
+pub use audit::{Audit, AuditEntry};
 pub use ban::{
     AppliedBy, Ban, BanReply, BanRequest, Bans, RemoveReply, RemoveRequest, UnbanReply,
     UnbanRequest,
@@ -32,6 +34,8 @@ pub mod route {
     pub const TUNNELS: &str = "/v1/tunnels";
     /// `GET` -> [`super::Supervisor`].
     pub const SUPERVISOR: &str = "/v1/supervisor";
+    /// `GET` -> [`super::Audit`].
+    pub const AUDIT: &str = "/v1/audit";
     /// `GET` -> [`super::VersionReply`].
     pub const VERSION: &str = "/v1/version";
     /// `POST` [`super::InitRequest`] -> [`super::JoinedReply`].

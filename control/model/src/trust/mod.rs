@@ -29,6 +29,7 @@ pub use record::{Admission, MemberRecord};
 pub use token::{Bootstrap, MAX_BOOTSTRAPS, MAX_TOKEN_LEN, Token, TokenError};
 pub use verdict::{MAX_BAN_MS, MAX_REASON_LEN, Reason, ReasonError, Ruling, Verdict};
 
+use crate::audit::Break;
 use crate::signed::SignedError;
 
 /// Why a statement about the mesh's members is not believed. Always the speaker's fault.
@@ -53,4 +54,7 @@ pub enum ChainError {
     /// would have accepted.
     #[error("the statements contradict each other: {0}")]
     Contradiction(&'static str),
+    /// What is told of the past does not fit together.
+    #[error("the audit trail does not hold: {0}")]
+    Audit(#[from] Break),
 }

@@ -4,6 +4,7 @@
 use std::net::SocketAddr;
 
 use mesh_model::addr::DEFAULT_IPV4_PREFIX;
+use mesh_model::audit::{Actor, Beginning, Entry, Event, Link};
 use mesh_model::facts::{Capability, Facts};
 use mesh_model::trust::{
     Admission, Bootstrap, Departure, Genesis, Invite, MemberRecord, MeshRoot, Name, Ruling, Token,
@@ -154,4 +155,39 @@ pub(crate) fn token() -> Token {
         secret: invite_secret(),
         bootstraps: vec![bootstrap("192.0.2.1:51820"), bootstrap("[2001:db8::1]:51820")],
     }
+}
+
+pub(crate) fn beginning() -> Beginning {
+    Beginning(Signed::seal(&genesis(), &root_secret()))
+}
+
+/// One entry of each kind, chained from the beginning.
+pub(crate) fn trail() -> Vec<Link> {
+    let member = MemberId(300);
+    let Invite { id: invite, uses, expires_ms, .. } = invite();
+    let decisions = [
+        (Actor::Root, Event::InviteAdded { invite, uses, expires_ms }),
+        (Actor::Joiner { invite, member }, Event::Admitted { member, name: name("edge-07") }),
+        (Actor::Member { member }, Event::Departed { member }),
+        (
+            Actor::Root,
+            Event::Banned { member, until_ms: Some(BORN_MS), reason: "why".parse().ok() },
+        ),
+        (Actor::Root, Event::Pardoned { member }),
+        (Actor::Root, Event::Removed { member }),
+        (Actor::Time, Event::BanLapsed { member }),
+    ];
+    let mut head = beginning().hash();
+    let mut link = |(at, (by, event))| {
+        let entry = Entry {
+            index: [2, 300, 70_000, 70_001, 70_002, 70_003, 70_004][at],
+            at_ms: BORN_MS,
+            by,
+            event,
+        };
+        let link = Link::new(head, entry);
+        head = link.hash;
+        link
+    };
+    decisions.into_iter().enumerate().map(&mut link).collect()
 }

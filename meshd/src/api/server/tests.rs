@@ -73,6 +73,10 @@ impl Operations for Fake {
         })
     }
 
+    async fn audit(&self) -> Answer<Audit> {
+        self.note("audit", ErrorCode::NotJoined)
+    }
+
     async fn init(&self, request: InitRequest) -> Answer<JoinedReply> {
         self.note(format!("init {:?}", request.name.map(String::from)), ErrorCode::AlreadyJoined)
     }

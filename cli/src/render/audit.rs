@@ -1,0 +1,79 @@
+//! The audit trail, newest last, as a log is read.
+
+use std::collections::BTreeMap;
+
+use mesh_model::api::v1::AuditEntry;
+use mesh_model::audit::{Actor, Event};
+use mesh_model::trust::Name;
+use mesh_model::{InviteId, MemberId};
+
+use super::table::Table;
+use super::theme::Theme;
+use super::{or_nothing, safe, who};
+use crate::client::Record;
+use crate::moment::Moment;
+
+/// What members were called, by id: an id is given once, a name may be given again.
+pub(crate) type Names = BTreeMap<MemberId, Name>;
+
+/// How many digits of an invite's id tell it from the others of a mesh: of 11,000 the chance that two share them is
+/// one in seventy.
+pub(crate) const INVITE_DIGITS: usize = 8;
+
+/// `mesh audit`.
+pub(crate) fn table(records: &[&Record], names: &Names, theme: Theme) -> String {
+    let mut table = Table::new(theme, &[">INDEX", "TIME", "BY", "KIND", "WHAT"]);
+    for record in records {
+        let time = record.at_ms().map(|ms| Moment { ms });
+        let (by, what) = match &record.entry {
+            Some(entry) => (by(&entry.by, names), what(entry, names)),
+            None => (or_nothing(None::<u8>), "more than this mesh can read: update it".to_owned()),
+        };
+        table.row([
+            or_nothing(record.index()).into(),
+            or_nothing(time).into(),
+            by.into(),
+            record.kind().into(),
+            what.into(),
+        ]);
+    }
+    table.lines("")
+}
+
+fn named(member: MemberId, names: &Names) -> String {
+    who(names.get(&member), member)
+}
+
+fn short(invite: InviteId) -> String {
+    let mut digits = invite.to_string();
+    digits.truncate(INVITE_DIGITS);
+    digits
+}
+
+fn by(actor: &Actor, names: &Names) -> String {
+    match actor {
+        Actor::Root => "root".to_owned(),
+        Actor::Joiner { invite, .. } => format!("invite {}", short(*invite)),
+        Actor::Member { member } => named(*member, names),
+        Actor::Time => "time".to_owned(),
+    }
+}
+
+fn what(entry: &AuditEntry, names: &Names) -> String {
+    match &entry.event {
+        Event::InviteAdded { invite, uses, expires_ms } => {
+            let uses = if *uses == 1 { "1 use".to_owned() } else { format!("{uses} uses") };
+            format!("invite {}: {uses} until {}", short(*invite), Moment { ms: *expires_ms })
+        }
+        Event::Admitted { member, name } => who(Some(name), *member),
+        Event::Banned { member, until_ms, reason } => {
+            let until = until_ms.map(|ms| format!(" until {}", Moment { ms })).unwrap_or_default();
+            let why = reason.as_ref().map(|why| format!(": {}", safe(&why.to_string())));
+            format!("{}{until}{}", named(*member, names), why.unwrap_or_default())
+        }
+        Event::Departed { member }
+        | Event::Pardoned { member }
+        | Event::Removed { member }
+        | Event::BanLapsed { member } => named(*member, names),
+    }
+}

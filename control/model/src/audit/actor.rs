@@ -1,0 +1,56 @@
+//! Who decided.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{InviteId, MemberId};
+
+/// Whose signatures a decision rests on: not who passed it on, and not who put it in order. New kinds go to the end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Actor {
+    /// Whoever holds the mesh's root key.
+    Root,
+    /// A host that came in by itself: it signed with the invite's key and with the identity it has as a member.
+    Joiner {
+        /// The invite.
+        invite: InviteId,
+        /// The id it got.
+        member: MemberId,
+    },
+    /// A member, with its identity key.
+    Member {
+        /// Which.
+        member: MemberId,
+    },
+    /// Nobody: it follows from what was decided before, and from the time.
+    Time,
+}
+
+impl Actor {
+    /// The member that acted, if it was one.
+    pub fn member(&self) -> Option<MemberId> {
+        match self {
+            Self::Root | Self::Time => None,
+            Self::Joiner { member, .. } | Self::Member { member } => Some(*member),
+        }
+    }
+
+    /// The invite whose key was used, if one was.
+    pub fn invite(&self) -> Option<InviteId> {
+        match self {
+            Self::Joiner { invite, .. } => Some(*invite),
+            Self::Root | Self::Member { .. } | Self::Time => None,
+        }
+    }
+}
+
+impl fmt::Display for Actor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Root => f.write_str("root"),
+            Self::Time => f.write_str("time"),
+            Self::Joiner { member, .. } | Self::Member { member } => member.fmt(f),
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! One decision.
+
+use serde::{Deserialize, Serialize};
+
+use super::actor::Actor;
+use crate::id::{InviteId, LogIndex, MemberId};
+use crate::trust::{Name, Reason};
+
+/// Something that changed the agreed state.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// Where it stands in the log.
+    pub index: LogIndex,
+    /// When, in milliseconds since the Unix epoch, by the state's clock.
+    pub at_ms: u64,
+    /// Who decided.
+    pub by: Actor,
+    /// What.
+    pub event: Event,
+}
+
+// A ban with its reason is the longest, 240 bytes at most; the rest is room for events to come. Old entries keep their hashes
+// only as long as this encoding keeps its version: kinds are added at the end, fields never.
+crate::message!(Entry, "audit entry", version 1, limit 512);
+
+/// What changed. New kinds go to the end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Event {
+    /// An invite was made.
+    InviteAdded {
+        /// Which.
+        invite: InviteId,
+        /// How many it may admit.
+        uses: u32,
+        /// Until when, in milliseconds since the Unix epoch.
+        expires_ms: u64,
+    },
+    /// A host came in.
+    Admitted {
+        /// The id it got.
+        member: MemberId,
+        /// Its name.
+        name: Name,
+    },
+    /// A member left.
+    Departed {
+        /// Who.
+        member: MemberId,
+    },
+    /// A member was banned.
+    Banned {
+        /// Who.
+        member: MemberId,
+        /// When that ends by itself, in milliseconds since the Unix epoch; `None`: it does not.
+        until_ms: Option<u64>,
+        /// Why.
+        reason: Option<Reason>,
+    },
+    /// A member was pardoned.
+    Pardoned {
+        /// Who.
+        member: MemberId,
+    },
+    /// A member was removed by an admin.
+    Removed {
+        /// Who.
+        member: MemberId,
+    },
+    /// The time of a member's ban was over.
+    BanLapsed {
+        /// Whose.
+        member: MemberId,
+    },
+}
+
+impl Event {
+    /// The names of all kinds, as the local API and the command line write them.
+    pub const KINDS: [&str; 7] =
+        ["invite_added", "admitted", "departed", "banned", "pardoned", "removed", "ban_lapsed"];
+
+    /// The name of this kind.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::InviteAdded { .. } => Self::KINDS[0],
+            Self::Admitted { .. } => Self::KINDS[1],
+            Self::Departed { .. } => Self::KINDS[2],
+            Self::Banned { .. } => Self::KINDS[3],
+            Self::Pardoned { .. } => Self::KINDS[4],
+            Self::Removed { .. } => Self::KINDS[5],
+            Self::BanLapsed { .. } => Self::KINDS[6],
+        }
+    }
+
+    /// Whether the mesh's clock goes by the stamp of such an entry: it was held against a time that somebody
+    /// signed. A goodbye and a ruling say nothing about time.
+    pub fn tells_time(&self) -> bool {
+        match self {
+            Self::InviteAdded { .. } | Self::Admitted { .. } | Self::BanLapsed { .. } => true,
+            Self::Departed { .. }
+            | Self::Banned { .. }
+            | Self::Pardoned { .. }
+            | Self::Removed { .. } => false,
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! `mesh audit`: who decided what.
+
+use mesh_model::api::v1::{Audit, AuditEntry};
+
+use super::Daemon;
+use super::refusal::Answer;
+
+impl Daemon {
+    /// The audit trail as this host has applied it.
+    pub(crate) async fn audit(&self) -> Answer<Audit> {
+        let mesh = self.mesh()?;
+        let (genesis, trail) = mesh.group.audit();
+        let root = mesh.view().root;
+        Ok(Audit {
+            mesh: root.mesh,
+            root: root.key,
+            genesis,
+            before_hash: trail.before(),
+            entries: trail.links().cloned().map(AuditEntry::from).collect(),
+            head_hash: trail.head(),
+        })
+    }
+}
