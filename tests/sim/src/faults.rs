@@ -108,17 +108,22 @@ impl Faults {
 
     /// The next fault; `None` when what was drawn cannot be.
     pub fn next(&mut self, hosts: &Condition) -> Option<Fault> {
-        let (kind, _) = self.kinds.choose_weighted(&mut self.rng, |(_, w)| *w).ok()?;
+        let (kind, _) = *self.kinds.choose_weighted(&mut self.rng, |(_, weight)| *weight).ok()?;
+        self.of(kind, hosts)
+    }
+
+    /// A fault of this kind; `None` when there can be none.
+    pub fn of(&mut self, kind: Kind, hosts: &Condition) -> Option<Fault> {
         let everyone: Vec<HostNo> = hosts.up.union(&hosts.down).copied().collect();
         let rng = &mut self.rng;
         Some(match kind {
             Kind::Crash => Fault::Crash(*hosts.up.iter().choose(rng)?),
             Kind::Restart => Fault::Restart(*hosts.down.iter().choose(rng)?),
-            Kind::Cut(shape) => Fault::Cut(*shape, shape.draw(&everyone, hosts.leader, rng)),
+            Kind::Cut(shape) => Fault::Cut(shape, shape.draw(&everyone, hosts.leader, rng)),
             Kind::Burst => Fault::Worsen(self.burst(), some_links(&everyone, &mut self.rng)),
             Kind::Clog => Fault::Worsen(self.clog(), some_links(&everyone, &mut self.rng)),
             Kind::Heal => Fault::Heal,
-            Kind::Disk(trouble) => Fault::Disk(*hosts.up.iter().choose(rng)?, *trouble),
+            Kind::Disk(trouble) => Fault::Disk(*hosts.up.iter().choose(rng)?, trouble),
             Kind::MendDisk => Fault::MendDisk(*everyone.choose(rng)?),
             Kind::SetClock => Fault::SetClock(*everyone.choose(rng)?, self.clock()),
             Kind::Blackout => Fault::Blackout,

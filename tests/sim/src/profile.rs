@@ -32,6 +32,8 @@ pub struct Profile {
     pub pause_max: Duration,
     /// What breaks and mends, and how often beside the others.
     pub faults: &'static [(Kind, u32)],
+    /// What happens at a time of its own besides: how a scenario is written.
+    pub script: &'static [(Duration, Kind)],
     /// Whether each run draws which half of these it knows. One kind alone gets further than it does among
     /// many that undo what it did (Groce et al., "Swarm Testing", ISSTA 2012).
     pub swarm: bool,
@@ -120,6 +122,7 @@ pub const CORE: Profile = Profile {
         (Kind::Disk(Trouble::Syncs), 1),
         (Kind::Blackout, 1),
     ],
+    script: &[],
     swarm: false,
     links: CLOGGED,
     clocks: WELL_KEPT,

@@ -7,7 +7,7 @@ use rand::RngExt as _;
 
 use super::World;
 use super::queue::Event;
-use crate::faults::{Condition, Fault};
+use crate::faults::{Condition, Fault, Kind};
 use crate::host::{Host, Stage};
 use crate::net::HostNo;
 
@@ -26,7 +26,19 @@ impl World {
         let pause = self.faults.pause();
         self.after(pause, Event::Fault);
         let condition = self.condition();
-        let Some(fault) = self.faults.next(&condition) else { return };
+        let fault = self.faults.next(&condition);
+        self.suffer(fault, &condition);
+    }
+
+    /// What the script says.
+    pub(super) fn follow_script(&mut self, kind: Kind) {
+        let condition = self.condition();
+        let fault = self.faults.of(kind, &condition);
+        self.suffer(fault, &condition);
+    }
+
+    fn suffer(&mut self, fault: Option<Fault>, condition: &Condition) {
+        let Some(fault) = fault else { return };
         self.stats.faults += 1;
         self.note(format_args!("fault {fault:?}"));
         self.apply(fault, &condition.up);

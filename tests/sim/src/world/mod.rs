@@ -188,11 +188,14 @@ impl World {
 
     /// What is known from the start.
     fn schedule(&mut self) {
-        let Profile { stormy, calm, .. } = self.options.profile;
+        let Profile { stormy, calm, script, .. } = self.options.profile;
         let first_fault = self.faults.pause();
         self.queue.add(Duration::ZERO, Event::Load);
         self.queue.add(first_fault, Event::Fault);
         self.queue.add(Duration::from_secs(5), Event::SaveHints);
+        for (at, kind) in script {
+            self.queue.add(*at, Event::Scripted(*kind));
+        }
         self.queue.add(stormy, Event::Calm);
         self.queue.add(stormy + calm.mul_f64(0.5), Event::Repeat);
         for part in [0.6, 0.7, 0.8] {
@@ -292,6 +295,7 @@ impl World {
             }
             Event::Load => self.act()?,
             Event::Fault => self.break_something(),
+            Event::Scripted(kind) => self.follow_script(kind),
             Event::Restart(no) => self.restart(no)?,
             Event::SaveHints => self.save_hints(),
             Event::TryJoin(joiner) => self.try_join(joiner),

@@ -10,6 +10,7 @@ use mesh_model::view::ClusterView;
 use mesh_model::wire::join::PeerHint;
 use mesh_model::{InviteId, MemberId};
 
+use crate::faults::Kind;
 use crate::invariants::Invocation;
 use crate::life::LifeId;
 use crate::net::HostNo;
@@ -35,6 +36,8 @@ pub(super) enum Event {
     Load,
     /// Something breaks or mends.
     Fault,
+    /// Something of this kind does, because the script says so.
+    Scripted(Kind),
     /// A dead host starts again.
     Restart(HostNo),
     /// Peer caches are saved.
