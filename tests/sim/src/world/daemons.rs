@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mesh_control::raft::{Group, GroupFailure, Leadership, Start, Store, StoreError, Timing};
-use mesh_dataplane::WallTime;
 use mesh_model::MemberId;
 use mesh_model::view::ClusterView;
 use mesh_model::wire::join::PeerHint;
 
 use super::queue::{Event, Notice, Said};
+use super::saving::stamp_floor;
 use super::{FOUNDER, World};
 use crate::host::{Host, Stage};
 use crate::invariants::Violation;
@@ -20,14 +20,6 @@ use crate::seeds::GroupSeeds;
 
 /// How long a service manager waits before it starts a daemon again that ended by itself.
 const SERVICE_RESTART: Duration = Duration::from_secs(2);
-
-/// How often the daemon looks whether its peer cache has changed.
-const LOOK: Duration = Duration::from_secs(5);
-
-/// How often the daemon saves the latest stamp of its handshakes, and what it adds when it starts: as
-/// `handshake_stamp.rs` of the daemon has it.
-const SAVE_STAMP: Duration = Duration::from_secs(60);
-const STAMP_SLACK: Duration = Duration::from_secs(120);
 
 impl World {
     /// `mesh init` on the first host.
@@ -90,10 +82,7 @@ impl World {
             view: Arc::clone(&view),
             hints: host.hints.clone(),
             boot_ms: self.wall_ms(host),
-            stamp_floor: host
-                .stamp
-                .map(|stamp| WallTime(stamp.0 + STAMP_SLACK))
-                .unwrap_or_default(),
+            stamp_floor: stamp_floor(host),
         };
         let Some(mut life) = Life::new(birth, self.seed, now) else {
             // It heard of its departure before it crashed.
@@ -278,20 +267,6 @@ impl World {
             self.switchboard.disconnect(life.me);
             end_tasks(*life);
         }
-    }
-
-    /// Peer caches are saved, and now and then the stamps of handshakes.
-    pub(super) fn save_hints(&mut self) {
-        let now = self.clock.elapsed();
-        for host in self.hosts.values_mut() {
-            let Some(life) = host.life() else { continue };
-            let hints = life.node.hints();
-            let age = now.saturating_sub(self.clock.since_start(life.born)).as_secs();
-            let stamp = life.newest_stamp().filter(|_| age % SAVE_STAMP.as_secs() < LOOK.as_secs());
-            host.hints = hints;
-            host.stamp = stamp.filter(|_| age >= SAVE_STAMP.as_secs()).or(host.stamp);
-        }
-        self.after(LOOK, Event::SaveHints);
     }
 }
 

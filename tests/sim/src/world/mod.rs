@@ -17,6 +17,7 @@ mod ending;
 mod membership;
 mod packets;
 mod queue;
+mod saving;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

@@ -1,0 +1,38 @@
+//! What a daemon saves now and then, outside the agreement store.
+
+use std::time::Duration;
+
+use mesh_dataplane::WallTime;
+
+use super::World;
+use super::queue::Event;
+use crate::host::Host;
+
+/// How often the daemon looks whether its peer cache has changed.
+const LOOK: Duration = Duration::from_secs(5);
+
+/// How often the daemon saves the latest stamp of its handshakes, and what it adds when it starts: as
+/// `handshake_stamp.rs` of the daemon has it.
+const SAVE_STAMP: Duration = Duration::from_secs(60);
+const STAMP_SLACK: Duration = Duration::from_secs(120);
+
+/// The earliest stamp the handshakes of `host` may have when its daemon starts.
+pub(super) fn stamp_floor(host: &Host) -> WallTime {
+    host.stamp.map(|stamp| WallTime(stamp.0 + STAMP_SLACK)).unwrap_or_default()
+}
+
+impl World {
+    /// Peer caches are saved, and now and then the stamps of handshakes.
+    pub(super) fn save_hints(&mut self) {
+        let now = self.clock.elapsed();
+        for host in self.hosts.values_mut() {
+            let Some(life) = host.life() else { continue };
+            let hints = life.node.hints();
+            let age = now.saturating_sub(self.clock.since_start(life.born)).as_secs();
+            let stamp = life.newest_stamp().filter(|_| age % SAVE_STAMP.as_secs() < LOOK.as_secs());
+            host.hints = hints;
+            host.stamp = stamp.filter(|_| age >= SAVE_STAMP.as_secs()).or(host.stamp);
+        }
+        self.after(LOOK, Event::SaveHints);
+    }
+}
