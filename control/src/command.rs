@@ -10,7 +10,7 @@
 //! serial numbers have to be remembered.
 
 use mesh_model::signed::SignedError;
-use mesh_model::trust::{Admission, ChainError, Departure, Invite, Verdict};
+use mesh_model::trust::{Admission, ChainError, Departure, Invite, Verdict, VoterPolicy};
 use mesh_model::wire::join::JoinRefusal;
 use mesh_model::{InviteId, LogIndex, MemberId, OverlayAddrs, Signed};
 use serde::{Deserialize, Serialize};
@@ -25,7 +25,7 @@ pub struct Proposal {
     pub command: Command,
 }
 
-// An admission is the largest command, 512 bytes at most; the rest is room for commands to come.
+// A policy on who votes is the largest command, 3.2 kB at most.
 mesh_model::message!(Proposal, "proposal", version 1, limit 4096);
 
 /// A change to the agreed state. New kinds go to the end: the log keeps the old numbers.
@@ -46,6 +46,8 @@ pub enum Command {
     Judge(Signed<Verdict>),
     /// A ban's time is over. Needs no signature: its end is in the verdict.
     Lapse(MemberId),
+    /// Say who shall vote. Signed by the root.
+    SetVoters(Signed<VoterPolicy>),
 }
 
 /// What became of a proposal: the same on every member.
@@ -68,6 +70,8 @@ pub enum Outcome {
     Judged(MemberId),
     /// The member's ban is over.
     Lapsed(MemberId),
+    /// The policy with this serial stands, since now or already.
+    VotersSet(u64),
 }
 
 // The longest is a refusal with its text, see `MAX_REASON`.
@@ -121,6 +125,12 @@ pub enum Refusal {
     /// The ban's time is not over.
     #[error("the ban of {0} is not over")]
     StillBanned(MemberId),
+    /// A policy on who votes that is not later than the one that stands.
+    #[error("a later policy on who votes, number {0}, stands already")]
+    StalePolicy(u64),
+    /// A policy with wishes about too many members.
+    #[error("the policy has wishes about {0} members, more than it may")]
+    TooManyWishes(usize),
 }
 
 /// A field of an invite that has bounds.

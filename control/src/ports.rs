@@ -69,7 +69,8 @@ impl TransportError {
     }
 }
 
-/// The time of day. Only a leader reads it, to stamp what it has agreed on.
+/// The time of day. A leader stamps with it what it has agreed on; every host notes by it when it saw
+/// the lead change. Nothing is decided by it.
 pub trait WallClock: Send + Sync + 'static {
     /// Milliseconds since the Unix epoch.
     fn wall_ms(&self) -> u64;

@@ -10,7 +10,7 @@ use fixture::{BORN_MS, Host, Log, Mesh, after, ban};
 use mesh_control::command::{Command, InviteField, Outcome, Proposal, Refusal};
 use mesh_control::state::State;
 use mesh_model::codec::{self, Message};
-use mesh_model::trust::Ruling;
+use mesh_model::trust::{Ruling, VoterTarget, Wish};
 use mesh_model::wire::join::JoinRefusal;
 use mesh_model::{InviteId, MemberId, OverlayAddrs};
 
@@ -76,6 +76,15 @@ fn proposals() {
     ",
     );
     check::<Proposal>(&after(5, Command::Lapse(MemberId(3))), "01fd05505c18a30100000403");
+    let wishes = [(MemberId(3), Wish::Always), (MemberId(300), Wish::Never)];
+    check::<Proposal>(
+        &after(4, Command::SetVoters(mesh.policy(7, Some(VoterTarget::Five), &wishes))),
+        "
+        01fd04505c18a3010000051b01dcdf9834798de5fbc50542ae6e4ca0b3070102020300fb2c010144c4b0f5e3
+         e3773856c2cda61c78b2bca4633e682b9b208d16ffc099a19aa30c2279a14e436ef57439e8095f2177be4145
+         6287faa3bbb37b8b3a99e254fb6800
+    ",
+    );
 }
 
 #[test]
@@ -97,6 +106,8 @@ fn outcomes() {
         Refusal::NotBanned(MemberId(3)),
         Refusal::StillBanned(MemberId(3)),
         Refusal::Join(JoinRefusal::Banned),
+        Refusal::StalePolicy(5),
+        Refusal::TooManyWishes(257),
     ];
     check(&Outcome::InviteAdded(InviteId([7; 16])), "010007070707070707070707070707070707");
     check(
@@ -106,6 +117,7 @@ fn outcomes() {
     check(&Outcome::Departed(MemberId(3)), "010203");
     check(&Outcome::Judged(MemberId(3)), "010403");
     check(&Outcome::Lapsed(MemberId(3)), "010503");
+    check(&Outcome::VotersSet(7), "010607");
     let refused = refusals.map(|refusal| hex(&codec::encode(&Outcome::Refused(refusal))));
     assert_eq!(
         refused,
@@ -123,7 +135,9 @@ fn outcomes() {
             "01030903",
             "01030a03",
             "01030b03",
-            "0103000b"
+            "0103000b",
+            "01030c05",
+            "01030dfb0101"
         ]
     );
 }
@@ -134,7 +148,7 @@ fn states() {
     let mesh = Mesh::new(1);
     assert_eq!(
         mesh.state().hash().to_string(),
-        "abfe5029af1f67f9ab9829cd629c8024b689014e941e0904a6bd700f36b34bad"
+        "f1dbaf83f9957c381f72af5f2b7b7c6bf44c74dec5818eb2a0b7e063f00645c1"
     );
     let ticket = mesh.invite(1, 3);
     let mut log = Log::of(&mesh);
@@ -145,13 +159,13 @@ fn states() {
     log.apply(10, mesh.judge((MemberId(4), &Host::new(2)), 7, ban(None)));
     assert_eq!(
         log.state.hash().to_string(),
-        "e29dd77161c97547108a6ba26c6ff94f5d91ca97c2aca7d98d700f1df8fe0f1b"
+        "d282436964edcde002fb037617de30392e7b0c9cd1f03a56be402ab76225be12"
     );
     assert_eq!(
         log.state.audit().head().to_string(),
         "7eb871719149d78f83930cd0654eb999addbb3b48018c05310e4f5dbe6625ab2"
     );
-    assert_eq!(codec::encode(&log.state).len(), 1343);
+    assert_eq!(codec::encode(&log.state).len(), 1344);
 }
 
 /// Two states that differ in anything at all have different hashes.

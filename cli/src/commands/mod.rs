@@ -15,6 +15,7 @@ mod status;
 mod supervisor;
 mod tunnels;
 mod version;
+mod voters;
 mod wait;
 
 use std::path::PathBuf;
@@ -77,7 +78,8 @@ pub(crate) fn run(verb: Verb, session: &mut Session) -> Result<Exit, Failure> {
         Verb::Bans => bans::run(session),
         Verb::Remove(args) => ban::remove(args, session),
         Verb::Ping(args) => ping::run(args, session),
-        Verb::Supervisor => supervisor::run(session),
+        Verb::Supervisor(args) => supervisor::run(args, session),
+        Verb::Voters(verb) => voters::run(verb, session),
         Verb::Audit(args) => audit::run(args, session),
         Verb::Wait(args) => wait::run(&args, session),
         Verb::Completion(args) => completion::run(&args, session),

@@ -1,19 +1,69 @@
-//! `mesh supervisor`: who leads.
+//! `mesh supervisor`: who leads, who led, and who shall.
 
-use mesh_model::api::v1::{Supervisor, route};
+use std::time::Duration;
+
+use mesh_model::api::v1::{
+    Supervisor, SupervisorHistory, TransferReply, TransferRequest, Transition, TransitionCause,
+    route,
+};
 
 use super::Session;
+use crate::args::{SupervisorArgs, SupervisorVerb};
 use crate::exit::{Exit, Failure};
-use crate::render::table::Table;
+use crate::moment::Moment;
+use crate::render::status::role;
+use crate::render::table::{Cell, Table};
 use crate::render::theme::Theme;
 use crate::render::{list, who};
 
-pub(super) fn run(session: &Session) -> Result<Exit, Failure> {
-    let answer = session.client()?.get(route::SUPERVISOR)?;
-    session.show(&answer, page)
+/// How long the daemon may take: two elections, should the one that is meant fail at that moment.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+pub(super) fn run(args: SupervisorArgs, session: &Session) -> Result<Exit, Failure> {
+    match args.verb {
+        None => {
+            let answer = session.client()?.get(route::SUPERVISOR)?;
+            session.show(&answer, glance)
+        }
+        Some(SupervisorVerb::Status) => {
+            let answer = session.client()?.get(route::SUPERVISOR)?;
+            session.show(&answer, page)
+        }
+        Some(SupervisorVerb::History) => {
+            let answer = session.client()?.get(route::SUPERVISOR_HISTORY)?;
+            session.show(&answer, history)
+        }
+        Some(SupervisorVerb::Transfer(args)) => transfer(Some(args.to), session),
+        Some(SupervisorVerb::StepDown) => transfer(None, session),
+    }
+}
+
+fn transfer(to: Option<String>, session: &Session) -> Result<Exit, Failure> {
+    let request = TransferRequest { to };
+    let answer = session.client()?.post(route::SUPERVISOR_TRANSFER, &request, PATIENCE)?;
+    session.show(&answer, |reply: &TransferReply, _| {
+        format!("{} leads in term {}\n", who(reply.name.as_ref(), reply.leader), reply.term)
+    })
+}
+
+fn glance(supervisor: &Supervisor, theme: Theme) -> String {
+    facts(supervisor, theme).lines("")
 }
 
 fn page(supervisor: &Supervisor, theme: Theme) -> String {
+    let mut facts = facts(supervisor, theme);
+    if let Some(last) = &supervisor.last {
+        facts.fact(theme, "this host", role(last.role));
+        facts.fact(theme, "since", format!("{}, {}", Moment { ms: last.at_ms }, cause(last)));
+    }
+    if supervisor.transfers_refused > 0 {
+        let refused = format!("{} asked for too soon", supervisor.transfers_refused);
+        facts.fact(theme, "refused transfers", refused);
+    }
+    facts.lines("")
+}
+
+fn facts(supervisor: &Supervisor, theme: Theme) -> Table {
     let leader = match supervisor.leader {
         None => "none: an election is under way, or no majority of the voters is there".to_owned(),
         Some(leader) => {
@@ -25,5 +75,43 @@ fn page(supervisor: &Supervisor, theme: Theme) -> String {
     facts.fact(theme, "supervisor", leader);
     facts.fact(theme, "term", supervisor.term.to_string());
     facts.fact(theme, "voters", list(&supervisor.voters));
-    facts.lines("")
+    facts
+}
+
+fn history(history: &SupervisorHistory, theme: Theme) -> String {
+    let mut table = Table::new(theme, &["WHEN", ">TERM", "SUPERVISOR", "THIS HOST", "CAUSE"]);
+    for seen in &history.transitions {
+        let leader = seen.leader.map_or_else(|| "none".to_owned(), |leader| leader.to_string());
+        table.row([
+            Moment { ms: seen.at_ms }.to_string().into(),
+            seen.term.to_string().into(),
+            leader.into(),
+            Cell::from(role(seen.role)),
+            cause(seen).into(),
+        ]);
+    }
+    let mut text = table.lines("");
+    if history.forgotten > 0 {
+        text += &format!("and {} before that\n", history.forgotten);
+    }
+    text
+}
+
+/// Why, in words.
+fn cause(seen: &Transition) -> String {
+    let of = || seen.of.map_or_else(|| "another".to_owned(), |member| member.to_string());
+    match seen.cause {
+        TransitionCause::Started => "so when the daemon started".to_owned(),
+        TransitionCause::Voted => format!("election: this host votes for {}", of()),
+        TransitionCause::Elected => "elected".to_owned(),
+        TransitionCause::Transferred => format!("transferred from {}", of()),
+        TransitionCause::Retired => format!("{} gave up its vote", of()),
+        TransitionCause::FellSilent => format!("{} fell silent", of()),
+        TransitionCause::LostMajority => "lost its majority".to_owned(),
+        TransitionCause::Heard => "heard".to_owned(),
+        TransitionCause::GotVote => "this host got a vote".to_owned(),
+        TransitionCause::LostVote => "this host lost its vote".to_owned(),
+        TransitionCause::Stopped => "agreement stopped here".to_owned(),
+        TransitionCause::Unknown => "a cause this mesh does not know".to_owned(),
+    }
 }

@@ -24,7 +24,7 @@ pub(crate) fn safe(text: &str) -> String {
 const NOTHING: &str = "-";
 
 /// `value` as text, or the sign for none.
-fn or_nothing<T: Display>(value: Option<T>) -> String {
+pub(crate) fn or_nothing<T: Display>(value: Option<T>) -> String {
     value.map_or_else(|| NOTHING.to_owned(), |value| value.to_string())
 }
 

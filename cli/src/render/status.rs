@@ -127,18 +127,22 @@ fn details(status: &Status, theme: Theme) -> String {
 }
 
 fn raft_section(raft: &RaftStatus, theme: Theme) -> String {
-    let role = match raft.role {
+    let mut facts = Table::facts();
+    facts.fact(theme, "role", role(raft.role));
+    facts.fact(theme, "voters", list(&raft.voters));
+    facts.fact(theme, "learners", list(&raft.learners));
+    facts.lines("  ")
+}
+
+/// A part in agreement, as a word.
+pub(crate) fn role(role: RaftRole) -> &'static str {
+    match role {
         RaftRole::Leader => "leader",
         RaftRole::Follower => "follower",
         RaftRole::Candidate => "candidate",
         RaftRole::Learner => "learner",
         RaftRole::Stopped => "stopped",
-    };
-    let mut facts = Table::facts();
-    facts.fact(theme, "role", role);
-    facts.fact(theme, "voters", list(&raft.voters));
-    facts.fact(theme, "learners", list(&raft.learners));
-    facts.lines("  ")
+    }
 }
 
 fn gossip_section(status: &Status, theme: Theme) -> String {

@@ -8,7 +8,7 @@ const NOWHERE: &str = "/nonexistent/meshd.sock";
 
 #[test]
 fn slips_are_usage_errors_that_name_the_argument() {
-    let slips: [(&[&str], &str); 24] = [
+    let slips: [(&[&str], &str); 27] = [
         (&["nonsense"], "nonsense"),
         (&["statsu"], "status"),
         (&["status", "--format", "xml"], "--format"),
@@ -33,6 +33,9 @@ fn slips_are_usage_errors_that_name_the_argument() {
         (&["audit", "--limit", "few"], "--limit"),
         (&["audit", "--since", "1h", "verify"], "verify"),
         (&["audit", "verify", "--head", "beef"], "64 hexadecimal digits"),
+        (&["voters", "target", "4"], "[possible values: auto, 1, 3, 5, 7]"),
+        (&["voters", "set", "n2"], "<WISH>"),
+        (&["supervisor", "transfer"], "<NODE>"),
     ];
     for (args, part) in slips {
         let ran = mesh(Path::new(NOWHERE), args);

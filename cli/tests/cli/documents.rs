@@ -4,8 +4,8 @@ use mesh_model::addr::DEFAULT_IPV4_PREFIX;
 use mesh_model::api::v1::{
     AppliedBy, Audit, AuditEntry, Ban, BanReply, Bans, DaemonState, DropCount, GossipMember,
     GossipState, InviteReply, JoinedReply, LeaveReply, Offload, Path, Peer, Peers, PingReply,
-    RaftRole, RaftStatus, RemoveReply, Role, Status, Supervisor, Tunnel, Tunnels, UnbanReply,
-    WaitReply,
+    RaftRole, RaftStatus, RemoveReply, Role, Status, Supervisor, SupervisorHistory, TransferReply,
+    Transition, TransitionCause, Tunnel, Tunnels, UnbanReply, Voter, VoterWish, Voters, WaitReply,
 };
 use mesh_model::audit::{Actor, Beginning, Entry, Event, Link};
 use mesh_model::facts::Capability;
@@ -222,7 +222,50 @@ pub(crate) fn supervisor(leader: Option<u64>) -> Supervisor {
         name: leader.map(|_| name("n1")),
         is_self: leader.is_some(),
         voters: vec![MemberId(1), MemberId(2)],
+        last: history().transitions.pop(),
+        transfers_refused: 2,
     }
+}
+
+pub(crate) fn history() -> SupervisorHistory {
+    let seen = |at_s: u64, term, leader: Option<u64>, role, (cause, of): (_, Option<u64>)| {
+        let (leader, of) = (leader.map(MemberId), of.map(MemberId));
+        Transition { at_ms: (1_767_225_600 + at_s) * 1000, term, leader, role, cause, of }
+    };
+    use TransitionCause::{FellSilent, Started, Transferred, Voted};
+    SupervisorHistory {
+        forgotten: 4,
+        transitions: vec![
+            seen(0, 1, Some(2), RaftRole::Follower, (Started, None)),
+            seen(61, 1, None, RaftRole::Follower, (FellSilent, Some(2))),
+            seen(62, 2, None, RaftRole::Follower, (Voted, Some(13))),
+            seen(63, 3, Some(1), RaftRole::Leader, (Transferred, Some(2))),
+        ],
+    }
+}
+
+pub(crate) fn voters() -> Voters {
+    let voter = |member, text: &str, vote, wish, ready, lag| Voter {
+        member: MemberId(member),
+        name: name(text),
+        vote,
+        wish,
+        ready,
+        lag,
+    };
+    Voters {
+        target: Some(3),
+        serial: 2,
+        members: vec![
+            voter(1, "n1", true, VoterWish::Always, Some(true), Some(0)),
+            voter(2, "n2", true, VoterWish::Auto, Some(true), Some(1)),
+            voter(13, "database-3", false, VoterWish::Never, None, None),
+        ],
+    }
+}
+
+pub(crate) fn transferred() -> TransferReply {
+    TransferReply { term: 4, leader: MemberId(2), name: Some(name("n2")) }
 }
 
 pub(crate) fn pong(rtt_us: u64) -> PingReply {

@@ -184,6 +184,41 @@ fn supervisor_says_who_leads_or_why_nobody_does() {
 }
 
 #[test]
+fn supervisor_status_adds_since_when_and_why() {
+    let reply = Reply::document(documents::supervisor(Some(1)));
+    let page = table("GET /v1/supervisor", reply, &["supervisor", "status"]);
+    assert!(
+        page.contains("since              2026-01-01T00:01:03Z, transferred from m2\n"),
+        "{page}"
+    );
+    passes_on("GET /v1/supervisor", documents::supervisor(None), &["supervisor", "status"]);
+    let words = ["supervisor", "history"];
+    passes_on("GET /v1/supervisor/history", documents::history(), &words);
+}
+
+#[test]
+fn supervisor_transfer_names_whom_it_means_and_step_down_nobody() {
+    let line = "POST /v1/supervisor/transfer";
+    let asked = passes_on(line, documents::transferred(), &["supervisor", "transfer", "n2"]);
+    assert_eq!(asked, json!({"to": "n2"}));
+    let asked = passes_on(line, documents::transferred(), &["supervisor", "step-down"]);
+    assert_eq!(asked, json!({"to": null}));
+}
+
+#[test]
+fn voters_says_who_votes_and_passes_wishes_on() {
+    passes_on("GET /v1/voters", documents::voters(), &["voters", "list"]);
+    let words = ["voters", "set", "n2", "never"];
+    let asked = passes_on("POST /v1/voters/wish", documents::voters(), &words);
+    assert_eq!(asked, json!({"member": "n2", "wish": "never"}));
+    for (word, target) in [("auto", Value::Null), ("5", json!(5))] {
+        let words = ["voters", "target", word];
+        let asked = passes_on("POST /v1/voters/target", documents::voters(), &words);
+        assert_eq!(asked, json!({"target": target}));
+    }
+}
+
+#[test]
 fn init_sends_what_was_said_and_shows_who_we_are() {
     let reply = Reply::document(documents::joined());
     assert_eq!(

@@ -9,8 +9,9 @@ use mesh_model::api::v1::{
     ErrorCode, ErrorDocument, Family, GossipMember, GossipState, InitRequest, InviteReply,
     InviteRequest, JoinRequest, JoinedReply, LeaveReply, LeaveRequest, Offload, Path, Peer, Peers,
     PingReply, PingRequest, RaftRole, RaftStatus, RemoveReply, RemoveRequest, Role, Schema, Status,
-    Supervisor, Tunnel, Tunnels, UnbanReply, UnbanRequest, VersionReply, WaitFor, WaitReply,
-    WaitRequest,
+    Supervisor, SupervisorHistory, TransferReply, TransferRequest, Transition, TransitionCause,
+    Tunnel, Tunnels, UnbanReply, UnbanRequest, VersionReply, Voter, VoterTargetRequest, VoterWish,
+    VoterWishRequest, Voters, WaitFor, WaitReply, WaitRequest,
 };
 use mesh_model::facts::Capability;
 use mesh_model::view::StateHash;
@@ -185,6 +186,32 @@ fn peers_and_tunnels_survive() {
     assert_eq!(value["public_key"], sample::record().tunnel.to_string());
 }
 
+fn transition() -> Transition {
+    Transition {
+        at_ms: BIG,
+        term: BIG,
+        leader: None,
+        role: RaftRole::Follower,
+        cause: TransitionCause::FellSilent,
+        of: Some(MemberId(BIG)),
+    }
+}
+
+#[test]
+fn a_cause_of_a_newer_daemon_is_read_as_unknown() {
+    let mut value = serde_json::to_value(transition()).expect("plain data");
+    value["cause"] = json!("abdicated");
+    let read: Transition = serde_json::from_value(value).expect("still a transition");
+    assert_eq!(read.cause, TransitionCause::Unknown);
+}
+
+#[test]
+fn a_supervisor_of_an_older_daemon_is_read() {
+    let old = json!({"term": 1, "leader": null, "name": null, "is_self": false, "voters": []});
+    let read: Supervisor = serde_json::from_value(old).expect("what it said before");
+    assert_eq!((read.last, read.transfers_refused), (None, 0));
+}
+
 #[test]
 fn answers_survive() {
     let value = document(JoinedReply {
@@ -208,7 +235,26 @@ fn answers_survive() {
         name: None,
         is_self: false,
         voters: vec![MemberId(BIG)],
+        last: Some(transition()),
+        transfers_refused: BIG,
     });
+    let value = document(SupervisorHistory { forgotten: BIG, transitions: vec![transition()] });
+    assert_eq!(value["transitions"][0]["cause"], "fell_silent");
+    assert_eq!(value["transitions"][0]["of"], BIG);
+    document(TransferReply { term: BIG, leader: MemberId(3), name: Some(sample::name("h1")) });
+    let value = document(Voters {
+        target: Some(5),
+        serial: BIG,
+        members: vec![Voter {
+            member: MemberId(BIG),
+            name: sample::name("h1"),
+            vote: true,
+            wish: VoterWish::Never,
+            ready: Some(false),
+            lag: Some(BIG),
+        }],
+    });
+    assert_eq!(value["members"][0]["wish"], "never");
     document(WaitReply { leader: None, applied: BIG, state_hash: hash(), waited_ms: 3 });
     document(VersionReply { version: "0.1.0".to_owned() });
     let value = document(PingReply {
@@ -263,6 +309,9 @@ fn requests_survive_and_refuse_a_field_nobody_knows() {
     });
     request(&JoinRequest { token: "mesh1-x".to_owned(), name: Some(sample::name("h1")) });
     request(&LeaveRequest { force: true });
+    request(&VoterTargetRequest { target: Some(7) });
+    request(&VoterWishRequest { member: "h1".to_owned(), wish: VoterWish::Always });
+    request(&TransferRequest { to: Some("h1".to_owned()) });
     request(&PingRequest { target: "h1".to_owned(), family: Family::V4, timeout_ms: BIG });
     for (wait_for, text) in [
         (WaitFor::Ready, json!("ready")),

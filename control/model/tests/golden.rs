@@ -196,7 +196,8 @@ fn join_token() {
 #[test]
 fn audit_entries_and_their_hashes() {
     let trail = sample::trail();
-    let [invited, admitted, departed, banned, pardoned, removed, lapsed] = &trail[..] else {
+    let [invited, admitted, departed, banned, pardoned, removed, lapsed, voters] = &trail[..]
+    else {
         panic!("one entry of each kind")
     };
     check::<Entry>(
@@ -222,6 +223,7 @@ fn audit_entries_and_their_hashes() {
     check::<Entry>(&pardoned.entry, "01fc72110100fd00505c18a30100000004fb2c01");
     check::<Entry>(&removed.entry, "01fc73110100fd00505c18a30100000005fb2c01");
     check::<Entry>(&lapsed.entry, "01fc74110100fd00505c18a30100000306fb2c01");
+    check::<Entry>(&voters.entry, "01fc75110100fd00505c18a3010000000707");
     let hashes = [sample::beginning().hash(), invited.hash, admitted.hash, departed.hash];
     assert_eq!(
         hashes.map(|hash| hash.to_string()),

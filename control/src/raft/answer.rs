@@ -69,6 +69,8 @@ impl Inner {
             Request::TransferLeader(transfer) => {
                 let transfer: TransferLeaderRequest<Types> = transfer.into();
                 self.check_speaker(from, transfer.from_leader()).await?;
+                let (term, to) = (transfer.from_leader().leader_id.term, *transfer.to_node_id());
+                self.history().announce(term, from, MemberId(to));
                 let answer = self.raft.handle_transfer_leader(transfer).await.map_err(stopped)?;
                 Ok(Reply::TransferLeader(answer.into()))
             }
@@ -86,6 +88,13 @@ impl Inner {
             }
             Request::Propose(proposal) => Ok(Reply::Propose(self.answer_proposal(proposal).await?)),
             Request::IsVoter(member) => Ok(Reply::IsVoter(self.known_voters().contains(&member))),
+            Request::HandOver(to) => {
+                // One that has left has no say any more, though the group may still listen to it.
+                if !self.view().members.contains_key(&from) {
+                    return Err(RpcError::NotAMember(from));
+                }
+                Ok(Reply::HandOver(Box::pin(self.hand_over_to(to, Some(from))).await))
+            }
         }
     }
 

@@ -15,7 +15,7 @@ use tokio::sync::Notify;
 
 use super::group::{Inner, leadership};
 use super::status::{Leadership, Role};
-use super::types::Types;
+use super::types::{Instant, Types};
 
 /// Silence that unmakes a leader, in longest election timeouts: its lease and an election. By then the
 /// others, if there are any, have begun to ask for votes.
@@ -50,6 +50,16 @@ impl Contact {
     }
 }
 
+/// What is left of a leadership that nothing confirms.
+pub(super) fn unconfirmed(believed: Leadership) -> Leadership {
+    let role = match believed.role {
+        // It waits, like any follower that hears of no leader.
+        Role::Leader => Role::Follower,
+        role => role,
+    };
+    Leadership { role, leader: None, ..believed }
+}
+
 impl Inner {
     /// Who leads, as far as it was confirmed lately.
     pub(super) fn confirmed_leadership(&self) -> Leadership {
@@ -61,15 +71,21 @@ impl Inner {
                 last == leader && at.elapsed() < PATIENCE * self.timing.election_max
             }),
         };
-        if confirmed {
-            return believed;
-        }
-        let role = match believed.role {
-            // It waits, like any follower that hears of no leader.
-            Role::Leader => Role::Follower,
-            role => role,
+        if confirmed { believed } else { unconfirmed(believed) }
+    }
+
+    /// When the leader that is believed in since `since` will be one no more, if nothing confirms it until
+    /// then. `None` when it needs no confirmation: there is none, or it votes alone.
+    pub(super) fn confirmed_until(&self, since: Instant) -> Option<Instant> {
+        let leader = leadership(&self.raft).leader?;
+        let heard = if leader != self.me {
+            self.contact.last().filter(|(last, _)| *last == leader).map(|(_, at)| at)
+        } else if self.membership().voters.iter().eq([&self.me]) {
+            return None;
+        } else {
+            self.raft.metrics().borrow_watched().last_quorum_acked.map(|at| *at)
         };
-        Leadership { role, leader: None, ..believed }
+        Some(heard.map_or(since, |at| at.max(since)) + PATIENCE * self.timing.election_max)
     }
 
     /// Whether a majority of the voters answered this leader lately.

@@ -5,10 +5,11 @@
 //! [`Group::handle_rpc`](Group::handle_rpc). Behind it run openraft and the steward.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use mesh_model::audit::Beginning;
+use mesh_model::trust::VoterPolicy;
 use mesh_model::view::ClusterView;
 use mesh_model::{LogIndex, MemberId};
 use openraft::ConfigError;
@@ -19,15 +20,17 @@ use tokio::sync::watch;
 
 use super::contact::Contact;
 use super::herald::Herald;
+use super::history::{History, Transition};
 use super::machine::{Machine, SharedReplica, Views};
 use super::network::{Peers, known_voters};
 use super::pulse::Pulse;
 use super::runtime::{Runtime, fold};
 use super::speaker::Speakers;
-use super::status::{GroupFailure, GroupStatus, Leadership, Role};
+use super::status::{Follower, GroupFailure, GroupStatus, Leadership, Role};
 use super::steward::{Steward, Stewardship};
 use super::store::{Db, Store, StoreError};
 use super::timing::Timing;
+use super::transfer::Succession;
 use super::types::{Raft, StoredMembership, Types};
 use super::warden::Warden;
 use super::watch as ordered;
@@ -66,6 +69,8 @@ pub(super) struct Inner {
     pub(super) contact: Contact,
     pub(super) speakers: Speakers,
     pub(super) stewardship: Stewardship,
+    pub(super) succession: Succession,
+    history: Mutex<History>,
     pub(super) views: ordered::Receiver<Arc<ClusterView>>,
     public_views: watch::Receiver<Arc<ClusterView>>,
     leadership: watch::Receiver<Leadership>,
@@ -122,6 +127,8 @@ impl Group {
             contact: Contact::default(),
             speakers: Speakers::default(),
             stewardship: Stewardship::default(),
+            succession: Succession::default(),
+            history: Mutex::new(History::new(me)),
             views,
             public_views,
             leadership,
@@ -173,6 +180,22 @@ impl Group {
             changing: membership.changing,
             learners: membership.learners.into_iter().collect(),
         }
+    }
+
+    /// The leaderships this host saw since it started, oldest first, and how many more it saw before those.
+    pub fn history(&self) -> (Vec<Transition>, u64) {
+        self.inner.history().tell()
+    }
+
+    /// The operator's word on who votes, if there is any.
+    pub fn voter_policy(&self) -> Option<VoterPolicy> {
+        self.inner.replica.lock().state.voters().policy().cloned()
+    }
+
+    /// Everyone that follows this leader, itself included; `None` on a host that does not lead.
+    pub fn followers(&self) -> Option<BTreeMap<MemberId, Follower>> {
+        let leads = self.inner.confirmed_leadership().leader == Some(self.inner.me);
+        leads.then(|| self.inner.followers())
     }
 
     /// Why agreement on this host has ended, if it has.
@@ -283,6 +306,10 @@ pub(super) struct GroupMembership {
 }
 
 impl Inner {
+    pub(super) fn history(&self) -> MutexGuard<'_, History> {
+        self.history.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The agreed state as it is now.
     pub(super) fn view(&self) -> Arc<ClusterView> {
         Arc::clone(&self.views.borrow_watched())

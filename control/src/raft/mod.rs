@@ -18,6 +18,7 @@
 //!   whether the leader is still there.
 //! - [`roles`] decides who votes; `steward` has it carried out.
 //! - `warden` has bans end when their time is over.
+//! - `herald` tells who leads and `history` remembers it; `transfer` has another lead on request.
 //! - `pulse` winds openraft's clock where there is something to decide.
 //! - `runtime` makes it repeatable: **its head says how equal seeds give equal runs**.
 //!
@@ -30,6 +31,7 @@ mod contact;
 mod fixture;
 mod group;
 mod herald;
+mod history;
 mod machine;
 mod memory;
 mod network;
@@ -46,15 +48,18 @@ mod status;
 mod steward;
 pub mod store;
 mod timing;
+mod transfer;
 mod types;
 mod warden;
 mod watch;
 
 pub use group::{Group, GroupError};
+pub use history::{Cause, MAX_TRANSITIONS, Transition};
 pub use memory::MemoryDisk;
 pub use propose::{Applied, ProposeError};
 pub use rpc::RpcError;
 pub use snapshot::SnapshotError;
-pub use status::{GroupFailure, GroupStatus, Leadership, Role};
+pub use status::{Follower, GroupFailure, GroupStatus, Leadership, Role};
 pub use store::{Start, Store, StoreError};
 pub use timing::Timing;
+pub use transfer::{HandOverRefusal, TransferError};

@@ -7,6 +7,7 @@
 //! leader ──TransferLeader──> voters           "you next"
 //! member ──Propose──> leader                  forwarded once
 //! member ──IsVoter──> voter it knows          "somebody I know no vote of speaks to me; rightly?"
+//! member ──HandOver──> leader                 "let another lead", as an operator asked
 //! ```
 //!
 //! The link says who speaks; [`speaker`](super::speaker) decides who may say what.
@@ -22,6 +23,7 @@ use serde::{Deserialize, Serialize};
 
 use super::records::{ENTRY_LIMIT, EntryRecord, LogIdRecord, VoteRecord};
 use super::snapshot::{SNAPSHOT_LIMIT, SnapshotError};
+use super::transfer::HandOverRefusal;
 use super::types::{Entry, LogId, Types, Vote};
 use crate::command::{Outcome, Proposal};
 
@@ -48,9 +50,14 @@ pub(crate) enum Request {
     Vote(Candidacy),
     PreVote(Candidacy),
     TransferLeader(Transfer),
-    Snapshot { vote: VoteRecord, snapshot: Vec<u8> },
+    Snapshot {
+        vote: VoteRecord,
+        snapshot: Vec<u8>,
+    },
     Propose(Proposal),
     IsVoter(MemberId),
+    /// The one that shall lead; the best there is when absent.
+    HandOver(Option<MemberId>),
 }
 
 mesh_model::message!(Request, "agreement request", version 1, limit REQUEST_LIMIT);
@@ -64,6 +71,7 @@ pub(crate) enum Reply {
     Snapshot { vote: VoteRecord },
     Propose(ProposeReply),
     IsVoter(bool),
+    HandOver(HandOverReply),
 }
 
 // The longest is an outcome: 1024 bytes, its bound.
@@ -309,6 +317,17 @@ impl From<&ForwardToLeader<Types>> for ProposeReply {
     fn from(forward: &ForwardToLeader<Types>) -> Self {
         Self::NotLeader(forward.leader_id.map(MemberId))
     }
+}
+
+/// Whether the leader hands over.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum HandOverReply {
+    /// It told the voters that `to` comes after `term`.
+    Begun { term: Term, to: MemberId },
+    /// The member asked does not lead.
+    NotLeader,
+    /// It leads and will not.
+    Refused(HandOverRefusal),
 }
 
 impl Request {

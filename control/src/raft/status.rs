@@ -44,6 +44,15 @@ pub struct Leadership {
     pub leader: Option<MemberId>,
 }
 
+/// A member as its leader knows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Follower {
+    /// It answers and holds nearly all of the log.
+    pub ready: bool,
+    /// How many entries it lacks; `None` while it has not said what it holds.
+    pub lag: Option<u64>,
+}
+
 /// Agreement as this host sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GroupStatus {

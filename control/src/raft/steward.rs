@@ -3,7 +3,7 @@
 //! The steward runs on every member and does something only where the leader is. It looks at the two
 //! memberships whenever one of them changes, asks [`next_step`] and carries the step out. While something
 //! is left to do but cannot be done yet (a new member has not caught up) it looks again a few times a
-//! second; otherwise it sleeps.
+//! second; otherwise it sleeps until a voter could have been silent for too long.
 //!
 //! **Leaving.** A member that votes gives up its vote before its departure is agreed. The other way round
 //! its tunnels would be gone before the change of voters that needs its answer, and a sole voter that left
@@ -21,9 +21,9 @@ use openraft::type_config::TypeConfigExt as _;
 use openraft::{ChangeMembers, LogIdOptionExt as _};
 
 use super::group::{Inner, leadership};
-use super::roles::{Roles, Step, next_step};
+use super::roles::{DEFAULT_TARGET, Roles, Step, next_step};
 use super::runtime::Runtime;
-use super::status::Role;
+use super::status::{Follower, Role};
 use super::store::StoreError;
 use super::types::{Instant, LogId, Types};
 
@@ -59,6 +59,11 @@ pub(super) struct Leaving<'a> {
 }
 
 impl Stewardship {
+    /// Waits for the step that is under way; the next has to wait while the guard lives.
+    pub(super) async fn step_by_step(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.stepping.lock().await
+    }
+
     fn leaving(&self) -> std::sync::MutexGuard<'_, BTreeMap<MemberId, usize>> {
         self.leaving.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -85,8 +90,8 @@ impl Drop for Leaving<'_> {
 enum Looked {
     /// A step was taken, or tried; there may be another.
     Stepped,
-    /// All is as it should be, or this host does not lead.
-    AtRest,
+    /// All is as it should be, or this host does not lead. For so long nothing changes by itself.
+    AtRest(Duration),
     /// Something will have to be done, but not yet.
     Waiting,
 }
@@ -108,7 +113,7 @@ impl Inner {
             }
             match self.step().await {
                 Looked::Stepped => {}
-                Looked::AtRest => return None,
+                Looked::AtRest(_) => return None,
                 Looked::Waiting => Types::sleep(LOOK_AGAIN).await,
             }
         }
@@ -116,9 +121,9 @@ impl Inner {
 
     /// Looks for the next step and takes it.
     async fn step(&self) -> Looked {
-        let _stepping = self.stewardship.stepping.lock().await;
+        let _stepping = self.stewardship.step_by_step().await;
         if leadership(&self.raft).role != Role::Leader {
-            return Looked::AtRest;
+            return Looked::AtRest(IDLE);
         }
         let leaving = self.stewardship.leaving().clone();
         let mut members: BTreeSet<MemberId> = self.view().members.keys().copied().collect();
@@ -127,7 +132,10 @@ impl Inner {
         let following = membership.learners.union(&membership.voters);
         let learners: BTreeSet<MemberId> = following.copied().collect();
         members.retain(|id| !leaving.contains_key(id));
-        let ready = self.ready();
+        let policy = self.replica.lock().state.voters().policy().cloned();
+        let target = policy.as_ref().and_then(|policy| policy.target);
+        let wishes = policy.map(|policy| policy.wishes).unwrap_or_default();
+        let (ready, (lost, until_next)) = (self.ready(), self.lost(&membership.voters));
         let mut roles = Roles {
             leader: self.me,
             members: &members,
@@ -135,6 +143,9 @@ impl Inner {
             changing: membership.changing,
             learners: &membership.learners,
             ready: &ready,
+            lost: &lost,
+            target: target.map_or(DEFAULT_TARGET, |target| target.number().into()),
+            wishes: &wishes,
         };
         let step = next_step(&roles)
             .filter(|step| !matches!(step, Step::Remove(id) if leaving.contains_key(id)));
@@ -145,13 +156,38 @@ impl Inner {
         roles.ready = &learners;
         match next_step(&roles) {
             Some(Step::SetVoters(_)) => Looked::Waiting,
-            _ => Looked::AtRest,
+            _ => Looked::AtRest(until_next),
         }
+    }
+
+    /// Others of `voters` that have been silent for [`Timing::settle`](super::Timing), and how long it is
+    /// until there may be another. What a voter did before this host led is not known: its silence begins
+    /// with the term.
+    fn lost(&self, voters: &BTreeSet<MemberId>) -> (BTreeSet<MemberId>, Duration) {
+        let Some(led) = self.succession.began(leadership(&self.raft).term) else {
+            return (BTreeSet::new(), LOOK_AGAIN);
+        };
+        let metrics = self.raft.metrics();
+        let metrics = metrics.borrow_watched();
+        let mut lost = BTreeSet::new();
+        let mut until_next = IDLE;
+        for voter in voters.iter().filter(|id| **id != self.me) {
+            let answered = metrics.heartbeat.as_ref().and_then(|at| at.get(&voter.0).copied());
+            let silent = answered.flatten().map_or(led, |at| led.max(*at)).elapsed();
+            match self.timing.settle.saturating_sub(silent) {
+                Duration::ZERO => drop(lost.insert(*voter)),
+                left => until_next = until_next.min(left),
+            }
+        }
+        // No event says that it is back, or that there is a learner to take its place.
+        let look =
+            if lost.is_empty() { until_next } else { until_next.min(self.timing.election_max) };
+        (lost, look)
     }
 
     /// Others that hold nearly all of the log and answered lately; learners only if they hold the membership
     /// they would vote under.
-    fn ready(&self) -> BTreeSet<MemberId> {
+    pub(super) fn ready(&self) -> BTreeSet<MemberId> {
         let metrics = self.raft.metrics();
         let metrics = metrics.borrow_watched();
         let (Some(replication), Some(heartbeat)) = (&metrics.replication, &metrics.heartbeat)
@@ -175,7 +211,33 @@ impl Inner {
             .collect()
     }
 
-    async fn hand_over(&self, to: MemberId) {
+    /// Everyone as this leader knows them.
+    pub(super) fn followers(&self) -> BTreeMap<MemberId, Follower> {
+        let ready = self.ready();
+        let metrics = self.raft.metrics();
+        let metrics = metrics.borrow_watched();
+        let last = metrics.last_log_index.unwrap_or(0);
+        let others = metrics.replication.iter().flatten().map(|(id, held)| {
+            let id = MemberId(*id);
+            let lag = held.as_ref().map(|held| last.saturating_sub(held.index));
+            (id, Follower { ready: id == self.me || ready.contains(&id), lag })
+        });
+        let itself = (self.me, Follower { ready: true, lag: Some(0) });
+        others.chain([itself]).collect()
+    }
+
+    /// The one of `members` that holds most of the log, as far as this leader knows.
+    pub(super) fn furthest(&self, members: &BTreeSet<MemberId>) -> Option<MemberId> {
+        let metrics = self.raft.metrics();
+        let metrics = metrics.borrow_watched();
+        let held = |id: &MemberId| metrics.replication.as_ref()?.get(&id.0).cloned().flatten();
+        // Of those that hold the same, the one with the lowest id: it has been a member longest.
+        members.iter().rev().max_by_key(|id| held(id).map(|held| held.index)).copied()
+    }
+
+    /// Tells the voters that `to` shall lead, and waits a moment for it to happen.
+    pub(super) async fn hand_over(&self, to: MemberId) {
+        self.history().announce(leadership(&self.raft).term, self.me, to);
         match self.raft.trigger().transfer_leader(to.0).await {
             Ok(()) => self.leader_change_or(self.timing.election_max).await,
             // Raft has ended, and its last metrics may go on calling this host the leader: a proposal
@@ -260,7 +322,7 @@ impl Steward {
             wait = flush.min(match Box::pin(self.inner.step()).await {
                 Looked::Stepped => Duration::ZERO,
                 Looked::Waiting => LOOK_AGAIN,
-                Looked::AtRest => IDLE,
+                Looked::AtRest(until_next) => until_next,
             });
         }
     }

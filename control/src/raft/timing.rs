@@ -37,6 +37,10 @@ pub struct Timing {
     pub election_max: Duration,
     /// How long a proposal may take, elections included: a lease, two elections and a reply.
     pub propose: Duration,
+    /// How long a voter is silent before its vote goes to another member. Long enough for a reboot or an
+    /// upgrade, after which it would be back; short, because until then the group has one failure less to
+    /// spare.
+    pub settle: Duration,
 }
 
 impl Default for Timing {
@@ -49,6 +53,7 @@ impl Default for Timing {
             election_min: Duration::from_millis(750),
             election_max: Duration::from_millis(1000),
             propose: Duration::from_secs(5),
+            settle: Duration::from_secs(60),
         }
     }
 }

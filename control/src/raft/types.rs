@@ -21,6 +21,7 @@ impl fmt::Display for Proposal {
             Command::Depart { .. } => "depart",
             Command::Judge(_) => "judge",
             Command::Lapse(_) => "lapse",
+            Command::SetVoters(_) => "set voters",
         })
     }
 }

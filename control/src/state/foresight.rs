@@ -21,6 +21,10 @@ impl State {
                 self.members.check_departure(*member, departure, mesh).err()
             }
             Command::Judge(signed) => self.genuine_verdict(signed).err(),
+            Command::SetVoters(signed) => {
+                let checked = self.genuine_policy(signed);
+                checked.and_then(|policy| self.voters.check(&policy)).err()
+            }
             Command::Lapse(member) => {
                 self.bans.check_lapse(*member, self.now_ms.max(proposal.at_ms)).err()
             }
@@ -39,7 +43,9 @@ impl State {
                 (Verdict { ruling: Ruling::Pardoned, .. }, _) | (_, false) => return None,
                 (verdict, true) => verdict.member,
             },
-            Command::Invite(_) | Command::Admit(_) | Command::Lapse(_) => return None,
+            Command::Invite(_) | Command::Admit(_) | Command::Lapse(_) | Command::SetVoters(_) => {
+                return None;
+            }
         };
         self.bans.ban(member).is_none().then_some(member)
     }

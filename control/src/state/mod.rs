@@ -10,7 +10,8 @@
 //! was.
 //!
 //! **Nobody is believed for being a voter.** The state keeps what was signed, not a summary of it:
-//! the genesis, every invite that admitted a present member, every admission, departure and verdict. So
+//! the genesis, every invite that admitted a present member, every admission, departure and verdict, the last
+//! policy on who votes. So
 //! [`State::apply`] checks the chain root -> invite -> record of each entry, and [`State::verify`]
 //! checks all chains again when a snapshot comes from someone else. What signatures cannot show is
 //! what is *missing* (a member left out, a clock set back): whoever holds an earlier state finds that
@@ -19,7 +20,7 @@
 //! **Time** is data: the leader's stamp. The state keeps the latest stamp of an invite or admission
 //! and takes an earlier one as that, so an expired invite does not come back with a slow clock.
 //!
-//! This file routes; [`members`], [`ipam`], [`invites`], [`bans`] and [`audit`] decide.
+//! This file routes; [`members`], [`ipam`], [`invites`], [`bans`], [`voters`] and [`audit`] decide.
 
 pub mod audit;
 pub mod bans;
@@ -29,6 +30,7 @@ pub mod ipam;
 mod judging;
 pub mod members;
 mod verify;
+pub mod voters;
 
 use std::collections::BTreeMap;
 
@@ -47,6 +49,7 @@ pub use invites::{InviteEntry, Invites};
 pub use ipam::Ipam;
 pub use members::{Member, Members, Origin};
 pub use mesh_model::audit::{Actor, Entry, Event};
+pub use voters::Voters;
 
 use crate::command::{Command, Outcome, Proposal, Refusal, reason};
 use members::Newcomer;
@@ -62,6 +65,7 @@ pub struct State {
     invites: Invites,
     bans: Bans,
     audit: Audit,
+    voters: Voters,
 }
 
 mesh_model::message!(State, "state", version 2, limit codec::MAX_MESSAGE);
@@ -100,6 +104,7 @@ impl State {
             invites: Invites::default(),
             bans: Bans::default(),
             audit: Audit::of(&Beginning(signed.clone())),
+            voters: Voters::default(),
             founding: Founding { signed: signed.clone(), genesis },
         })
     }
@@ -113,6 +118,7 @@ impl State {
             Command::Depart { member, departure } => self.depart(*member, departure),
             Command::Judge(signed) => self.judge(signed, now_ms),
             Command::Lapse(member) => self.lapse(*member, now_ms),
+            Command::SetVoters(signed) => self.set_voters(signed),
         };
         match decided {
             Ok(Decision::Changed(by, event, outcome)) => {
@@ -287,6 +293,11 @@ impl State {
     /// What admins have ruled about members.
     pub fn bans(&self) -> &Bans {
         &self.bans
+    }
+
+    /// Who shall vote.
+    pub fn voters(&self) -> &Voters {
+        &self.voters
     }
 
     /// What happened lately.

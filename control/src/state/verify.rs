@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use mesh_model::audit::Beginning;
-use mesh_model::trust::{ChainError, Departure, Genesis, Invite, MeshRoot, Ruling, Verdict};
+use mesh_model::trust::{
+    ChainError, Departure, Genesis, Invite, MeshRoot, Ruling, Verdict, VoterPolicy,
+};
 use mesh_model::{IdentityKey, InviteId, MemberId, Prefixes};
 
 use super::State;
@@ -11,6 +13,7 @@ use super::bans::RulingEntry;
 use super::invites::{InviteEntry, MAX_INVITES, check_bounds};
 use super::ipam;
 use super::members::{Departed, Farewell, MAX_DEPARTED, MAX_MEMBERS, Member, Members, Origin};
+use super::voters;
 
 /// A finding that no signature could have excused.
 fn contradiction<T>(what: &'static str) -> Result<T, ChainError> {
@@ -26,6 +29,7 @@ pub(super) fn verify(state: &State, root: &MeshRoot) -> Result<(), ChainError> {
     bounds(state, &genesis)?;
     state.audit.verify(&Beginning(state.founding.signed.clone()))?;
     invites(state, root)?;
+    policy(state, root)?;
     founder(state, &genesis)?;
     for (id, member) in state.members.present() {
         admission(state, *id, member, root)?;
@@ -37,8 +41,8 @@ pub(super) fn verify(state: &State, root: &MeshRoot) -> Result<(), ChainError> {
 }
 
 /// Whether `later` can have come of `earlier`: members keep their ids, records and addresses until they
-/// leave, those that left stay so, time, the use of invites and the serials of verdicts only grow, and the past is
-/// told as before.
+/// leave, those that left stay so, time, the use of invites and the serials of verdicts and of the policy on who votes
+/// only grow, and the past is told as before.
 pub(super) fn continues(later: &State, earlier: &State) -> bool {
     let (now, then) = (&later.members, &earlier.members);
     let forgets = now.departed().len() == MAX_DEPARTED;
@@ -63,6 +67,7 @@ pub(super) fn continues(later: &State, earlier: &State) -> bool {
         && earlier.invites.iter().all(used)
         && earlier.bans.iter().all(ruled)
         && later.audit.continues(&earlier.audit)
+        && later.voters.continues(&earlier.voters)
 }
 
 /// Whether the ruling `after` can have followed `before`, or be the same.
@@ -105,6 +110,14 @@ fn invites(state: &State, root: &MeshRoot) -> Result<(), ChainError> {
         )?;
     }
     Ok(())
+}
+
+/// Who shall vote is the root's to say.
+fn policy(state: &State, root: &MeshRoot) -> Result<(), ChainError> {
+    let Some(signed) = state.voters.signed() else { return Ok(()) };
+    let policy = VoterPolicy::verify(signed, root)?;
+    require(policy.serial > 0, "a policy on who votes without a serial")?;
+    require(voters::check_bounds(&policy).is_ok(), "a policy with too many wishes")
 }
 
 /// The founder is the one of the genesis, there or gone.

@@ -7,6 +7,9 @@ mod crash;
 #[path = "../fixture/mod.rs"]
 mod fixture;
 mod leaving;
+mod lost;
 mod members;
+mod policy;
 mod repeat;
+mod transfer;
 mod world;

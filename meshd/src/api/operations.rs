@@ -5,7 +5,8 @@ use std::future::Future;
 use mesh_model::api::v1::{
     Audit, BanReply, BanRequest, Bans, ErrorBody, InitRequest, InviteReply, InviteRequest,
     JoinRequest, JoinedReply, LeaveReply, LeaveRequest, Peers, PingReply, PingRequest, RemoveReply,
-    RemoveRequest, Status, Supervisor, Tunnels, UnbanReply, UnbanRequest, WaitReply, WaitRequest,
+    RemoveRequest, Status, Supervisor, SupervisorHistory, TransferReply, TransferRequest, Tunnels,
+    UnbanReply, UnbanRequest, VoterTargetRequest, VoterWishRequest, Voters, WaitReply, WaitRequest,
 };
 
 use crate::daemon::Daemon;
@@ -50,6 +51,16 @@ operations! {
     supervisor() -> Supervisor;
     /// Who decided what.
     audit() -> Audit;
+    /// Who led.
+    supervisor_history() -> SupervisorHistory;
+    /// Have another member lead.
+    transfer(TransferRequest) -> TransferReply;
+    /// Who votes.
+    voters() -> Voters;
+    /// Say how many shall vote.
+    set_voter_target(VoterTargetRequest) -> Voters;
+    /// Say what is wanted of one member.
+    set_voter_wish(VoterWishRequest) -> Voters;
     /// Start a mesh.
     init(InitRequest) -> JoinedReply;
     /// Make an invite.

@@ -14,7 +14,8 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use mesh_model::api::v1::{
     BanRequest, Document, ErrorCode, InitRequest, InviteRequest, JoinRequest, LeaveRequest,
-    PingRequest, RemoveRequest, Schema, UnbanRequest, VersionReply, WaitRequest, route,
+    PingRequest, RemoveRequest, Schema, TransferRequest, UnbanRequest, VersionReply,
+    VoterTargetRequest, VoterWishRequest, WaitRequest, route,
 };
 use serde::Serialize;
 
@@ -35,6 +36,11 @@ pub(super) fn router<O: Operations>(operations: Arc<O>) -> Router {
         .route(route::TUNNELS, get(tunnels::<O>))
         .route(route::SUPERVISOR, get(supervisor::<O>))
         .route(route::AUDIT, get(audit::<O>))
+        .route(route::SUPERVISOR_HISTORY, get(supervisor_history::<O>))
+        .route(route::SUPERVISOR_TRANSFER, post(transfer::<O>))
+        .route(route::VOTERS, get(voters::<O>))
+        .route(route::VOTERS_TARGET, post(set_voter_target::<O>))
+        .route(route::VOTERS_WISH, post(set_voter_wish::<O>))
         .route(route::VERSION, get(version))
         .route(route::INIT, post(init::<O>))
         .route(route::INVITES, post(invite::<O>))
@@ -74,6 +80,38 @@ async fn bans<O: Operations>(State(daemon): Daemon<O>) -> Response {
 
 async fn audit<O: Operations>(State(daemon): Daemon<O>) -> Response {
     document(daemon.audit().await)
+}
+
+async fn supervisor_history<O: Operations>(State(daemon): Daemon<O>) -> Response {
+    document(daemon.supervisor_history().await)
+}
+
+async fn transfer<O: Operations>(
+    State(daemon): Daemon<O>,
+    Trusted(caller): Trusted,
+    Body(request): Body<TransferRequest>,
+) -> Response {
+    change("transfer", caller, async move { daemon.transfer(request).await }).await
+}
+
+async fn voters<O: Operations>(State(daemon): Daemon<O>) -> Response {
+    document(daemon.voters().await)
+}
+
+async fn set_voter_target<O: Operations>(
+    State(daemon): Daemon<O>,
+    Trusted(caller): Trusted,
+    Body(request): Body<VoterTargetRequest>,
+) -> Response {
+    change("voter target", caller, async move { daemon.set_voter_target(request).await }).await
+}
+
+async fn set_voter_wish<O: Operations>(
+    State(daemon): Daemon<O>,
+    Trusted(caller): Trusted,
+    Body(request): Body<VoterWishRequest>,
+) -> Response {
+    change("voter wish", caller, async move { daemon.set_voter_wish(request).await }).await
 }
 
 async fn version() -> Response {

@@ -103,7 +103,8 @@ impl Doorkeeper for Door {
             Outcome::InviteAdded(_)
             | Outcome::Departed(_)
             | Outcome::Judged(_)
-            | Outcome::Lapsed(_) => JoinReply::Unavailable,
+            | Outcome::Lapsed(_)
+            | Outcome::VotersSet(_) => JoinReply::Unavailable,
         }
     }
 }

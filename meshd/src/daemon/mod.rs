@@ -27,7 +27,9 @@ mod pinging;
 mod refusal;
 mod remembering;
 mod report;
+mod supervising;
 mod target;
+mod voting;
 mod waiting;
 mod window;
 

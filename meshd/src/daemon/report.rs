@@ -1,18 +1,19 @@
-//! What the daemon tells of itself: status, peers, tunnels, supervisor.
+//! What the daemon tells of itself: status, peers, tunnels.
 
 use std::time::Instant;
 
-use mesh_control::raft::{GroupStatus, Role as GroupRole};
+use mesh_control::raft::GroupStatus;
 use mesh_dataplane::PeerStats;
 use mesh_model::MemberId;
 use mesh_model::api::v1::{
-    DaemonState, DropCount, GossipMember, GossipState, Offload, Path, Peer, Peers, RaftRole,
-    RaftStatus, Role, Status, Supervisor, Tunnel, Tunnels,
+    DaemonState, DropCount, GossipMember, GossipState, Offload, Path, Peer, Peers, RaftStatus,
+    Role, Status, Tunnel, Tunnels,
 };
 use mesh_model::view::{ClusterView, MemberView};
 
 use super::driver::{Gossip, Sighting};
 use super::refusal::{Answer, internal};
+use super::supervising::raft_role;
 use super::{Daemon, Mesh};
 use crate::io::clock;
 use crate::pipeline::PathStats;
@@ -68,22 +69,6 @@ impl Daemon {
                 // A member that left between the two looks is left out.
                 .filter_map(|peer| Some(tunnel(view.members.get(&peer.member)?, peer, now)))
                 .collect(),
-        })
-    }
-
-    /// Who leads.
-    pub(crate) async fn supervisor(&self) -> Answer<Supervisor> {
-        let mesh = self.mesh()?;
-        let status = mesh.group.status();
-        let leader = status.leadership.leader;
-        let view = mesh.view();
-        let name = leader.and_then(|leader| view.members.get(&leader));
-        Ok(Supervisor {
-            term: status.leadership.term,
-            leader,
-            name: name.map(|member| member.name.clone()),
-            is_self: leader == Some(mesh.me),
-            voters: status.voters,
         })
     }
 }
@@ -185,13 +170,7 @@ fn role(member: MemberId, group: &GroupStatus) -> Role {
 
 fn raft_status(group: GroupStatus) -> RaftStatus {
     RaftStatus {
-        role: match group.leadership.role {
-            GroupRole::Leader => RaftRole::Leader,
-            GroupRole::Follower => RaftRole::Follower,
-            GroupRole::Candidate => RaftRole::Candidate,
-            GroupRole::Learner => RaftRole::Learner,
-            GroupRole::Stopped => RaftRole::Stopped,
-        },
+        role: raft_role(group.leadership.role),
         term: group.leadership.term,
         leader: group.leadership.leader,
         commit: group.commit,

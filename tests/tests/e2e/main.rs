@@ -15,8 +15,10 @@ mod rootless;
 mod saturated;
 mod state_dir;
 mod stock_wg;
+mod supervising;
 mod tokens;
 mod traffic;
+mod voting;
 mod wg_quick;
 
 use std::net::IpAddr;

@@ -7,6 +7,8 @@ mod error;
 mod mesh;
 mod peer;
 mod status;
+mod supervision;
+mod voters;
 
 pub use audit::{Audit, AuditEntry};
 pub use ban::{
@@ -23,6 +25,10 @@ pub use peer::{Family, GossipState, Path, Peer, Peers, PingReply, PingRequest, T
 pub use status::{
     DaemonState, DropCount, GossipMember, Offload, RaftRole, RaftStatus, Role, Status,
 };
+pub use supervision::{
+    SupervisorHistory, TransferReply, TransferRequest, Transition, TransitionCause,
+};
+pub use voters::{Voter, VoterTargetRequest, VoterWish, VoterWishRequest, Voters};
 
 /// Where each document lives. Methods: `GET` reads, `POST` acts.
 pub mod route {
@@ -36,6 +42,16 @@ pub mod route {
     pub const SUPERVISOR: &str = "/v1/supervisor";
     /// `GET` -> [`super::Audit`].
     pub const AUDIT: &str = "/v1/audit";
+    /// `GET` -> [`super::SupervisorHistory`].
+    pub const SUPERVISOR_HISTORY: &str = "/v1/supervisor/history";
+    /// `POST` [`super::TransferRequest`] -> [`super::TransferReply`]: answers once it leads.
+    pub const SUPERVISOR_TRANSFER: &str = "/v1/supervisor/transfer";
+    /// `GET` -> [`super::Voters`].
+    pub const VOTERS: &str = "/v1/voters";
+    /// `POST` [`super::VoterTargetRequest`] -> [`super::Voters`].
+    pub const VOTERS_TARGET: &str = "/v1/voters/target";
+    /// `POST` [`super::VoterWishRequest`] -> [`super::Voters`].
+    pub const VOTERS_WISH: &str = "/v1/voters/wish";
     /// `GET` -> [`super::VersionReply`].
     pub const VERSION: &str = "/v1/version";
     /// `POST` [`super::InitRequest`] -> [`super::JoinedReply`].

@@ -71,12 +71,25 @@ pub enum Event {
         /// Whose.
         member: MemberId,
     },
+    /// Who shall vote was said anew.
+    VotersSet {
+        /// The policy's serial.
+        serial: u64,
+    },
 }
 
 impl Event {
     /// The names of all kinds, as the local API and the command line write them.
-    pub const KINDS: [&str; 7] =
-        ["invite_added", "admitted", "departed", "banned", "pardoned", "removed", "ban_lapsed"];
+    pub const KINDS: [&str; 8] = [
+        "invite_added",
+        "admitted",
+        "departed",
+        "banned",
+        "pardoned",
+        "removed",
+        "ban_lapsed",
+        "voters_set",
+    ];
 
     /// The name of this kind.
     pub fn kind(&self) -> &'static str {
@@ -88,18 +101,20 @@ impl Event {
             Self::Pardoned { .. } => Self::KINDS[4],
             Self::Removed { .. } => Self::KINDS[5],
             Self::BanLapsed { .. } => Self::KINDS[6],
+            Self::VotersSet { .. } => Self::KINDS[7],
         }
     }
 
     /// Whether the mesh's clock goes by the stamp of such an entry: it was held against a time that somebody
-    /// signed. A goodbye and a ruling say nothing about time.
+    /// signed. A goodbye, a ruling and who shall vote say nothing about time.
     pub fn tells_time(&self) -> bool {
         match self {
             Self::InviteAdded { .. } | Self::Admitted { .. } | Self::BanLapsed { .. } => true,
             Self::Departed { .. }
             | Self::Banned { .. }
             | Self::Pardoned { .. }
-            | Self::Removed { .. } => false,
+            | Self::Removed { .. }
+            | Self::VotersSet { .. } => false,
         }
     }
 }

@@ -4,8 +4,8 @@
 //! [`Invite`]. An invite carries a key of its own; whoever holds the invite's secret (it travels in
 //! the join [`Token`]) may sign a [`MemberRecord`] with it, and the record also carries the joiner's
 //! own signature, which proves that it holds the identity it claims. A member signs its own
-//! [`Departure`]; what becomes of one against its will is a [`Verdict`] of the root. Voters order these
-//! statements; they cannot make them.
+//! [`Departure`]; what becomes of one against its will is a [`Verdict`] of the root, and who shall vote its
+//! [`VoterPolicy`]. Voters order these statements; they cannot make them.
 //!
 //! ```text
 //! root ──signs──> Genesis (founder's record inside)
@@ -17,6 +17,7 @@ mod departure;
 mod genesis;
 mod invite;
 mod name;
+mod policy;
 mod record;
 mod token;
 mod verdict;
@@ -25,6 +26,7 @@ pub use departure::Departure;
 pub use genesis::{Genesis, MeshRoot};
 pub use invite::{Invite, MAX_INVITE_LIFETIME_MS, MAX_INVITE_USES};
 pub use name::{MAX_NAME_LEN, Name, NameError};
+pub use policy::{MAX_WISHES, VoterPolicy, VoterTarget, Wish};
 pub use record::{Admission, MemberRecord};
 pub use token::{Bootstrap, MAX_BOOTSTRAPS, MAX_TOKEN_LEN, Token, TokenError};
 pub use verdict::{MAX_BAN_MS, MAX_REASON_LEN, Reason, ReasonError, Ruling, Verdict};

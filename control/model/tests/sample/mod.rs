@@ -176,11 +176,12 @@ pub(crate) fn trail() -> Vec<Link> {
         (Actor::Root, Event::Pardoned { member }),
         (Actor::Root, Event::Removed { member }),
         (Actor::Time, Event::BanLapsed { member }),
+        (Actor::Root, Event::VotersSet { serial: 7 }),
     ];
     let mut head = beginning().hash();
     let mut link = |(at, (by, event))| {
         let entry = Entry {
-            index: [2, 300, 70_000, 70_001, 70_002, 70_003, 70_004][at],
+            index: [2, 300, 70_000, 70_001, 70_002, 70_003, 70_004, 70_005][at],
             at_ms: BORN_MS,
             by,
             event,

@@ -70,11 +70,33 @@ impl Operations for Fake {
             name: None,
             is_self: false,
             voters: Vec::new(),
+            last: None,
+            transfers_refused: 0,
         })
     }
 
     async fn audit(&self) -> Answer<Audit> {
         self.note("audit", ErrorCode::NotJoined)
+    }
+
+    async fn supervisor_history(&self) -> Answer<SupervisorHistory> {
+        self.note("supervisor_history", ErrorCode::NotJoined)
+    }
+
+    async fn voters(&self) -> Answer<Voters> {
+        self.note("voters", ErrorCode::NotJoined)
+    }
+
+    async fn set_voter_target(&self, request: VoterTargetRequest) -> Answer<Voters> {
+        self.note(format!("voter target {:?}", request.target), ErrorCode::Refused)
+    }
+
+    async fn set_voter_wish(&self, request: VoterWishRequest) -> Answer<Voters> {
+        self.note(format!("voter wish {}", request.member), ErrorCode::Refused)
+    }
+
+    async fn transfer(&self, request: TransferRequest) -> Answer<TransferReply> {
+        self.note(format!("transfer {:?}", request.to), ErrorCode::Refused)
     }
 
     async fn init(&self, request: InitRequest) -> Answer<JoinedReply> {
@@ -323,6 +345,8 @@ async fn only_the_trusted_change_things() {
         ("GET", route::STATUS, ""),
         ("GET", route::TUNNELS, ""),
         ("GET", route::SUPERVISOR, ""),
+        ("GET", route::SUPERVISOR_HISTORY, ""),
+        ("GET", route::VOTERS, ""),
         ("GET", route::VERSION, ""),
         ("GET", route::BANS, ""),
         ("POST", route::PING, r#"{"target":"n1","timeout_ms":1}"#),
@@ -336,6 +360,9 @@ async fn only_the_trusted_change_things() {
         ("POST", route::BANS, r#"{"member":"n9"}"#),
         ("POST", route::UNBAN, r#"{"member":"n9"}"#),
         ("POST", route::REMOVE, r#"{"member":"n9"}"#),
+        ("POST", route::SUPERVISOR_TRANSFER, "{}"),
+        ("POST", route::VOTERS_TARGET, "{}"),
+        ("POST", route::VOTERS_WISH, r#"{"member":"n1","wish":"never"}"#),
     ];
     let ask = async |caller: Option<Caller>, (method, route, body): (&str, &str, &'static str)| {
         let fake = Arc::new(Fake::default());

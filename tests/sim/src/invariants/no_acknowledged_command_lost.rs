@@ -55,6 +55,7 @@ impl NoAcknowledgedCommandLost {
                 Outcome::InviteAdded(_)
                 | Outcome::Judged(_)
                 | Outcome::Lapsed(_)
+                | Outcome::VotersSet(_)
                 | Outcome::Refused(_) => true,
             };
             if !kept {
@@ -119,6 +120,7 @@ fn describe(ack: &Ack) -> String {
         Outcome::Departed(member) => format!("the departure of {member}"),
         Outcome::Judged(member) => format!("the ruling about {member}"),
         Outcome::Lapsed(member) => format!("the end of the ban of {member}"),
+        Outcome::VotersSet(serial) => format!("policy {serial} on who votes"),
         Outcome::Refused(refusal) => format!("the refusal ({refusal})"),
     };
     format!("{what}, acknowledged at index {}", ack.index)

@@ -72,6 +72,7 @@ enum EventFields {
     Pardoned { member: MemberId },
     Removed { member: MemberId },
     BanLapsed { member: MemberId },
+    VotersSet { serial: u64 },
 }
 
 impl From<Link> for AuditEntry {

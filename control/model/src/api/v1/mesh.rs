@@ -6,6 +6,7 @@ use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 
 use super::document::schema;
+use super::supervision::Transition;
 use crate::addr::OverlayAddrs;
 use crate::id::{InviteId, LogIndex, MemberId, MeshId, Term};
 use crate::trust::Name;
@@ -132,6 +133,12 @@ pub struct Supervisor {
     pub is_self: bool,
     /// Voting members.
     pub voters: Vec<MemberId>,
+    /// How it came to that, as the answering host saw it.
+    #[serde(default)]
+    pub last: Option<Transition>,
+    /// How often the answering host, leading, refused other hosts' transfers because it had only just begun.
+    #[serde(default)]
+    pub transfers_refused: u64,
 }
 
 /// What to wait for.

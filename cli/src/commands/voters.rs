@@ -1,0 +1,59 @@
+//! `mesh voters`: who votes, and who shall.
+
+use std::time::Duration;
+
+use mesh_model::api::v1::{VoterTargetRequest, VoterWish, VoterWishRequest, Voters, route};
+
+use super::Session;
+use crate::args::VotersVerb;
+use crate::exit::{Exit, Failure};
+use crate::render::or_nothing;
+use crate::render::table::{Cell, Table};
+use crate::render::theme::Theme;
+
+/// How long the daemon may take: one agreement, with an election in between at worst.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+pub(super) fn run(verb: VotersVerb, session: &Session) -> Result<Exit, Failure> {
+    let mut client = session.client()?;
+    let answer = match verb {
+        VotersVerb::List => client.get(route::VOTERS)?,
+        VotersVerb::Set(args) => {
+            let request = VoterWishRequest { member: args.member, wish: args.wish.into() };
+            client.post(route::VOTERS_WISH, &request, PATIENCE)?
+        }
+        VotersVerb::Target(args) => {
+            let request = VoterTargetRequest { target: args.target.number() };
+            client.post(route::VOTERS_TARGET, &request, PATIENCE)?
+        }
+    };
+    session.show(&answer, page)
+}
+
+fn page(voters: &Voters, theme: Theme) -> String {
+    let mut facts = Table::facts();
+    let target = voters.target.map_or_else(|| "auto".to_owned(), |target| target.to_string());
+    facts.fact(theme, "target", target);
+    let voting = voters.members.iter().filter(|member| member.vote).count();
+    facts.fact(theme, "voting", voting.to_string());
+    let mut table = Table::new(theme, &["NAME", "ID", "VOTE", "WISH", "READY", ">LAG"]);
+    for member in &voters.members {
+        table.row([
+            member.name.to_string().into(),
+            member.member.to_string().into(),
+            Cell::from(if member.vote { "yes" } else { "no" }),
+            Cell::from(wish(member.wish)),
+            or_nothing(member.ready.map(|ready| if ready { "yes" } else { "no" })).into(),
+            or_nothing(member.lag).into(),
+        ]);
+    }
+    format!("{}\n{}", facts.lines(""), table.lines(""))
+}
+
+fn wish(wish: VoterWish) -> &'static str {
+    match wish {
+        VoterWish::Auto => "auto",
+        VoterWish::Always => "always",
+        VoterWish::Never => "never",
+    }
+}

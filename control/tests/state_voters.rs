@@ -1,0 +1,115 @@
+//! Who shall vote: the root's word, the latest one.
+
+mod fixture;
+
+use fixture::forge::forged;
+use fixture::{Log, Mesh, after};
+use mesh_control::command::{Command, Outcome, Refusal};
+use mesh_control::state::Event;
+use mesh_model::trust::{MAX_WISHES, VoterPolicy, VoterTarget, Wish};
+use mesh_model::{MemberId, Signed, codec};
+
+const FOUNDER: MemberId = MemberId::FOUNDER;
+
+fn set(policy: Signed<VoterPolicy>) -> Command {
+    Command::SetVoters(policy)
+}
+
+#[test]
+fn the_roots_word_stands_and_is_on_record() {
+    let mesh = Mesh::new(1);
+    let mut log = Log::of(&mesh);
+    let (target, wishes) = (Some(VoterTarget::Five), [(FOUNDER, Wish::Never)]);
+    let policy = mesh.policy(1, target, &wishes);
+    assert_eq!(log.apply(5, set(policy.clone())), Outcome::VotersSet(1));
+    let standing = log.state.voters().policy().expect("it stands");
+    assert_eq!((standing.target, standing.wishes.clone()), (target, wishes.into()));
+    let last = log.state.audit().iter().last().expect("an entry");
+    assert_eq!(last.event, Event::VotersSet { serial: 1 });
+    let before = log.state.hash();
+    assert_eq!(log.apply(9, set(policy)), Outcome::VotersSet(1), "again");
+    assert_eq!(log.state.hash(), before);
+    assert_eq!(log.state.verify(&mesh.root), Ok(()));
+    let back: mesh_control::state::State =
+        codec::decode(&codec::encode(&log.state)).expect("our own bytes");
+    assert_eq!(back, log.state);
+}
+
+#[test]
+fn an_earlier_word_does_not_come_back() {
+    let mesh = Mesh::new(1);
+    let mut log = Log::of(&mesh);
+    let policies = [1, 5].map(|serial| mesh.policy(serial, Some(VoterTarget::One), &[]));
+    for (policy, serial) in policies.iter().zip([1, 5]) {
+        assert_eq!(log.apply(0, set(policy.clone())), Outcome::VotersSet(serial));
+    }
+    let before = log.state.hash();
+    let other = mesh.policy(5, Some(VoterTarget::Three), &[]);
+    let none = Mesh::new(1).policy(0, None, &[]);
+    for stale in [&policies[0], &other, &none] {
+        let stale = set(stale.clone());
+        let refusal = Refusal::StalePolicy(5);
+        assert_eq!(log.state.would_refuse(&after(0, stale.clone())), Some(refusal.clone()));
+        assert_eq!(log.apply(0, stale), Outcome::Refused(refusal));
+    }
+    let first = Log::of(&mesh).apply(0, set(none));
+    assert_eq!(first, Outcome::Refused(Refusal::StalePolicy(0)), "serials begin with 1");
+    assert_eq!(log.state.hash(), before);
+}
+
+#[test]
+fn nobody_but_the_root_says_who_votes() {
+    let mesh = Mesh::new(1);
+    let mut log = Log::of(&mesh);
+    let genuine = mesh.policy(1, None, &[]);
+    let policy = genuine.peek().expect("our own");
+    let by_a_member = Signed::seal(&policy, &mesh.founder.identity);
+    let elsewhere = Mesh::new(2).policy(1, None, &[]);
+    let relabelled = VoterPolicy { mesh: Mesh::new(2).id(), ..policy };
+    let of_another_mesh = Signed::seal(&relabelled, &mesh.root_secret);
+    for forged in [by_a_member, elsewhere, of_another_mesh] {
+        let refused = log.state.would_refuse(&after(0, set(forged.clone())));
+        assert!(matches!(refused, Some(Refusal::Chain(_))), "{refused:?}");
+        let outcome = log.apply(0, set(forged));
+        assert!(matches!(outcome, Outcome::Refused(Refusal::Chain(_))), "{outcome:?}");
+    }
+    assert_eq!(log.state.voters().policy(), None);
+}
+
+#[test]
+fn wishes_are_bounded() {
+    let mesh = Mesh::new(1);
+    let wishes = |number: usize| -> Vec<(MemberId, Wish)> {
+        (0..number as u64).map(|below| (MemberId(u64::MAX - below), Wish::Never)).collect()
+    };
+    let mut log = Log::of(&mesh);
+    let most = set(mesh.policy(u64::MAX - 1, Some(VoterTarget::Seven), &wishes(MAX_WISHES)));
+    let proposal = after(0, most.clone());
+    assert_eq!(codec::decode(&codec::encode(&proposal)), Ok(proposal), "it fits an entry");
+    assert_eq!(log.apply(0, most), Outcome::VotersSet(u64::MAX - 1));
+    let more = set(mesh.policy(u64::MAX, None, &wishes(MAX_WISHES + 1)));
+    assert_eq!(log.apply(0, more), Outcome::Refused(Refusal::TooManyWishes(MAX_WISHES + 1)));
+}
+
+#[test]
+fn a_snapshot_with_another_word_is_found() {
+    let mesh = Mesh::new(1);
+    let mut log = Log::of(&mesh);
+    let earlier = mesh.policy(1, Some(VoterTarget::One), &[]);
+    log.apply(0, set(earlier.clone()));
+    let first = log.state.clone();
+    log.apply(0, set(mesh.policy(2, None, &[])));
+    assert!(log.state.continues(&first) && log.state.continues(&log.state));
+
+    // An old one is genuine; that it is old shows against what was agreed before.
+    for planted in [Some(earlier), None] {
+        let replayed = forged(&log.state, |forge| forge.voters = planted);
+        assert_eq!(replayed.verify(&mesh.root), Ok(()));
+        assert!(!replayed.continues(&log.state));
+    }
+    let policy = log.state.voters().policy().expect("it stands").clone();
+    let made_up = VoterPolicy { serial: 3, ..policy };
+    let made_up = Signed::seal(&made_up, &mesh.founder.identity);
+    let planted = forged(&log.state, |forge| forge.voters = Some(made_up));
+    assert!(planted.verify(&mesh.root).is_err());
+}

@@ -1,0 +1,123 @@
+//! `mesh voters`: who votes, and who shall.
+//!
+//! A wish is a new policy: the one that stands with one thing changed and the next serial, signed by the root.
+//! Two hosts with the root key that change it at once make two policies with one serial, of which one is
+//! refused: nothing that was wished is lost unseen.
+
+use std::time::Duration;
+
+use mesh_control::command::{Command, Outcome};
+use mesh_model::Signed;
+use mesh_model::api::v1::{
+    ErrorCode, Family, Voter, VoterTargetRequest, VoterWish, VoterWishRequest, Voters,
+};
+use mesh_model::trust::{VoterPolicy, VoterTarget, Wish};
+
+use super::refusal::{Answer, failed, internal, refusal};
+use super::target::resolve;
+use super::{Daemon, Mesh};
+
+/// How long this host may take to apply what was agreed, so that it shows what it was told: a heartbeat brings it.
+const APPLY_LIMIT: Duration = Duration::from_secs(5);
+
+impl Daemon {
+    /// Who votes.
+    pub(crate) async fn voters(&self) -> Answer<Voters> {
+        Ok(self.mesh()?.voters())
+    }
+
+    /// Says how many shall vote.
+    pub(crate) async fn set_voter_target(&self, request: VoterTargetRequest) -> Answer<Voters> {
+        let target = match request.target {
+            None => None,
+            Some(number) => Some(VoterTarget::of(number).ok_or_else(|| {
+                refusal(
+                    ErrorCode::BadRequest,
+                    format!("`target` is {number}; 1, 3, 5 or 7 members can vote"),
+                    "an even number needs a larger majority and survives no more failures",
+                )
+            })?),
+        };
+        self.set_voters(|policy| policy.target = target).await
+    }
+
+    /// Says what is wanted of one member.
+    pub(crate) async fn set_voter_wish(&self, request: VoterWishRequest) -> Answer<Voters> {
+        let member = resolve(&self.mesh()?.view(), &request.member, Family::V6)?.0.id;
+        self.set_voters(|policy| match request.wish {
+            VoterWish::Auto => drop(policy.wishes.remove(&member)),
+            VoterWish::Always => drop(policy.wishes.insert(member, Wish::Always)),
+            VoterWish::Never => drop(policy.wishes.insert(member, Wish::Never)),
+        })
+        .await
+    }
+
+    /// Has the policy that stands agreed with one thing changed.
+    async fn set_voters(&self, change: impl FnOnce(&mut VoterPolicy)) -> Answer<Voters> {
+        let mesh = self.mesh()?;
+        let root_secret =
+            self.state_dir.lock().await.admin().map_err(failed)?.ok_or_else(|| {
+                refusal(
+                    ErrorCode::NotAdmin,
+                    "this host does not hold the mesh's root key, and only that can say who votes",
+                    "run it on the host where `mesh init` ran",
+                )
+            })?;
+        let view = mesh.view();
+        let mut policy = mesh.group.voter_policy().unwrap_or(VoterPolicy {
+            mesh: view.mesh(),
+            serial: 0,
+            target: None,
+            wishes: Default::default(),
+        });
+        policy.serial = policy.serial.saturating_add(1);
+        // Ids are never given again: wishes about those that left are of no use.
+        policy.wishes.retain(|member, _| view.members.contains_key(member));
+        change(&mut policy);
+        let command = Command::SetVoters(Signed::seal(&policy, &root_secret));
+        let applied = mesh.propose(command, "who votes").await?;
+        match applied.outcome {
+            Outcome::VotersSet(_) => {}
+            Outcome::Refused(refused) => {
+                return Err(refusal(
+                    ErrorCode::Refused,
+                    format!("the mesh refused: {refused}"),
+                    "see what stands with `mesh voters list`, and try again",
+                ));
+            }
+            other => return Err(internal(format!("a policy on who votes came to {other:?}"))),
+        }
+        mesh.group.applied_at_least(applied.index, APPLY_LIMIT).await;
+        Ok(mesh.voters())
+    }
+}
+
+impl Mesh {
+    fn voters(&self) -> Voters {
+        let policy = self.group.voter_policy();
+        let wish = |member| match policy.as_ref().and_then(|policy| policy.wishes.get(member)) {
+            None => VoterWish::Auto,
+            Some(Wish::Always) => VoterWish::Always,
+            Some(Wish::Never) => VoterWish::Never,
+        };
+        let voters = self.group.status().voters;
+        let followers = self.group.followers();
+        let view = self.group.views().borrow().clone();
+        let voter = |(id, member): (_, &mesh_model::view::MemberView)| {
+            let seen = followers.as_ref().map(|followers| followers.get(id));
+            Voter {
+                member: *id,
+                name: member.name.clone(),
+                vote: voters.contains(id),
+                wish: wish(id),
+                ready: seen.map(|seen| seen.is_some_and(|follower| follower.ready)),
+                lag: seen.flatten().and_then(|follower| follower.lag),
+            }
+        };
+        Voters {
+            target: policy.as_ref().and_then(|policy| policy.target).map(VoterTarget::number),
+            serial: policy.as_ref().map_or(0, |policy| policy.serial),
+            members: view.members.iter().map(voter).collect(),
+        }
+    }
+}
