@@ -46,7 +46,7 @@ pub enum CodecError {
         limit: usize,
     },
     /// Written by a version this build does not know.
-    #[error("{name}: version {found}, this build reads version {known}; upgrade this member")]
+    #[error("{name}: version {found}, this build reads version {known}; {}", version_advice(*found, *known))]
     Version {
         /// The expected message.
         name: &'static str,
@@ -71,6 +71,14 @@ pub enum CodecError {
         /// How many.
         extra: usize,
     },
+}
+
+/// What to do about another version.
+fn version_advice(found: u8, known: u8) -> &'static str {
+    match found > known {
+        true => "upgrade this member",
+        false => "it was written by an older version, which still reads it",
+    }
 }
 
 /// Messages up to this many bytes decode under [`SMALL_CLAIM`]: everything but snapshots.

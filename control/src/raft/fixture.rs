@@ -118,13 +118,19 @@ pub(crate) fn founded() -> Replica {
 
 /// The state after the guest was let in, at index 3 of term 1; the founder votes alone.
 pub(crate) fn settled() -> Replica {
+    settled_late(0)
+}
+
+/// The same, had it come about some milliseconds later: members, invites and keys are the same, the past is not.
+pub(crate) fn settled_late(ms: u64) -> Replica {
+    let late = |proposal: Proposal| Proposal { at_ms: proposal.at_ms + ms, ..proposal };
     let mut replica = founded();
     let founding = Membership::new_with_defaults(vec![[1].into()], []);
     for (index, payload) in [
         Payload::Membership(founding),
         Payload::Blank,
-        Payload::Normal(invitation()),
-        Payload::Normal(admission()),
+        Payload::Normal(late(invitation())),
+        Payload::Normal(late(admission())),
     ]
     .into_iter()
     .enumerate()
@@ -150,6 +156,15 @@ pub(crate) fn forged() -> Replica {
     let key = tunnel(4).0;
     let at = bytes.windows(32).position(|part| part == key).expect("the key is in the state");
     bytes[at..at + 32].copy_from_slice(&tunnel(66).0);
+    replica.state = mesh_model::codec::decode(&bytes).expect("still a state");
+    replica
+}
+
+/// The settled state with the last hash of its audit trail, which is its last field, off by one.
+pub(crate) fn unchained() -> Replica {
+    let mut replica = settled();
+    let mut bytes = mesh_model::codec::encode(&replica.state);
+    *bytes.last_mut().expect("not empty") ^= 1;
     replica.state = mesh_model::codec::decode(&bytes).expect("still a state");
     replica
 }

@@ -107,7 +107,7 @@ fn expand(compressed: &[u8]) -> Result<Vec<u8>, SnapshotError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::raft::fixture::{forged, other_root, root, settled};
+    use crate::raft::fixture::{forged, other_root, root, settled, unchained};
 
     #[test]
     fn a_small_snapshot_that_expands_without_end_is_refused() {
@@ -129,6 +129,12 @@ mod tests {
     fn a_snapshot_with_another_key_for_a_member_is_refused() {
         let refused = Replica::open(&forged().to_snapshot(), &root());
         assert!(matches!(refused, Err(SnapshotError::Chain(_))), "{refused:?}");
+    }
+
+    #[test]
+    fn a_snapshot_with_a_broken_audit_trail_is_refused() {
+        let refused = Replica::open(&unchained().to_snapshot(), &root());
+        assert!(matches!(refused, Err(SnapshotError::Chain(ChainError::Audit(_)))), "{refused:?}");
     }
 
     #[test]

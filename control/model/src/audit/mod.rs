@@ -27,6 +27,6 @@ pub use chain::{Break, Link, verify};
 pub use entry::{Entry, Event};
 pub use hash::{AuditHash, AuditHashError};
 
-/// How many entries are kept: a year of a quiet mesh, a day of a busy one, and at 170 bytes each a small part of any
-/// snapshot. The oldest makes room.
+/// How many entries are kept: a year of a quiet mesh, a day of a busy one, and at 150 bytes each at most a small part of
+/// any snapshot. The oldest makes room.
 pub const MAX_ENTRIES: usize = 1024;

@@ -6,7 +6,7 @@ use openraft::type_config::TypeConfigExt as _;
 
 use super::*;
 use crate::raft::fixture::{
-    self, Fixed, GUEST, Nobody, append, forged, guest_store, leads, log_id, settled,
+    self, Fixed, GUEST, Nobody, append, forged, guest_store, leads, log_id, settled, unchained,
 };
 use crate::raft::rpc::Append;
 use crate::raft::store::StoreError;
@@ -121,10 +121,11 @@ fn a_genuine_snapshot_is_installed_and_a_forged_one_refused() {
         let guest = guest().await;
         let mut later = settled();
         later.apply(&fixture::blank(1, 4));
-        let mut lie = forged();
-        lie.apply(&fixture::blank(1, 4));
-        let refused = say(&guest, FOUNDER, &snapshot(leads(FOUNDER, 1), &lie)).await;
-        assert!(matches!(refused, Err(RpcError::Snapshot(_))));
+        for mut lie in [forged(), unchained()] {
+            lie.apply(&fixture::blank(1, 4));
+            let refused = say(&guest, FOUNDER, &snapshot(leads(FOUNDER, 1), &lie)).await;
+            assert!(matches!(refused, Err(RpcError::Snapshot(_))));
+        }
         assert_eq!(guest.views().borrow().applied, 3);
 
         let reply = say(&guest, FOUNDER, &snapshot(leads(FOUNDER, 1), &later)).await;
@@ -159,6 +160,11 @@ fn a_snapshot_no_leader_can_have_is_refused_and_does_not_panic() {
         let mut without_the_guest = fixture::founded();
         without_the_guest.apply(&fixture::blank(1, 9));
         let request = snapshot(leads(FOUNDER, 1), &without_the_guest);
+        assert_eq!(say(&guest, FOUNDER, &request).await.err(), Some(RpcError::Contradiction));
+
+        let mut with_another_past = fixture::settled_late(1);
+        with_another_past.apply(&fixture::blank(1, 4));
+        let request = snapshot(leads(FOUNDER, 1), &with_another_past);
         assert_eq!(say(&guest, FOUNDER, &request).await.err(), Some(RpcError::Contradiction));
         assert_eq!(guest.fatal(), None);
         guest.shutdown().await;

@@ -220,6 +220,7 @@ async fn refusals_keep_their_code_and_get_a_fitting_status() {
     for (request, status, code) in [
         (get(route::STATUS), 500, "internal"),
         (get(route::TUNNELS), 409, "not_joined"),
+        (get(route::AUDIT), 409, "not_joined"),
         (post(route::INIT, b""), 409, "already_joined"),
         (post(route::INVITES, b"{}"), 503, "no_quorum"),
         (post(route::JOIN, br#"{"token":"t"}"#), 409, "refused"),
@@ -347,6 +348,7 @@ async fn only_the_trusted_change_things() {
         ("GET", route::SUPERVISOR, ""),
         ("GET", route::SUPERVISOR_HISTORY, ""),
         ("GET", route::VOTERS, ""),
+        ("GET", route::AUDIT, ""),
         ("GET", route::VERSION, ""),
         ("GET", route::BANS, ""),
         ("POST", route::PING, r#"{"target":"n1","timeout_ms":1}"#),
