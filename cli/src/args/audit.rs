@@ -12,13 +12,14 @@ use super::value::{self, When};
 #[derive(Debug, Args)]
 #[command(
     args_conflicts_with_subcommands = true,
+    disable_help_subcommand = true,
     after_help = "Examples:\n  \
     mesh audit --since 1d --kind admitted\n  \
     mesh audit --by n2\n  \
     mesh audit --format json > trail.json\n  \
     mesh audit verify trail.json\n\n\
     With --format json and without options it prints the whole trail with its hashes, which\n\
-    `mesh audit verify` checks. A part of it has none: a part of a chain proves nothing."
+    `mesh audit verify` checks. A part of it cannot be checked: a part of a chain proves nothing."
 )]
 pub(crate) struct AuditArgs {
     /// Check a trail instead.
