@@ -142,7 +142,8 @@ impl Disk {
         lock(&self.platter).failed
     }
 
-    /// How long its syncs have taken since this was last asked.
+    /// How long the longest of its syncs took since this was last asked. The others were over before anybody
+    /// had anything to say, or are one with it.
     pub fn take_owed(&self) -> Duration {
         std::mem::take(&mut lock(&self.platter).owed)
     }
@@ -203,7 +204,7 @@ impl Platter {
             }
             Some(Trouble::Slow(most)) => {
                 let part: f64 = self.rng.random();
-                self.owed += most.mul_f64(part);
+                self.owed = self.owed.max(most.mul_f64(part));
                 Ok(true)
             }
             Some(Trouble::Writes | Trouble::Full) | None => Ok(true),

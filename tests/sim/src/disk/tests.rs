@@ -95,7 +95,7 @@ fn a_disk_that_fails_to_write_says_so_unless_it_was_told_not_to() {
 fn a_slow_disk_owes_the_time_its_syncs_took() {
     let disk = Disk::new([1; 32]);
     disk.trouble(Trouble::Slow(Duration::from_secs(3)));
-    assert!(disk.open().sync_data().is_ok());
+    assert!((0..100).all(|_| disk.open().sync_data().is_ok()));
     let owed = disk.take_owed();
     assert!(owed > Duration::ZERO && owed <= Duration::from_secs(3));
     assert_eq!(disk.take_owed(), Duration::ZERO);
