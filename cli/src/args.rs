@@ -1,7 +1,9 @@
 //! The arguments, and the help that people read.
 
 mod audit;
+mod supervisor;
 mod value;
+mod voters;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -9,11 +11,14 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use ipnet::Ipv4Net;
-use mesh_model::api::v1::{VoterWish, WaitFor};
+use mesh_model::api::v1::WaitFor;
 use mesh_model::trust::{MAX_INVITE_USES, Name, Reason};
 
 pub(crate) use audit::{AuditArgs, AuditVerb, Selection, VerifyArgs};
 pub(crate) use value::When;
+
+pub(crate) use supervisor::{SupervisorArgs, SupervisorVerb};
+pub(crate) use voters::VotersVerb;
 
 /// How many echoes `mesh ping` sends unless told otherwise: enough to see loss and jitter, few
 /// enough that a script needs no option.
@@ -313,130 +318,6 @@ pub(crate) struct PingArgs {
     /// Use the member's IPv6 address (the default)
     #[arg(short = '6', long)]
     pub(crate) ipv6: bool,
-}
-
-/// Arguments of `mesh supervisor`.
-#[derive(Debug, Args)]
-#[command(after_help = "Without a command it shows who leads.\n\n\
-    Any host may ask; a supervisor that has led for less than ten seconds refuses all but its\n\
-    own host, so that a broken host cannot keep the lead moving about.\n\n\
-    Examples:\n  \
-    mesh supervisor transfer web1\n  \
-    mesh supervisor step-down && systemctl restart meshd")]
-pub(crate) struct SupervisorArgs {
-    /// What to do.
-    #[command(subcommand)]
-    pub(crate) verb: Option<SupervisorVerb>,
-}
-
-/// What to do about who leads.
-#[derive(Debug, Subcommand)]
-pub(crate) enum SupervisorVerb {
-    /// Show who leads, since when and why
-    Status,
-    /// Show the leaderships this host saw since its daemon started
-    History,
-    /// Have a voter lead
-    Transfer(TransferArgs),
-    /// Have the supervisor hand over to the best of the other voters
-    StepDown,
-}
-
-/// Arguments of `mesh supervisor transfer`.
-#[derive(Debug, Args)]
-pub(crate) struct TransferArgs {
-    /// A voter's name, id or overlay address
-    #[arg(value_name = "NODE")]
-    pub(crate) to: String,
-}
-
-/// What to do about who votes.
-#[derive(Debug, Subcommand)]
-#[command(
-    after_help = "Only a host that holds the mesh's root key, the one that ran `mesh init`, can say who\n\
-    shall vote. It is carried out as members are ready, one change at a time.\n\n\
-    Examples:\n  \
-    mesh voters target 5\n  \
-    mesh voters set laptop never"
-)]
-pub(crate) enum VotersVerb {
-    /// Show every member's vote, and what is wanted of it
-    List,
-    /// Say whether a member votes before others, never, or as the mesh chooses
-    Set(VoterSetArgs),
-    /// Say how many shall vote
-    Target(VoterTargetArgs),
-}
-
-/// Arguments of `mesh voters set`.
-#[derive(Debug, Args)]
-pub(crate) struct VoterSetArgs {
-    /// A member's name, id or overlay address
-    #[arg(value_name = "NODE")]
-    pub(crate) member: String,
-
-    /// auto, always or never
-    pub(crate) wish: WishArg,
-}
-
-/// What is wanted of a member.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum WishArg {
-    /// As the mesh chooses.
-    Auto,
-    /// Before others.
-    Always,
-    /// Never.
-    Never,
-}
-
-impl From<WishArg> for VoterWish {
-    fn from(wish: WishArg) -> Self {
-        match wish {
-            WishArg::Auto => Self::Auto,
-            WishArg::Always => Self::Always,
-            WishArg::Never => Self::Never,
-        }
-    }
-}
-
-/// Arguments of `mesh voters target`.
-#[derive(Debug, Args)]
-pub(crate) struct VoterTargetArgs {
-    /// auto, 1, 3, 5 or 7
-    pub(crate) target: TargetArg,
-}
-
-/// How many shall vote.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum TargetArg {
-    /// As the mesh chooses.
-    Auto,
-    /// One.
-    #[value(name = "1")]
-    One,
-    /// Three.
-    #[value(name = "3")]
-    Three,
-    /// Five.
-    #[value(name = "5")]
-    Five,
-    /// Seven.
-    #[value(name = "7")]
-    Seven,
-}
-
-impl TargetArg {
-    /// The number; `None` for auto.
-    pub(crate) fn number(self) -> Option<u8> {
-        match self {
-            Self::Auto => None,
-            Self::One => Some(1),
-            Self::Three => Some(3),
-            Self::Five => Some(5),
-            Self::Seven => Some(7),
-        }
-    }
 }
 
 /// Arguments of `mesh wait`.

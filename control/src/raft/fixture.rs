@@ -160,11 +160,13 @@ pub(crate) fn forged() -> Replica {
     replica
 }
 
-/// The settled state with the last hash of its audit trail, which is its last field, off by one.
+/// The settled state with the last hash of its audit trail off by one.
 pub(crate) fn unchained() -> Replica {
     let mut replica = settled();
     let mut bytes = mesh_model::codec::encode(&replica.state);
-    *bytes.last_mut().expect("not empty") ^= 1;
+    let head = replica.state.audit().head().0;
+    let at = bytes.windows(32).position(|part| part == head).expect("the head is in the state");
+    bytes[at] ^= 1;
     replica.state = mesh_model::codec::decode(&bytes).expect("still a state");
     replica
 }

@@ -16,7 +16,7 @@
 //! - `machine` applies; `snapshot` packs and checks; `replica` is the state and how far it has come.
 //! - `network` asks and `answer` answers; `rpc` is what they say; `speaker` is who may say it; `contact` is
 //!   whether the leader is still there.
-//! - [`roles`] decides who votes; `steward` has it carried out.
+//! - [`roles`] decides who votes; `steward` has it carried out, going by what `followers` knows of the others.
 //! - `warden` has bans end when their time is over.
 //! - `herald` tells who leads and `history` remembers it; `transfer` has another lead on request.
 //! - `pulse` winds openraft's clock where there is something to decide.
@@ -29,6 +29,7 @@ mod answer;
 mod contact;
 #[cfg(test)]
 mod fixture;
+mod followers;
 mod group;
 mod herald;
 mod history;

@@ -14,22 +14,22 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use mesh_model::MemberId;
+use openraft::ChangeMembers;
+use openraft::async_runtime::AsyncRuntime as _;
 use openraft::async_runtime::watch::WatchReceiver as _;
-use openraft::async_runtime::{AsyncRuntime as _, Instant as _};
 use openraft::rt::Select3;
 use openraft::type_config::TypeConfigExt as _;
-use openraft::{ChangeMembers, LogIdOptionExt as _};
 
 use super::group::{Inner, leadership};
 use super::roles::{DEFAULT_TARGET, Roles, Step, next_step};
 use super::runtime::Runtime;
-use super::status::{Follower, Role};
+use super::status::Role;
 use super::store::StoreError;
 use super::types::{Instant, LogId, Types};
 
 /// How often the leader looks again while a step has to wait: a newcomer catches up in a round trip or
 /// two.
-const LOOK_AGAIN: Duration = Duration::from_millis(200);
+pub(super) const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
 /// How long a saved commit index may stay unflushed. Long enough for a burst of joins to share one flush,
 /// short enough that a host that loses power knows nearly all it knew.
@@ -38,11 +38,8 @@ const FLUSH_AFTER: Duration = Duration::from_millis(500);
 /// How long one change of membership may take before it is looked at afresh.
 const STEP_LIMIT: Duration = Duration::from_secs(5);
 
-/// How many entries a learner may lack and still become a voter: what a busy leader has in flight.
-const READY_LAG: u64 = 64;
-
 /// As good as never: what an idle steward sleeps, a day at a time.
-const IDLE: Duration = Duration::from_secs(24 * 60 * 60);
+pub(super) const IDLE: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Steps are taken one at a time, whoever asks for them.
 #[derive(Default)]
@@ -160,81 +157,6 @@ impl Inner {
         }
     }
 
-    /// Others of `voters` that have been silent for [`Timing::settle`](super::Timing), and how long it is
-    /// until there may be another. What a voter did before this host led is not known: its silence begins
-    /// with the term.
-    fn lost(&self, voters: &BTreeSet<MemberId>) -> (BTreeSet<MemberId>, Duration) {
-        let Some(led) = self.succession.began(leadership(&self.raft).term) else {
-            return (BTreeSet::new(), LOOK_AGAIN);
-        };
-        let metrics = self.raft.metrics();
-        let metrics = metrics.borrow_watched();
-        let mut lost = BTreeSet::new();
-        let mut until_next = IDLE;
-        for voter in voters.iter().filter(|id| **id != self.me) {
-            let answered = metrics.heartbeat.as_ref().and_then(|at| at.get(&voter.0).copied());
-            let silent = answered.flatten().map_or(led, |at| led.max(*at)).elapsed();
-            match self.timing.settle.saturating_sub(silent) {
-                Duration::ZERO => drop(lost.insert(*voter)),
-                left => until_next = until_next.min(left),
-            }
-        }
-        // No event says that it is back, or that there is a learner to take its place.
-        let look =
-            if lost.is_empty() { until_next } else { until_next.min(self.timing.election_max) };
-        (lost, look)
-    }
-
-    /// Others that hold nearly all of the log and answered lately; learners only if they hold the membership
-    /// they would vote under.
-    pub(super) fn ready(&self) -> BTreeSet<MemberId> {
-        let metrics = self.raft.metrics();
-        let metrics = metrics.borrow_watched();
-        let (Some(replication), Some(heartbeat)) = (&metrics.replication, &metrics.heartbeat)
-        else {
-            return BTreeSet::new();
-        };
-        let last = metrics.last_log_index.unwrap_or(0);
-        let membership = &metrics.membership_config;
-        let (named_at, voters) = (*membership.log_id(), membership.membership());
-        let answered = |id: &u64| {
-            let at = heartbeat.get(id).copied().flatten();
-            at.is_some_and(|at| at.elapsed() < self.timing.election_max)
-        };
-        replication
-            .iter()
-            .filter(|(id, held)| {
-                let votes = voters.voter_ids().any(|voter| voter == **id);
-                holds_enough(**held, last, named_at.filter(|_| !votes)) && answered(id)
-            })
-            .map(|(id, _)| MemberId(*id))
-            .collect()
-    }
-
-    /// Everyone as this leader knows them.
-    pub(super) fn followers(&self) -> BTreeMap<MemberId, Follower> {
-        let ready = self.ready();
-        let metrics = self.raft.metrics();
-        let metrics = metrics.borrow_watched();
-        let last = metrics.last_log_index.unwrap_or(0);
-        let others = metrics.replication.iter().flatten().map(|(id, held)| {
-            let id = MemberId(*id);
-            let lag = held.as_ref().map(|held| last.saturating_sub(held.index));
-            (id, Follower { ready: id == self.me || ready.contains(&id), lag })
-        });
-        let itself = (self.me, Follower { ready: true, lag: Some(0) });
-        others.chain([itself]).collect()
-    }
-
-    /// The one of `members` that holds most of the log, as far as this leader knows.
-    pub(super) fn furthest(&self, members: &BTreeSet<MemberId>) -> Option<MemberId> {
-        let metrics = self.raft.metrics();
-        let metrics = metrics.borrow_watched();
-        let held = |id: &MemberId| metrics.replication.as_ref()?.get(&id.0).cloned().flatten();
-        // Of those that hold the same, the one with the lowest id: it has been a member longest.
-        members.iter().rev().max_by_key(|id| held(id).map(|held| held.index)).copied()
-    }
-
     /// Tells the voters that `to` shall lead, and waits a moment for it to happen.
     pub(super) async fn hand_over(&self, to: MemberId) {
         self.history().announce(leadership(&self.raft).term, self.me, to);
@@ -280,16 +202,6 @@ impl Inner {
             }
         }
     }
-}
-
-/// Whether one that holds the log up to `held` is ready for a vote, or to keep it, when the log ends at `last`
-/// and the voters are those of the entry `named_at`.
-///
-/// One that votes must know who else does: it hears no other candidate. A learner may follow on another's
-/// word (`speaker`), forgets that when it starts anew, and the one that gave it may be gone. With a vote that
-/// its log does not explain it would then refuse the only one that can lead.
-fn holds_enough(held: Option<LogId>, last: u64, named_at: Option<LogId>) -> bool {
-    held.is_some() && held >= named_at && held.next_index() + READY_LAG > last
 }
 
 /// The task; see the [module](self).
@@ -352,18 +264,7 @@ impl Steward {
 
 #[cfg(test)]
 mod tests {
-    use super::super::fixture::log_id;
     use super::*;
-
-    #[test]
-    fn a_vote_needs_nearly_all_of_the_log_and_the_entry_that_says_who_votes() {
-        let held = Some(log_id(2, 100));
-        assert!(holds_enough(held, 100 + READY_LAG, None));
-        assert!(!holds_enough(held, 101 + READY_LAG, None));
-        assert!(!holds_enough(None, 0, None));
-        assert!(holds_enough(held, 101, held));
-        assert!(!holds_enough(held, 101, Some(log_id(2, 101))));
-    }
 
     #[test]
     fn one_that_says_goodbye_twice_is_leaving_until_both_are_answered() {
