@@ -1,6 +1,7 @@
 //! The arguments, and the help that people read.
 
 mod audit;
+mod invites;
 mod supervisor;
 mod value;
 mod voters;
@@ -15,6 +16,7 @@ use mesh_model::api::v1::WaitFor;
 use mesh_model::trust::{MAX_INVITE_USES, Name, Reason};
 
 pub(crate) use audit::{AuditArgs, AuditVerb, Selection, VerifyArgs};
+pub(crate) use invites::{InvitesArgs, InvitesVerb};
 pub(crate) use value::When;
 
 pub(crate) use supervisor::{SupervisorArgs, SupervisorVerb};
@@ -85,6 +87,8 @@ pub(crate) enum Verb {
     Init(InitArgs),
     /// Make a token that lets other hosts join
     Invite(InviteArgs),
+    /// Show the tokens that were made, or take one back
+    Invites(InvitesArgs),
     /// Join the mesh a token is for
     Join(JoinArgs),
     /// Leave the mesh for good

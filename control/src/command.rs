@@ -10,7 +10,9 @@
 //! serial numbers have to be remembered.
 
 use mesh_model::signed::SignedError;
-use mesh_model::trust::{Admission, ChainError, Departure, Invite, Verdict, VoterPolicy};
+use mesh_model::trust::{
+    Admission, ChainError, Departure, Invite, Revocation, Verdict, VoterPolicy,
+};
 use mesh_model::wire::join::JoinRefusal;
 use mesh_model::{InviteId, LogIndex, MemberId, OverlayAddrs, Signed};
 use serde::{Deserialize, Serialize};
@@ -48,6 +50,8 @@ pub enum Command {
     Lapse(MemberId),
     /// Say who shall vote. Signed by the root.
     SetVoters(Signed<VoterPolicy>),
+    /// Take an invite back. Signed by the root.
+    Revoke(Signed<Revocation>),
 }
 
 /// What became of a proposal: the same on every member.
@@ -72,6 +76,8 @@ pub enum Outcome {
     Lapsed(MemberId),
     /// The policy with this serial stands, since now or already.
     VotersSet(u64),
+    /// The invite is revoked, since now or already.
+    InviteRevoked(InviteId),
 }
 
 // The longest is a refusal with its text, see `MAX_REASON`.
@@ -87,7 +93,7 @@ pub enum Refusal {
     /// A host may not come in.
     #[error(transparent)]
     Join(JoinRefusal),
-    /// An invite's, departure's or verdict's signature does not hold.
+    /// An invite's, departure's, verdict's or policy's signature does not hold.
     #[error("the statement's signatures do not hold: {0}")]
     Chain(String),
     /// An invite that could never admit anyone, or too many for too long.
@@ -131,6 +137,9 @@ pub enum Refusal {
     /// A policy with wishes about too many members.
     #[error("the policy has wishes about {0} members, more than it may")]
     TooManyWishes(usize),
+    /// The mesh does not remember such an invite.
+    #[error("the mesh knows no invite {0}; it has expired long ago, or never was")]
+    NoSuchInvite(InviteId),
 }
 
 /// A field of an invite that has bounds.

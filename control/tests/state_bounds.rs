@@ -85,7 +85,7 @@ fn invites_are_bounded_until_old_ones_are_forgotten() {
         for number in forge.invites.len() as u32..u32::try_from(MAX_INVITES).expect("small") {
             let mut id = [0; 16];
             id[..4].copy_from_slice(&number.to_le_bytes());
-            forge.invites.insert(InviteId(id), (ticket.signed.clone(), 0));
+            forge.invites.insert(InviteId(id), (ticket.signed.clone(), 0, None));
         }
     };
     log.state = forged(&log.state, fill);

@@ -75,6 +75,14 @@ fn proposals() {
          34013e6d47ecaeeaf8c009
     ",
     );
+    check::<Proposal>(
+        &after(6, Command::Revoke(mesh.revoke(&ticket))),
+        "
+        01fd06505c18a3010000062101dcdf9834798de5fbc50542ae6e4ca0b35ae0fcd471ee8c4ebe16970d0d24a5
+         cf2985c2c65c95aa656cb5bbe599c49da19464cd113610f7f46ed62da88109c852aa09ae4b4bfb8b6fce0545
+         78cc2bbf932e181d8c02ca88519933c6aecda83103
+    ",
+    );
     check::<Proposal>(&after(5, Command::Lapse(MemberId(3))), "01fd05505c18a30100000403");
     let wishes = [(MemberId(3), Wish::Always), (MemberId(300), Wish::Never)];
     check::<Proposal>(
@@ -118,6 +126,7 @@ fn outcomes() {
     check(&Outcome::Judged(MemberId(3)), "010403");
     check(&Outcome::Lapsed(MemberId(3)), "010503");
     check(&Outcome::VotersSet(7), "010607");
+    check(&Outcome::InviteRevoked(InviteId([7; 16])), "010707070707070707070707070707070707");
     let refused = refusals.map(|refusal| hex(&codec::encode(&Outcome::Refused(refusal))));
     assert_eq!(
         refused,
@@ -159,13 +168,13 @@ fn states() {
     log.apply(10, mesh.judge((MemberId(4), &Host::new(2)), 7, ban(None)));
     assert_eq!(
         log.state.hash().to_string(),
-        "d282436964edcde002fb037617de30392e7b0c9cd1f03a56be402ab76225be12"
+        "3fbbfdc869af4b2538cb598ec4ccd17cc32c2d1f69443381542ccd5d1c27bc54"
     );
     assert_eq!(
         log.state.audit().head().to_string(),
         "7eb871719149d78f83930cd0654eb999addbb3b48018c05310e4f5dbe6625ab2"
     );
-    assert_eq!(codec::encode(&log.state).len(), 1344);
+    assert_eq!(codec::encode(&log.state).len(), 1345);
 }
 
 /// Two states that differ in anything at all have different hashes.

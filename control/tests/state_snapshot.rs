@@ -53,7 +53,7 @@ fn a_planted_member_is_found() {
         let mut ticket = mesh.invite(7, 1);
         ticket.signed = Signed::seal(&ticket.invite, &mesh.founder.identity);
         let origin = Origin::Admitted(ticket.admission(&Host::new(9)));
-        forge.invites.insert(ticket.invite.id, (ticket.signed, 1));
+        forge.invites.insert(ticket.invite.id, (ticket.signed, 1, None));
         forge.present.insert(MemberId(9), (origin, addrs(forge)));
     });
     assert_found(&planted, "signature");

@@ -63,18 +63,18 @@ fn line(done: &str, name: &Name, member: MemberId, how: &str, index: LogIndex) -
     format!("{done} {}{how}; agreed at index {index}\n", who(Some(name), member))
 }
 
-fn heard(applied_by: Option<&AppliedBy>) -> String {
+pub(super) fn heard(applied_by: Option<&AppliedBy>) -> String {
     let Some(AppliedBy { members, of, waited_ms }) = applied_by else { return String::new() };
     let waited = unit::duration(Duration::from_millis(*waited_ms));
     format!("applied by {members} of {of} members after {waited}\n")
 }
 
 impl WaitForAllArgs {
-    fn millis(&self) -> Option<u64> {
+    pub(super) fn millis(&self) -> Option<u64> {
         self.wait.then(|| u64::try_from(self.timeout.as_millis()).unwrap_or(u64::MAX))
     }
 
-    fn patience(&self) -> Duration {
+    pub(super) fn patience(&self) -> Duration {
         PATIENCE + if self.wait { self.timeout } else { Duration::ZERO }
     }
 }

@@ -7,6 +7,7 @@ mod completion;
 mod confirm;
 mod init;
 mod invite;
+mod invites;
 mod join;
 mod leave;
 mod peers;
@@ -68,6 +69,7 @@ pub(crate) fn run(verb: Verb, session: &mut Session) -> Result<Exit, Failure> {
     match verb {
         Verb::Init(args) => init::run(args, session),
         Verb::Invite(args) => invite::run(args, session),
+        Verb::Invites(args) => invites::run(args, session),
         Verb::Join(args) => join::run(args, session),
         Verb::Leave(args) => leave::run(&args, session),
         Verb::Status(args) => status::run(&args, session),

@@ -71,6 +71,7 @@ fn what(entry: &AuditEntry, names: &Names) -> String {
             let why = reason.as_ref().map(|why| format!(": {}", safe(&why.to_string())));
             format!("{}{until}{}", named(*member, names), why.unwrap_or_default())
         }
+        Event::InviteRevoked { invite } => format!("invite {}", short(*invite)),
         Event::VotersSet { serial } => format!("policy {serial} on who votes"),
         Event::Departed { member }
         | Event::Pardoned { member }

@@ -63,6 +63,7 @@ fn help_goes_to_standard_output_and_names_examples() {
     for verb in [
         "init",
         "invite",
+        "invites",
         "join",
         "leave",
         "status",

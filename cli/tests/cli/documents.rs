@@ -3,9 +3,10 @@
 use mesh_model::addr::DEFAULT_IPV4_PREFIX;
 use mesh_model::api::v1::{
     AppliedBy, Audit, AuditEntry, Ban, BanReply, Bans, DaemonState, DropCount, GossipMember,
-    GossipState, InviteReply, JoinedReply, LeaveReply, Offload, Path, Peer, Peers, PingReply,
-    RaftRole, RaftStatus, RemoveReply, Role, Status, Supervisor, SupervisorHistory, TransferReply,
-    Transition, TransitionCause, Tunnel, Tunnels, UnbanReply, Voter, VoterWish, Voters, WaitReply,
+    GossipState, InviteInfo, InviteReply, InviteState, Invites, JoinedReply, LeaveReply,
+    MemberName, Offload, Path, Peer, Peers, PingReply, RaftRole, RaftStatus, RemoveReply,
+    RevokeReply, Role, Status, Supervisor, SupervisorHistory, TransferReply, Transition,
+    TransitionCause, Tunnel, Tunnels, UnbanReply, Voter, VoterWish, Voters, WaitReply,
 };
 use mesh_model::audit::{Actor, Beginning, Entry, Event, Link};
 use mesh_model::facts::Capability;
@@ -198,10 +199,38 @@ pub(crate) fn removed() -> RemoveReply {
     RemoveReply { member: MemberId(2), name: name("n2"), index: 47, applied_by: None }
 }
 
+/// An invite that admits, one that was used, and one that was taken back.
+pub(crate) fn invites() -> Invites {
+    let now_ms = now_ms();
+    let info = |byte: u8, state, used| InviteInfo {
+        invite: InviteId([byte; 16]),
+        state,
+        uses: 1,
+        used,
+        created_ms: now_ms - 3 * 3_600_000 - 500,
+        expires_ms: now_ms + 5_400_000 + 30_000,
+        members: Vec::new(),
+    };
+    let members = vec![MemberName { member: MemberId(2), name: name("n2") }];
+    let used = InviteInfo { members, ..info(6, InviteState::Used, 1) };
+    let invites = vec![info(5, InviteState::Open, 0), used, info(7, InviteState::Revoked, 0)];
+    Invites { invites, applied: 45 }
+}
+
+pub(crate) fn revoked() -> RevokeReply {
+    let banned = vec![MemberName { member: MemberId(2), name: name("n2") }];
+    let applied_by = Some(applied_by());
+    RevokeReply { invite: InviteId([6; 16]), banned, index: 48, applied_by }
+}
+
+fn now_ms() -> u64 {
+    let since_epoch = std::time::UNIX_EPOCH.elapsed().expect("after 1970");
+    u64::try_from(since_epoch.as_millis()).expect("before the year 500 million")
+}
+
 /// One ban that ends by itself, an hour and a half after it is looked at, and one that does not.
 pub(crate) fn bans() -> Bans {
-    let since_epoch = std::time::UNIX_EPOCH.elapsed().expect("after 1970");
-    let now_ms = u64::try_from(since_epoch.as_millis()).expect("before the year 500 million");
+    let now_ms = now_ms();
     let ban = |number: u64, until_ms| Ban {
         member: MemberId(number),
         name: name(&format!("n{number}")),

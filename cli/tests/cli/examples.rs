@@ -38,6 +38,8 @@ fn the_manuals_examples_are_true() {
         ("POST /v1/invites", Reply::document(documents::invite(1))),
         ("POST /v1/join", Reply::document(documents::joined())),
         ("POST /v1/leave", Reply::document(documents::left(Some(44)))),
+        ("GET /v1/invites", Reply::document(documents::invites())),
+        ("POST /v1/invites/revoke", Reply::document(documents::revoked())),
         ("GET /v1/bans", Reply::document(documents::bans())),
         ("POST /v1/bans", Reply::document(documents::banned(Some(documents::applied_by())))),
         ("POST /v1/unban", Reply::document(documents::unbanned())),

@@ -305,6 +305,15 @@ fn leave_says_what_was_left() {
 }
 
 #[test]
+fn revoking_passes_on_what_was_asked() {
+    let words = ["invites", "revoke", "0606", "--with-members", "--wait", "--timeout", "2s"];
+    let asked = passes_on("POST /v1/invites/revoke", documents::revoked(), &words);
+    assert_eq!(asked, json!({"invite": "0606", "with_members": true, "wait_ms": 2000}));
+    let asked = passes_on("POST /v1/invites/revoke", documents::revoked(), &words[..3]);
+    assert_eq!(asked, json!({"invite": "0606", "with_members": false, "wait_ms": null}));
+}
+
+#[test]
 fn ban_passes_on_what_was_asked_and_says_who_applied_it() {
     let words = ["ban", "n2", "--for", "1h30m", "--reason", "floods", "--wait", "--timeout", "2s"];
     let asked = passes_on("POST /v1/bans", documents::banned(None), &words);

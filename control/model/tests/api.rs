@@ -6,9 +6,10 @@ use std::fmt::Debug;
 
 use mesh_model::api::v1::{
     AppliedBy, Ban, BanReply, BanRequest, Bans, DaemonState, Document, DropCount, ErrorBody,
-    ErrorCode, ErrorDocument, Family, GossipMember, GossipState, InitRequest, InviteReply,
-    InviteRequest, JoinRequest, JoinedReply, LeaveReply, LeaveRequest, Offload, Path, Peer, Peers,
-    PingReply, PingRequest, RaftRole, RaftStatus, RemoveReply, RemoveRequest, Role, Schema, Status,
+    ErrorCode, ErrorDocument, Family, GossipMember, GossipState, InitRequest, InviteInfo,
+    InviteReply, InviteRequest, InviteState, Invites, JoinRequest, JoinedReply, LeaveReply,
+    LeaveRequest, MemberName, Offload, Path, Peer, Peers, PingReply, PingRequest, RaftRole,
+    RaftStatus, RemoveReply, RemoveRequest, RevokeReply, RevokeRequest, Role, Schema, Status,
     Supervisor, SupervisorHistory, TransferReply, TransferRequest, Transition, TransitionCause,
     Tunnel, Tunnels, UnbanReply, UnbanRequest, VersionReply, Voter, VoterTargetRequest, VoterWish,
     VoterWishRequest, Voters, WaitFor, WaitReply, WaitRequest,
@@ -266,6 +267,26 @@ fn answers_survive() {
         path: Path::None,
     });
     assert_eq!(value["addr"], "fd00::1");
+}
+
+#[test]
+fn invites_survive() {
+    let members = vec![MemberName { member: MemberId(BIG), name: sample::name("h1") }];
+    let info = InviteInfo {
+        invite: sample::invite().id,
+        state: InviteState::Revoked,
+        uses: 3,
+        used: 1,
+        created_ms: BIG,
+        expires_ms: BIG,
+        members: members.clone(),
+    };
+    let value = document(Invites { invites: vec![info], applied: BIG });
+    assert_eq!(value["invites"][0]["state"], "revoked");
+    assert_eq!(value["invites"][0]["members"][0]["name"], "h1");
+    let invite = sample::invite().id;
+    document(RevokeReply { invite, banned: members, index: BIG, applied_by: None });
+    request(&RevokeRequest { invite: "0505".to_owned(), with_members: true, wait_ms: Some(1) });
 }
 
 #[test]

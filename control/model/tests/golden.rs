@@ -10,7 +10,7 @@ use data_encoding::HEXLOWER;
 use mesh_model::audit::Entry;
 use mesh_model::codec::{self, CodecError, Message};
 use mesh_model::facts::Facts;
-use mesh_model::trust::{Admission, Departure, Genesis, Invite, MemberRecord, Verdict};
+use mesh_model::trust::{Admission, Departure, Genesis, Invite, MemberRecord, Revocation, Verdict};
 use mesh_model::wire::join::{JoinReply, JoinRequest};
 
 /// Holds one message to its vector and to the laws of the codec.
@@ -115,6 +115,14 @@ fn verdict() {
 }
 
 #[test]
+fn revocation() {
+    check::<Revocation>(
+        &sample::revocation(),
+        "0112abf3819f2bbf184856c088556ffd609616ac1e4d939bda604536623a576b36",
+    );
+}
+
+#[test]
 fn facts() {
     check::<Facts>(
         &sample::facts(),
@@ -196,7 +204,8 @@ fn join_token() {
 #[test]
 fn audit_entries_and_their_hashes() {
     let trail = sample::trail();
-    let [invited, admitted, departed, banned, pardoned, removed, lapsed, voters] = &trail[..]
+    let [invited, admitted, departed, banned, pardoned, removed, lapsed, voters, revoked] =
+        &trail[..]
     else {
         panic!("one entry of each kind")
     };
@@ -224,6 +233,10 @@ fn audit_entries_and_their_hashes() {
     check::<Entry>(&removed.entry, "01fc73110100fd00505c18a30100000005fb2c01");
     check::<Entry>(&lapsed.entry, "01fc74110100fd00505c18a30100000306fb2c01");
     check::<Entry>(&voters.entry, "01fc75110100fd00505c18a3010000000707");
+    check::<Entry>(
+        &revoked.entry,
+        "01fc76110100fd00505c18a301000000089616ac1e4d939bda604536623a576b36",
+    );
     let hashes = [sample::beginning().hash(), invited.hash, admitted.hash, departed.hash];
     assert_eq!(
         hashes.map(|hash| hash.to_string()),

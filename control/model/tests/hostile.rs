@@ -7,7 +7,8 @@ use mesh_model::facts::{Capability, Facts, FactsError, MAX_ENDPOINTS, MAX_VERSIO
 use mesh_model::signed::SignedError;
 use mesh_model::trust::{
     Admission, ChainError, Departure, Genesis, Invite, MAX_BOOTSTRAPS, MAX_NAME_LEN,
-    MAX_REASON_LEN, MAX_TOKEN_LEN, MemberRecord, MeshRoot, Ruling, Token, TokenError, Verdict,
+    MAX_REASON_LEN, MAX_TOKEN_LEN, MemberRecord, MeshRoot, Revocation, Ruling, Token, TokenError,
+    Verdict,
 };
 use mesh_model::wire::join::{JoinReply, JoinRequest, Welcome};
 use mesh_model::{IdentitySecret, InviteId, MemberId, Prefixes, Signed, TunnelKey};
@@ -186,6 +187,12 @@ fn each_statement_is_bound_to_its_mesh_and_signer() {
     let usurped = Signed::seal(&sample::verdict(), &sample::identity());
     assert!(Verdict::verify(&usurped, &root).is_err());
 
+    let revocation = Signed::seal(&sample::revocation(), &sample::root_secret());
+    assert_eq!(Revocation::verify(&revocation, &root), Ok(sample::revocation()));
+    assert!(Revocation::verify(&revocation, &elsewhere).is_err());
+    let usurped = Signed::seal(&sample::revocation(), &sample::invite_secret());
+    assert!(Revocation::verify(&usurped, &root).is_err());
+
     let admission = sample::admission();
     assert_eq!(admission.verify(&sample::invite(), &root), Ok(sample::record()));
     let other = Invite { id: InviteId([9; 16]), ..sample::invite() };
@@ -317,6 +324,7 @@ fn all_messages(bytes: &[u8]) {
     decodes_or_not::<Genesis>(bytes);
     decodes_or_not::<Departure>(bytes);
     decodes_or_not::<Verdict>(bytes);
+    decodes_or_not::<Revocation>(bytes);
     decodes_or_not::<Facts>(bytes);
     decodes_or_not::<JoinRequest>(bytes);
     decodes_or_not::<JoinReply>(bytes);

@@ -8,8 +8,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use mesh_model::audit::Beginning;
-use mesh_model::trust::VoterPolicy;
 use mesh_model::view::ClusterView;
 use mesh_model::{LogIndex, MemberId};
 use openraft::ConfigError;
@@ -35,7 +33,7 @@ use super::types::{Raft, StoredMembership, Types};
 use super::warden::Warden;
 use super::watch as ordered;
 use crate::ports::{Seeds, Transport, WallClock};
-use crate::state::Audit;
+use crate::state::State;
 
 /// Why a group could not start.
 #[derive(Debug, thiserror::Error)]
@@ -187,11 +185,6 @@ impl Group {
         self.inner.history().tell()
     }
 
-    /// The operator's word on who votes, if there is any.
-    pub fn voter_policy(&self) -> Option<VoterPolicy> {
-        self.inner.replica.lock().state.voters().policy().cloned()
-    }
-
     /// Everyone that follows this leader, itself included; `None` on a host that does not lead.
     pub fn followers(&self) -> Option<BTreeMap<MemberId, Follower>> {
         let leads = self.inner.confirmed_leadership().leader == Some(self.inner.me);
@@ -235,10 +228,9 @@ impl Group {
         !held && !self.inner.known_voters().contains(&member)
     }
 
-    /// What was decided so far, as this host has applied it, and the beginning it follows.
-    pub fn audit(&self) -> (Beginning, Audit) {
-        let replica = self.inner.replica.lock();
-        (Beginning(replica.state.signed_genesis().clone()), replica.state.audit().clone())
+    /// What `look` finds in the agreed state as this host has applied it. Nothing is applied meanwhile.
+    pub fn read<T>(&self, look: impl FnOnce(&State) -> T) -> T {
+        look(&self.inner.replica.lock().state)
     }
 
     /// The agreed state as bytes a joining host can start from.

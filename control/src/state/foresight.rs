@@ -21,6 +21,7 @@ impl State {
                 self.members.check_departure(*member, departure, mesh).err()
             }
             Command::Judge(signed) => self.genuine_verdict(signed).err(),
+            Command::Revoke(signed) => self.genuine_revocation(signed).err(),
             Command::SetVoters(signed) => {
                 let checked = self.genuine_policy(signed);
                 checked.and_then(|policy| self.voters.check(&policy)).err()
@@ -43,7 +44,11 @@ impl State {
                 (Verdict { ruling: Ruling::Pardoned, .. }, _) | (_, false) => return None,
                 (verdict, true) => verdict.member,
             },
-            Command::Invite(_) | Command::Admit(_) | Command::Lapse(_) | Command::SetVoters(_) => {
+            Command::Invite(_)
+            | Command::Admit(_)
+            | Command::Lapse(_)
+            | Command::SetVoters(_)
+            | Command::Revoke(_) => {
                 return None;
             }
         };

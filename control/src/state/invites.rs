@@ -2,14 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use mesh_model::audit::{Actor, Event};
 use mesh_model::codec::CodecError;
-use mesh_model::trust::{Invite, MAX_INVITE_LIFETIME_MS, MAX_INVITE_USES};
+use mesh_model::trust::{Invite, MAX_INVITE_LIFETIME_MS, MAX_INVITE_USES, Revocation};
 use mesh_model::wire::join::JoinRefusal;
 use mesh_model::{InviteId, Signed};
 use serde::{Deserialize, Serialize};
 
 use super::members::MAX_MEMBERS;
-use crate::command::{InviteField, Refusal};
+use super::{Decision, State};
+use crate::command::{InviteField, Outcome, Refusal};
 
 /// The most invites remembered: one for every member, as each is kept while a member it admitted is
 /// present, and a thousand that wait to be used. At about 250 bytes each, 3 MB of a snapshot.
@@ -28,6 +30,7 @@ pub struct InviteEntry {
     #[serde(skip_serializing)]
     terms: Invite,
     used: u32,
+    revoked: Option<Signed<Revocation>>,
 }
 
 /// An invite as it is encoded: the signed bytes once.
@@ -35,13 +38,15 @@ pub struct InviteEntry {
 struct StoredInvite {
     signed: Signed<Invite>,
     used: u32,
+    revoked: Option<Signed<Revocation>>,
 }
 
 impl TryFrom<StoredInvite> for InviteEntry {
     type Error = CodecError;
 
     fn try_from(stored: StoredInvite) -> Result<Self, CodecError> {
-        Ok(Self { terms: stored.signed.peek()?, signed: stored.signed, used: stored.used })
+        let StoredInvite { signed, used, revoked } = stored;
+        Ok(Self { terms: signed.peek()?, signed, used, revoked })
     }
 }
 
@@ -61,8 +66,16 @@ impl InviteEntry {
         self.used
     }
 
-    /// Whether it still admits.
-    pub(super) fn check_open(&self, now_ms: u64) -> Result<(), JoinRefusal> {
+    /// The root's word that it admits nobody any more.
+    pub fn revoked(&self) -> Option<&Signed<Revocation>> {
+        self.revoked.as_ref()
+    }
+
+    /// Whether it still admits at `now_ms`.
+    pub fn check_open(&self, now_ms: u64) -> Result<(), JoinRefusal> {
+        if self.revoked.is_some() {
+            return Err(JoinRefusal::Revoked);
+        }
         if self.used >= self.terms.uses {
             return Err(JoinRefusal::Used);
         }
@@ -117,7 +130,7 @@ impl Invites {
             return Err(Refusal::TooManyInvites(kept));
         }
         self.0.retain(|id, entry| keep(id, entry));
-        let entry = InviteEntry { signed: signed.clone(), used: 0, terms };
+        let entry = InviteEntry { signed: signed.clone(), used: 0, terms, revoked: None };
         self.0.insert(entry.terms.id, entry);
         Ok(true)
     }
@@ -126,6 +139,31 @@ impl Invites {
         if let Some(entry) = self.0.get_mut(id) {
             entry.used = entry.used.saturating_add(1);
         }
+    }
+}
+
+impl State {
+    /// The invite the root takes back, if it does, and if there is one.
+    pub(super) fn genuine_revocation(
+        &self,
+        signed: &Signed<Revocation>,
+    ) -> Result<&InviteEntry, Refusal> {
+        let invite = Revocation::verify(signed, &self.founding.genesis.root)?.invite;
+        self.invites.get(&invite).ok_or(Refusal::NoSuchInvite(invite))
+    }
+
+    /// Takes an invite back.
+    pub(super) fn revoke(&mut self, signed: &Signed<Revocation>) -> Result<Decision, Refusal> {
+        let entry = self.genuine_revocation(signed)?;
+        let (invite, already) = (entry.terms.id, entry.revoked.is_some());
+        let outcome = Outcome::InviteRevoked(invite);
+        if already {
+            return Ok(Decision::Already(outcome));
+        }
+        if let Some(entry) = self.invites.0.get_mut(&invite) {
+            entry.revoked = Some(signed.clone());
+        }
+        Ok(Decision::Changed(Actor::Root, Event::InviteRevoked { invite }, outcome))
     }
 }
 

@@ -38,9 +38,9 @@ use mesh_model::audit::Beginning;
 use mesh_model::trust::{
     Admission, ChainError, Departure, Genesis, Invite, MemberRecord, MeshRoot,
 };
-use mesh_model::view::{BannedView, ClusterView, StateHash};
+use mesh_model::view::{BannedView, ClusterView, MemberView, StateHash};
 use mesh_model::wire::join::JoinRefusal;
-use mesh_model::{LogIndex, MemberId, OverlayAddrs, Signed, codec};
+use mesh_model::{InviteId, LogIndex, MemberId, OverlayAddrs, Signed, codec};
 use serde::{Deserialize, Serialize};
 
 pub use audit::Audit;
@@ -119,6 +119,7 @@ impl State {
             Command::Judge(signed) => self.judge(signed, now_ms),
             Command::Lapse(member) => self.lapse(*member, now_ms),
             Command::SetVoters(signed) => self.set_voters(signed),
+            Command::Revoke(signed) => self.revoke(signed),
         };
         match decided {
             Ok(Decision::Changed(by, event, outcome)) => {
@@ -283,6 +284,14 @@ impl State {
     /// Who is, and was, a member.
     pub fn members(&self) -> &Members {
         &self.members
+    }
+
+    /// The members with a place in the mesh that came in by `invite`.
+    pub fn admitted_under(&self, invite: InviteId) -> impl Iterator<Item = MemberView> {
+        let came_by = move |member: &MemberView| {
+            self.members.present().get(&member.id).and_then(Member::invite) == Some(invite)
+        };
+        self.members.views().filter(came_by)
     }
 
     /// The invites the mesh remembers.

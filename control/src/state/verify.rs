@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use mesh_model::audit::Beginning;
 use mesh_model::trust::{
-    ChainError, Departure, Genesis, Invite, MeshRoot, Ruling, Verdict, VoterPolicy,
+    ChainError, Departure, Genesis, Invite, MeshRoot, Revocation, Ruling, Verdict, VoterPolicy,
 };
 use mesh_model::{IdentityKey, InviteId, MemberId, Prefixes};
 
@@ -54,7 +54,9 @@ pub(super) fn continues(later: &State, earlier: &State) -> bool {
         forgets && !now.present().contains_key(id) || departed_as(now, *id, &departed.identity)
     };
     let used = |(id, entry): (&InviteId, &InviteEntry)| {
-        later.invites.get(id).is_none_or(|same| same.used() >= entry.used())
+        later.invites.get(id).is_none_or(|same| {
+            same.used() >= entry.used() && (same.revoked().is_some() || entry.revoked().is_none())
+        })
     };
     let ruled = |(id, before): (&MemberId, &RulingEntry)| match later.bans.get(*id) {
         Some(after) => succeeds(after, before),
@@ -103,6 +105,10 @@ fn invites(state: &State, root: &MeshRoot) -> Result<(), ChainError> {
             return Err(ChainError::InviteMismatch);
         }
         require(check_bounds(&terms).is_ok(), "an invite out of bounds")?;
+        if let Some(revoked) = entry.revoked() {
+            let revoked = Revocation::verify(revoked, root)?.invite;
+            require(revoked == *id, "an invite revoked by the revocation of another")?;
+        }
         let admitted = admitted.get(id).copied().unwrap_or_default();
         require(
             admitted <= entry.used() && entry.used() <= terms.uses,

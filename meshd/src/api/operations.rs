@@ -3,10 +3,11 @@
 use std::future::Future;
 
 use mesh_model::api::v1::{
-    Audit, BanReply, BanRequest, Bans, ErrorBody, InitRequest, InviteReply, InviteRequest,
+    Audit, BanReply, BanRequest, Bans, ErrorBody, InitRequest, InviteReply, InviteRequest, Invites,
     JoinRequest, JoinedReply, LeaveReply, LeaveRequest, Peers, PingReply, PingRequest, RemoveReply,
-    RemoveRequest, Status, Supervisor, SupervisorHistory, TransferReply, TransferRequest, Tunnels,
-    UnbanReply, UnbanRequest, VoterTargetRequest, VoterWishRequest, Voters, WaitReply, WaitRequest,
+    RemoveRequest, RevokeReply, RevokeRequest, Status, Supervisor, SupervisorHistory,
+    TransferReply, TransferRequest, Tunnels, UnbanReply, UnbanRequest, VoterTargetRequest,
+    VoterWishRequest, Voters, WaitReply, WaitRequest,
 };
 
 use crate::daemon::Daemon;
@@ -65,6 +66,10 @@ operations! {
     init(InitRequest) -> JoinedReply;
     /// Make an invite.
     invite(InviteRequest) -> InviteReply;
+    /// The invites the mesh remembers.
+    invites() -> Invites;
+    /// Take an invite back.
+    revoke_invite(RevokeRequest) -> RevokeReply;
     /// Join a mesh.
     join(JoinRequest) -> JoinedReply;
     /// Leave the mesh.

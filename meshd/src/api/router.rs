@@ -14,7 +14,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use mesh_model::api::v1::{
     BanRequest, Document, ErrorCode, InitRequest, InviteRequest, JoinRequest, LeaveRequest,
-    PingRequest, RemoveRequest, Schema, TransferRequest, UnbanRequest, VersionReply,
+    PingRequest, RemoveRequest, RevokeRequest, Schema, TransferRequest, UnbanRequest, VersionReply,
     VoterTargetRequest, VoterWishRequest, WaitRequest, route,
 };
 use serde::Serialize;
@@ -43,7 +43,8 @@ pub(super) fn router<O: Operations>(operations: Arc<O>) -> Router {
         .route(route::VOTERS_WISH, post(set_voter_wish::<O>))
         .route(route::VERSION, get(version))
         .route(route::INIT, post(init::<O>))
-        .route(route::INVITES, post(invite::<O>))
+        .route(route::INVITES, get(invites::<O>).post(invite::<O>))
+        .route(route::INVITES_REVOKE, post(revoke_invite::<O>))
         .route(route::JOIN, post(join::<O>))
         .route(route::LEAVE, post(leave::<O>))
         .route(route::BANS, get(bans::<O>).post(ban::<O>))
@@ -72,6 +73,19 @@ async fn tunnels<O: Operations>(State(daemon): Daemon<O>) -> Response {
 
 async fn supervisor<O: Operations>(State(daemon): Daemon<O>) -> Response {
     document(daemon.supervisor().await)
+}
+
+async fn invites<O: Operations>(State(daemon): Daemon<O>) -> Response {
+    document(daemon.invites().await)
+}
+
+async fn revoke_invite<O: Operations>(
+    State(daemon): Daemon<O>,
+    Trusted(caller): Trusted,
+    Body(request): Body<RevokeRequest>,
+) -> Result<Response, Problem> {
+    check_timeout(request.wait_ms.unwrap_or(0))?;
+    Ok(change("revoke", caller, async move { daemon.revoke_invite(request).await }).await)
 }
 
 async fn bans<O: Operations>(State(daemon): Daemon<O>) -> Response {

@@ -1,6 +1,7 @@
 //! `mesh audit`: who decided what.
 
 use mesh_model::api::v1::{Audit, AuditEntry};
+use mesh_model::audit::Beginning;
 
 use super::Daemon;
 use super::refusal::Answer;
@@ -9,15 +10,17 @@ impl Daemon {
     /// The audit trail as this host has applied it.
     pub(crate) async fn audit(&self) -> Answer<Audit> {
         let mesh = self.mesh()?;
-        let (genesis, trail) = mesh.group.audit();
         let root = mesh.view().root;
-        Ok(Audit {
-            mesh: root.mesh,
-            root: root.key,
-            genesis,
-            before_hash: trail.before(),
-            entries: trail.links().cloned().map(AuditEntry::from).collect(),
-            head_hash: trail.head(),
-        })
+        Ok(mesh.group.read(|state| {
+            let trail = state.audit();
+            Audit {
+                mesh: root.mesh,
+                root: root.key,
+                genesis: Beginning(state.signed_genesis().clone()),
+                before_hash: trail.before(),
+                entries: trail.links().cloned().map(AuditEntry::from).collect(),
+                head_hash: trail.head(),
+            }
+        }))
     }
 }

@@ -104,7 +104,8 @@ impl Doorkeeper for Door {
             | Outcome::Departed(_)
             | Outcome::Judged(_)
             | Outcome::Lapsed(_)
-            | Outcome::VotersSet(_) => JoinReply::Unavailable,
+            | Outcome::VotersSet(_)
+            | Outcome::InviteRevoked(_) => JoinReply::Unavailable,
         }
     }
 }

@@ -9,7 +9,7 @@ use mesh_model::api::v1::{
 };
 use mesh_model::trust::{MAX_BAN_MS, Ruling, Verdict};
 use mesh_model::view::{BannedView, MemberView};
-use mesh_model::{LogIndex, MemberId, Signed};
+use mesh_model::{IdentitySecret, LogIndex, MemberId, Signed};
 
 use super::refusal::{Answer, internal, refusal};
 use super::target::resolve_any;
@@ -80,35 +80,38 @@ impl Daemon {
             ));
         }
         let root_secret = self.root_secret("rule about members").await?;
+        let index = mesh.rule(&member, ruling, &root_secret).await?;
+        let applied_by = mesh.applied_by_all_within(index, wait_ms).await?;
+        Ok(Judged { member, index, applied_by })
+    }
+}
+
+impl Mesh {
+    /// Has `ruling` about `member` agreed; where it stands in the log.
+    pub(super) async fn rule(
+        &self,
+        member: &MemberView,
+        ruling: Ruling,
+        root_secret: &IdentitySecret,
+    ) -> Answer<LogIndex> {
         let verdict = Verdict {
-            mesh: view.mesh(),
+            mesh: self.view().mesh(),
             member: member.id,
             identity: member.identity,
-            serial: mesh.group.next_serial(member.id),
+            serial: self.group.next_serial(member.id),
             ruling,
         };
-        let command = Command::Judge(Signed::seal(&verdict, &root_secret));
-        let applied = mesh.propose(command, "a ruling about a member").await?;
+        let command = Command::Judge(Signed::seal(&verdict, root_secret));
+        let applied = self.propose(command, "a ruling about a member").await?;
         match applied.outcome {
-            Outcome::Judged(_) => {}
-            Outcome::Refused(refused) => {
-                let message = format!("the mesh refused: {refused}");
-                return Err(refusal(
-                    ErrorCode::Refused,
-                    message,
-                    "`mesh peers` and `mesh bans` show how things are",
-                ));
-            }
-            other => return Err(internal(format!("a verdict came to {other:?}"))),
+            Outcome::Judged(_) => Ok(applied.index),
+            Outcome::Refused(refused) => Err(refusal(
+                ErrorCode::Refused,
+                format!("the mesh refused: {refused}"),
+                "`mesh peers` and `mesh bans` show how things are",
+            )),
+            other => Err(internal(format!("a verdict came to {other:?}"))),
         }
-        let index = applied.index;
-        let applied_by = match wait_ms {
-            Some(wait_ms) => {
-                Some(mesh.applied_by_all(index, Duration::from_millis(wait_ms)).await?)
-            }
-            None => None,
-        };
-        Ok(Judged { member, index, applied_by })
     }
 }
 
@@ -137,6 +140,20 @@ fn ban(banned: &BannedView) -> Ban {
 }
 
 impl Mesh {
+    /// Waits for that, when somebody wants to.
+    pub(super) async fn applied_by_all_within(
+        &self,
+        index: LogIndex,
+        wait_ms: Option<u64>,
+    ) -> Answer<Option<AppliedBy>> {
+        match wait_ms {
+            Some(wait_ms) => {
+                self.applied_by_all(index, Duration::from_millis(wait_ms)).await.map(Some)
+            }
+            None => Ok(None),
+        }
+    }
+
     /// Waits until every present member has applied the log up to `index`.
     async fn applied_by_all(&self, index: LogIndex, limit: Duration) -> Answer<AppliedBy> {
         let begun = clock::now();

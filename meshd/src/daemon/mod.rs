@@ -27,6 +27,7 @@ mod pinging;
 mod refusal;
 mod remembering;
 mod report;
+mod revoking;
 mod supervising;
 mod target;
 mod voting;

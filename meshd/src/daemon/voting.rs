@@ -13,7 +13,7 @@ use mesh_model::api::v1::{
 };
 use mesh_model::trust::{VoterPolicy, VoterTarget, Wish};
 
-use super::refusal::{Answer, failed, internal, refusal};
+use super::refusal::{Answer, internal, refusal};
 use super::target::resolve;
 use super::{Daemon, Mesh};
 
@@ -55,16 +55,9 @@ impl Daemon {
     /// Has the policy that stands agreed with one thing changed.
     async fn set_voters(&self, change: impl FnOnce(&mut VoterPolicy)) -> Answer<Voters> {
         let mesh = self.mesh()?;
-        let root_secret =
-            self.state_dir.lock().await.admin().map_err(failed)?.ok_or_else(|| {
-                refusal(
-                    ErrorCode::NotAdmin,
-                    "this host does not hold the mesh's root key, and only that can say who votes",
-                    "run it on the host where `mesh init` ran",
-                )
-            })?;
+        let root_secret = self.root_secret("say who votes").await?;
         let view = mesh.view();
-        let mut policy = mesh.group.voter_policy().unwrap_or(VoterPolicy {
+        let mut policy = mesh.voter_policy().unwrap_or(VoterPolicy {
             mesh: view.mesh(),
             serial: 0,
             target: None,
@@ -72,7 +65,7 @@ impl Daemon {
         });
         policy.serial = policy.serial.saturating_add(1);
         // Ids are never given again: wishes about those that left are of no use.
-        policy.wishes.retain(|member, _| view.members.contains_key(member));
+        policy.wishes.retain(|member, _| view.has_place(*member));
         change(&mut policy);
         let command = Command::SetVoters(Signed::seal(&policy, &root_secret));
         let applied = mesh.propose(command, "who votes").await?;
@@ -93,8 +86,12 @@ impl Daemon {
 }
 
 impl Mesh {
+    fn voter_policy(&self) -> Option<VoterPolicy> {
+        self.group.read(|state| state.voters().policy().cloned())
+    }
+
     fn voters(&self) -> Voters {
-        let policy = self.group.voter_policy();
+        let policy = self.voter_policy();
         let wish = |member| match policy.as_ref().and_then(|policy| policy.wishes.get(member)) {
             None => VoterWish::Auto,
             Some(Wish::Always) => VoterWish::Always,

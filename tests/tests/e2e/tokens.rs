@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use mesh_model::api::v1::{DaemonState, ErrorBody, ErrorCode, InviteReply};
+use mesh_model::api::v1::{
+    Bans, DaemonState, ErrorBody, ErrorCode, InviteReply, InviteState, Invites, RevokeReply,
+};
 use mesh_tests::lab::SETTLE_LIMIT;
 use mesh_tests::mesh::exit;
 use mesh_tests::{Lab, eventually};
@@ -124,4 +126,48 @@ fn a_token_alone_goes_to_standard_output() {
     let token = text.strip_suffix('\n').unwrap();
     assert!(token.starts_with("mesh1-") && !token.contains(char::is_whitespace), "{text}");
     lab.host(2).join(token).unwrap();
+}
+
+#[test]
+fn a_revoked_token_admits_nobody() {
+    let _alone = alone();
+    let lab = founder_and_stranger();
+    let invite = lab.host(1).invite(3).unwrap();
+    let digits = &invite.invite.to_string()[..8];
+    let revoked: RevokeReply = lab.host(1).mesh().get(&["invites", "revoke", digits]).unwrap();
+    assert_eq!((revoked.invite, revoked.banned.len()), (invite.invite, 0));
+    let error = refusal(&lab, &invite.token);
+    assert_eq!(error.code, ErrorCode::Refused);
+    assert!(error.message.contains("revoked"), "{error:?}");
+    let invites: Invites = lab.host(1).mesh().get(&["invites"]).unwrap();
+    assert_eq!(invites.invites[0].state, InviteState::Revoked);
+
+    let unknown = lab.host(1).mesh().run(&["invites", "revoke", "ffffffffffff"]).unwrap();
+    assert_eq!(unknown.error(exit::FAILED).unwrap().code, ErrorCode::Refused);
+    let short = lab.host(1).mesh().run(&["invites", "revoke", &digits[..3]]).unwrap();
+    assert_eq!(short.error(exit::USAGE).unwrap().code, ErrorCode::BadRequest);
+}
+
+#[test]
+fn a_token_is_revoked_with_everybody_who_came_in_by_it() {
+    let _alone = alone();
+    let lab = founder_and_stranger();
+    let invite = lab.host(1).invite(2).unwrap();
+    let joined = lab.host(2).join(&invite.token).unwrap();
+    let invites: Invites = lab.host(1).mesh().get(&["invites", "list"]).unwrap();
+    assert_eq!(invites.invites[0].used, 1);
+    assert_eq!(invites.invites[0].members[0].member, joined.member);
+
+    let id = invite.invite.to_string();
+    let words = ["invites", "revoke", &id, "--with-members", "--wait"];
+    let revoked: RevokeReply = lab.host(1).mesh().get(&words).unwrap();
+    let banned: Vec<_> = revoked.banned.iter().map(|banned| banned.member).collect();
+    assert_eq!(banned, [joined.member]);
+    assert_eq!(revoked.applied_by.unwrap().of, 1, "the founder is alone");
+    let bans: Bans = lab.host(1).mesh().get(&["bans"]).unwrap();
+    assert_eq!(bans.bans[0].member, joined.member);
+    assert_eq!(lab.host(1).status().unwrap().members, 1);
+
+    let error = lab.host(2).mesh().run(&["invites", "revoke", &id]).unwrap();
+    assert_eq!(error.error(exit::FAILED).unwrap().code, ErrorCode::NotAdmin);
 }

@@ -4,6 +4,7 @@ mod audit;
 mod ban;
 mod document;
 mod error;
+mod invite;
 mod mesh;
 mod peer;
 mod status;
@@ -17,6 +18,7 @@ pub use ban::{
 };
 pub use document::{Document, Schema};
 pub use error::{ErrorBody, ErrorCode, ErrorDocument};
+pub use invite::{InviteInfo, InviteState, Invites, MemberName, RevokeReply, RevokeRequest};
 pub use mesh::{
     DEFAULT_INVITE_LIFETIME_S, InitRequest, InviteReply, InviteRequest, JoinRequest, JoinedReply,
     LeaveReply, LeaveRequest, Supervisor, VersionReply, WaitFor, WaitReply, WaitRequest,
@@ -56,8 +58,10 @@ pub mod route {
     pub const VERSION: &str = "/v1/version";
     /// `POST` [`super::InitRequest`] -> [`super::JoinedReply`].
     pub const INIT: &str = "/v1/init";
-    /// `POST` [`super::InviteRequest`] -> [`super::InviteReply`].
+    /// `GET` -> [`super::Invites`]; `POST` [`super::InviteRequest`] -> [`super::InviteReply`].
     pub const INVITES: &str = "/v1/invites";
+    /// `POST` [`super::RevokeRequest`] -> [`super::RevokeReply`].
+    pub const INVITES_REVOKE: &str = "/v1/invites/revoke";
     /// `POST` [`super::JoinRequest`] -> [`super::JoinedReply`].
     pub const JOIN: &str = "/v1/join";
     /// `POST` [`super::LeaveRequest`] -> [`super::LeaveReply`].

@@ -76,11 +76,16 @@ pub enum Event {
         /// The policy's serial.
         serial: u64,
     },
+    /// An invite was taken back.
+    InviteRevoked {
+        /// Which.
+        invite: InviteId,
+    },
 }
 
 impl Event {
     /// The names of all kinds, as the local API and the command line write them.
-    pub const KINDS: [&str; 8] = [
+    pub const KINDS: [&str; 9] = [
         "invite_added",
         "admitted",
         "departed",
@@ -89,6 +94,7 @@ impl Event {
         "removed",
         "ban_lapsed",
         "voters_set",
+        "invite_revoked",
     ];
 
     /// The name of this kind.
@@ -102,11 +108,12 @@ impl Event {
             Self::Removed { .. } => Self::KINDS[5],
             Self::BanLapsed { .. } => Self::KINDS[6],
             Self::VotersSet { .. } => Self::KINDS[7],
+            Self::InviteRevoked { .. } => Self::KINDS[8],
         }
     }
 
     /// Whether the mesh's clock goes by the stamp of such an entry: it was held against a time that somebody
-    /// signed. A goodbye, a ruling and who shall vote say nothing about time.
+    /// signed. A goodbye, a ruling, who shall vote and a revocation say nothing about time.
     pub fn tells_time(&self) -> bool {
         match self {
             Self::InviteAdded { .. } | Self::Admitted { .. } | Self::BanLapsed { .. } => true,
@@ -114,7 +121,8 @@ impl Event {
             | Self::Banned { .. }
             | Self::Pardoned { .. }
             | Self::Removed { .. }
-            | Self::VotersSet { .. } => false,
+            | Self::VotersSet { .. }
+            | Self::InviteRevoked { .. } => false,
         }
     }
 }

@@ -10,6 +10,7 @@
 //! ```text
 //! root ──signs──> Genesis (founder's record inside)
 //!   ├────signs──> Invite{key} ──key signs──> MemberRecord{identity} <──identity signs── joiner
+//!   ├────signs──> Revocation: that invite admits nobody any more
 //!   └────signs──> Verdict: banned, pardoned, removed
 //! ```
 
@@ -19,6 +20,7 @@ mod invite;
 mod name;
 mod policy;
 mod record;
+mod revocation;
 mod token;
 mod verdict;
 
@@ -28,6 +30,7 @@ pub use invite::{Invite, MAX_INVITE_LIFETIME_MS, MAX_INVITE_USES};
 pub use name::{MAX_NAME_LEN, Name, NameError};
 pub use policy::{MAX_WISHES, VoterPolicy, VoterTarget, Wish};
 pub use record::{Admission, MemberRecord};
+pub use revocation::Revocation;
 pub use token::{Bootstrap, MAX_BOOTSTRAPS, MAX_TOKEN_LEN, Token, TokenError};
 pub use verdict::{MAX_BAN_MS, MAX_REASON_LEN, Reason, ReasonError, Ruling, Verdict};
 

@@ -7,8 +7,8 @@ use mesh_model::addr::DEFAULT_IPV4_PREFIX;
 use mesh_model::audit::{Actor, Beginning, Entry, Event, Link};
 use mesh_model::facts::{Capability, Facts};
 use mesh_model::trust::{
-    Admission, Bootstrap, Departure, Genesis, Invite, MemberRecord, MeshRoot, Name, Ruling, Token,
-    Verdict,
+    Admission, Bootstrap, Departure, Genesis, Invite, MemberRecord, MeshRoot, Name, Revocation,
+    Ruling, Token, Verdict,
 };
 use mesh_model::wire::join::{JoinRefusal, JoinReply, JoinRequest, PeerHint, Welcome};
 use mesh_model::{IdentitySecret, InviteId, MemberId, MeshId, Prefixes, Signed, TunnelSecret};
@@ -87,6 +87,10 @@ pub(crate) fn verdict() -> Verdict {
         serial: BORN_MS,
         ruling: Ruling::Banned { until_ms: Some(BORN_MS + 60_000), reason },
     }
+}
+
+pub(crate) fn revocation() -> Revocation {
+    Revocation { mesh: mesh(), invite: invite().id }
 }
 
 pub(crate) fn facts() -> Facts {
@@ -177,11 +181,12 @@ pub(crate) fn trail() -> Vec<Link> {
         (Actor::Root, Event::Removed { member }),
         (Actor::Time, Event::BanLapsed { member }),
         (Actor::Root, Event::VotersSet { serial: 7 }),
+        (Actor::Root, Event::InviteRevoked { invite }),
     ];
     let mut head = beginning().hash();
     let mut link = |(at, (by, event))| {
         let entry = Entry {
-            index: [2, 300, 70_000, 70_001, 70_002, 70_003, 70_004, 70_005][at],
+            index: [2, 300, 70_000, 70_001, 70_002, 70_003, 70_004, 70_005, 70_006][at],
             at_ms: BORN_MS,
             by,
             event,

@@ -118,6 +118,14 @@ impl Operations for Fake {
         self.note(format!("leave {}", request.force), ErrorCode::Disk)
     }
 
+    async fn invites(&self) -> Answer<Invites> {
+        Ok(Invites { invites: Vec::new(), applied: 7 })
+    }
+
+    async fn revoke_invite(&self, request: RevokeRequest) -> Answer<RevokeReply> {
+        self.note(format!("revoke {}", request.invite), ErrorCode::Refused)
+    }
+
     async fn bans(&self) -> Answer<Bans> {
         Ok(Bans { bans: Vec::new(), applied: 7 })
     }
@@ -225,6 +233,7 @@ async fn refusals_keep_their_code_and_get_a_fitting_status() {
         (post(route::INVITES, b"{}"), 503, "no_quorum"),
         (post(route::JOIN, br#"{"token":"t"}"#), 409, "refused"),
         (post(route::BANS, br#"{"member":"n9","for_s":60}"#), 503, "no_quorum"),
+        (post(route::INVITES_REVOKE, br#"{"invite":"abcd"}"#), 409, "refused"),
         (post(route::UNBAN, br#"{"member":"n9"}"#), 409, "refused"),
         (post(route::REMOVE, br#"{"member":"n9"}"#), 404, "unknown_member"),
         (post(route::PING, br#"{"target":"n9","timeout_ms":1}"#), 404, "unknown_member"),
@@ -351,6 +360,7 @@ async fn only_the_trusted_change_things() {
         ("GET", route::AUDIT, ""),
         ("GET", route::VERSION, ""),
         ("GET", route::BANS, ""),
+        ("GET", route::INVITES, ""),
         ("POST", route::PING, r#"{"target":"n1","timeout_ms":1}"#),
         ("POST", route::WAIT, r#"{"for":"leader","timeout_ms":1}"#),
     ];
@@ -359,6 +369,7 @@ async fn only_the_trusted_change_things() {
         ("POST", route::INVITES, "{}"),
         ("POST", route::JOIN, r#"{"token":"t"}"#),
         ("POST", route::LEAVE, "{}"),
+        ("POST", route::INVITES_REVOKE, r#"{"invite":"abcd"}"#),
         ("POST", route::BANS, r#"{"member":"n9"}"#),
         ("POST", route::UNBAN, r#"{"member":"n9"}"#),
         ("POST", route::REMOVE, r#"{"member":"n9"}"#),

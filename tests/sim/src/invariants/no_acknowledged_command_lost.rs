@@ -56,6 +56,7 @@ impl NoAcknowledgedCommandLost {
                 | Outcome::Judged(_)
                 | Outcome::Lapsed(_)
                 | Outcome::VotersSet(_)
+                | Outcome::InviteRevoked(_)
                 | Outcome::Refused(_) => true,
             };
             if !kept {
@@ -120,6 +121,7 @@ fn describe(ack: &Ack) -> String {
         Outcome::Departed(member) => format!("the departure of {member}"),
         Outcome::Judged(member) => format!("the ruling about {member}"),
         Outcome::Lapsed(member) => format!("the end of the ban of {member}"),
+        Outcome::InviteRevoked(invite) => format!("the end of invite {invite}"),
         Outcome::VotersSet(serial) => format!("policy {serial} on who votes"),
         Outcome::Refused(refusal) => format!("the refusal ({refusal})"),
     };

@@ -73,6 +73,7 @@ enum EventFields {
     Removed { member: MemberId },
     BanLapsed { member: MemberId },
     VotersSet { serial: u64 },
+    InviteRevoked { invite: InviteId },
 }
 
 impl From<Link> for AuditEntry {

@@ -1,0 +1,91 @@
+//! Documents about invites that were made: list, revoke.
+
+use serde::{Deserialize, Serialize};
+
+use super::ban::AppliedBy;
+use super::document::schema;
+use crate::id::{InviteId, LogIndex, MemberId};
+use crate::trust::Name;
+
+/// Whether an invite admits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum InviteState {
+    /// It does.
+    Open,
+    /// All its uses are spent.
+    Used,
+    /// Its time is over.
+    Expired,
+    /// It was taken back.
+    Revoked,
+}
+
+/// A member by id and name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemberName {
+    /// Its id.
+    pub member: MemberId,
+    /// Its name.
+    pub name: Name,
+}
+
+/// An invite the mesh remembers. Its secret is nowhere but in the token.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InviteInfo {
+    /// Its id.
+    pub invite: InviteId,
+    /// Whether it admits, by the asked host's clock.
+    pub state: InviteState,
+    /// How many hosts it may admit.
+    pub uses: u32,
+    /// How many it has admitted, those that have left since included.
+    pub used: u32,
+    /// When it was made, in milliseconds since the Unix epoch.
+    pub created_ms: u64,
+    /// When it expires, in milliseconds since the Unix epoch.
+    pub expires_ms: u64,
+    /// The members it admitted that have a place in the mesh, banned ones included.
+    pub members: Vec<MemberName>,
+}
+
+/// The invites the mesh remembers, the newest last.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Invites {
+    /// The invites.
+    pub invites: Vec<InviteInfo>,
+    /// Up to where this host has applied the log.
+    pub applied: LogIndex,
+}
+
+/// Take an invite back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RevokeRequest {
+    /// Its id, or the first digits of it that no other has.
+    pub invite: String,
+    /// Ban the members it admitted too.
+    #[serde(default)]
+    pub with_members: bool,
+    /// Answer only when every member has applied it, or this many milliseconds are over.
+    #[serde(default)]
+    pub wait_ms: Option<u64>,
+}
+
+/// The invite admits nobody any more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RevokeReply {
+    /// Which.
+    pub invite: InviteId,
+    /// The members that were banned with it.
+    pub banned: Vec<MemberName>,
+    /// Where the last of that stands in the log.
+    pub index: LogIndex,
+    /// Who has applied it; `None` when nobody waited for that.
+    pub applied_by: Option<AppliedBy>,
+}
+
+schema! {
+    Invites => "mesh.invites/v1",
+    RevokeReply => "mesh.revoked/v1",
+}

@@ -1,0 +1,120 @@
+//! `mesh invites`: what was made of the invites, and taking one back with whom it brought in.
+
+use std::time::Duration;
+
+use mesh_control::command::{Command, Outcome};
+use mesh_control::state::{InviteEntry, State};
+use mesh_model::api::v1::{
+    ErrorCode, InviteInfo, InviteState, Invites, MemberName, RevokeReply, RevokeRequest,
+};
+use mesh_model::trust::{Revocation, Ruling};
+use mesh_model::view::MemberView;
+use mesh_model::wire::join::JoinRefusal;
+use mesh_model::{InviteId, Signed};
+
+use super::Daemon;
+use super::refusal::{Answer, internal, refusal};
+use crate::io::clock;
+
+/// The fewest digits that stand for an invite: of eleven thousand, seldom do two share them.
+const MIN_DIGITS: usize = 4;
+
+/// How long this host may take to apply what was agreed: a heartbeat brings it.
+const APPLY_LIMIT: Duration = Duration::from_secs(5);
+
+impl Daemon {
+    /// The invites the mesh remembers.
+    pub(crate) async fn invites(&self) -> Answer<Invites> {
+        let mesh = self.mesh()?;
+        let applied = mesh.view().applied;
+        let now_ms = clock::wall_ms();
+        let mut invites: Vec<InviteInfo> = mesh.group.read(|state| {
+            let entries = state.invites().iter();
+            entries.map(|(id, entry)| info(state, *id, entry, now_ms)).collect()
+        });
+        invites.sort_by_key(|invite| (invite.created_ms, invite.invite));
+        Ok(Invites { invites, applied })
+    }
+
+    /// Takes an invite back, and bans whom it admitted if that is wanted.
+    pub(crate) async fn revoke_invite(&self, request: RevokeRequest) -> Answer<RevokeReply> {
+        let mesh = self.mesh()?;
+        let invite = mesh.group.read(|state| meant(state, &request.invite))?;
+        let root_secret = self.root_secret("revoke invites").await?;
+        let revocation = Revocation { mesh: mesh.view().mesh(), invite };
+        let command = Command::Revoke(Signed::seal(&revocation, &root_secret));
+        let applied = mesh.propose(command, "revoking an invite").await?;
+        match applied.outcome {
+            Outcome::InviteRevoked(_) => {}
+            Outcome::Refused(refused) => {
+                let message = format!("the mesh refused: {refused}");
+                return Err(refusal(ErrorCode::Refused, message, "`mesh invites` lists them"));
+            }
+            other => return Err(internal(format!("a revocation came to {other:?}"))),
+        }
+        let (mut index, mut banned) = (applied.index, Vec::new());
+        if request.with_members {
+            // From that index on nobody comes in by it, so whoever did is known here once it is applied.
+            mesh.group.applied_at_least(index, APPLY_LIMIT).await;
+            for member in mesh.group.read(|state| brought_in(state, invite)) {
+                let reason = format!("came in by invite {invite}, which was revoked").parse().ok();
+                let ruling = Ruling::Banned { until_ms: None, reason };
+                index = mesh.rule(&member, ruling, &root_secret).await?;
+                banned.push(MemberName { member: member.id, name: member.name });
+            }
+        }
+        let applied_by = mesh.applied_by_all_within(index, request.wait_ms).await?;
+        Ok(RevokeReply { invite, banned, index, applied_by })
+    }
+}
+
+fn info(state: &State, id: InviteId, entry: &InviteEntry, now_ms: u64) -> InviteInfo {
+    let terms = entry.terms();
+    InviteInfo {
+        invite: id,
+        state: match entry.check_open(now_ms) {
+            Ok(()) => InviteState::Open,
+            Err(JoinRefusal::Revoked) => InviteState::Revoked,
+            Err(JoinRefusal::Used) => InviteState::Used,
+            Err(_) => InviteState::Expired,
+        },
+        uses: terms.uses,
+        used: entry.used(),
+        created_ms: terms.created_ms,
+        expires_ms: terms.expires_ms,
+        members: state
+            .admitted_under(id)
+            .map(|member| MemberName { member: member.id, name: member.name })
+            .collect(),
+    }
+}
+
+/// The members that came in by `invite` and are not banned yet.
+fn brought_in(state: &State, invite: InviteId) -> Vec<MemberView> {
+    let not_banned = |member: &MemberView| state.bans().ban(member.id).is_none();
+    state.admitted_under(invite).filter(not_banned).collect()
+}
+
+/// The one invite whose id begins with `text`.
+fn meant(state: &State, text: &str) -> Answer<InviteId> {
+    let digits = text.trim().to_ascii_lowercase();
+    let begins = |id: &&InviteId| id.to_string().starts_with(&digits);
+    let mut found = state.invites().iter().map(|(id, _)| id).filter(begins);
+    let hint = "`mesh invites` lists them with their ids";
+    match (digits.len() >= MIN_DIGITS, found.next(), found.next()) {
+        (true, Some(id), None) => Ok(*id),
+        (true, None, _) => {
+            Err(refusal(ErrorCode::Refused, format!("there is no invite `{text}`"), hint))
+        }
+        (true, Some(_), Some(_)) => {
+            Err(refusal(ErrorCode::Refused, format!("several invites begin with `{text}`"), hint))
+        }
+        (false, _, _) => Err(refusal(
+            ErrorCode::BadRequest,
+            format!(
+                "`invite` is `{text}`; at least the first {MIN_DIGITS} digits of its id are needed"
+            ),
+            hint,
+        )),
+    }
+}
