@@ -286,6 +286,8 @@ fn a_state_that_takes_a_ruling_back_does_not_continue_it() {
     let breaks = |plant: &dyn Fn(&mut Forge)| !forged(&log.state, plant).continues(&lapsed);
     assert!(!breaks(&|_| ()));
     assert!(breaks(&|forge| drop(forge.bans.remove(&one))), "a ban left out");
+    let later = |forge: &mut Forge| forge.bans.get_mut(&one).expect("ruled").1 += 1;
+    assert!(!forged(&lapsed, later).continues(&lapsed), "when it began");
     assert!(breaks(&|forge| {
         let older = mesh.verdict((one, &Host::new(1)), 4, Ruling::Pardoned);
         forge.bans.insert(one, (older, 0, false));

@@ -2,6 +2,7 @@
 
 mod fixture;
 
+use fixture::forge::forged;
 use fixture::{Host, Log, Mesh};
 use mesh_control::command::{Command, Outcome, Refusal};
 use mesh_control::state::Event;
@@ -77,6 +78,24 @@ fn a_goodbye_does_not_move_the_clock() {
     let outcome = log.apply(u64::MAX - fixture::BORN_MS, Host::new(1).depart(mesh.id(), one));
     assert_eq!(outcome, Outcome::Departed(one));
     assert_eq!(log.state.now_ms(), before);
+}
+
+#[test]
+fn who_ever_voted_is_known_until_it_is_gone() {
+    let (mesh, mut log, [one, two]) = three();
+    log.state.note_voters([one, MemberId(77)].into_iter());
+    log.state.note_voters([two].into_iter());
+    let voted = |log: &Log| [one, two, MemberId(77)].map(|member| log.state.has_voted(member));
+    assert_eq!(voted(&log), [true, true, false], "nobody that is not there");
+    assert_eq!(log.state.verify(&mesh.root), Ok(()));
+    let before = log.state.clone();
+    log.apply(0, Host::new(1).depart(mesh.id(), one));
+    assert_eq!(voted(&log), [false, true, false]);
+    assert!(log.state.continues(&before));
+    let forgetful = forged(&log.state, |forge| forge.voted.clear());
+    assert!(!forgetful.continues(&before));
+    let made_up = forged(&log.state, |forge| assert!(forge.voted.insert(MemberId(77))));
+    assert!(made_up.verify(&mesh.root).is_err());
 }
 
 #[test]

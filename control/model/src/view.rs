@@ -96,7 +96,13 @@ impl ClusterView {
 
     /// Whether `member` has a place in the mesh, be it one that it may not use now.
     pub fn has_place(&self, member: MemberId) -> bool {
-        self.members.contains_key(&member) || self.banned.contains_key(&member)
+        self.with_place(member).is_some()
+    }
+
+    /// The member with this id that has a place in the mesh, be it banned or not.
+    pub fn with_place(&self, member: MemberId) -> Option<&MemberView> {
+        let banned = || self.banned.get(&member).map(|banned| &banned.member);
+        self.members.get(&member).or_else(banned)
     }
 
     /// The present member with this identity.

@@ -217,15 +217,16 @@ impl Group {
         matches!(Types::timeout(limit, reached).await, Ok(Ok(_)))
     }
 
-    /// Whether `member` may begin with an empty store, as far as this host knows. A voter must not, nor one
-    /// that soon may be: it may have promised its vote to somebody, or acknowledged entries, and an empty
-    /// store remembers neither. The leader knows of everyone that ever held a part of the log.
+    /// Whether `member` may begin with an empty store, as far as this host knows. One that ever voted must not,
+    /// nor one that soon may: it may have promised its vote to somebody, or acknowledged entries, and an empty
+    /// store remembers neither. Who voted is agreed; a leader also knows who holds a part of the log.
     pub fn may_welcome(&self, member: MemberId) -> bool {
         let metrics = self.inner.raft.metrics();
         let metrics = metrics.borrow_watched();
         let replication = metrics.replication.as_ref();
         let held = replication.and_then(|held| held.get(&member.0)).is_some_and(Option::is_some);
-        !held && !self.inner.known_voters().contains(&member)
+        let has_voted = self.read(|state| state.has_voted(member));
+        !held && !has_voted && !self.inner.known_voters().contains(&member)
     }
 
     /// What `look` finds in the agreed state as this host has applied it. Nothing is applied meanwhile.

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use mesh_model::LogIndex;
 use mesh_model::view::ClusterView;
+use mesh_model::{LogIndex, MemberId};
 
 use super::types::{Entry, LogId, Payload, StoredMembership};
 use crate::command::Outcome;
@@ -32,6 +32,7 @@ impl Replica {
             Payload::Blank => None,
             Payload::Normal(proposal) => Some(self.state.apply(entry.log_id.index, proposal)),
             Payload::Membership(membership) => {
+                self.state.note_voters(membership.voter_ids().map(MemberId));
                 self.membership = StoredMembership::new(Some(entry.log_id), membership.clone());
                 None
             }

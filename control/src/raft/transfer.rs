@@ -215,7 +215,7 @@ impl Inner {
                 HandOverReply::Begun { term: now.term, to }
             }
             Err(refusal) => {
-                tracing::info!(?to, ?asked_by, %refusal, "keeps the lead");
+                tracing::debug!(?to, ?asked_by, %refusal, "keeps the lead");
                 HandOverReply::Refused(refusal)
             }
         }

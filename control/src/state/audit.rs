@@ -41,7 +41,7 @@ impl Audit {
     }
 
     /// The entries, oldest first.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = &Entry> {
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Entry> + ExactSizeIterator {
         self.links.iter().map(|link| &link.entry)
     }
 

@@ -73,6 +73,11 @@ impl RulingEntry {
         &self.signed
     }
 
+    /// When it was agreed, in milliseconds since the Unix epoch.
+    pub fn since_ms(&self) -> u64 {
+        self.since_ms
+    }
+
     /// Whether the ban's time was found to be over.
     pub fn has_lapsed(&self) -> bool {
         self.lapsed
@@ -164,7 +169,7 @@ impl Bans {
         }
     }
 
-    /// `member` has no place in the mesh any more, so nothing needs to be known of it.
+    /// There is nothing to know of `member` any more.
     pub(super) fn forget(&mut self, member: MemberId) {
         self.0.remove(&member);
     }

@@ -11,11 +11,15 @@ use crate::command::{Command, Proposal, Refusal};
 
 impl State {
     /// The refusal [`apply`](State::apply) is bound to come to, if the proposal is one that anybody could
-    /// have made up: its signatures do not hold, or it is about what does not exist.
+    /// have made up or goes on saying: its signatures do not hold, it is about what does not exist, or it is that
+    /// of one who was put out.
     pub fn would_refuse(&self, proposal: &Proposal) -> Option<Refusal> {
         match &proposal.command {
             Command::Invite(signed) => self.genuine_invite(signed).err(),
-            Command::Admit(admission) => self.genuine_record(admission).err(),
+            Command::Admit(admission) => match self.genuine_record(admission) {
+                Ok((record, _)) => self.check_outcast(&record.identity).err(),
+                Err(refusal) => Some(refusal),
+            },
             Command::Depart { member, departure } => {
                 let mesh = self.founding.genesis.root.mesh;
                 self.members.check_departure(*member, departure, mesh).err()

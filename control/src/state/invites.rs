@@ -143,6 +143,34 @@ impl Invites {
 }
 
 impl State {
+    /// What the root allowed, if it did.
+    pub(super) fn genuine_invite(&self, signed: &Signed<Invite>) -> Result<Invite, Refusal> {
+        let invite = Invite::verify(signed, &self.founding.genesis.root)?;
+        check_bounds(&invite)?;
+        Ok(invite)
+    }
+
+    /// Adds an invite.
+    pub(super) fn invite(
+        &mut self,
+        signed: &Signed<Invite>,
+        now_ms: u64,
+    ) -> Result<Decision, Refusal> {
+        let invite = self.genuine_invite(signed)?;
+        let outcome = Outcome::InviteAdded(invite.id);
+        let event = Event::InviteAdded {
+            invite: invite.id,
+            uses: invite.uses,
+            expires_ms: invite.expires_ms,
+        };
+        let needed = self.members.invites_in_use();
+        let added = self.invites.add(signed, invite, now_ms, &needed)?;
+        Ok(match added {
+            true => Decision::Changed(Actor::Root, event, outcome),
+            false => Decision::Already(outcome),
+        })
+    }
+
     /// The invite the root takes back, if it does, and if there is one.
     pub(super) fn genuine_revocation(
         &self,

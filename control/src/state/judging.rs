@@ -52,7 +52,7 @@ impl State {
         if verdict.ruling == Ruling::Removed {
             let farewell = Farewell::Removed(signed.clone());
             self.members.let_go(member, Departed { identity, farewell });
-            self.bans.forget(member);
+            self.forget(member);
         } else {
             self.bans.insert(signed, verdict, now_ms);
         }

@@ -149,16 +149,17 @@ impl Members {
         self.present.values().map(|member| member.addrs.v4).collect()
     }
 
-    /// Whether the host with `record`, not a member now, may become member `index`.
+    /// Whether the one with `identity` was a member once, as far as remembered.
+    pub(super) fn has_departed(&self, identity: &IdentityKey) -> bool {
+        self.departed.values().any(|departed| departed.identity == *identity)
+    }
+
+    /// Whether the host with `record`, which is no member and never was, may become member `index`.
     pub(super) fn check_newcomer(
         &self,
         index: LogIndex,
         record: &MemberRecord,
     ) -> Result<(), Refusal> {
-        let was_here = |departed: &Departed| departed.identity == record.identity;
-        if self.departed.values().any(was_here) {
-            return Err(JoinRefusal::Departed.into());
-        }
         if self.present.len() >= MAX_MEMBERS {
             return Err(JoinRefusal::Full(self.present.len()).into());
         }

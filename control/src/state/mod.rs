@@ -22,6 +22,7 @@
 //!
 //! This file routes; [`members`], [`ipam`], [`invites`], [`bans`], [`voters`] and [`audit`] decide.
 
+mod admitting;
 pub mod audit;
 pub mod bans;
 mod foresight;
@@ -32,14 +33,11 @@ pub mod members;
 mod verify;
 pub mod voters;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use mesh_model::audit::Beginning;
-use mesh_model::trust::{
-    Admission, ChainError, Departure, Genesis, Invite, MemberRecord, MeshRoot,
-};
+use mesh_model::trust::{ChainError, Departure, Genesis, MeshRoot};
 use mesh_model::view::{BannedView, ClusterView, MemberView, StateHash};
-use mesh_model::wire::join::JoinRefusal;
 use mesh_model::{InviteId, LogIndex, MemberId, OverlayAddrs, Signed, codec};
 use serde::{Deserialize, Serialize};
 
@@ -51,8 +49,7 @@ pub use members::{Member, Members, Origin};
 pub use mesh_model::audit::{Actor, Entry, Event};
 pub use voters::Voters;
 
-use crate::command::{Command, Outcome, Proposal, Refusal, reason};
-use members::Newcomer;
+use crate::command::{Command, Outcome, Proposal, Refusal};
 
 /// Everything the mesh has agreed on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,6 +63,8 @@ pub struct State {
     bans: Bans,
     audit: Audit,
     voters: Voters,
+    /// The members with a place in the mesh that ever had a vote.
+    voted: BTreeSet<MemberId>,
 }
 
 mesh_model::message!(State, "state", version 2, limit codec::MAX_MESSAGE);
@@ -105,6 +104,7 @@ impl State {
             bans: Bans::default(),
             audit: Audit::of(&Beginning(signed.clone())),
             voters: Voters::default(),
+            voted: BTreeSet::new(),
             founding: Founding { signed: signed.clone(), genesis },
         })
     }
@@ -134,71 +134,10 @@ impl State {
         }
     }
 
-    /// What the root allowed, if it did.
-    fn genuine_invite(&self, signed: &Signed<Invite>) -> Result<Invite, Refusal> {
-        let invite = Invite::verify(signed, &self.founding.genesis.root)?;
-        invites::check_bounds(&invite)?;
-        Ok(invite)
-    }
-
-    /// What the joiner says of itself, and the invite it comes under, if the chain holds.
-    fn genuine_record(
-        &self,
-        admission: &Admission,
-    ) -> Result<(MemberRecord, &InviteEntry), Refusal> {
-        let invite = self.invites.get(&admission.invite).ok_or(JoinRefusal::UnknownInvite)?;
-        let record = admission
-            .verify(invite.terms(), &self.founding.genesis.root)
-            .map_err(|error| JoinRefusal::Chain(reason(&error)))?;
-        Ok((record, invite))
-    }
-
-    fn invite(&mut self, signed: &Signed<Invite>, now_ms: u64) -> Result<Decision, Refusal> {
-        let invite = self.genuine_invite(signed)?;
-        let outcome = Outcome::InviteAdded(invite.id);
-        let event = Event::InviteAdded {
-            invite: invite.id,
-            uses: invite.uses,
-            expires_ms: invite.expires_ms,
-        };
-        let needed = self.members.invites_in_use();
-        let added = self.invites.add(signed, invite, now_ms, &needed)?;
-        Ok(match added {
-            true => Decision::Changed(Actor::Root, event, outcome),
-            false => Decision::Already(outcome),
-        })
-    }
-
-    fn admit(
-        &mut self,
-        index: LogIndex,
-        admission: &Admission,
-        now_ms: u64,
-    ) -> Result<Decision, Refusal> {
-        let (record, invite) = self.genuine_record(admission)?;
-        let prefixes = &self.founding.genesis.prefixes;
-        // Proven to be who it says: a member that asks again hears what it missed, whatever has
-        // become of its invite since.
-        if let Some((id, member)) = self.members.by_identity(&record.identity) {
-            if self.bans.ban(id).is_some() {
-                return Err(JoinRefusal::Banned.into());
-            }
-            return Ok(Decision::Already(Outcome::Admitted { member: id, addrs: member.addrs() }));
-        }
-        // The invite first: a spent one shall not serve to find out who is there.
-        invite.check_open(now_ms)?;
-        self.members.check_newcomer(index, &record)?;
-        let v4 = self
-            .ipam
-            .allocate(prefixes.v4, &self.members.ipv4_in_use())
-            .ok_or_else(|| JoinRefusal::AddressesExhausted(prefixes.v4.to_string()))?;
-        let member = MemberId(index);
-        let addrs = OverlayAddrs { v4, v6: prefixes.ipv6_of(member) };
-        let by = Actor::Joiner { invite: admission.invite, member };
-        let event = Event::Admitted { member, name: record.name.clone() };
-        self.invites.spend(&admission.invite);
-        self.members.insert(member, Newcomer { record, admission: admission.clone(), addrs });
-        Ok(Decision::Changed(by, event, Outcome::Admitted { member, addrs }))
+    /// `member` has no place in the mesh any more, so nothing needs to be known of it.
+    fn forget(&mut self, member: MemberId) {
+        self.bans.forget(member);
+        self.voted.remove(&member);
     }
 
     fn depart(
@@ -209,11 +148,23 @@ impl State {
         let outcome = Outcome::Departed(member);
         let mesh = self.founding.genesis.root.mesh;
         Ok(if self.members.depart(member, departure, mesh)? {
-            self.bans.forget(member);
+            self.forget(member);
             Decision::Changed(Actor::Member { member }, Event::Departed { member }, outcome)
         } else {
             Decision::Already(outcome)
         })
+    }
+
+    /// `voters` have a vote from here on. Such a member must not begin anew under its id: with an empty store it
+    /// would not know whom it has promised its vote.
+    pub fn note_voters(&mut self, voters: impl Iterator<Item = MemberId>) {
+        let present = self.members.present();
+        self.voted.extend(voters.filter(|voter| present.contains_key(voter)));
+    }
+
+    /// Whether `member`, which has a place in the mesh, ever had a vote.
+    pub fn has_voted(&self, member: MemberId) -> bool {
+        self.voted.contains(&member)
     }
 
     /// A hash of everything agreed. Equal states have equal hashes, on every build that writes this

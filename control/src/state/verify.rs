@@ -37,6 +37,8 @@ pub(super) fn verify(state: &State, root: &MeshRoot) -> Result<(), ChainError> {
     }
     distinct(state)?;
     rulings(state, root)?;
+    let present = state.members.present();
+    require(state.voted.iter().all(|id| present.contains_key(id)), "a vote of nobody")?;
     departed(state, root)
 }
 
@@ -62,19 +64,23 @@ pub(super) fn continues(later: &State, earlier: &State) -> bool {
         Some(after) => succeeds(after, before),
         None => !now.present().contains_key(id),
     };
+    let voted = |id: &MemberId| later.voted.contains(id) || !now.present().contains_key(id);
     later.founding == earlier.founding
         && later.now_ms >= earlier.now_ms
         && then.present().iter().all(kept)
         && then.departed().iter().all(still_gone)
         && earlier.invites.iter().all(used)
         && earlier.bans.iter().all(ruled)
+        && earlier.voted.iter().all(voted)
         && later.audit.continues(&earlier.audit)
         && later.voters.continues(&earlier.voters)
 }
 
 /// Whether the ruling `after` can have followed `before`, or be the same.
 fn succeeds(after: &RulingEntry, before: &RulingEntry) -> bool {
-    let same = after.signed() == before.signed() && (after.has_lapsed() || !before.has_lapsed());
+    let same = after.signed() == before.signed()
+        && after.since_ms() == before.since_ms()
+        && (after.has_lapsed() || !before.has_lapsed());
     same || after.verdict().serial > before.verdict().serial
 }
 

@@ -84,7 +84,7 @@ async fn revoke_invite<O: Operations>(
     Trusted(caller): Trusted,
     Body(request): Body<RevokeRequest>,
 ) -> Result<Response, Problem> {
-    check_timeout(request.wait_ms.unwrap_or(0))?;
+    check_timeout("wait_ms", request.wait_ms.unwrap_or(0))?;
     Ok(change("revoke", caller, async move { daemon.revoke_invite(request).await }).await)
 }
 
@@ -169,7 +169,7 @@ async fn ban<O: Operations>(
     Trusted(caller): Trusted,
     Body(request): Body<BanRequest>,
 ) -> Result<Response, Problem> {
-    check_timeout(request.wait_ms.unwrap_or(0))?;
+    check_timeout("wait_ms", request.wait_ms.unwrap_or(0))?;
     Ok(change("ban", caller, async move { daemon.ban(request).await }).await)
 }
 
@@ -178,7 +178,7 @@ async fn unban<O: Operations>(
     Trusted(caller): Trusted,
     Body(request): Body<UnbanRequest>,
 ) -> Result<Response, Problem> {
-    check_timeout(request.wait_ms.unwrap_or(0))?;
+    check_timeout("wait_ms", request.wait_ms.unwrap_or(0))?;
     Ok(change("unban", caller, async move { daemon.unban(request).await }).await)
 }
 
@@ -187,7 +187,7 @@ async fn remove<O: Operations>(
     Trusted(caller): Trusted,
     Body(request): Body<RemoveRequest>,
 ) -> Result<Response, Problem> {
-    check_timeout(request.wait_ms.unwrap_or(0))?;
+    check_timeout("wait_ms", request.wait_ms.unwrap_or(0))?;
     Ok(change("remove", caller, async move { daemon.remove(request).await }).await)
 }
 
@@ -195,7 +195,7 @@ async fn ping<O: Operations>(
     State(daemon): Daemon<O>,
     Body(request): Body<PingRequest>,
 ) -> Result<Response, Problem> {
-    check_timeout(request.timeout_ms)?;
+    check_timeout("timeout_ms", request.timeout_ms)?;
     Ok(document(daemon.ping(request).await))
 }
 
@@ -203,7 +203,7 @@ async fn wait<O: Operations>(
     State(daemon): Daemon<O>,
     Body(request): Body<WaitRequest>,
 ) -> Result<Response, Problem> {
-    check_timeout(request.timeout_ms)?;
+    check_timeout("timeout_ms", request.timeout_ms)?;
     Ok(document(daemon.wait(request).await))
 }
 
@@ -241,13 +241,13 @@ async fn change<T: Schema + Serialize + Send + 'static>(
     }
 }
 
-fn check_timeout(timeout_ms: u64) -> Result<(), Problem> {
+fn check_timeout(field: &str, timeout_ms: u64) -> Result<(), Problem> {
     if timeout_ms <= MAX_TIMEOUT_MS {
         return Ok(());
     }
     Err(Problem::new(
         ErrorCode::BadRequest,
-        format!("field `timeout_ms`: {timeout_ms} is longer than an hour ({MAX_TIMEOUT_MS})"),
+        format!("field `{field}`: {timeout_ms} is longer than an hour ({MAX_TIMEOUT_MS})"),
         "ask again when the time is up",
     ))
 }

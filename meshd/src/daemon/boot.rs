@@ -199,9 +199,9 @@ impl Mesh {
 /// This host in its own replica, with its own keys.
 ///
 /// It may be gone from it: a departure that was agreed while the host was down, or whose last step a crash
-/// cut short.
+/// cut short. One that is banned has its place and waits to be pardoned.
 fn own_record(view: &ClusterView, me: MemberId, identity: &Identity) -> Result<MemberView, Exit> {
-    let own = view.members.get(&me).filter(|own| is_own(own, identity));
+    let own = view.with_place(me).filter(|own| is_own(own, identity));
     own.cloned().ok_or_else(|| {
         Exit::because(Reason::Mismatch, format_args!("{me} is no member of this mesh any more"))
             .meaning("the mesh has agreed that this host left")
@@ -312,3 +312,6 @@ async fn guard(mut thread: PacketThread, group: Group, end: End, mut stop: watch
     let _ = stop.wait_for(|stop| *stop).await;
     thread.shutdown().await;
 }
+
+#[cfg(test)]
+mod tests;

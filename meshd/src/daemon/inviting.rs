@@ -9,7 +9,7 @@ use mesh_model::trust::{
 };
 use mesh_model::{IdentitySecret, InviteId, Signed};
 
-use super::refusal::{Answer, failed, internal, refusal};
+use super::refusal::{Answer, internal, refusal};
 use super::{Daemon, Mesh};
 use crate::io::{clock, entropy::Entropy};
 
@@ -57,19 +57,6 @@ impl Daemon {
             token: token.to_text().to_string(),
             uses,
             expires_ms: invite.expires_ms,
-        })
-    }
-}
-
-impl Daemon {
-    /// The mesh's root key, which it takes to `act`.
-    pub(super) async fn root_secret(&self, act: &str) -> Answer<IdentitySecret> {
-        self.state_dir.lock().await.admin().map_err(failed)?.ok_or_else(|| {
-            refusal(
-                ErrorCode::NotAdmin,
-                format!("this host does not hold the mesh's root key, and only that can {act}"),
-                "run the same command on the host where `mesh init` ran",
-            )
         })
     }
 }

@@ -19,6 +19,10 @@ use crate::io::clock;
 /// How often gossip is asked who has applied what: news of that comes once a second at most.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
+/// How long this host may take to apply what was agreed, so that it shows what it was told: a heartbeat brings
+/// it.
+pub(super) const APPLY_LIMIT: Duration = Duration::from_secs(5);
+
 /// The most missing members that an error names.
 const NAMED: usize = 10;
 
@@ -80,8 +84,10 @@ impl Daemon {
             ));
         }
         let root_secret = self.root_secret("rule about members").await?;
-        let index = mesh.rule(&member, ruling, &root_secret).await?;
-        let applied_by = mesh.applied_by_all_within(index, wait_ms).await?;
+        let ruled = self.unless_stopping(mesh.rule(&member, ruling, &root_secret));
+        let index = ruled.await??;
+        let heard = self.unless_stopping(mesh.applied_by_all_within(index, wait_ms));
+        let applied_by = heard.await??;
         Ok(Judged { member, index, applied_by })
     }
 }
@@ -104,7 +110,10 @@ impl Mesh {
         let command = Command::Judge(Signed::seal(&verdict, root_secret));
         let applied = self.propose(command, "a ruling about a member").await?;
         match applied.outcome {
-            Outcome::Judged(_) => Ok(applied.index),
+            Outcome::Judged(_) => {
+                self.group.applied_at_least(applied.index, APPLY_LIMIT).await;
+                Ok(applied.index)
+            }
             Outcome::Refused(refused) => Err(refusal(
                 ErrorCode::Refused,
                 format!("the mesh refused: {refused}"),
@@ -202,6 +211,6 @@ fn not_everywhere(index: LogIndex, of: usize, missing: &[String], begun: Instant
             begun.elapsed().as_secs_f64(),
             of - missing.len().min(of),
         ),
-        "members that are down apply it before they do anything else; `mesh peers` shows who is",
+        "members that are down go on as before when they come back, until they hear of it; `mesh peers` shows who is",
     )
 }

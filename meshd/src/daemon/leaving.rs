@@ -1,12 +1,13 @@
 //! `mesh leave`: this host says goodbye and forgets the mesh.
 
 use mesh_control::command::{Command, Outcome};
-use mesh_model::Signed;
+use mesh_control::state::{Event, State};
 use mesh_model::api::v1::{ErrorCode, LeaveReply, LeaveRequest};
 use mesh_model::trust::Departure;
+use mesh_model::{LogIndex, MemberId, Signed};
 
-use super::Daemon;
 use super::refusal::{Answer, failed, internal, not_joined, refusal};
+use super::{Daemon, Mesh};
 use crate::exit::Exit;
 use crate::io::entropy::Entropy;
 
@@ -16,7 +17,7 @@ impl Daemon {
         let mut state_dir = self.state_dir.lock().await;
         let mesh = self.mesh.load_full().ok_or_else(not_joined)?;
         let view = mesh.view();
-        if mesh.is_admin && view.members.len() > 1 && !request.force {
+        if mesh.is_admin && view.members.len() + view.banned.len() > 1 && !request.force {
             return Err(refusal(
                 ErrorCode::Refused,
                 "this host holds the mesh's root key: once it has left, nobody can be invited any more",
@@ -26,14 +27,11 @@ impl Daemon {
         let departure = Departure { mesh: view.mesh(), member: mesh.me };
         let departure = Signed::seal(&departure, &mesh.identity.identity);
         let command = Command::Depart { member: mesh.me, departure };
-        let proposed = self.unless_stopping(mesh.propose(command, "leaving")).await?;
+        let proposed = self.unless_stopping(mesh.say_goodbye(command)).await?;
         let index = match proposed {
-            Ok(applied) => match applied.outcome {
-                Outcome::Departed(_) => Some(applied.index),
-                other => return Err(internal(format!("a departure came to {other:?}"))),
-            },
+            Ok(Goodbye::Agreed(index)) => Some(index),
             // The answer was lost with the tunnels, but the news of it was not.
-            Err(_) if !mesh.group.views().borrow().members.contains_key(&mesh.me) => None,
+            Ok(Goodbye::Seen) => mesh.group.read(|state| departed_at(state, mesh.me)),
             Err(error) if request.force => {
                 tracing::warn!(error = error.message, "leaving without agreement");
                 None
@@ -55,4 +53,35 @@ impl Daemon {
         tracing::info!(member = %mesh.me, ?index, "left the mesh");
         Ok(LeaveReply { mesh: view.mesh(), member: mesh.me, index })
     }
+}
+
+/// How it became known that this host has left.
+enum Goodbye {
+    /// By the answer, with its place in the log.
+    Agreed(LogIndex),
+    /// By the agreed view, which no longer has this host.
+    Seen,
+}
+
+impl Mesh {
+    /// Has this host's departure agreed. The tunnels end with it, and with them often the answer: the view, which
+    /// may be here before, says the same.
+    async fn say_goodbye(&self, command: Command) -> Answer<Goodbye> {
+        let mut views = self.group.views();
+        let gone = views.wait_for(|view| !view.has_place(self.me));
+        let applied = tokio::select! {
+            agreed = self.propose(command, "leaving") => agreed?,
+            Ok(_) = gone => return Ok(Goodbye::Seen),
+        };
+        match applied.outcome {
+            Outcome::Departed(_) => Ok(Goodbye::Agreed(applied.index)),
+            other => Err(internal(format!("a departure came to {other:?}"))),
+        }
+    }
+}
+
+/// Where the departure of `me` stands in the log.
+fn departed_at(state: &State, me: MemberId) -> Option<LogIndex> {
+    let departure = Event::Departed { member: me };
+    state.audit().iter().rev().find(|entry| entry.event == departure).map(|entry| entry.index)
 }

@@ -10,6 +10,7 @@
 //! One change of membership happens at a time: whoever makes one holds the state directory. Everything
 //! that only looks works on the [`Mesh`] in service, or says that there is none.
 
+mod admin;
 mod auditing;
 mod boot;
 mod door;

@@ -1,7 +1,5 @@
 //! `mesh invites`: what was made of the invites, and taking one back with whom it brought in.
 
-use std::time::Duration;
-
 use mesh_control::command::{Command, Outcome};
 use mesh_control::state::{InviteEntry, State};
 use mesh_model::api::v1::{
@@ -13,14 +11,12 @@ use mesh_model::wire::join::JoinRefusal;
 use mesh_model::{InviteId, Signed};
 
 use super::Daemon;
+use super::judging::APPLY_LIMIT;
 use super::refusal::{Answer, internal, refusal};
 use crate::io::clock;
 
 /// The fewest digits that stand for an invite: of eleven thousand, seldom do two share them.
 const MIN_DIGITS: usize = 4;
-
-/// How long this host may take to apply what was agreed: a heartbeat brings it.
-const APPLY_LIMIT: Duration = Duration::from_secs(5);
 
 impl Daemon {
     /// The invites the mesh remembers.
@@ -43,7 +39,8 @@ impl Daemon {
         let root_secret = self.root_secret("revoke invites").await?;
         let revocation = Revocation { mesh: mesh.view().mesh(), invite };
         let command = Command::Revoke(Signed::seal(&revocation, &root_secret));
-        let applied = mesh.propose(command, "revoking an invite").await?;
+        let proposed = self.unless_stopping(mesh.propose(command, "revoking an invite"));
+        let applied = proposed.await??;
         match applied.outcome {
             Outcome::InviteRevoked(_) => {}
             Outcome::Refused(refused) => {
@@ -53,17 +50,19 @@ impl Daemon {
             other => return Err(internal(format!("a revocation came to {other:?}"))),
         }
         let (mut index, mut banned) = (applied.index, Vec::new());
+        // From that index on nobody comes in by it, so whoever did is known here once it is applied.
+        mesh.group.applied_at_least(index, APPLY_LIMIT).await;
         if request.with_members {
-            // From that index on nobody comes in by it, so whoever did is known here once it is applied.
-            mesh.group.applied_at_least(index, APPLY_LIMIT).await;
             for member in mesh.group.read(|state| brought_in(state, invite)) {
                 let reason = format!("came in by invite {invite}, which was revoked").parse().ok();
                 let ruling = Ruling::Banned { until_ms: None, reason };
-                index = mesh.rule(&member, ruling, &root_secret).await?;
+                let ruled = self.unless_stopping(mesh.rule(&member, ruling, &root_secret));
+                index = ruled.await??;
                 banned.push(MemberName { member: member.id, name: member.name });
             }
         }
-        let applied_by = mesh.applied_by_all_within(index, request.wait_ms).await?;
+        let heard = self.unless_stopping(mesh.applied_by_all_within(index, request.wait_ms));
+        let applied_by = heard.await??;
         Ok(RevokeReply { invite, banned, index, applied_by })
     }
 }

@@ -15,11 +15,14 @@ pub(super) fn resolve_any<'a>(view: &'a ClusterView, text: &str) -> Answer<&'a M
     let means = |member: &&MemberView| {
         member.name.as_str() == text || addr.is_some_and(|addr| member.addrs.contains(addr))
     };
-    let by_id = || text.parse::<MemberId>().ok().and_then(|id| view.banned.get(&id));
-    match banned().find(means).or_else(|| by_id().map(|banned| &banned.member)) {
-        Some(member) => Ok(member),
-        None => resolve(view, text, Family::V6).map(|(member, _)| member),
+    if let Some(member) = banned().find(means) {
+        return Ok(member);
     }
+    let by_id = || text.parse::<MemberId>().ok().and_then(|id| view.banned.get(&id));
+    // A present member that is called so comes before a banned one that has the id.
+    resolve(view, text, Family::V6)
+        .map(|(member, _)| member)
+        .or_else(|unknown| by_id().map(|banned| &banned.member).ok_or(unknown))
 }
 
 /// The member `text` means, and its address: the one named, or the one of `family`.

@@ -4,8 +4,6 @@
 //! Two hosts with the root key that change it at once make two policies with one serial, of which one is
 //! refused: nothing that was wished is lost unseen.
 
-use std::time::Duration;
-
 use mesh_control::command::{Command, Outcome};
 use mesh_model::Signed;
 use mesh_model::api::v1::{
@@ -13,12 +11,10 @@ use mesh_model::api::v1::{
 };
 use mesh_model::trust::{VoterPolicy, VoterTarget, Wish};
 
+use super::judging::APPLY_LIMIT;
 use super::refusal::{Answer, internal, refusal};
 use super::target::resolve;
 use super::{Daemon, Mesh};
-
-/// How long this host may take to apply what was agreed, so that it shows what it was told: a heartbeat brings it.
-const APPLY_LIMIT: Duration = Duration::from_secs(5);
 
 impl Daemon {
     /// Who votes.
@@ -68,7 +64,7 @@ impl Daemon {
         policy.wishes.retain(|member, _| view.has_place(*member));
         change(&mut policy);
         let command = Command::SetVoters(Signed::seal(&policy, &root_secret));
-        let applied = mesh.propose(command, "who votes").await?;
+        let applied = self.unless_stopping(mesh.propose(command, "who votes")).await??;
         match applied.outcome {
             Outcome::VotersSet(_) => {}
             Outcome::Refused(refused) => {

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use mesh_model::api::v1::{
-    BanReply, Bans, ErrorCode, LeaveReply, RemoveReply, Tunnels, UnbanReply,
+    Audit, BanReply, Bans, ErrorCode, LeaveReply, RemoveReply, Tunnels, UnbanReply,
 };
 use mesh_tests::lab::SETTLE_LIMIT;
 use mesh_tests::mesh::exit;
@@ -103,7 +103,7 @@ fn a_ban_that_does_not_reach_everybody_names_who_is_missing_and_holds_all_the_sa
     assert!(error.message.contains("2 of 3 members"), "{error:?}");
     assert_eq!(bans(&lab, 1).bans.len(), 1);
 
-    // Whoever was down applies it before anything else.
+    // Whoever was down hears of it when it is back.
     lab.host_mut(absent).start().unwrap();
     eventually(SETTLE_LIMIT, "the absent one knows of the ban", || {
         let bans: Bans = lab.host(absent).mesh().get(&["bans"]).ok()?;
@@ -120,10 +120,17 @@ fn a_ban_for_a_time_ends_by_itself() {
     let targets = addresses(&lab, 2);
     let banned: BanReply = lab.host(1).mesh().get(&["ban", "n2", "--for", "2s"]).unwrap();
     assert!(banned.until_ms.is_some());
+    let kinds = || {
+        let trail: Audit = lab.host(1).mesh().get(&["audit"]).unwrap();
+        let kinds: Vec<_> = trail.entries.iter().map(|entry| entry.event.kind()).collect();
+        kinds
+    };
+    assert!(kinds().contains(&"banned"));
     for number in [1, 3] {
         assert_answers(&lab, number, targets);
         assert!(bans(&lab, number).bans.is_empty());
     }
+    assert_eq!(kinds().last(), Some(&"ban_lapsed"));
 }
 
 #[test]

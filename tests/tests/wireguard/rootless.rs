@@ -39,9 +39,15 @@ fn for_everybody(program: &Path, dir: &Path) -> PathBuf {
 fn a_user_without_rights_runs_devices_in_namespaces_of_their_own() {
     needs_namespaces!();
     let possible = Program::find("unshare").is_some()
-        && in_own_namespaces(Path::new("true")).status().is_ok_and(|status| status.success());
+        && in_own_namespaces(Path::new("sh"))
+            .args(["-c", "exec 3<>/dev/net/tun"])
+            .status()
+            .is_ok_and(|status| status.success());
     if !possible {
-        rights::report_skip("wireguard::rootless", "no user namespaces for users without rights");
+        rights::report_skip(
+            "wireguard::rootless",
+            "no user namespaces, or no /dev/net/tun, for users without rights",
+        );
         return;
     }
     let dir = tempfile::tempdir().unwrap();

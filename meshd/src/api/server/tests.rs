@@ -259,7 +259,7 @@ async fn bodies_that_are_wrong_are_refused_by_the_name_of_the_field() {
         (route::INVITES, r#"{"endpoints":["1.2.3.4:5","x"]}"#, "field `endpoints[1]`"),
         (route::BANS, "{}", "missing field `member`"),
         (route::BANS, r#"{"member":"n9","reason":"a\nb"}"#, "field `reason`: a reason is one line"),
-        (route::BANS, r#"{"member":"n9","wait_ms":3600001}"#, "longer than an hour"),
+        (route::BANS, r#"{"member":"n9","wait_ms":3600001}"#, "field `wait_ms`: 3600001 is longer"),
         (route::REMOVE, r#"{"member":"n9","forse":true}"#, "forse"),
         (route::JOIN, "{}", "missing field `token`"),
         (route::JOIN, "", "missing field `token`"),

@@ -85,6 +85,6 @@ pub struct TransferReply {
 }
 
 schema! {
-    SupervisorHistory => "mesh.supervisor-history/v1",
+    SupervisorHistory => "mesh.supervisor_history/v1",
     TransferReply => "mesh.transfer/v1",
 }

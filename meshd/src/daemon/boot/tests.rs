@@ -1,0 +1,32 @@
+//! Which hosts may go into service.
+
+use std::sync::Arc;
+
+use mesh_model::MemberId;
+use mesh_model::view::BannedView;
+
+use super::*;
+use crate::io::fixture::{identity, tunnel, view};
+
+const ME: MemberId = MemberId(2);
+
+fn keys() -> Identity {
+    Identity { identity: identity(2), tunnel: tunnel(2) }
+}
+
+#[test]
+fn a_member_is_known_by_both_its_keys() {
+    let view = view(&[1, 2]);
+    assert_eq!(own_record(&view, ME, &keys()).expect("a member").id, ME);
+    let other = Identity { tunnel: tunnel(3), ..keys() };
+    assert!(own_record(&view, ME, &other).is_err());
+    assert!(own_record(&view, MemberId(9), &keys()).is_err());
+}
+
+#[test]
+fn a_banned_member_goes_into_service_and_waits_for_its_pardon() {
+    let mut view = Arc::unwrap_or_clone(view(&[1, 2]));
+    let member = view.members.remove(&ME).expect("a member");
+    view.banned.insert(ME, BannedView { member, since_ms: 0, until_ms: None, reason: None });
+    assert_eq!(own_record(&view, ME, &keys()).expect("it has its place").id, ME);
+}
