@@ -11,7 +11,7 @@ use openraft::async_runtime::watch::WatchReceiver as _;
 use super::group::{Inner, leadership};
 use super::status::Follower;
 use super::steward::{IDLE, LOOK_AGAIN};
-use super::types::LogId;
+use super::types::{Instant, LogId};
 
 /// How many entries a learner may lack and still become a voter: what a busy leader has in flight.
 const READY_LAG: u64 = 64;
@@ -29,10 +29,7 @@ impl Inner {
         let last = metrics.last_log_index.unwrap_or(0);
         let membership = &metrics.membership_config;
         let (named_at, voters) = (*membership.log_id(), membership.membership());
-        let answered = |id: &u64| {
-            let at = heartbeat.get(id).copied().flatten();
-            at.is_some_and(|at| at.elapsed() < self.timing.election_max)
-        };
+        let answered = |id: &u64| self.is_lately(heartbeat.get(id).copied().flatten().as_deref());
         replication
             .iter()
             .filter(|(id, held)| {
@@ -41,6 +38,21 @@ impl Inner {
             })
             .map(|(id, _)| MemberId(*id))
             .collect()
+    }
+
+    /// Others that answered lately.
+    pub(super) fn answering(&self) -> BTreeSet<MemberId> {
+        let metrics = self.raft.metrics();
+        let metrics = metrics.borrow_watched();
+        let heartbeats = metrics.heartbeat.iter().flatten();
+        heartbeats
+            .filter(|(_, at)| self.is_lately(at.as_deref()))
+            .map(|(id, _)| MemberId(*id))
+            .collect()
+    }
+
+    fn is_lately(&self, at: Option<&Instant>) -> bool {
+        at.is_some_and(|at| at.elapsed() < self.timing.election_max)
     }
 
     /// Everyone as this leader knows them.

@@ -204,12 +204,6 @@ impl Group {
         ended.ok().flatten().unwrap_or(GroupFailure::Shutdown)
     }
 
-    /// The agreed state as bytes a joining host can start from, once this host has applied `index`;
-    /// `None` if that takes longer than `limit`.
-    pub async fn snapshot_at_least(&self, index: LogIndex, limit: Duration) -> Option<Vec<u8>> {
-        self.applied_at_least(index, limit).await.then(|| self.snapshot())
-    }
-
     /// Waits until this host has applied `index`; `false` if that takes longer than `limit`.
     pub async fn applied_at_least(&self, index: LogIndex, limit: Duration) -> bool {
         let mut views = self.inner.views.clone();
@@ -217,27 +211,9 @@ impl Group {
         matches!(Types::timeout(limit, reached).await, Ok(Ok(_)))
     }
 
-    /// Whether `member` may begin with an empty store, as far as this host knows. One that ever voted must not,
-    /// nor one that soon may: it may have promised its vote to somebody, or acknowledged entries, and an empty
-    /// store remembers neither. Who voted is agreed; a leader also knows who holds a part of the log.
-    pub fn may_welcome(&self, member: MemberId) -> bool {
-        let metrics = self.inner.raft.metrics();
-        let metrics = metrics.borrow_watched();
-        let replication = metrics.replication.as_ref();
-        let held = replication.and_then(|held| held.get(&member.0)).is_some_and(Option::is_some);
-        let has_voted = self.read(|state| state.has_voted(member));
-        !held && !has_voted && !self.inner.known_voters().contains(&member)
-    }
-
     /// What `look` finds in the agreed state as this host has applied it. Nothing is applied meanwhile.
     pub fn read<T>(&self, look: impl FnOnce(&State) -> T) -> T {
         look(&self.inner.replica.lock().state)
-    }
-
-    /// The agreed state as bytes a joining host can start from.
-    pub fn snapshot(&self) -> Vec<u8> {
-        let replica = self.inner.replica.lock().clone();
-        replica.to_snapshot()
     }
 
     /// The serial for the next verdict about `member`: later than the last this host knows of.

@@ -19,6 +19,7 @@
 //! - [`roles`] decides who votes; `steward` has it carried out, going by what `followers` knows of the others.
 //! - `warden` has bans end when their time is over.
 //! - `herald` tells who leads and `history` remembers it; `transfer` has another lead on request.
+//! - `welcome` is what a joining host starts from.
 //! - `pulse` winds openraft's clock where there is something to decide.
 //! - `runtime` makes it repeatable: **its head says how equal seeds give equal runs**.
 //!
@@ -53,6 +54,7 @@ mod transfer;
 mod types;
 mod warden;
 mod watch;
+mod welcome;
 
 pub use group::{Group, GroupError};
 pub use history::{Cause, MAX_TRANSITIONS, Transition};

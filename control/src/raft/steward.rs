@@ -89,8 +89,8 @@ enum Looked {
     Stepped,
     /// All is as it should be, or this host does not lead. For so long nothing changes by itself.
     AtRest(Duration),
-    /// Something will have to be done, but not yet.
-    Waiting,
+    /// Something will have to be done, but not yet; how long until it may be time.
+    Waiting(Duration),
 }
 
 impl Inner {
@@ -111,7 +111,7 @@ impl Inner {
             match self.step().await {
                 Looked::Stepped => {}
                 Looked::AtRest(_) => return None,
-                Looked::Waiting => Types::sleep(LOOK_AGAIN).await,
+                Looked::Waiting(_) => Types::sleep(LOOK_AGAIN).await,
             }
         }
     }
@@ -150,9 +150,15 @@ impl Inner {
             self.take(step).await;
             return Looked::Stepped;
         }
+        // Whoever answers catches up soon; no event says that one that is silent is back.
+        let answering = self.answering().intersection(&learners).copied().collect();
+        roles.ready = &answering;
+        if let Some(Step::SetVoters(_)) = next_step(&roles) {
+            return Looked::Waiting(LOOK_AGAIN);
+        }
         roles.ready = &learners;
         match next_step(&roles) {
-            Some(Step::SetVoters(_)) => Looked::Waiting,
+            Some(Step::SetVoters(_)) => Looked::Waiting(self.timing.election_max),
             _ => Looked::AtRest(until_next),
         }
     }
@@ -233,7 +239,7 @@ impl Steward {
             };
             wait = flush.min(match Box::pin(self.inner.step()).await {
                 Looked::Stepped => Duration::ZERO,
-                Looked::Waiting => LOOK_AGAIN,
+                Looked::Waiting(pause) => pause,
                 Looked::AtRest(until_next) => until_next,
             });
         }

@@ -9,7 +9,7 @@ use mesh_model::trust::{
 };
 use mesh_model::{IdentitySecret, InviteId, Signed};
 
-use super::refusal::{Answer, internal, refusal};
+use super::refusal::{Answer, not_done, refusal};
 use super::{Daemon, Mesh};
 use crate::io::{clock, entropy::Entropy};
 
@@ -40,16 +40,8 @@ impl Daemon {
         };
         let signed = Signed::seal(&invite, &root_secret);
         let applied = mesh.propose(Command::Invite(signed.clone()), "an invite").await?;
-        match applied.outcome {
-            Outcome::InviteAdded(_) => {}
-            Outcome::Refused(refused) => {
-                return Err(refusal(
-                    ErrorCode::Refused,
-                    format!("the mesh refused: {refused}"),
-                    "",
-                ));
-            }
-            other => return Err(internal(format!("an invite came to {other:?}"))),
+        if !matches!(applied.outcome, Outcome::InviteAdded(_)) {
+            return Err(not_done("an invite", &applied.outcome, ""));
         }
         let token = Token { root: view.root, invite: signed, secret, bootstraps };
         Ok(InviteReply {

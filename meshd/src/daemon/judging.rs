@@ -11,7 +11,7 @@ use mesh_model::trust::{MAX_BAN_MS, Ruling, Verdict};
 use mesh_model::view::{BannedView, MemberView};
 use mesh_model::{IdentitySecret, LogIndex, MemberId, Signed};
 
-use super::refusal::{Answer, internal, refusal};
+use super::refusal::{Answer, not_done, refusal};
 use super::target::resolve_any;
 use super::{Daemon, Mesh};
 use crate::io::clock;
@@ -109,18 +109,12 @@ impl Mesh {
         };
         let command = Command::Judge(Signed::seal(&verdict, root_secret));
         let applied = self.propose(command, "a ruling about a member").await?;
-        match applied.outcome {
-            Outcome::Judged(_) => {
-                self.group.applied_at_least(applied.index, APPLY_LIMIT).await;
-                Ok(applied.index)
-            }
-            Outcome::Refused(refused) => Err(refusal(
-                ErrorCode::Refused,
-                format!("the mesh refused: {refused}"),
-                "`mesh peers` and `mesh bans` show how things are",
-            )),
-            other => Err(internal(format!("a verdict came to {other:?}"))),
+        if !matches!(applied.outcome, Outcome::Judged(_)) {
+            let hint = "`mesh peers` and `mesh bans` show how things are";
+            return Err(not_done("a verdict", &applied.outcome, hint));
         }
+        self.group.applied_at_least(applied.index, APPLY_LIMIT).await;
+        Ok(applied.index)
     }
 }
 

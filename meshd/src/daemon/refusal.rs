@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 
+use mesh_control::command::Outcome;
 use mesh_control::raft::ProposeError;
 use mesh_model::api::v1::{ErrorBody, ErrorCode};
 
@@ -67,6 +68,16 @@ pub(super) fn not_agreed(what: &str, error: &ProposeError) -> ErrorBody {
             "wait until another member is alive in `mesh peers`, and try again",
         ),
         ProposeError::Stopped => internal(error),
+    }
+}
+
+/// Why the mesh, asked for `what`, came to `outcome` instead.
+pub(super) fn not_done(what: &str, outcome: &Outcome, hint: impl Display) -> ErrorBody {
+    match outcome {
+        Outcome::Refused(refused) => {
+            refusal(ErrorCode::Refused, format!("the mesh refused: {refused}"), hint)
+        }
+        other => internal(format!("{what} came to {other:?}")),
     }
 }
 

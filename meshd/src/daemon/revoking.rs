@@ -12,7 +12,7 @@ use mesh_model::{InviteId, Signed};
 
 use super::Daemon;
 use super::judging::APPLY_LIMIT;
-use super::refusal::{Answer, internal, refusal};
+use super::refusal::{Answer, not_done, refusal};
 use crate::io::clock;
 
 /// The fewest digits that stand for an invite: of eleven thousand, seldom do two share them.
@@ -41,13 +41,9 @@ impl Daemon {
         let command = Command::Revoke(Signed::seal(&revocation, &root_secret));
         let proposed = self.unless_stopping(mesh.propose(command, "revoking an invite"));
         let applied = proposed.await??;
-        match applied.outcome {
-            Outcome::InviteRevoked(_) => {}
-            Outcome::Refused(refused) => {
-                let message = format!("the mesh refused: {refused}");
-                return Err(refusal(ErrorCode::Refused, message, "`mesh invites` lists them"));
-            }
-            other => return Err(internal(format!("a revocation came to {other:?}"))),
+        if !matches!(applied.outcome, Outcome::InviteRevoked(_)) {
+            let hint = "`mesh invites` lists them";
+            return Err(not_done("a revocation", &applied.outcome, hint));
         }
         let (mut index, mut banned) = (applied.index, Vec::new());
         // From that index on nobody comes in by it, so whoever did is known here once it is applied.

@@ -12,7 +12,7 @@ use mesh_model::api::v1::{
 use mesh_model::trust::{VoterPolicy, VoterTarget, Wish};
 
 use super::judging::APPLY_LIMIT;
-use super::refusal::{Answer, internal, refusal};
+use super::refusal::{Answer, not_done, refusal};
 use super::target::resolve;
 use super::{Daemon, Mesh};
 
@@ -65,16 +65,9 @@ impl Daemon {
         change(&mut policy);
         let command = Command::SetVoters(Signed::seal(&policy, &root_secret));
         let applied = self.unless_stopping(mesh.propose(command, "who votes")).await??;
-        match applied.outcome {
-            Outcome::VotersSet(_) => {}
-            Outcome::Refused(refused) => {
-                return Err(refusal(
-                    ErrorCode::Refused,
-                    format!("the mesh refused: {refused}"),
-                    "see what stands with `mesh voters list`, and try again",
-                ));
-            }
-            other => return Err(internal(format!("a policy on who votes came to {other:?}"))),
+        if !matches!(applied.outcome, Outcome::VotersSet(_)) {
+            let hint = "see what stands with `mesh voters list`, and try again";
+            return Err(not_done("a policy on who votes", &applied.outcome, hint));
         }
         mesh.group.applied_at_least(applied.index, APPLY_LIMIT).await;
         Ok(mesh.voters())
