@@ -1,6 +1,8 @@
 //! Quantities as people read them.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
+
+use crate::moment::Moment;
 
 /// A duration in its two largest units: `42s`, `3m12s`, `2h5m`, `4d`; below a second in `ms`.
 pub(crate) fn duration(duration: Duration) -> String {
@@ -35,20 +37,15 @@ pub(crate) fn ago(ms: Option<u64>) -> String {
 /// How long ago something was that happened at `at_ms`, in milliseconds since the Unix epoch, by this host's
 /// clock. What clocks that differ put into the future was now.
 pub(crate) fn since(at_ms: u64) -> String {
-    ago(Some(now_ms().saturating_sub(at_ms)))
+    ago(Some(Moment::now().ms.saturating_sub(at_ms)))
 }
 
 /// In how long something is that happens at `at_ms`, in milliseconds since the Unix epoch.
 pub(crate) fn until(at_ms: u64) -> String {
-    match at_ms.saturating_sub(now_ms()) {
+    match at_ms.saturating_sub(Moment::now().ms) {
         0..1000 => "now".to_owned(),
         left => format!("in {}", duration(Duration::from_millis(left))),
     }
-}
-
-fn now_ms() -> u64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// A count of bytes, in the powers of 1024 that `wg` uses.
