@@ -96,11 +96,11 @@ impl ClusterView {
 
     /// Whether `member` has a place in the mesh, be it one that it may not use now.
     pub fn has_place(&self, member: MemberId) -> bool {
-        self.with_place(member).is_some()
+        self.place_of(member).is_some()
     }
 
     /// The member with this id that has a place in the mesh, be it banned or not.
-    pub fn with_place(&self, member: MemberId) -> Option<&MemberView> {
+    pub fn place_of(&self, member: MemberId) -> Option<&MemberView> {
         let banned = || self.banned.get(&member).map(|banned| &banned.member);
         self.members.get(&member).or_else(banned)
     }

@@ -201,7 +201,7 @@ impl Mesh {
 /// It may be gone from it: a departure that was agreed while the host was down, or whose last step a crash
 /// cut short. One that is banned has its place and waits to be pardoned.
 fn own_record(view: &ClusterView, me: MemberId, identity: &Identity) -> Result<MemberView, Exit> {
-    let own = view.with_place(me).filter(|own| is_own(own, identity));
+    let own = view.place_of(me).filter(|own| is_own(own, identity));
     own.cloned().ok_or_else(|| {
         Exit::because(Reason::Mismatch, format_args!("{me} is no member of this mesh any more"))
             .meaning("the mesh has agreed that this host left")
