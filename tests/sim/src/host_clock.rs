@@ -5,7 +5,7 @@
 //! it to be right.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use rand::{RngExt as _, SeedableRng as _};
@@ -21,6 +21,8 @@ pub struct HostClock {
     ahead_ms: Arc<AtomicI64>,
     /// How much faster than time it runs, in millionths.
     drift_ppm: i64,
+    /// The latest it has ever shown.
+    latest_ms: Arc<AtomicU64>,
 }
 
 impl HostClock {
@@ -29,7 +31,8 @@ impl HostClock {
         let mut rng = ChaCha8Rng::from_seed(seed);
         let (off, drift) = (clocks.off_ms(), i64::from(clocks.drift_ppm));
         let ahead_ms = Arc::new(AtomicI64::new(rng.random_range(-off..=off)));
-        Self { ahead_ms, drift_ppm: rng.random_range(-drift..=drift) }
+        let drift_ppm = rng.random_range(-drift..=drift);
+        Self { ahead_ms, drift_ppm, latest_ms: Arc::default() }
     }
 
     /// Somebody sets it; from now on it is so far ahead.
@@ -42,7 +45,14 @@ impl HostClock {
         let drifted = i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX) / 1000;
         let drifted_ms = drifted.saturating_mul(self.drift_ppm) / 1000;
         let ahead_ms = self.ahead_ms.load(Ordering::Relaxed).saturating_add(drifted_ms);
-        wall::millis(elapsed).saturating_add_signed(ahead_ms)
+        let shown_ms = wall::millis(elapsed).saturating_add_signed(ahead_ms);
+        self.latest_ms.fetch_max(shown_ms, Ordering::Relaxed);
+        shown_ms
+    }
+
+    /// The latest it has ever shown, in milliseconds since the Unix epoch; 0 while nobody has looked.
+    pub fn latest_ms(&self) -> u64 {
+        self.latest_ms.load(Ordering::Relaxed)
     }
 }
 
@@ -64,5 +74,8 @@ mod tests {
         clock.set(-5);
         assert_eq!(off(&same, Duration::ZERO), 5);
         assert!((1..=3600 + 5).contains(&off(&same, HOUR)));
+        let latest_ms = same.millis(HOUR);
+        clock.set(-50_000);
+        assert!(clock.millis(HOUR) < latest_ms && clock.latest_ms() >= latest_ms);
     }
 }

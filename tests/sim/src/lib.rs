@@ -4,6 +4,7 @@
 //! [`faults`] and [`load`] draw, holds it to the [`invariants`] and says how it went. What a failing
 //! seed did can be read in its [`trace`], and happens again whenever the seed runs again.
 
+pub mod admin;
 pub mod clock;
 pub mod cuts;
 pub mod disk;
@@ -19,8 +20,10 @@ pub mod once;
 pub mod plant;
 pub mod profile;
 pub mod reference;
+pub mod rising;
 pub mod run;
 pub mod seeds;
+pub mod spoken;
 pub mod switchboard;
 pub mod trace;
 pub mod trust;

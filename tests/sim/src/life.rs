@@ -111,13 +111,13 @@ pub struct Life {
     /// Said, but not yet asked for; datagrams wait in the outlet.
     pending: Output,
     /// Rewrites the plan's steps: how a planted bug gets at them.
-    bend: Option<fn(Update) -> Update>,
+    bend: Option<fn(Update) -> Option<Update>>,
 }
 
 impl Life {
     /// The daemon comes up; `None` when its own view does not have it.
     pub fn new(birth: Birth<'_>, seed: RunSeed, now: Instant) -> Option<Self> {
-        let addrs = birth.view.members.get(&birth.me)?.addrs;
+        let addrs = birth.view.place_of(birth.me)?.addrs;
         let engine = EngineConfig {
             secret: Some(birth.keys.tunnel.clone()),
             role: Role::Member(addrs),
@@ -154,7 +154,7 @@ impl Life {
     }
 
     /// From now on the packet core gets `bend` of what the node says.
-    pub fn bend_updates(&mut self, bend: fn(Update) -> Update) {
+    pub fn bend_updates(&mut self, bend: fn(Update) -> Option<Update>) {
         self.bend = Some(bend);
     }
 
@@ -250,9 +250,11 @@ impl Life {
                     self.pending.replanned = true;
                     let update = match self.bend {
                         Some(bend) => bend(update),
-                        None => update,
+                        None => Some(update),
                     };
-                    self.engine.handle_update(update, now, &mut self.outlet);
+                    if let Some(update) = update {
+                        self.engine.handle_update(update, now, &mut self.outlet);
+                    }
                 }
                 Event::Peer { .. } => {}
                 Event::Removed => self.pending.removed = true,

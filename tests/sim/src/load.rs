@@ -59,6 +59,8 @@ pub enum Action {
 pub struct Situation {
     /// Members that are up, and their addresses.
     pub members: Vec<(HostNo, OverlayAddrs)>,
+    /// How many of them are not banned: that many can agree on something.
+    pub present: usize,
     /// Hosts that are no members and not asking.
     pub outside: Vec<HostNo>,
     /// Whether the mesh may change: nobody joins or leaves in the calm period.
@@ -129,7 +131,7 @@ impl Load {
             70..88 if seen.changing => self.join(seen),
             88..95 if seen.changing => self.invite(seen),
             95..97 => self.intrude(seen),
-            97.. if seen.changing && seen.members.len() >= STAY => self.leave(seen),
+            97.. if seen.changing && seen.present >= STAY => self.leave(seen),
             _ => None,
         }
     }
@@ -198,7 +200,7 @@ impl Load {
 
     fn come_or_go(&mut self, seen: &Situation) -> Option<Action> {
         match self.rng.random_bool(0.5) {
-            true if seen.members.len() >= STAY => self.leave(seen),
+            true if seen.present >= STAY => self.leave(seen),
             _ => self.join(seen),
         }
     }

@@ -25,15 +25,21 @@ pub enum Plant {
     AnySource,
     /// Intruders have the invite's secret: as if nobody checked for it.
     StolenSecret,
+    /// What the root said earlier can be said again under a later serial: as if nobody looked at serials.
+    ForgottenSerial,
+    /// Packet cores are not told of peers that go.
+    KeptTunnels,
 }
 
 /// All planted bugs, and their names on the command line.
-pub const ALL: [(&str, Plant); 5] = [
+pub const ALL: [(&str, Plant); 7] = [
     ("answer-before-sync", Plant::AnswerBeforeSync),
     ("deaf-to-disk", Plant::DeafToDisk),
     ("stale-refusal", Plant::StaleRefusal),
     ("any-source", Plant::AnySource),
     ("stolen-secret", Plant::StolenSecret),
+    ("forgotten-serial", Plant::ForgottenSerial),
+    ("kept-tunnels", Plant::KeptTunnels),
 ];
 
 /// The planted bug called `name`.
@@ -68,13 +74,21 @@ fn bytes(command: &Command) -> Vec<u8> {
 
 /// Gives each peer a default route besides its own addresses: the last one planned may then speak for
 /// every address that is nobody's.
-pub(crate) fn any_source(update: Update) -> Update {
-    match update {
+pub(crate) fn any_source(update: Update) -> Option<Update> {
+    Some(match update {
         Update::SetPeer(key, mut plan) => {
             let nowhere = [Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()];
             plan.allowed_ips.extend(nowhere.map(|addr| IpNet::new_assert(addr, 0)));
             Update::SetPeer(key, plan)
         }
         other => other,
+    })
+}
+
+/// Leaves out what ends a peer.
+pub(crate) fn kept_tunnels(update: Update) -> Option<Update> {
+    match update {
+        Update::RemovePeer(_) => None,
+        other => Some(other),
     }
 }

@@ -43,6 +43,8 @@ pub struct Profile {
     pub clocks: Clocks,
     /// The share of what people do that is nothing but coming and going, 0 to 1.
     pub churn: f64,
+    /// The longest pause between two things an admin does; `None`: there is no admin.
+    pub ruling: Option<Duration>,
 }
 
 /// How wrong wall clocks are.
@@ -127,6 +129,8 @@ pub const CORE: Profile = Profile {
     links: CLOGGED,
     clocks: WELL_KEPT,
     churn: 0.0,
+    // Some fifteen bans in a run, of which each lasts longer than a handshake takes to be given up (15 s).
+    ruling: Some(Duration::from_secs(8)),
 };
 
 /// Nothing breaks: a run that fails here has found a plain bug.
@@ -138,6 +142,7 @@ pub const CALM: Profile = Profile {
     calm: Duration::from_secs(15),
     pause_min: Duration::from_secs(60),
     pause_max: Duration::from_secs(60),
+    ruling: None,
     ..CORE
 };
 

@@ -25,7 +25,7 @@ pub struct Reference {
     acks: Vec<Ack>,
     /// The overlay addresses of everyone who ever was a member.
     addrs: BTreeMap<MemberId, OverlayAddrs>,
-    /// Members whose departure was proposed: present or not, both are right until it is acknowledged.
+    /// Members whose departure or removal was proposed: present or not, both are right until it is acknowledged.
     leaving: BTreeSet<MemberId>,
     /// Who was admitted under each invite.
     admitted: BTreeMap<InviteId, BTreeSet<MemberId>>,
@@ -49,17 +49,18 @@ impl Reference {
 
     /// A view was seen.
     pub fn see(&mut self, view: &ClusterView) {
-        for member in view.members.values() {
+        let banned = view.banned.values().map(|banned| &banned.member);
+        for member in view.members.values().chain(banned) {
             self.addrs.insert(member.id, member.addrs);
         }
     }
 
-    /// `member` has asked to leave.
+    /// `member` has asked to leave, or somebody asked that it be removed.
     pub fn ask_to_leave(&mut self, member: MemberId) {
         self.leaving.insert(member);
     }
 
-    /// Whether `member` has ever asked to leave.
+    /// Whether anybody has ever asked that `member` go.
     pub fn is_leaving(&self, member: MemberId) -> bool {
         self.leaving.contains(&member)
     }

@@ -18,7 +18,7 @@ use mesh_model::MemberId;
 
 use crate::clock::Clock;
 use crate::disk::{Busy, Disk};
-use crate::invariants::{NothingAfterAFailedSync, Violation};
+use crate::invariants::{NothingAfterAFailedSync, Violation, banned_are_cut_off};
 use crate::life::LifeId;
 use crate::net::{HostNo, Net};
 use crate::trace::Trace;
@@ -139,6 +139,8 @@ struct Arrived {
     life: LifeId,
     group: Group,
     at: Duration,
+    /// Whether whom it asks knew then that the asking one is banned.
+    banned: bool,
 }
 
 impl Line {
@@ -168,7 +170,8 @@ impl Line {
         let at = self.switchboard.clock.elapsed();
         station.silence.see(station.disk.has_failed(), at);
         let group = station.group.clone()?;
-        Some(Arrived { host: station.host, life: station.life, group, at })
+        let banned = group.views().borrow().banned.contains_key(&self.me);
+        Some(Arrived { host: station.host, life: station.life, group, at, banned })
     }
 
     /// Turns back with `answer`; the delay until we hear it.
@@ -177,7 +180,10 @@ impl Line {
         let mut board = self.switchboard.lock();
         let station = board.alive(to, asked.life)?;
         let held = station.wait_for_disk(now);
-        let spoken = answer.map_or(Ok(()), |_| station.silence.check(asked.host, asked.at));
+        let spoken = answer.map_or(Ok(()), |_| {
+            station.silence.check(asked.host, asked.at)?;
+            banned_are_cut_off::check_answer(to, self.me, asked.banned)
+        });
         if let Err(violation) = spoken {
             board.violation.get_or_insert(violation);
         }

@@ -1,9 +1,14 @@
 //! The mesh's papers: root key, genesis, invites, and what hosts sign.
 
+use std::collections::BTreeMap;
+
 use mesh_control::command::Command;
 use mesh_model::addr::DEFAULT_IPV4_PREFIX;
-use mesh_model::trust::{Admission, Departure, Genesis, Invite, MemberRecord, MeshRoot, Name};
-use mesh_model::{IdentitySecret, InviteId, MemberId, Prefixes, Signed, TunnelSecret};
+use mesh_model::trust::{
+    Admission, Departure, Genesis, Invite, MemberRecord, MeshRoot, Name, Ruling, Verdict,
+    VoterPolicy, VoterTarget, Wish,
+};
+use mesh_model::{IdentityKey, IdentitySecret, InviteId, MemberId, Prefixes, Signed, TunnelSecret};
 
 use crate::net::HostNo;
 use crate::seeds::RunSeed;
@@ -98,6 +103,43 @@ impl Mesh {
         };
         Ticket { signed: Signed::seal(&invite, &self.secret), invite, secret }
     }
+
+    /// A ruling about the member with this id and identity.
+    pub fn verdict(
+        &self,
+        (member, identity): (MemberId, IdentityKey),
+        serial: u64,
+        ruling: Ruling,
+    ) -> Verdict {
+        Verdict { mesh: self.root.mesh, member, identity, serial, ruling }
+    }
+
+    /// A policy on who votes.
+    pub fn policy(
+        &self,
+        serial: u64,
+        target: Option<VoterTarget>,
+        wishes: BTreeMap<MemberId, Wish>,
+    ) -> VoterPolicy {
+        VoterPolicy { mesh: self.root.mesh, serial, target, wishes }
+    }
+
+    /// The root says so. What is signed twice is signed with the same bytes.
+    pub fn sign(&self, paper: &Paper) -> Command {
+        match paper {
+            Paper::Verdict(verdict) => Command::Judge(Signed::seal(verdict, &self.secret)),
+            Paper::Policy(policy) => Command::SetVoters(Signed::seal(policy, &self.secret)),
+        }
+    }
+}
+
+/// Something the root says of which the last word counts, so that somebody may want to say an earlier one again.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Paper {
+    /// About a member.
+    Verdict(Verdict),
+    /// About who votes.
+    Policy(VoterPolicy),
 }
 
 /// An invite with its secret: what a token carries.

@@ -64,3 +64,14 @@ fn a_packet_core_that_takes_any_source_is_noticed() {
 fn an_admission_that_nobody_checks_is_noticed() {
     assert!(noticed(Plant::StolenSecret, CORE, "no_forged_member"));
 }
+
+#[test]
+fn a_ruling_that_is_said_again_under_a_later_serial_is_noticed() {
+    assert!(noticed(Plant::ForgottenSerial, CORE, "no_ruling_undone"));
+    assert!(noticed(Plant::ForgottenSerial, CORE, "policy_never_older"));
+}
+
+#[test]
+fn a_packet_core_that_keeps_the_tunnels_of_the_banned_is_noticed() {
+    assert!(noticed(Plant::KeptTunnels, CORE, "banned_are_cut_off"));
+}

@@ -40,7 +40,7 @@ struct Args {
     #[arg(long)]
     log: Option<Targets>,
     /// Plant a bug, to see that it is noticed: answer-before-sync, deaf-to-disk, stale-refusal,
-    /// any-source or stolen-secret.
+    /// any-source, stolen-secret, forgotten-serial or kept-tunnels.
     #[arg(long, value_parser = parse_plant)]
     plant: Option<Plant>,
     /// Seeds run at the same time.
@@ -126,6 +126,8 @@ impl Sum {
         sum.forged += one.forged;
         sum.intruders += one.intruders;
         sum.commands += one.commands;
+        sum.rulings += one.rulings;
+        sum.transfers += one.transfers;
         sum.terms += one.terms;
         sum.stranded += one.stranded;
         sum.calls += one.calls;
@@ -135,7 +137,8 @@ impl Sum {
     fn print(&self, failures: usize, args: &Args, took: Duration) -> io::Result<()> {
         let Stats { hosts, events, faults, crashes, sent, delivered, forged, intruders, .. } =
             self.stats;
-        let Stats { commands, terms, stranded, calls, elapsed, .. } = self.stats;
+        let Stats { commands, rulings, transfers, terms, stranded, calls, elapsed, .. } =
+            self.stats;
         let twice = if args.twice { " twice" } else { "" };
         let mut out = io::stdout().lock();
         writeln!(
@@ -148,6 +151,7 @@ impl Sum {
             out,
             "  {commands} commands agreed in {terms} terms with {calls} calls, {stranded} members stranded"
         )?;
+        writeln!(out, "  {rulings} rulings decided, {transfers} leads handed over on request")?;
         writeln!(
             out,
             "  {delivered} of {sent} packets delivered, {forged} sent with a forged source, {intruders} intruders turned away"

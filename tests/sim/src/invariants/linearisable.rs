@@ -15,16 +15,17 @@
 //!   agreed up to a place is a read at that place.
 //!
 //! There is no read with a promise of its own yet: views may be old and are not held to the first rule. How
-//! often an invite may be used, [`NoAcknowledgedCommandLost`](super::NoAcknowledgedCommandLost) checks.
+//! often an invite may be used, [`NoAcknowledgedCommandLost`](super::NoAcknowledgedCommandLost) checks, and
+//! rulings, which are written more than once, [`NoRulingUndone`](super::NoRulingUndone).
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use mesh_control::command::{Command, Outcome, Refusal};
 use mesh_control::raft::Applied;
-use mesh_model::trust::Admission;
+use mesh_model::trust::{Admission, Ruling, Verdict};
 use mesh_model::view::ClusterView;
 use mesh_model::wire::join::JoinRefusal;
-use mesh_model::{IdentityKey, InviteId, LogIndex, MemberId};
+use mesh_model::{IdentityKey, InviteId, LogIndex, MemberId, Signed};
 
 use super::Violation;
 use crate::once::Once;
@@ -87,12 +88,13 @@ impl Linearisable {
     pub fn see(&mut self, member: MemberId, view: &ClusterView) -> Result<(), Violation> {
         self.known = self.known.max(view.applied);
         let mut possible = true;
-        for shown in view.members.values() {
+        let banned = view.banned.values().map(|banned| &banned.member);
+        for shown in view.members.values().chain(banned) {
             possible &= self.is_member(shown.identity, shown.id);
             possible &= self.gone.entry(shown.id).or_default().not_yet_at(view.applied);
         }
         let missing = self.members.values().filter(|id| id.0 <= view.applied);
-        for id in missing.filter(|id| !view.members.contains_key(id)) {
+        for id in missing.filter(|id| !view.has_place(**id)) {
             possible &= self.gone.entry(*id).or_default().done_at(view.applied);
         }
         if possible {
@@ -114,6 +116,12 @@ impl Linearisable {
             }
             (_, Outcome::Departed(member)) => {
                 member.0 < place && self.gone.entry(*member).or_default().done_at(place)
+            }
+            (Command::Judge(verdict), Outcome::Judged(member)) if removes(verdict) => {
+                member.0 < place && self.gone.entry(*member).or_default().done_at(place)
+            }
+            (Command::Judge(_), Outcome::Refused(Refusal::UnknownMember(member))) => {
+                place < member.0 || self.gone.entry(*member).or_default().done_at(place)
             }
             (Command::Admit(admission), Outcome::Refused(Refusal::Join(refusal))) => {
                 self.turned_away(admission, refusal, place)
@@ -166,6 +174,11 @@ impl Linearisable {
     }
 }
 
+/// Whether the member goes for good.
+fn removes(verdict: &Signed<Verdict>) -> bool {
+    verdict.peek().is_ok_and(|verdict| verdict.ruling == Ruling::Removed)
+}
+
 /// Who asks to be let in.
 fn identity(admission: &Admission) -> Option<IdentityKey> {
     admission.record.peek().ok().map(|record| record.identity)
@@ -179,7 +192,7 @@ mod tests {
     use crate::invariants::sample::view;
     use crate::net::HostNo;
     use crate::seeds::RunSeed;
-    use crate::trust::{Keys, Mesh, Ticket};
+    use crate::trust::{Keys, Mesh, Paper, Ticket};
 
     const GUEST: MemberId = MemberId(5);
 
@@ -268,6 +281,21 @@ mod tests {
         let unknown = Outcome::Refused(Refusal::UnknownMember(GUEST));
         assert!(passes(&[(&goodbye, 4, unknown.clone())]));
         assert!(!passes(&[(&goodbye, 5, unknown)]));
+    }
+
+    #[test]
+    fn one_that_was_removed_has_left() {
+        let (_, admission, goodbye) = commands();
+        let keys = Keys::new(RunSeed(1), HostNo(1), 0);
+        let mesh = Mesh::found(RunSeed(1), &keys);
+        let verdict = mesh.verdict((GUEST, keys.identity.public()), 1, Ruling::Removed);
+        let (removal, judged) = (mesh.sign(&Paper::Verdict(verdict)), Outcome::Judged(GUEST));
+        let left = Outcome::Departed(GUEST);
+        assert!(passes(&[(&removal, 9, judged.clone()), (&goodbye, 10, left)]));
+        assert!(!passes(&[(&removal, 8, judged), (&admission, 9, admitted())]));
+        let unknown = Outcome::Refused(Refusal::UnknownMember(GUEST));
+        assert!(passes(&[(&removal, 4, unknown.clone())]));
+        assert!(!passes(&[(&removal, 6, unknown), (&admission, 7, admitted())]));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What must hold in every run, whatever breaks. One file each.
 
+pub(crate) mod banned_are_cut_off;
 mod equal_hash_at_equal_index;
 mod honest_sources;
 mod linearisable;
@@ -7,8 +8,10 @@ mod liveness;
 mod no_acknowledged_command_lost;
 mod no_address_twice;
 pub(crate) mod no_forged_member;
+mod no_ruling_undone;
 mod nothing_after_a_failed_sync;
 mod one_leader_per_term;
+mod policy_never_older;
 #[cfg(test)]
 mod sample;
 
@@ -18,8 +21,10 @@ pub use linearisable::{Invocation, Linearisable};
 pub use liveness::{Liveness, Pair, Standing};
 pub use no_acknowledged_command_lost::NoAcknowledgedCommandLost;
 pub use no_address_twice::NoAddressTwice;
+pub use no_ruling_undone::NoRulingUndone;
 pub use nothing_after_a_failed_sync::NothingAfterAFailedSync;
 pub use one_leader_per_term::OneLeaderPerTerm;
+pub use policy_never_older::PolicyNeverOlder;
 
 /// An invariant that did not hold.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -51,6 +56,10 @@ pub struct Invariants {
     pub acknowledged: NoAcknowledgedCommandLost,
     /// Answers are those of one host alone.
     pub history: Linearisable,
+    /// The last ruling about a member holds.
+    pub rulings: NoRulingUndone,
+    /// And so does the last policy on who votes.
+    pub policies: PolicyNeverOlder,
     /// Packets come from whom they say.
     pub sources: HonestSources,
 }

@@ -2,17 +2,18 @@
 //!
 //! Three looks: no two commands are acknowledged for one place in the log; every later view shows
 //! what was acknowledged; and at the end every command, proposed again, must meet itself (commands
-//! are idempotent, so the answer to a repeated one is the answer to the first).
+//! are idempotent, so the answer to a repeated one is the answer to the first) or what has overruled it since.
 
 use std::collections::BTreeMap;
 
 use mesh_control::command::{Command, Outcome, Refusal};
 use mesh_control::raft::Applied;
+use mesh_model::trust::{Ruling, Verdict};
 use mesh_model::view::ClusterView;
 use mesh_model::wire::join::JoinRefusal;
 use mesh_model::{InviteId, LogIndex, MemberId};
 
-use super::Violation;
+use super::{NoRulingUndone, Violation};
 use crate::reference::{Ack, Reference};
 
 const NAME: &str = "no_acknowledged_command_lost";
@@ -47,11 +48,12 @@ impl NoAcknowledgedCommandLost {
     ) -> Result<(), Violation> {
         for ack in reference.acks().iter().filter(|ack| ack.index <= view.applied) {
             let kept = match &ack.outcome {
-                Outcome::Admitted { member, addrs } => match view.members.get(member) {
+                Outcome::Admitted { member, addrs } => match view.place_of(*member) {
                     Some(found) => found.addrs == *addrs,
                     None => reference.is_leaving(*member),
                 },
-                Outcome::Departed(member) => !view.members.contains_key(member),
+                Outcome::Departed(member) => !view.has_place(*member),
+                // What follows from rulings, `NoRulingUndone` and `PolicyNeverOlder` know.
                 Outcome::InviteAdded(_)
                 | Outcome::Judged(_)
                 | Outcome::Lapsed(_)
@@ -72,22 +74,18 @@ impl NoAcknowledgedCommandLost {
         &self,
         ack: &Ack,
         again: &Applied,
-        reference: &Reference,
+        (reference, rulings): (&Reference, &NoRulingUndone),
     ) -> Result<(), Violation> {
         let same = ack.outcome == again.outcome;
-        let forgotten_rightly = match &ack.outcome {
-            Outcome::Admitted { member, .. } => {
-                reference.is_leaving(*member) && matches!(again.outcome, Outcome::Refused(_))
-            }
-            // What was refused once may be welcome now.
-            Outcome::Refused(_) => true,
-            _ => false,
-        };
+        // What was refused once may be welcome now.
+        let overtaken = matches!(ack.outcome, Outcome::Refused(_))
+            || matches!(&again.outcome, Outcome::Refused(refusal)
+                if may_be_overtaken(ack, (refusal, again.index), reference, rulings));
         let later = match again.outcome {
             Outcome::Refused(_) => again.index >= ack.index,
             _ => again.index > ack.index,
         };
-        if later && (same || forgotten_rightly) {
+        if later && (same || overtaken) {
             return Ok(());
         }
         let (first, index, outcome) = (describe(ack), again.index, &again.outcome);
@@ -114,6 +112,44 @@ impl NoAcknowledgedCommandLost {
     }
 }
 
+/// Whether something agreed after `ack` can be why its command is refused with `refusal` at `place` now.
+fn may_be_overtaken(
+    ack: &Ack,
+    (refusal, place): (&Refusal, LogIndex),
+    reference: &Reference,
+    rulings: &NoRulingUndone,
+) -> bool {
+    match (&ack.outcome, refusal) {
+        (Outcome::Admitted { member, .. }, Refusal::Join(JoinRefusal::Banned)) => {
+            rulings.may_be_banned(*member, place)
+        }
+        (Outcome::Admitted { member, .. }, _) => reference.is_leaving(*member),
+        (Outcome::Judged(_), _) => match (verdict(&ack.command), refusal) {
+            (Some(Verdict { ruling: Ruling::Removed, .. }), _) | (None, _) => false,
+            (Some(own), Refusal::Overruled { member, serial }) => {
+                own.member == *member && own.serial < *serial
+            }
+            (Some(own), Refusal::UnknownMember(member)) => {
+                own.member == *member && reference.is_leaving(*member)
+            }
+            _ => false,
+        },
+        // A later verdict has taken the place of the one that lapsed.
+        (Outcome::Lapsed(member), Refusal::NotBanned(other) | Refusal::StillBanned(other)) => {
+            member == other
+        }
+        (Outcome::VotersSet(serial), Refusal::StalePolicy(later)) => serial < later,
+        _ => false,
+    }
+}
+
+fn verdict(command: &Command) -> Option<Verdict> {
+    match command {
+        Command::Judge(signed) => signed.peek().ok(),
+        _ => None,
+    }
+}
+
 fn describe(ack: &Ack) -> String {
     let what = match &ack.outcome {
         Outcome::InviteAdded(invite) => format!("invite {invite}"),
@@ -134,7 +170,7 @@ mod tests {
     use crate::invariants::sample::view;
     use crate::net::HostNo;
     use crate::seeds::RunSeed;
-    use crate::trust::{Keys, Mesh};
+    use crate::trust::{Keys, Mesh, Paper};
 
     const GUEST: MemberId = MemberId(3);
 
@@ -149,6 +185,12 @@ mod tests {
 
     fn at(index: LogIndex, outcome: Outcome) -> Applied {
         Applied { index, outcome }
+    }
+
+    /// Whether `ack`, asked for again, may come to `again` when nobody is leaving and nobody was ruled about.
+    fn meets(ack: &Ack, again: &Applied) -> bool {
+        let known = (&Reference::default(), &NoRulingUndone::default());
+        NoAcknowledgedCommandLost::default().check_again(ack, again, known).is_ok()
     }
 
     #[test]
@@ -181,12 +223,44 @@ mod tests {
     fn a_repeated_command_that_does_not_meet_itself_is_seen() {
         let (_, command) = commands();
         let ack = Ack { index: 4, command, outcome: Outcome::Departed(GUEST) };
-        let (lost, reference) = (NoAcknowledgedCommandLost::default(), Reference::default());
-        let again = at(9, ack.outcome.clone());
-        lost.check_again(&ack, &again, &reference).unwrap();
-        assert!(lost.check_again(&ack, &at(4, ack.outcome.clone()), &reference).is_err());
-        let refused = at(9, Outcome::Refused(Refusal::UnknownMember(GUEST)));
-        assert!(lost.check_again(&ack, &refused, &reference).is_err());
+        assert!(meets(&ack, &at(9, ack.outcome.clone())));
+        assert!(!meets(&ack, &at(4, ack.outcome.clone())));
+        assert!(!meets(&ack, &at(9, Outcome::Refused(Refusal::UnknownMember(GUEST)))));
+    }
+
+    #[test]
+    fn a_repeated_verdict_meets_itself_or_a_later_one() {
+        let keys = Keys::new(RunSeed(1), HostNo(1), 0);
+        let mesh = Mesh::found(RunSeed(1), &keys);
+        let ruled = |ruling| {
+            let verdict = mesh.verdict((GUEST, keys.identity.public()), 5, ruling);
+            let command = mesh.sign(&Paper::Verdict(verdict));
+            Ack { index: 4, command, outcome: Outcome::Judged(GUEST) }
+        };
+        let overruled = |serial| Outcome::Refused(Refusal::Overruled { member: GUEST, serial });
+        let pardon = ruled(Ruling::Pardoned);
+        assert!(meets(&pardon, &at(9, pardon.outcome.clone())));
+        assert!(meets(&pardon, &at(9, overruled(6))));
+        assert!(!meets(&pardon, &at(9, overruled(5))));
+        assert!(!meets(&pardon, &at(9, Outcome::Refused(Refusal::UnknownMember(GUEST)))));
+        assert!(!meets(&ruled(Ruling::Removed), &at(9, overruled(6))));
+    }
+
+    #[test]
+    fn a_repeated_policy_meets_itself_or_a_later_one() {
+        let (command, _) = commands();
+        let ack = Ack { index: 4, command, outcome: Outcome::VotersSet(3) };
+        let stale = |serial| at(9, Outcome::Refused(Refusal::StalePolicy(serial)));
+        assert!(meets(&ack, &at(9, ack.outcome.clone())) && meets(&ack, &stale(4)));
+        assert!(!meets(&ack, &stale(3)));
+    }
+
+    #[test]
+    fn a_member_that_nobody_banned_is_not_turned_away_as_banned() {
+        let (command, _) = commands();
+        let addrs = view(5, 1, &[(3, [0, 2])]).members[&GUEST].addrs;
+        let ack = Ack { index: 3, command, outcome: Outcome::Admitted { member: GUEST, addrs } };
+        assert!(!meets(&ack, &at(9, Outcome::Refused(JoinRefusal::Banned.into()))));
     }
 
     #[test]

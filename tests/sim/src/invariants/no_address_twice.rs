@@ -1,4 +1,4 @@
-//! No two present members share an overlay address, all addresses lie in the mesh's prefixes, and an
+//! No two members share an overlay address, be they banned or not, all addresses lie in the mesh's prefixes, and an
 //! IPv6 address belongs to one member for ever.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,7 +19,8 @@ impl NoAddressTwice {
     /// Somebody has `view`.
     pub fn check(&mut self, view: &ClusterView) -> Result<(), Violation> {
         let mut taken = BTreeSet::new();
-        for member in view.members.values() {
+        let banned = view.banned.values().map(|banned| &banned.member);
+        for member in view.members.values().chain(banned) {
             let first = *self.for_ever.entry(member.addrs.v6).or_insert(member.id);
             let addrs = [IpAddr::from(member.addrs.v4), IpAddr::from(member.addrs.v6)];
             for addr in addrs {
@@ -37,7 +38,7 @@ impl NoAddressTwice {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::invariants::sample::view;
+    use crate::invariants::sample::{ban, view};
 
     #[test]
     fn an_address_is_one_members() {
@@ -45,5 +46,7 @@ mod tests {
         addresses.check(&view(4, 1, &[(1, [0, 1]), (3, [0, 2])])).unwrap();
         addresses.check(&view(9, 1, &[(1, [0, 1]), (8, [0, 2])])).unwrap();
         assert!(addresses.check(&view(9, 1, &[(1, [0, 1]), (8, [0, 1])])).is_err());
+        let shared = ban(view(9, 1, &[(1, [0, 1]), (8, [0, 1])]), MemberId(8));
+        assert!(addresses.check(&shared).is_err(), "one that is banned keeps its own");
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use mesh_model::addr::DEFAULT_IPV4_PREFIX;
 use mesh_model::trust::MeshRoot;
-use mesh_model::view::{ClusterView, MemberView, StateHash};
+use mesh_model::view::{BannedView, ClusterView, MemberView, StateHash};
 use mesh_model::{IdentitySecret, MemberId, OverlayAddrs, Prefixes, TunnelSecret};
 
 /// A view of `members` (id and last two IPv4 octets), with a made-up hash.
@@ -23,4 +23,11 @@ pub(super) fn view(applied: u64, hash: u8, members: &[(u64, [u8; 2])]) -> Cluste
     let mesh_name = "sim".parse().unwrap();
     let (hash, banned) = (StateHash([hash; 32]), BTreeMap::new());
     ClusterView { root, mesh_name, prefixes, applied, hash, members, banned }
+}
+
+/// The same view, with `id` banned for good.
+pub(super) fn ban(mut view: ClusterView, id: MemberId) -> ClusterView {
+    let member = view.members.remove(&id).unwrap();
+    view.banned.insert(id, BannedView { member, since_ms: 0, until_ms: None, reason: None });
+    view
 }

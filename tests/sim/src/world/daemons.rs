@@ -85,12 +85,14 @@ impl World {
             stamp_floor: stamp_floor(host),
         };
         let Some(mut life) = Life::new(birth, self.seed, now) else {
-            // It heard of its departure before it crashed.
+            // It heard of its departure, or removal, before it crashed.
             self.retire(no);
             return Ok(());
         };
-        if self.options.plant == Some(Plant::AnySource) {
-            life.bend_updates(plant::any_source);
+        match self.options.plant {
+            Some(Plant::AnySource) => life.bend_updates(plant::any_source),
+            Some(Plant::KeptTunnels) => life.bend_updates(plant::kept_tunnels),
+            _ => {}
         }
         self.note(format_args!("up {no} {me} at index {}", view.applied));
         self.switchboard.connect(me, no, id, host.disk.clone());
@@ -143,10 +145,13 @@ impl World {
             Notice::Proposed { command, purpose, begun, result } => {
                 if let Ok(applied) = &result {
                     self.invariants.history.respond(begun, &command, applied)?;
+                    self.invariants.rulings.respond(&command, applied)?;
+                    self.invariants.policies.respond(&command, applied)?;
                     self.refusals.learn(no, &command, applied);
                 }
                 self.proposed(no, command, purpose, result)
             }
+            Notice::Transferred(result) => self.transferred(no, result),
             Notice::Welcome { joiner, outcome, snapshot } => {
                 self.welcome(no, joiner, &outcome, snapshot);
                 Ok(())
@@ -204,6 +209,7 @@ impl World {
         let output = life.handle_view(Arc::clone(&view), now);
         self.note(format_args!("view {me} {} {}", view.applied, view.hash));
         self.check_view(me, &view)?;
+        self.check_rulings(no, &view)?;
         self.carry_out(no, output)
     }
 
@@ -218,7 +224,11 @@ impl World {
         Ok(())
     }
 
-    fn new_leadership(&mut self, no: HostNo, seen: &Leadership) -> Result<(), Violation> {
+    pub(super) fn new_leadership(
+        &mut self,
+        no: HostNo,
+        seen: &Leadership,
+    ) -> Result<(), Violation> {
         let Some(life) = self.hosts.get(&no).and_then(Host::life) else { return Ok(()) };
         let me = life.me;
         let (role, term, leader) = (seen.role, seen.term, seen.leader);

@@ -13,10 +13,11 @@ use crate::life::Life;
 use crate::net::HostNo;
 
 impl World {
-    /// The members that are up, mean to stay and can be helped.
+    /// The members that are up, mean to stay, can be helped and were not banned a moment ago.
     pub(super) fn staying(&self) -> Vec<(HostNo, MemberId)> {
         let up = self.hosts.values().filter_map(|host| Some((host.no, host.life()?)));
         up.filter(|(_, life)| !self.reference.is_leaving(life.me) && !self.is_stranded(life))
+            .filter(|(_, life)| !self.was_banned_lately(life.me))
             .map(|(no, life)| (no, life.me))
             .collect()
     }
@@ -71,7 +72,11 @@ impl World {
     pub(super) fn repeated(&mut self, number: usize, again: &Applied) -> Result<(), Violation> {
         self.unanswered.remove(&number);
         let Some(ack) = self.reference.acks().get(number) else { return Ok(()) };
-        self.invariants.acknowledged.check_again(ack, again, &self.reference)
+        self.invariants.acknowledged.check_again(
+            ack,
+            again,
+            (&self.reference, &self.invariants.rulings),
+        )
     }
 
     /// The last look.
@@ -79,6 +84,7 @@ impl World {
         self.over = true;
         self.note(format_args!("end"));
         self.stats.stranded = self.stranded() as u64;
+        self.check_all_pardoned()?;
         if let Some(number) = self.unanswered.first() {
             let message =
                 format!("acknowledgement {number} was asked for again and nobody answered");

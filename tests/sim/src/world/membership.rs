@@ -94,6 +94,7 @@ impl World {
                 }
             }
             (Purpose::Invite, Command::Invite(_)) => self.load.acknowledged(&applied.outcome),
+            (Purpose::Rule, _) => self.stats.rulings += 1,
             (Purpose::Invite | Purpose::Intrude | Purpose::Repeat(_), _) => {}
         }
         Ok(())
@@ -278,13 +279,13 @@ impl World {
     }
 
     /// Whether some other member's view says that the member with `identity` is gone.
-    fn has_left(&self, identity: &IdentityKey) -> bool {
+    pub(super) fn has_left(&self, identity: &IdentityKey) -> bool {
         let own = |host: &&Host| host.keys.identity.public() == *identity;
         let member = self.hosts.values().find(own).and_then(|host| host.member);
         let lives = self.hosts.values().filter_map(Host::life);
         lives.filter(|life| Some(life.me) != member).any(|life| {
             let view = life.node.view();
-            member.is_some_and(|id| view.applied > id.0 && !view.members.contains_key(&id))
+            member.is_some_and(|id| view.applied > id.0 && !view.has_place(id))
         })
     }
 }

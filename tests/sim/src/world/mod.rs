@@ -17,19 +17,22 @@ mod ending;
 mod membership;
 mod packets;
 mod queue;
+mod ruling;
 mod saving;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use tokio::sync::mpsc;
 
+use crate::admin::Admin;
 use crate::clock::Clock;
 use crate::faults::Faults;
 use crate::host::Host;
-use crate::invariants::{Invariants, Liveness, Violation};
+use crate::invariants::{Invariants, Liveness, Violation, banned_are_cut_off};
 use crate::life::Output;
 use crate::load::Load;
 use crate::net::{HostNo, Net, Quality};
@@ -41,6 +44,7 @@ use crate::switchboard::Switchboard;
 use crate::trace::Trace;
 use crate::trust::Mesh;
 use queue::{Event, Queue, Said};
+use ruling::Courts;
 
 /// The host that founds the mesh.
 const FOUNDER: HostNo = HostNo(1);
@@ -85,6 +89,10 @@ pub struct Stats {
     pub intruders: u64,
     /// Commands acknowledged.
     pub commands: u64,
+    /// Rulings, policies and ends of bans decided.
+    pub rulings: u64,
+    /// Times the lead was handed over on request.
+    pub transfers: u64,
     /// Terms that had a leader.
     pub terms: u64,
     /// Members that were away until agreement could not reach them any more.
@@ -108,6 +116,8 @@ pub struct World {
     mesh: Mesh,
     rng: ChaCha8Rng,
     load: Load,
+    admin: Admin,
+    courts: Courts,
     faults: Faults,
     invariants: Invariants,
     liveness: Liveness,
@@ -169,6 +179,8 @@ impl World {
             mesh,
             rng,
             load: Load::new(seed.of("load", 0), liar, profile.churn),
+            admin: Admin::new(seed.of("admin", 0)),
+            courts: Courts::default(),
             faults: Faults::new(profile, seed.of("faults", 0)),
             invariants: Invariants::default(),
             liveness: Liveness::default(),
@@ -194,6 +206,7 @@ impl World {
         self.queue.add(Duration::ZERO, Event::Load);
         self.queue.add(first_fault, Event::Fault);
         self.queue.add(Duration::from_secs(5), Event::SaveHints);
+        self.schedule_rulings();
         for (at, kind) in script {
             self.queue.add(*at, Event::Scripted(*kind));
         }
@@ -305,6 +318,9 @@ impl World {
             }
             Event::Answer { joiner, reply } => self.answer_joiner(joiner, reply)?,
             Event::TryLeave { host, incarnation } => self.try_leave(host, incarnation),
+            Event::Rule => self.rule(),
+            Event::TryRemove { host, incarnation } => self.try_remove(host, incarnation),
+            Event::Pardon => self.pardon_everybody(),
             Event::Calm => self.calm_down(),
             Event::Repeat => self.repeat_everything(),
             Event::Probe => self.probe()?,
@@ -334,7 +350,8 @@ impl World {
     /// Carries out what the life on `no` said.
     fn carry_out(&mut self, no: HostNo, output: Output) -> Result<(), Violation> {
         let Some(life) = self.hosts.get(&no).and_then(Host::life) else { return Ok(()) };
-        let me = life.me;
+        let (me, view) = (life.me, Arc::clone(life.node.view()));
+        banned_are_cut_off::check_plan(me, &view, life.node.plan())?;
         if output.replanned {
             let peers = life.node.plan().peers.values().map(|peer| peer.member).collect();
             self.switchboard.set_peers(me, peers);
@@ -343,7 +360,7 @@ impl World {
             self.transmit((no, me), to, bytes);
         }
         for packet in output.delivered {
-            self.delivered(me, &packet)?;
+            self.delivered((me, &view), &packet)?;
         }
         if output.removed {
             self.note(format_args!("removed {no} {me}"));

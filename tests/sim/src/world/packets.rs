@@ -1,15 +1,17 @@
 //! Packets between members, and the datagrams that carry them.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use mesh_dataplane::packet::udp;
 use mesh_model::MemberId;
+use mesh_model::view::ClusterView;
 use rand::RngExt as _;
 
 use super::World;
 use super::queue::{Event, Joiner, Purpose};
 use crate::host::{Host, Stage};
-use crate::invariants::{Pair, Violation};
+use crate::invariants::{Pair, Violation, banned_are_cut_off};
 use crate::load::{Action, Situation};
 use crate::net::HostNo;
 
@@ -35,11 +37,14 @@ impl World {
     pub(super) fn act(&mut self) -> Result<(), Violation> {
         let pause = self.load.pause();
         self.after(pause, Event::Load);
-        let members = self.hosts.values();
-        let members = members.filter_map(|host| Some((host.no, host.life()?.addrs))).collect();
+        let lives = || self.hosts.values().filter_map(|host| Some((host.no, host.life()?)));
+        let members = lives().map(|(no, life)| (no, life.addrs)).collect();
+        let agreed = self.newest_view();
+        let is_banned = |member| agreed.as_ref().is_some_and(|it| it.banned.contains_key(&member));
+        let present = lives().filter(|(_, life)| !is_banned(life.me)).count();
         let outside = self.hosts.values().filter(|host| matches!(host.stage, Stage::Outside));
         let outside = outside.map(|host| host.no).collect();
-        let seen = Situation { members, outside, changing: !self.calm };
+        let seen = Situation { members, present, outside, changing: !self.calm };
         match self.load.next(&seen) {
             None => {}
             Some(Action::Send { from, to, v6, forged }) => {
@@ -134,7 +139,9 @@ impl World {
         let Some(life) = self.hosts.get_mut(&to).and_then(Host::life_mut) else { return Ok(()) };
         let me = life.me;
         let output = life.handle_datagram(from.endpoint(), &mut bytes, now);
+        let view = Arc::clone(life.node.view());
         for (taken_for, source) in &output.control {
+            banned_are_cut_off::check_taken(me, &view, (*taken_for, "a control frame"))?;
             let seen = (*taken_for, sender, *source);
             self.invariants.sources.check_control(me, seen, &self.reference)?;
         }
@@ -142,7 +149,11 @@ impl World {
     }
 
     /// `me` accepted `packet`.
-    pub(super) fn delivered(&mut self, me: MemberId, packet: &[u8]) -> Result<(), Violation> {
+    pub(super) fn delivered(
+        &mut self,
+        (me, view): (MemberId, &ClusterView),
+        packet: &[u8],
+    ) -> Result<(), Violation> {
         let Ok(datagram) = udp::parse(packet) else {
             return Err(Violation::new(
                 "honest_sources",
@@ -151,6 +162,7 @@ impl World {
         };
         let Some((sender, nonce)) = parse(datagram.payload) else { return Ok(()) };
         self.note(format_args!("delivered {nonce} {sender} -> {me}"));
+        banned_are_cut_off::check_taken(me, view, (sender, "a packet"))?;
         let seen = (nonce, sender, datagram.src.ip());
         self.invariants.sources.check(me, seen, &self.reference)?;
         self.stats.delivered += 1;

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use mesh_control::command::{Command, Outcome};
-use mesh_control::raft::{Applied, Group, GroupError, GroupFailure, Leadership, ProposeError};
+use mesh_control::raft::{
+    Applied, Group, GroupError, GroupFailure, Leadership, ProposeError, TransferError,
+};
 use mesh_model::trust::Admission;
 use mesh_model::view::ClusterView;
 use mesh_model::wire::join::PeerHint;
@@ -50,6 +52,12 @@ pub(super) enum Event {
     Answer { joiner: Joiner, reply: Reply },
     /// A leaving member asks, for the first time or again.
     TryLeave { host: HostNo, incarnation: u64 },
+    /// An admin does something.
+    Rule,
+    /// A host is removed, for the first time or again.
+    TryRemove { host: HostNo, incarnation: u64 },
+    /// Whoever is still banned is pardoned.
+    Pardon,
     /// Nothing breaks from now on.
     Calm,
     /// Everything acknowledged is proposed again.
@@ -96,6 +104,8 @@ pub(super) enum Purpose {
     Intrude,
     /// To let a member go.
     Depart(u64),
+    /// To have a ruling, a policy or the end of a ban stand.
+    Rule,
     /// To see whether the acknowledgement of this number still holds.
     Repeat(usize),
 }
@@ -106,6 +116,7 @@ pub(super) enum Notice {
     View(std::sync::Arc<ClusterView>),
     Leadership(Leadership),
     Failed(GroupFailure),
+    Transferred(Result<Leadership, TransferError>),
     Proposed {
         command: Command,
         purpose: Purpose,

@@ -1,0 +1,264 @@
+//! An admin rules, and others try to undo it.
+//!
+//! Bans end before the mesh is looked at for the last time: shortly before things stop to break nobody is
+//! banned any more, and whoever still is, by what any host has shown, is pardoned once a second until that has
+//! been agreed.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use mesh_control::command::Command;
+use mesh_control::raft::{Leadership, TransferError};
+use mesh_model::MemberId;
+use mesh_model::trust::Ruling;
+use mesh_model::view::ClusterView;
+
+use super::World;
+use super::queue::{Event, Notice, Purpose, Said};
+use crate::admin::{Deed, Scene};
+use crate::host::Host;
+use crate::invariants::Violation;
+use crate::net::HostNo;
+use crate::plant::Plant;
+use crate::trust::Paper;
+
+/// How long before the calm the last ban is spoken: what was proposed is decided by then, or waits in the log
+/// of a host that is down.
+const LENIENT: Duration = Duration::from_secs(20);
+
+/// How often it is looked whether somebody has to be pardoned.
+const PARDON_AGAIN: Duration = Duration::from_secs(1);
+
+/// How long an admin waits before it removes a host again that is not gone yet.
+const REMOVE_AGAIN: Duration = Duration::from_secs(6);
+
+/// How long after its pardon a member has found back: it tries every tunnel every 5 s, must catch up with the
+/// log, and gossip has to hear of it.
+const FIND_BACK: Duration = Duration::from_secs(12);
+
+/// What was ruled so far.
+#[derive(Default)]
+pub(super) struct Courts {
+    /// Everything the root has said, oldest first.
+    papers: Vec<Paper>,
+    /// The serial of the last policy.
+    policies: u64,
+    /// The view with the highest index that any host has shown.
+    newest: Option<Arc<ClusterView>>,
+    /// When a member was last known to be banned, in the time in which that is looked at.
+    banned_at: BTreeMap<MemberId, Duration>,
+}
+
+impl World {
+    /// What is known from the start.
+    pub(super) fn schedule_rulings(&mut self) {
+        let Some(longest) = self.options.profile.ruling.filter(|_| self.admin.is_busy()) else {
+            return;
+        };
+        let first = self.admin.pause(longest);
+        self.queue.add(first, Event::Rule);
+        let lenient = self.options.profile.stormy.saturating_sub(LENIENT);
+        self.queue.add(lenient, Event::Pardon);
+    }
+
+    /// The admin's next deed.
+    pub(super) fn rule(&mut self) {
+        let Some(longest) = self.options.profile.ruling else { return };
+        if self.clock.elapsed() + LENIENT >= self.options.profile.stormy {
+            return;
+        }
+        let pause = self.admin.pause(longest);
+        self.after(pause, Event::Rule);
+        let scene = self.scene();
+        let Some((at, deed)) = self.admin.next(&scene) else { return };
+        self.note(format_args!("deed {at} {deed:?}"));
+        self.carry_out_deed(at, deed);
+    }
+
+    fn carry_out_deed(&mut self, at: HostNo, deed: Deed) {
+        match deed {
+            Deed::Ban(member, for_ms) => {
+                let now_ms = self.hosts.get(&at).map_or(0, |host| self.wall_ms(host));
+                let until_ms = for_ms.map(|for_ms| now_ms + for_ms);
+                self.judge(at, member, Ruling::Banned { until_ms, reason: None });
+            }
+            Deed::Pardon(member) => self.judge(at, member, Ruling::Pardoned),
+            Deed::Remove(member) => {
+                let host = self.hosts.values().find(|host| host.member == Some(member));
+                let Some((no, incarnation)) = host.map(|host| (host.no, host.incarnation)) else {
+                    return;
+                };
+                self.try_remove(no, incarnation);
+            }
+            Deed::SetVoters(target, wishes) => {
+                self.courts.policies += 1;
+                let policy = self.mesh.policy(self.courts.policies, target, wishes);
+                self.say(at, Paper::Policy(policy));
+            }
+            Deed::Transfer(to) => self.transfer(at, to),
+            Deed::Replay(number) => self.replay(at, number),
+            Deed::CallOver(member) => {
+                self.propose(at, Command::Lapse(member), Purpose::Rule);
+            }
+        }
+    }
+
+    fn scene(&self) -> Scene {
+        let view = self.newest_view();
+        let (members, banned) =
+            view.map(|view| (view.members.clone(), view.banned.clone())).unwrap_or_default();
+        let stays = |member: &MemberId| !self.reference.is_leaving(*member);
+        Scene {
+            doors: self.doors(),
+            present: members.into_keys().filter(stays).collect(),
+            banned: banned.into_keys().filter(stays).collect(),
+            papers: self.courts.papers.len(),
+        }
+    }
+
+    /// Hosts at which something can be proposed.
+    fn doors(&self) -> Vec<HostNo> {
+        let up = self.hosts.values().filter(|host| host.life().is_some());
+        up.map(|host| host.no).collect()
+    }
+
+    /// What was agreed last, as far as any host has ever shown: one that is banned may be the only one left.
+    pub(super) fn newest_view(&self) -> Option<Arc<ClusterView>> {
+        self.courts.newest.clone()
+    }
+
+    /// Rules about `member` at `at`, with the serial that its daemon proposes.
+    fn judge(&mut self, at: HostNo, member: MemberId, ruling: Ruling) {
+        let Some(identity) =
+            self.newest_view().and_then(|view| view.place_of(member).map(|found| found.identity))
+        else {
+            return;
+        };
+        let Some(serial) = self.next_serial(at, member) else { return };
+        let verdict = self.mesh.verdict((member, identity), serial, ruling);
+        self.say(at, Paper::Verdict(verdict));
+    }
+
+    fn next_serial(&self, at: HostNo, member: MemberId) -> Option<u64> {
+        let life = self.hosts.get(&at).and_then(Host::life)?;
+        Some(life.group.as_ref()?.next_serial(member))
+    }
+
+    /// The root signs `paper`, and `at` proposes it.
+    fn say(&mut self, at: HostNo, paper: Paper) {
+        match &paper {
+            Paper::Verdict(verdict) => self.invariants.rulings.sign(verdict),
+            Paper::Policy(policy) => self.invariants.policies.sign(policy),
+        }
+        let command = self.mesh.sign(&paper);
+        self.courts.papers.push(paper);
+        self.propose(at, command, Purpose::Rule);
+    }
+
+    /// Somebody at `at` kept what the root said, and says it again.
+    fn replay(&mut self, at: HostNo, number: usize) {
+        let Some(mut paper) = self.courts.papers.get(number).cloned() else { return };
+        if self.options.plant == Some(Plant::ForgottenSerial) {
+            match &mut paper {
+                Paper::Verdict(verdict) => {
+                    let Some(serial) = self.next_serial(at, verdict.member) else { return };
+                    verdict.serial = serial;
+                }
+                Paper::Policy(policy) => policy.serial = self.courts.policies + 1,
+            }
+        }
+        let command = self.mesh.sign(&paper);
+        self.propose(at, command, Purpose::Rule);
+    }
+
+    /// A host is removed, the first time or again; it hears nothing of it, and its operator wipes it once
+    /// others say that it is gone.
+    pub(super) fn try_remove(&mut self, no: HostNo, incarnation: u64) {
+        let Some(host) = self.hosts.get(&no).filter(|host| host.incarnation == incarnation) else {
+            return;
+        };
+        let Some(member) = host.member else { return };
+        if self.has_left(&host.keys.identity.public()) {
+            return self.retire(no);
+        }
+        self.after(REMOVE_AGAIN, Event::TryRemove { host: no, incarnation });
+        let doors = self.doors();
+        let Some(at) = self.admin.door(&doors) else { return };
+        self.reference.ask_to_leave(member);
+        self.judge(at, member, Ruling::Removed);
+    }
+
+    /// Whoever is still banned is pardoned.
+    pub(super) fn pardon_everybody(&mut self) {
+        self.after(PARDON_AGAIN, Event::Pardon);
+        let Some(view) = self.newest_view() else { return };
+        let now = self.clock.elapsed();
+        let doors = self.doors();
+        for member in view.banned.keys() {
+            self.courts.banned_at.insert(*member, now);
+            if let Some(at) = self.admin.door(&doors) {
+                self.judge(at, *member, Ruling::Pardoned);
+            }
+        }
+    }
+
+    /// Whether `member` was banned so lately that it need not have found back.
+    pub(super) fn was_banned_lately(&self, member: MemberId) -> bool {
+        let banned_at = self.courts.banned_at.get(&member);
+        banned_at.is_some_and(|at| self.clock.elapsed() < *at + FIND_BACK)
+    }
+
+    /// At the end nobody is banned, unless nobody is left who could pardon.
+    pub(super) fn check_all_pardoned(&self) -> Result<(), Violation> {
+        let view = self.newest_view().filter(|_| !self.staying().is_empty());
+        match view.as_ref().and_then(|view| view.banned.keys().next()) {
+            None => Ok(()),
+            Some(member) => {
+                let message = format!("nobody could have {member} pardoned in the calm");
+                Err(Violation::new("liveness", message))
+            }
+        }
+    }
+
+    /// Holds what `no` has applied, and shows as `view`, to what was ruled.
+    pub(super) fn check_rulings(
+        &mut self,
+        no: HostNo,
+        view: &Arc<ClusterView>,
+    ) -> Result<(), Violation> {
+        if self.courts.newest.as_ref().is_none_or(|newest| newest.applied < view.applied) {
+            self.courts.newest = Some(Arc::clone(view));
+        }
+        let Some(life) = self.hosts.get(&no).and_then(Host::life) else { return Ok(()) };
+        let Some(group) = &life.group else { return Ok(()) };
+        let (me, rulings) = (life.me, group.rulings());
+        let latest_ms = self.hosts.values().map(|host| host.clock.latest_ms()).max().unwrap_or(0);
+        self.invariants.rulings.see(me, view, &rulings, latest_ms)?;
+        self.invariants.policies.see(me, &rulings)
+    }
+
+    /// Somebody at `at` wants `to` to lead, or anybody else.
+    fn transfer(&self, at: HostNo, to: Option<MemberId>) {
+        let Some(life) = self.hosts.get(&at).and_then(Host::life) else { return };
+        let Some(group) = life.group.clone() else { return };
+        let (id, notice) = (life.id, self.notice.clone());
+        tokio::spawn(async move {
+            let transferred = Notice::Transferred(Box::pin(group.transfer(to)).await);
+            // The world going away means that the run is over.
+            let _ = notice.send(Said { host: at, life: id, notice: transferred });
+        });
+    }
+
+    /// What came of it.
+    pub(super) fn transferred(
+        &mut self,
+        at: HostNo,
+        result: Result<Leadership, TransferError>,
+    ) -> Result<(), Violation> {
+        self.note(format_args!("transferred {at} {result:?}"));
+        let Ok(seen) = result else { return Ok(()) };
+        self.stats.transfers += 1;
+        self.new_leadership(at, &seen)
+    }
+}
