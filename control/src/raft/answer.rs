@@ -20,9 +20,13 @@ impl Group {
     /// Answers `request` of member `from`; the link vouches that it is from `from`.
     ///
     /// Refuses whoever is neither a present member nor part of the agreement group, and whoever speaks for
-    /// another or like a voter without being one. Never panics on what it is sent.
+    /// another or like a voter without being one. Never panics on what it is sent. Once agreement on this host has
+    /// ended it answers nobody, not even what it could still say from memory: it knows of no change since.
     pub async fn handle_rpc(&self, from: MemberId, request: &[u8]) -> Result<Bytes, RpcError> {
         let inner = &self.inner;
+        if inner.ended().is_some() {
+            return Err(RpcError::Stopped);
+        }
         if !inner.is_known(from) {
             return Err(RpcError::NotAMember(from));
         }

@@ -61,9 +61,12 @@ pub(super) fn unconfirmed(believed: Leadership) -> Leadership {
 }
 
 impl Inner {
-    /// Who leads, as far as it was confirmed lately.
+    /// Who leads, as far as it was confirmed lately. A host whose agreement has ended knows of nobody.
     pub(super) fn confirmed_leadership(&self) -> Leadership {
         let believed = leadership(&self.raft);
+        if self.ended().is_some() {
+            return Leadership { role: Role::Stopped, leader: None, ..believed };
+        }
         let confirmed = match believed.leader {
             None => true,
             Some(leader) if leader == self.me => self.has_majority(),

@@ -11,8 +11,8 @@ use std::time::Duration;
 use mesh_model::view::ClusterView;
 use mesh_model::{LogIndex, MemberId};
 use openraft::ConfigError;
-use openraft::async_runtime::AsyncRuntime as _;
 use openraft::async_runtime::watch::WatchReceiver as _;
+use openraft::async_runtime::{AsyncRuntime as _, Select2};
 use openraft::type_config::TypeConfigExt as _;
 use tokio::sync::watch;
 
@@ -24,7 +24,7 @@ use super::network::{Peers, known_voters};
 use super::pulse::Pulse;
 use super::runtime::{Runtime, fold};
 use super::speaker::Speakers;
-use super::status::{Follower, GroupFailure, GroupStatus, Leadership, Role};
+use super::status::{Follower, GroupFailure, GroupStatus, Leadership};
 use super::steward::{Steward, Stewardship};
 use super::store::{Db, Store, StoreError};
 use super::timing::Timing;
@@ -165,12 +165,8 @@ impl Group {
         let membership = self.inner.membership();
         let commit = raft.data_metrics().borrow_watched().local_committed.map_or(0, |id| id.index);
         let view = self.inner.view();
-        let mut leadership = self.inner.confirmed_leadership();
-        if self.fatal().is_some() {
-            leadership = Leadership { role: Role::Stopped, leader: None, ..leadership };
-        }
         GroupStatus {
-            leadership,
+            leadership: self.inner.confirmed_leadership(),
             commit: commit.max(view.applied),
             applied: view.applied,
             state_hash: view.hash,
@@ -193,7 +189,7 @@ impl Group {
 
     /// Why agreement on this host has ended, if it has.
     pub fn fatal(&self) -> Option<GroupFailure> {
-        self.inner.failure.borrow_watched().clone()
+        self.inner.ended()
     }
 
     /// Waits until agreement on this host has ended, and says why.
@@ -275,6 +271,29 @@ pub(super) struct GroupMembership {
 }
 
 impl Inner {
+    /// Why agreement on this host has ended. With the store it ends at once, though Raft may need a moment to
+    /// notice.
+    pub(super) fn ended(&self) -> Option<GroupFailure> {
+        let fault = self.db.fault().cloned().map(GroupFailure::Store);
+        fault.or_else(|| self.failure.borrow_watched().clone())
+    }
+
+    /// What comes of `work`, unless agreement on this host ends first: Raft's last metrics stay as they were, and
+    /// whoever waits for them to change would wait for ever.
+    pub(super) async fn unless_ended<T: Send>(
+        &self,
+        work: impl Future<Output = T> + Send,
+    ) -> Option<T> {
+        let mut failure = self.failure.clone();
+        if self.ended().is_some() {
+            return None;
+        }
+        match Runtime::select2(work, failure.wait_until(Option::is_some)).await {
+            Select2::First(done) => Some(done),
+            Select2::Second(_) => None,
+        }
+    }
+
     pub(super) fn history(&self) -> MutexGuard<'_, History> {
         self.history.lock().unwrap_or_else(PoisonError::into_inner)
     }

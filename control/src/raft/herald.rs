@@ -61,7 +61,8 @@ impl Herald {
         }
         let failure = self.why_ended();
         if failure != GroupFailure::Shutdown {
-            tracing::error!(%failure, "agreement on this host has ended");
+            // What it means, and how loudly that has to be told, is for the daemon to say.
+            tracing::info!(%failure, "agreement on this host has ended");
         }
         self.failure.send_if_modified(|ended| {
             *ended = Some(failure);

@@ -18,6 +18,7 @@
 //!   whether the leader is still there.
 //! - [`roles`] decides who votes; `steward` has it carried out, going by what `followers` knows of the others.
 //! - `warden` has bans end when their time is over.
+//! - `aftermath` says what is left when agreement has ended.
 //! - `herald` tells who leads and `history` remembers it; `transfer` has another lead on request.
 //! - `welcome` is what a joining host starts from.
 //! - `pulse` winds openraft's clock where there is something to decide.
@@ -26,6 +27,7 @@
 //! Founding: index 0 holds the founding membership, index 1 the blank entry of the first leader, so the
 //! founder's id, 1, can never be given to an admission.
 
+mod aftermath;
 mod answer;
 mod contact;
 #[cfg(test)]
@@ -57,6 +59,7 @@ mod warden;
 mod watch;
 mod welcome;
 
+pub use aftermath::Aftermath;
 pub use group::{Group, GroupError};
 pub use history::{Cause, MAX_TRANSITIONS, Transition};
 pub use memory::MemoryDisk;

@@ -77,9 +77,13 @@ impl Group {
     /// Has `proposal` agreed on, wherever the leader is, within [`Timing::propose`](super::Timing).
     pub async fn propose(&self, proposal: Proposal) -> Result<Applied, ProposeError> {
         let inner = &self.inner;
-        let trying = Box::pin(inner.propose_until_decided(&proposal));
+        let trying = Box::pin(inner.unless_ended(inner.propose_until_decided(&proposal)));
         match Types::timeout(inner.timing.propose, trying).await {
-            Ok(decided) => decided,
+            Ok(Some(Ok(applied))) => Ok(applied),
+            // Whatever else stood in its way, this is why it stays there.
+            _ if inner.ended().is_some() => Err(ProposeError::Stopped),
+            Ok(Some(Err(error))) => Err(error),
+            Ok(None) => Err(ProposeError::Stopped),
             Err(_) => Err(inner.why_undecided(&proposal)),
         }
     }

@@ -119,7 +119,7 @@ impl Inner {
     /// Looks for the next step and takes it.
     async fn step(&self) -> Looked {
         let _stepping = self.stewardship.step_by_step().await;
-        if leadership(&self.raft).role != Role::Leader {
+        if leadership(&self.raft).role != Role::Leader || self.ended().is_some() {
             return Looked::AtRest(IDLE);
         }
         let leaving = self.stewardship.leaving().clone();

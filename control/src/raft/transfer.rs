@@ -145,8 +145,9 @@ impl Group {
             let (from_term, to) = inner.have_handed_over(to).await?;
             inner.see_leading(to, from_term).await
         };
-        match Types::timeout(inner.timing.propose, Box::pin(transfer)).await {
-            Ok(result) => result,
+        let transfer = Box::pin(inner.unless_ended(transfer));
+        match Types::timeout(inner.timing.propose, transfer).await {
+            Ok(result) => result.unwrap_or(Err(TransferError::Stopped)),
             Err(_) if inner.confirmed_leadership().leader.is_none() => Err(TransferError::NoQuorum),
             Err(_) => Err(TransferError::Timeout),
         }

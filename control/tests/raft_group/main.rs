@@ -4,6 +4,7 @@
 
 mod bans;
 mod crash;
+mod failed_disk;
 #[path = "../fixture/mod.rs"]
 mod fixture;
 mod leaving;

@@ -11,7 +11,7 @@ use crate::raft::fixture::{
 use crate::raft::rpc::Append;
 use crate::raft::store::StoreError;
 use crate::raft::types::SnapshotMeta;
-use crate::raft::{GroupFailure, MemoryDisk, Timing};
+use crate::raft::{GroupFailure, MemoryDisk, Role, Timing};
 
 const FOUNDER: MemberId = MemberId::FOUNDER;
 
@@ -237,6 +237,30 @@ fn a_follower_whose_disk_cannot_flush_does_not_say_it_holds_the_entry() {
         assert_eq!(reply.err(), Some(RpcError::Stopped));
         let failure = guest.failed().await;
         assert!(matches!(failure, GroupFailure::Store(StoreError::Disk(_))), "{failure:?}");
+    });
+}
+
+#[test]
+fn a_host_whose_disk_failed_answers_nothing_it_could_say_from_memory() {
+    Types::run(async {
+        let disk = MemoryDisk::new();
+        let store = guest_store(disk.attach());
+        let guest = Group::start(store, Nobody, &Fixed, fixture::wall_ms, Timing::default())
+            .await
+            .expect("starts");
+        let asked = Request::IsVoter(FOUNDER);
+        assert!(matches!(say(&guest, FOUNDER, &asked).await, Ok(Reply::IsVoter(true))));
+        disk.fail_flushes_after(0);
+        let refused = say(&guest, FOUNDER, &append(leads(FOUNDER, 1), 4, 1)).await;
+        assert_eq!(refused.err(), Some(RpcError::Stopped));
+        assert_eq!(say(&guest, FOUNDER, &asked).await.err(), Some(RpcError::Stopped));
+        // Though the disk has room again.
+        disk.fail_flushes_after(1000);
+        let campaign = VoteRequest::new(campaigns(FOUNDER, 2), Some(log_id(1, 5)));
+        for asked in [asked, Request::Vote(campaign.clone().into()), Request::HandOver(None)] {
+            assert_eq!(say(&guest, FOUNDER, &asked).await.err(), Some(RpcError::Stopped));
+        }
+        assert_eq!(guest.status().leadership.role, Role::Stopped);
     });
 }
 

@@ -178,7 +178,7 @@ impl Db {
         match result {
             Err(error) if error != StoreError::Closed => {
                 let fault = self.fault.get_or_init(|| {
-                    tracing::error!(%error, "agreement on this host ends here");
+                    tracing::warn!(%error, "agreement on this host ends here");
                     error
                 });
                 Err(fault.clone())
