@@ -32,7 +32,8 @@ pub(crate) enum Reason {
     /// the port is gone, the address to listen on is not there. Nothing is wrong with the configuration,
     /// and starting again mends it. 71.
     Lost,
-    /// The disk failed; after a failed fsync nothing this process says can be trusted. 74.
+    /// The disk failed; after a failed fsync this process acknowledges nothing any more. A member's tunnels go on until
+    /// it is asked to end, and then it ends with this. 74.
     Disk,
 }
 
@@ -87,9 +88,19 @@ impl Exit {
         self
     }
 
+    /// Asked to stop, and nothing else happened.
+    pub(crate) fn is_clean(&self) -> bool {
+        self.reason == Reason::Clean
+    }
+
+    /// What the operator can do about it; empty when there is nothing to add.
+    pub(crate) fn advice(&self) -> &str {
+        &self.remedy
+    }
+
     /// Says on stderr why the process ends, and gives the number to end it with.
     pub(crate) fn report(&self) -> ExitCode {
-        if self.reason != Reason::Clean {
+        if !self.is_clean() {
             // Nobody is left to tell when stderr is gone.
             let _ = writeln!(std::io::stderr().lock(), "{self}");
         }

@@ -38,6 +38,10 @@ fn not_joined(status: &Status) -> String {
 
 fn head(status: &Status, detailed: bool, theme: Theme) -> String {
     let mut facts = Table::facts();
+    if let Some(degraded) = &status.degraded {
+        facts.row([Cell::styled("degraded", theme.bad_style()), (&degraded.message).into()]);
+        facts.row([Cell::styled("what to do", theme.bad_style()), (&degraded.hint).into()]);
+    }
     let mut fact = |label: &str, value: String| facts.fact(theme, label, value);
     match (&status.mesh_name, &status.mesh) {
         (Some(name), Some(mesh)) => fact("mesh", format!("{name} ({mesh})")),
@@ -45,7 +49,11 @@ fn head(status: &Status, detailed: bool, theme: Theme) -> String {
         (None, mesh) => fact("mesh", super::or_nothing(mesh.as_ref())),
     }
     if let Some(member) = status.member {
-        let role = status.role.map_or("no role yet", peers::role);
+        let role = match (status.role, &status.degraded) {
+            (Some(role), _) => peers::role(role),
+            (None, Some(_)) => "no part in agreement",
+            (None, None) => "no role yet",
+        };
         let host = who(status.name.as_ref(), member);
         fact("this host", format!("{host}, {role}"));
     }

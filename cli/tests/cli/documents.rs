@@ -2,11 +2,12 @@
 
 use mesh_model::addr::DEFAULT_IPV4_PREFIX;
 use mesh_model::api::v1::{
-    AppliedBy, Audit, AuditEntry, Ban, BanReply, Bans, DaemonState, DropCount, GossipMember,
-    GossipState, InviteInfo, InviteReply, InviteState, Invites, JoinedReply, LeaveReply,
-    MemberName, Offload, Path, Peer, Peers, PingReply, RaftRole, RaftStatus, RemoveReply,
-    RevokeReply, Role, Status, Supervisor, SupervisorHistory, TransferReply, Transition,
-    TransitionCause, Tunnel, Tunnels, UnbanReply, Voter, VoterWish, Voters, WaitReply,
+    AppliedBy, Audit, AuditEntry, Ban, BanReply, Bans, DaemonState, DropCount, ErrorBody,
+    ErrorCode, GossipMember, GossipState, InviteInfo, InviteReply, InviteState, Invites,
+    JoinedReply, LeaveReply, MemberName, Offload, Path, Peer, Peers, PingReply, RaftRole,
+    RaftStatus, RemoveReply, RevokeReply, Role, Status, Supervisor, SupervisorHistory,
+    TransferReply, Transition, TransitionCause, Tunnel, Tunnels, UnbanReply, Voter, VoterWish,
+    Voters, WaitReply,
 };
 use mesh_model::audit::{Actor, Beginning, Entry, Event, Link};
 use mesh_model::facts::Capability;
@@ -84,6 +85,7 @@ pub(crate) fn status() -> Status {
     Status {
         version: "0.1.0".to_owned(),
         state: DaemonState::Member,
+        degraded: None,
         mesh: Some(MESH),
         mesh_name: Some(name("home")),
         prefixes: Some(prefixes()),
@@ -117,10 +119,26 @@ pub(crate) fn status() -> Status {
     }
 }
 
+/// A host whose disk failed while it led.
+pub(crate) fn degraded() -> Status {
+    let mut status = status();
+    status.degraded = Some(ErrorBody {
+        code: ErrorCode::Disk,
+        message: "the disk failed; this host takes no part in agreement any more".to_owned(),
+        hint: "mend the disk, then restart meshd".to_owned(),
+    });
+    status.role = None;
+    if let Some(raft) = &mut status.raft {
+        (raft.role, raft.leader) = (RaftRole::Stopped, None);
+    }
+    status
+}
+
 pub(crate) fn not_joined() -> Status {
     Status {
         version: "0.1.0".to_owned(),
         state: DaemonState::NotJoined,
+        degraded: None,
         mesh: None,
         mesh_name: None,
         prefixes: None,

@@ -97,6 +97,24 @@ fn status_before_joining_says_what_to_do() {
 }
 
 #[test]
+fn status_of_a_host_whose_disk_failed_says_so_first() {
+    let reply = Reply::document(documents::degraded());
+    let page = table("GET /v1/status", reply, &["status"]);
+    let lines: Vec<&str> = page.lines().take(4).collect();
+    assert_eq!(
+        lines,
+        [
+            "degraded    the disk failed; this host takes no part in agreement any more",
+            "what to do  mend the disk, then restart meshd",
+            "mesh        home (fefefefefefefefefefefefefefefefe)",
+            "this host   n1 (m1), no part in agreement",
+        ],
+        "{page}"
+    );
+    assert!(page.contains("supervisor  none, term 3"), "{page}");
+}
+
+#[test]
 fn status_without_a_supervisor_and_without_peers() {
     let mut status = documents::status();
     status.peers.clear();

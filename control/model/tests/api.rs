@@ -90,6 +90,7 @@ fn status() -> Status {
     Status {
         version: "0.1.0".to_owned(),
         state: DaemonState::Member,
+        degraded: None,
         mesh: Some(sample::mesh()),
         mesh_name: Some(sample::name("office")),
         prefixes: Some(sample::genesis().prefixes),
@@ -139,6 +140,21 @@ fn status_survives_and_reads_as_documented() {
     assert_eq!(value["peers"][0]["endpoint"], "[2001:db8::1]:51820");
     assert_eq!(value["peers"][0]["capabilities"], json!(["kernel_tun", "admin"]));
     assert_eq!(value["gossip"][0]["state"], "alive");
+}
+
+#[test]
+fn status_of_a_host_whose_disk_failed_survives_and_older_daemons_say_nothing_of_it() {
+    let degraded = ErrorBody {
+        code: ErrorCode::Disk,
+        message: "no space left".to_owned(),
+        hint: "make room".to_owned(),
+    };
+    let mut value = document(Status { degraded: Some(degraded), role: None, ..status() });
+    assert_eq!(value["degraded"]["code"], "disk");
+    assert_eq!(value["state"], "member");
+    value.as_object_mut().expect("an object").remove("degraded");
+    let read: Document<Status> = serde_json::from_value(value).expect("an older document");
+    assert_eq!(read.body.degraded, None);
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! Puts a mesh into service: local replica, tunnels, gossip, agreement, door.
 //!
 //! Nothing here waits for another host, so a host that comes back finds its tunnels working with no leader
-//! anywhere. What cannot start ends the process with its reason; so does what cannot go on later.
+//! anywhere. What cannot start ends the process with its reason; so does what cannot go on later, except that tunnels
+//! outlive the disk below agreement ([`degraded`]).
 
 use std::sync::{Arc, Mutex};
 
@@ -15,10 +16,10 @@ use mesh_model::view::{ClusterView, MemberView};
 use mesh_model::wire::join::PeerHint;
 use tokio::sync::{mpsc, watch};
 
+use super::degraded;
 use super::door::Door;
 use super::driver::{Driver, QUESTIONS};
 use super::echo::{self, Echoes};
-use super::ending::agreement_exit;
 use super::mesh::Mesh;
 use super::onlooker::Onlooker;
 use crate::config::{Config, Tun as TunConfig};
@@ -297,12 +298,13 @@ impl Answer for Answers {
     }
 }
 
-/// Owns the packet thread, and ends the process when it or agreement cannot go on.
+/// Owns the packet thread, and ends the process when it cannot go on, or agreement ended in a way that leaves nothing
+/// to rely upon.
 async fn guard(mut thread: PacketThread, group: Group, end: End, mut stop: watch::Receiver<bool>) {
     let failed = tokio::select! {
         _ = stop.wait_for(|stop| *stop) => None,
         error = thread.failed() => Some(Exit::from(error)),
-        failure = group.failed() => agreement_exit(&failure),
+        exit = degraded::unfit(&group) => Some(exit),
     };
     if let Some(exit) = failed {
         tracing::error!(%exit, "cannot go on");

@@ -109,3 +109,74 @@ impl Doorkeeper for Door {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use mesh_control::ports::{Transport, TransportError};
+    use mesh_control::raft::{MemoryDisk, ProposeError, Start, Store, Timing};
+    use mesh_model::InviteId;
+    use mesh_model::trust::{Admission, Invite, MemberRecord};
+
+    use super::*;
+    use crate::io::entropy::Entropy;
+    use crate::io::fixture::{identity, prefixes, root, tunnel};
+
+    /// A wire to nobody.
+    #[derive(Clone)]
+    struct Nobody;
+
+    impl Transport for Nobody {
+        async fn call(&self, to: MemberId, _: Bytes, _: Duration) -> Result<Bytes, TransportError> {
+            Err(TransportError::Unreachable(to))
+        }
+    }
+
+    fn record(id: u8) -> MemberRecord {
+        MemberRecord {
+            mesh: root().mesh,
+            name: format!("n{id}").parse().expect("a name"),
+            identity: identity(id).public(),
+            tunnel: tunnel(id).public(),
+        }
+    }
+
+    /// An invite whose key is identity 100's.
+    fn invite() -> Invite {
+        let (key, now) = (identity(100).public(), clock::wall_ms());
+        let (id, expires_ms) = (InviteId::of_key(&key), now + 600_000);
+        Invite { mesh: root().mesh, id, key, uses: 2, created_ms: now, expires_ms }
+    }
+
+    #[tokio::test]
+    async fn a_door_whose_disk_failed_sends_joiners_to_another() {
+        let genesis = Genesis {
+            root: root(),
+            name: "test".parse().expect("a name"),
+            prefixes: prefixes(),
+            founder: record(1),
+            created_ms: 0,
+        };
+        let genesis = Signed::seal(&genesis, &identity(200));
+        let disk = MemoryDisk::new();
+        let start = Start::Genesis(genesis.clone());
+        let store = Store::create(disk.attach(), &root(), start).expect("an empty disk");
+        let group = Group::start(store, Nobody, &Entropy, clock::wall_ms, Timing::default())
+            .await
+            .expect("starts");
+        let (questions, asked) = mpsc::channel(8);
+        drop(asked);
+        let door = Door::new(MemberId(1), genesis, group.clone(), questions);
+        let from = "192.0.2.9:51820".parse().expect("an address");
+        let admission = Admission::sign(&record(9), invite().id, &identity(100), &identity(9));
+        let ask = || door.admit(from, JoinRequest { admission: admission.clone() });
+        assert!(matches!(ask().await, JoinReply::Refused(_)), "nobody was invited");
+
+        disk.fail_flushes_after(0);
+        let command = Command::Invite(Signed::seal(&invite(), &identity(200)));
+        let proposed = group.propose(Proposal { at_ms: clock::wall_ms(), command }).await;
+        assert_eq!(proposed, Err(ProposeError::Stopped));
+        // Not "refused": another door may know better.
+        assert_eq!(ask().await, JoinReply::Unavailable);
+    }
+}

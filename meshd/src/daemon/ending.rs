@@ -10,26 +10,24 @@ use crate::io::tun::TunError;
 use crate::io::udp::BindError;
 use crate::pipeline::PathError;
 
-/// Why the end of agreement ends the process; an orderly end does not.
-pub(super) fn agreement_exit(failure: &GroupFailure) -> Option<Exit> {
+/// What a process ends with in which agreement has ended. Whether it ends at once is not said here.
+pub(super) fn agreement_exit(failure: &GroupFailure) -> Exit {
     match failure {
-        GroupFailure::Shutdown => None,
-        GroupFailure::Store(error) => Some(store_exit(error, error)),
-        GroupFailure::Bug(_) => Some(
-            Exit::because(Reason::Bug, failure)
-                .meaning("this host can no longer take part in agreement")
-                .remedy("start meshd again, and please report the line above"),
-        ),
+        GroupFailure::Shutdown => Exit::clean(),
+        GroupFailure::Store(error) => store_exit(error, error),
+        GroupFailure::Bug(_) => Exit::because(Reason::Bug, failure)
+            .meaning("this host can no longer take part in agreement")
+            .remedy("start meshd again, and please report the line above"),
     }
 }
 
-/// Why a store that does not serve ends the process; `what` names it and the error.
+/// What a process ends with whose store does not serve; `what` names it and the error.
 pub(super) fn store_exit(error: &StoreError, what: impl Display) -> Exit {
     let afresh = "move the state directory away and join again with a fresh token; the other members still have everything";
     match error {
         StoreError::Disk(_) | StoreError::Closed => Exit::because(Reason::Disk, what)
             .meaning("what this host is told can no longer be kept, so it promises nothing more")
-            .remedy("check the disk and its free space, then start meshd again"),
+            .remedy("mend the state directory's disk or make room on it, then restart meshd"),
         StoreError::Empty | StoreError::OtherMesh { .. } | StoreError::OtherMember { .. } => {
             Exit::because(Reason::Mismatch, what)
                 .meaning("the store is not the one this identity voted with; voting with another could undo what was agreed")
@@ -106,6 +104,9 @@ mod tests {
         assert_eq!(code(StoreError::Empty), 66);
         let other = StoreError::OtherMember { expected: MemberId(2), found: MemberId(3) };
         assert_eq!(code(other), 66);
-        assert_eq!(agreement_exit(&GroupFailure::Shutdown), None);
+        assert!(agreement_exit(&GroupFailure::Shutdown).is_clean());
+        let disk = GroupFailure::Store(StoreError::Disk("no space".to_owned()));
+        assert_eq!(agreement_exit(&disk).reason, Reason::Disk);
+        assert_eq!(agreement_exit(&GroupFailure::Bug("halt".to_owned())).reason, Reason::Bug);
     }
 }

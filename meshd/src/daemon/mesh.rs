@@ -19,7 +19,7 @@ use tokio::task::JoinSet;
 
 use super::driver::{Gossip, Question};
 use super::echo::Echoes;
-use super::refusal::{Answer, not_agreed};
+use super::refusal::{Answer, not_agreed, without_agreement};
 use crate::io::agreement::Agreement;
 use crate::io::clock;
 use crate::io::directory::Directory;
@@ -64,7 +64,10 @@ impl Mesh {
     /// Has `command` agreed; `what` says in an error what could not be.
     pub(super) async fn propose(&self, command: Command, what: &str) -> Answer<Applied> {
         let proposal = Proposal { at_ms: clock::wall_ms(), command };
-        self.group.propose(proposal).await.map_err(|error| not_agreed(what, &error))
+        self.group.propose(proposal).await.map_err(|error| match self.degraded() {
+            Some(degraded) => without_agreement(what, degraded),
+            None => not_agreed(what, &error),
+        })
     }
 
     /// What the packet path says of itself; `None` while the process is ending.

@@ -4,7 +4,8 @@
 //!              init / join                      leave
 //! not joined ───────────────> member ─────────────────────> not joined (under a new identity)
 //!                               │ Mesh: packet thread, driver, agreement, door
-//!                               └─ a part that cannot go on ends the process with its reason
+//!                               ├─ a part that cannot go on ends the process with its reason
+//!                               └─ a failed disk ends agreement only: degraded, until it is started anew
 //! ```
 //!
 //! One change of membership happens at a time: whoever makes one holds the state directory. Everything
@@ -13,6 +14,7 @@
 mod admin;
 mod auditing;
 mod boot;
+mod degraded;
 mod door;
 mod driver;
 mod echo;
@@ -119,6 +121,7 @@ impl Daemon {
             remembering::save(&state_dir, &mesh.hints().await);
             remembering::save_stamp(&state_dir, mesh.newest_stamp().await);
             mesh.stop().await;
+            return mesh.end_of_process(exit);
         }
         exit
     }

@@ -81,6 +81,12 @@ pub(super) fn not_done(what: &str, outcome: &Outcome, hint: impl Display) -> Err
     }
 }
 
+/// Why a host whose disk has failed cannot have `what`.
+pub(super) fn without_agreement(what: &str, degraded: ErrorBody) -> ErrorBody {
+    let message = format!("{what} is not possible here: {}", degraded.message);
+    ErrorBody { message, ..degraded }
+}
+
 /// What this host failed at.
 pub(super) fn failed(failure: impl Into<Failure>) -> ErrorBody {
     failure.into().0

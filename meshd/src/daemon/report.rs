@@ -24,6 +24,7 @@ impl Daemon {
         let mut status = Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             state: DaemonState::NotJoined,
+            degraded: None,
             mesh: None,
             mesh_name: None,
             prefixes: None,
@@ -84,13 +85,15 @@ impl Mesh {
         let group = self.group.status();
         let view = self.view();
         status.state = self.state(&view);
+        status.degraded = self.degraded();
         status.mesh = Some(view.mesh());
         status.mesh_name = Some(view.mesh_name.clone());
         status.prefixes = Some(view.prefixes);
         status.member = Some(self.me);
         status.name = Some(self.own.name.clone());
         status.addrs = Some(self.own.addrs);
-        status.role = Some(role(self.me, &group));
+        // The others may still count this host's vote; it does not take part.
+        status.role = status.degraded.is_none().then(|| role(self.me, &group));
         status.interface.clone_from(&self.interface);
         status.listen_port = self.listen.port();
         status.members = view.members.len();

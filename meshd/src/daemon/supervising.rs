@@ -10,7 +10,7 @@ use mesh_model::api::v1::{
 };
 
 use super::Daemon;
-use super::refusal::{Answer, internal, refusal};
+use super::refusal::{Answer, internal, refusal, without_agreement};
 use super::target::resolve;
 
 impl Daemon {
@@ -48,7 +48,10 @@ impl Daemon {
             None => None,
         };
         let led = self.unless_stopping(mesh.group.transfer(to)).await?;
-        let led = led.map_err(|error| not_transferred(&error))?;
+        let led = led.map_err(|error| match mesh.degraded() {
+            Some(degraded) => without_agreement("handing over the lead", degraded),
+            None => not_transferred(&error),
+        })?;
         let leader = led.leader.ok_or_else(|| internal("a transfer came to no supervisor"))?;
         let name = mesh.view().members.get(&leader).map(|member| member.name.clone());
         Ok(TransferReply { term: led.term, leader, name })

@@ -55,9 +55,10 @@ impl Daemon {
             WaitFor::Leader => "there is no supervisor".to_owned(),
             WaitFor::Applied(index) => format!("index {index} is not applied here"),
         };
-        let hint = match self.mesh.load_full() {
-            Some(_) => "`mesh status` shows who is missing",
-            None => "this host belongs to no mesh yet: `mesh init` or `mesh join`",
+        let hint = match self.mesh.load_full().map(|mesh| mesh.degraded()) {
+            Some(Some(degraded)) => format!("{}; {}", degraded.message, degraded.hint),
+            Some(None) => "`mesh status` shows who is missing".to_owned(),
+            None => "this host belongs to no mesh yet: `mesh init` or `mesh join`".to_owned(),
         };
         let seconds = limit.as_secs_f64();
         refusal(ErrorCode::TimedOut, format!("{what} after {seconds} s"), hint)

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::document::schema;
+use super::error::ErrorBody;
 use super::peer::{GossipState, Peer};
 use crate::addr::{OverlayAddrs, Prefixes};
 use crate::id::{LogIndex, MemberId, MeshId, Term};
@@ -108,6 +109,10 @@ pub struct Status {
     pub version: String,
     /// Whether it belongs to a mesh. All fields below are absent or empty when it does not.
     pub state: DaemonState,
+    /// Why this host takes no part in agreement any more, if its disk has failed: it hears of no change and makes
+    /// none, while its tunnels go on as they were. Until the daemon is started anew.
+    #[serde(default)]
+    pub degraded: Option<ErrorBody>,
     /// The mesh.
     pub mesh: Option<MeshId>,
     /// What people call it.
@@ -120,7 +125,7 @@ pub struct Status {
     pub name: Option<Name>,
     /// This host's overlay addresses.
     pub addrs: Option<OverlayAddrs>,
-    /// This host's part in agreement.
+    /// This host's part in agreement; `None` when it has none any more.
     pub role: Option<Role>,
     /// The kernel interface; `None` with `--tun none`.
     pub interface: Option<String>,

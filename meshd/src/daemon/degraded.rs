@@ -1,0 +1,89 @@
+//! A member whose disk has failed while it ran.
+//!
+//! Agreement on this host has ended, and what it was last told is all it knows: it votes no more, acknowledges
+//! nothing, admits nobody and refuses every change. What needs no disk goes on: tunnels by the last view,
+//! gossip, the local API. That lasts until the process ends, with the disk's exit code however it was asked to;
+//! a new one opens the store afresh and learns from the others what it missed.
+//!
+//! Nothing is remembered here. That agreement has ended, and why, is the group's to say.
+
+use mesh_control::raft::{Aftermath, Group, GroupFailure};
+use mesh_model::api::v1::{ErrorBody, ErrorCode};
+
+use super::Mesh;
+use super::ending::agreement_exit;
+use super::refusal::refusal;
+use crate::exit::Exit;
+
+/// Waits for an end of agreement that the process cannot outlive. One that it can is told to the log, once.
+pub(super) async fn unfit(group: &Group) -> Exit {
+    let failure = group.failed().await;
+    match Aftermath::of(&failure) {
+        Aftermath::Unfit => return agreement_exit(&failure),
+        Aftermath::Degraded => {
+            let ErrorBody { message, hint, .. } = told(&failure);
+            tracing::error!(error = message, hint, "degraded: agreement on this host has ended");
+        }
+        Aftermath::Over => {}
+    }
+    std::future::pending().await
+}
+
+impl Mesh {
+    /// Why this host takes no part in agreement any more, if its disk has failed.
+    pub(super) fn degraded(&self) -> Option<ErrorBody> {
+        self.survived().as_ref().map(told)
+    }
+
+    /// How the process ends that was asked to end with `exit`: a disk that failed is not forgotten.
+    pub(super) fn end_of_process(&self, exit: Exit) -> Exit {
+        match self.survived() {
+            Some(failure) if exit.is_clean() => agreement_exit(&failure),
+            _ => exit,
+        }
+    }
+
+    /// What ended agreement without ending the process.
+    fn survived(&self) -> Option<GroupFailure> {
+        self.group.fatal().filter(|failure| Aftermath::of(failure) == Aftermath::Degraded)
+    }
+}
+
+/// `failure` as the local API and the log tell it.
+fn told(failure: &GroupFailure) -> ErrorBody {
+    let exit = agreement_exit(failure);
+    refusal(
+        ErrorCode::Disk,
+        format!(
+            "{failure}; this host takes no part in agreement any more and hears of no change, bans included; \
+             its tunnels go on by what it knew before"
+        ),
+        exit.advice(),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use mesh_control::raft::StoreError;
+
+    use super::*;
+
+    #[test]
+    fn a_failed_disk_is_told_with_what_it_means_and_what_to_do() {
+        let body = told(&GroupFailure::Store(StoreError::Disk("no space left".to_owned())));
+        assert_eq!(body.code, ErrorCode::Disk);
+        for part in ["no space left", "no part in agreement", "bans included", "tunnels go on"] {
+            assert!(body.message.contains(part), "{body:?}");
+        }
+        assert_eq!(
+            body.hint,
+            "mend the state directory's disk or make room on it, then restart meshd"
+        );
+    }
+
+    #[test]
+    fn a_damaged_store_is_told_not_to_be_started_on_again() {
+        let body = told(&GroupFailure::Store(StoreError::Corrupt("bad page".to_owned())));
+        assert!(body.hint.contains("join again"), "{body:?}");
+    }
+}
