@@ -25,6 +25,7 @@ mod raw;
 pub mod rights;
 pub mod route;
 pub mod traffic;
+pub mod volume;
 pub mod wait;
 pub mod wire;
 pub mod wireguard;
