@@ -14,7 +14,7 @@ struct Whereabouts {
     hinted: Option<SocketAddr>,
 }
 
-/// Candidate endpoints of the other members: at most one entry per present member.
+/// Candidate endpoints of the other members: at most one entry per member, be it banned or not.
 #[derive(Debug, Default)]
 pub(super) struct Endpoints {
     known: BTreeMap<MemberId, Whereabouts>,

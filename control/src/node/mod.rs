@@ -184,9 +184,9 @@ impl Node {
     }
 
     /// Where everyone is and what they say, this host included (without an endpoint): for the next
-    /// start and for newcomers. At most one per present member.
+    /// start and for newcomers. At most one per member; of a banned one only where it was.
     pub fn hints(&self) -> Vec<PeerHint> {
-        let members = self.view.members.keys().copied();
+        let members = self.view.members.keys().chain(self.view.banned.keys()).copied();
         let hint = |member| PeerHint {
             member,
             endpoint: self.endpoints.last_seen(member),
@@ -205,8 +205,9 @@ impl Node {
             self.removed = Removal::ToTell;
         }
         self.view = view;
-        let others = self.view.members.keys().filter(|id| **id != self.me);
-        self.endpoints.keep(others.copied());
+        // Where a banned one was is worth knowing when it is pardoned: it may have forgotten where we are.
+        let placed = self.view.members.keys().chain(self.view.banned.keys());
+        self.endpoints.keep(placed.copied().filter(|id| *id != self.me));
         for member in self.view.members.keys().filter(|id| **id != self.me) {
             if let Some(facts) = self.gossip.peer(*member).facts {
                 self.endpoints.announce(*member, &facts.endpoints);
