@@ -22,6 +22,7 @@ use super::driver::{Driver, QUESTIONS};
 use super::echo::{self, Echoes};
 use super::mesh::Mesh;
 use super::onlooker::Onlooker;
+use super::remembering::Saver;
 use crate::config::{Config, Tun as TunConfig};
 use crate::exit::{Exit, Reason};
 use crate::io::agreement::{Agreement, Answer, EndpointError};
@@ -49,6 +50,7 @@ pub(super) struct Opening {
     pub(super) port: UdpPort,
     pub(super) hints: Vec<PeerHint>,
     pub(super) stamp_floor: WallTime,
+    pub(super) saver: Saver,
 }
 
 /// What this host needs before it can serve: its own record, and the device its packets come from. Laid
@@ -82,7 +84,7 @@ impl Mesh {
         opening: Opening,
         end: End,
     ) -> Result<Arc<Self>, Exit> {
-        let Opening { identity, is_admin, boot_ms, store, ground, port, hints, stamp_floor } =
+        let Opening { identity, is_admin, boot_ms, store, ground, port, hints, stamp_floor, saver } =
             opening;
         let Ground { own, device } = ground;
         let me = store.me();
@@ -148,7 +150,7 @@ impl Mesh {
             stopping: watch::Sender::new(false),
             tasks: tokio::sync::Mutex::default(),
         };
-        let doorkeeper = Door::new(me, genesis, mesh.group.clone(), mesh.questions.clone());
+        let doorkeeper = Door::new(me, genesis, mesh.group.clone(), mesh.questions.clone(), saver);
         mesh.spawn(thread, driver, control.echo, doorkeeper, end).await;
         Ok(Arc::new(mesh))
     }

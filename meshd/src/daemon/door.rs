@@ -15,6 +15,7 @@ use mesh_model::{LogIndex, MemberId, Signed};
 use tokio::sync::{mpsc, oneshot};
 
 use super::driver::Question;
+use super::remembering::Saver;
 use crate::io::clock;
 use crate::io::join::Doorkeeper;
 
@@ -28,6 +29,7 @@ pub(super) struct Door {
     genesis: Signed<Genesis>,
     group: Group,
     questions: mpsc::Sender<Question>,
+    saver: Saver,
 }
 
 impl Door {
@@ -36,8 +38,9 @@ impl Door {
         genesis: Signed<Genesis>,
         group: Group,
         questions: mpsc::Sender<Question>,
+        saver: Saver,
     ) -> Self {
-        Self { me, genesis, group, questions }
+        Self { me, genesis, group, questions, saver }
     }
 
     /// What an admitted host starts from; `None` when this member cannot catch up.
@@ -50,6 +53,8 @@ impl Door {
         let snapshot = self.group.snapshot_at_least(index, APPLY_LIMIT).await?;
         // The newcomer's tunnel will come from the port it asked from.
         self.questions.send(Question::Seen(member, from)).await.ok()?;
+        // From its welcome on the newcomer counts on being found, also by a member that crashes now.
+        self.saver.save_now().await;
         Some(Welcome {
             member,
             genesis: self.genesis.clone(),

@@ -56,6 +56,7 @@ use crate::state_dir::{Membership, StateDir};
 use boot::{End, Ground, Opening};
 use mesh::Mesh;
 use refusal::{Answer, already_joined, ending, failed, not_joined};
+use remembering::Saver;
 use window::Windows;
 pub(crate) use window::is_looked_at;
 
@@ -70,6 +71,8 @@ pub(crate) struct Daemon {
     mesh: ArcSwapOption<Mesh>,
     /// What `wg` looks at through sockets that were handed over.
     windows: Windows,
+    /// Has the peer cache saved.
+    saver: Saver,
     /// Why the process must end, once a part of it cannot go on.
     end: End,
     /// The process is ending: whoever waits for others gives up.
@@ -85,6 +88,7 @@ impl Daemon {
         handed: Handed,
     ) -> Result<Arc<Self>, Exit> {
         let membership = state_dir.membership().copied();
+        let (saver, requests) = remembering::saver();
         let daemon = Arc::new_cyclic(|daemon| Self {
             config,
             started: clock::now(),
@@ -92,6 +96,7 @@ impl Daemon {
             state_dir: Mutex::new(state_dir),
             mesh: ArcSwapOption::empty(),
             windows: Windows::open(daemon, handed),
+            saver,
             end: watch::Sender::new(None),
             stopping: watch::Sender::new(false),
         });
@@ -100,7 +105,7 @@ impl Daemon {
             None => daemon.check_host()?,
         }
         // Ends with the daemon it looks after.
-        tokio::spawn(remembering::run(Arc::downgrade(&daemon)));
+        tokio::spawn(remembering::run(Arc::downgrade(&daemon), requests));
         Ok(daemon)
     }
 
@@ -207,6 +212,7 @@ impl Daemon {
             port,
             hints,
             stamp_floor: state_dir.stamp_floor(),
+            saver: self.saver.clone(),
         };
         let mesh = Mesh::start(&self.config, opening, self.end.clone()).await?;
         if !self.windows.has_own() {

@@ -1,7 +1,8 @@
 //! A daemon ends and comes back.
 
+use mesh_model::api::v1::Peers;
 use mesh_tests::lab::SETTLE_LIMIT;
-use mesh_tests::needs_namespaces;
+use mesh_tests::{Lab, eventually, needs_namespaces};
 
 use crate::{addresses, alone, assert_reaches, bridged};
 
@@ -57,4 +58,28 @@ fn a_mesh_that_lost_power_comes_back_by_itself() {
     let after = lab.host(1).status().unwrap().raft.unwrap();
     assert!(after.applied >= before.applied && after.term > before.term);
     assert_reaches(&lab, 3, 1);
+}
+
+/// The newcomer is killed with its door, so that what the door knows afterwards was on its disk.
+#[test]
+fn a_door_that_dies_with_its_welcome_still_knows_where_the_newcomer_is() {
+    let _alone = alone();
+    let mut lab = Lab::rootless(2).unwrap();
+    for number in [1, 2] {
+        lab.host_mut(number).start().unwrap();
+    }
+    lab.host(1).init().unwrap();
+    let token = lab.host(1).invite(1).unwrap().token;
+    let newcomer = lab.host(2).join(&token).unwrap().member;
+    for number in [1, 2] {
+        lab.host_mut(number).kill().unwrap();
+    }
+    lab.host_mut(1).start().unwrap();
+    let expected = lab.host(2).endpoints()[0];
+    eventually(SETTLE_LIMIT, "the newcomer's endpoint is there again", || {
+        let peers: Peers = lab.host(1).mesh().get(&["peers"]).ok()?;
+        let peer = peers.peers.into_iter().find(|peer| peer.member == newcomer)?;
+        (peer.endpoint == Some(expected)).then_some(())
+    })
+    .unwrap();
 }

@@ -212,6 +212,8 @@ impl World {
         let output = life.handle_seen(*member, joiner.host.endpoint(), now);
         let hints = life.node.hints();
         let answered_by = life.me;
+        // As the daemon does, before it answers.
+        host.hints.clone_from(&hints);
         if self.carry_out(door, output).is_err() {
             return;
         }

@@ -8,7 +8,7 @@ use super::World;
 use super::queue::Event;
 use crate::host::Host;
 
-/// How often the daemon looks whether its peer cache has changed.
+/// How often the daemon looks whether its peer cache has changed. A door does not wait for that: see `welcome`.
 const LOOK: Duration = Duration::from_secs(5);
 
 /// How often the daemon saves the latest stamp of its handshakes, and what it adds when it starts: as
