@@ -171,7 +171,8 @@ mod tests {
             .expect("starts");
         let (questions, asked) = mpsc::channel(8);
         drop(asked);
-        let door = Door::new(MemberId(1), genesis, group.clone(), questions);
+        let (saver, _requests) = super::super::remembering::saver();
+        let door = Door::new(MemberId(1), genesis, group.clone(), questions, saver);
         let from = "192.0.2.9:51820".parse().expect("an address");
         let admission = Admission::sign(&record(9), invite().id, &identity(100), &identity(9));
         let ask = || door.admit(from, JoinRequest { admission: admission.clone() });
