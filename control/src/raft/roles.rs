@@ -7,7 +7,7 @@
 //! before anything else.
 //!
 //! The rule: an odd number of voters, the most that are to be had, up to what the operator's policy says
-//! or [`DEFAULT_TARGET`]. An even number
+//! or, without one, [`usual_target`]. An even number
 //! needs a larger majority and survives no more failures. Voters stay voters as long as they are
 //! members, so that the set does not churn; new ones are taken by lowest id, because those have been
 //! members longest, and only once they have caught up: a voter that is not there counts against the
@@ -31,9 +31,23 @@ use std::collections::{BTreeMap, BTreeSet};
 use mesh_model::MemberId;
 use mesh_model::trust::Wish;
 
-/// How many voters there shall be unless the policy says otherwise: three survive the loss of one, and a
-/// supervisor's work is small.
-pub const DEFAULT_TARGET: usize = 3;
+/// How many voters a small mesh has: three survive the loss of one, and a supervisor's work is small.
+pub const LEAST_TARGET: usize = 3;
+
+/// How many voters larger meshes have, from how many members on, and down to how many they keep them.
+///
+/// Five survive the loss of two, and a mesh of ten has members in more places than three. Seven survive three;
+/// of fifty hosts some are always being rebooted. Each voter more makes every commit wait for one more disk, so
+/// there it ends. A mesh that grows and shrinks by a few members shall not change its voters with each of them.
+const LARGER_TARGETS: [(usize, usize, usize); 2] = [(7, 50, 40), (5, 10, 7)];
+
+/// How many voters a mesh of `members`, of which `voting` vote, shall have unless the policy says otherwise.
+pub fn usual_target(members: usize, voting: usize) -> usize {
+    let larger = LARGER_TARGETS
+        .into_iter()
+        .find(|(target, from, keep)| members >= *from || voting >= *target && members >= *keep);
+    larger.map_or(LEAST_TARGET, |(target, ..)| target)
+}
 
 /// What the leader sees when it considers its next step.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -21,7 +21,7 @@ use openraft::rt::Select3;
 use openraft::type_config::TypeConfigExt as _;
 
 use super::group::{Inner, leadership};
-use super::roles::{DEFAULT_TARGET, Roles, Step, next_step};
+use super::roles::{Roles, Step, next_step, usual_target};
 use super::runtime::Runtime;
 use super::status::Role;
 use super::store::StoreError;
@@ -132,6 +132,7 @@ impl Inner {
         let policy = self.replica.lock().state.voters().policy().cloned();
         let target = policy.as_ref().and_then(|policy| policy.target);
         let wishes = policy.map(|policy| policy.wishes).unwrap_or_default();
+        let usual = usual_target(members.len(), membership.voters.len());
         let (ready, (lost, until_next)) = (self.ready(), self.lost(&membership.voters));
         let mut roles = Roles {
             leader: self.me,
@@ -141,7 +142,7 @@ impl Inner {
             learners: &membership.learners,
             ready: &ready,
             lost: &lost,
-            target: target.map_or(DEFAULT_TARGET, |target| target.number().into()),
+            target: target.map_or(usual, |target| target.number().into()),
             wishes: &wishes,
         };
         let step = next_step(&roles)

@@ -66,7 +66,7 @@ pub struct VoterPolicy {
     pub mesh: MeshId,
     /// Higher than that of every policy before it; the first is 1.
     pub serial: u64,
-    /// How many, if there are so many; as many as usual when absent.
+    /// How many, if there are so many; by the size of the mesh when absent.
     pub target: Option<VoterTarget>,
     /// Wishes about single members, at most [`MAX_WISHES`].
     pub wishes: BTreeMap<MemberId, Wish>,

@@ -26,7 +26,7 @@ fn step_when(
         learners: &ids(learners),
         ready: &ids(ready),
         lost: &ids(&[]),
-        target: DEFAULT_TARGET,
+        target: LEAST_TARGET,
         wishes: &BTreeMap::new(),
     })
 }
@@ -44,7 +44,7 @@ fn step_among(there: &[u64], learners: &[u64]) -> Option<Step> {
         learners: &ids(learners),
         ready: &ids(there),
         lost: &lost,
-        target: DEFAULT_TARGET,
+        target: LEAST_TARGET,
         wishes: &BTreeMap::new(),
     })
 }
@@ -74,7 +74,7 @@ fn a_change_of_voters_that_was_begun_is_finished_first() {
             learners: &ids(learners),
             ready: &ids(&[4, 6]),
             lost: &ids(&[]),
-            target: DEFAULT_TARGET,
+            target: LEAST_TARGET,
             wishes: &BTreeMap::new(),
         })
     };
@@ -130,7 +130,7 @@ fn a_vote_is_not_left_to_one_that_is_lost_while_another_answers() {
             learners: &ids(&[8]),
             ready: &ids(&[8]),
             lost: &ids(lost),
-            target: DEFAULT_TARGET,
+            target: LEAST_TARGET,
             wishes: &BTreeMap::new(),
         })
     };
@@ -169,7 +169,7 @@ fn pick(bits: u32, shift: u32) -> BTreeSet<MemberId> {
 #[test]
 fn steps_lead_to_rest_from_anywhere() {
     for bits in 0u32..1 << 17 {
-        comes_to_rest(bits, DEFAULT_TARGET, &BTreeMap::new());
+        comes_to_rest(bits, LEAST_TARGET, &BTreeMap::new());
     }
 }
 
@@ -254,5 +254,15 @@ fn comes_to_rest(bits: u32, target: usize, wishes: &BTreeMap<MemberId, Wish>) {
         let wished = |id: &&MemberId| wishes.get(id) == Some(&Wish::Always);
         let mut waiting = learners.difference(&dead).filter(may).filter(wished);
         assert!(waiting.next().is_none() || voters.iter().all(|id| wished(&id)));
+    }
+}
+
+#[test]
+fn a_larger_mesh_has_more_voters_and_does_not_change_them_with_every_member() {
+    for (members, target) in [(1, 3), (9, 3), (10, 5), (49, 5), (50, 7), (1000, 7)] {
+        assert_eq!(usual_target(members, 3), target, "{members} members");
+    }
+    for (members, voting, target) in [(7, 5, 5), (6, 5, 3), (40, 7, 7), (39, 7, 5), (6, 7, 3)] {
+        assert_eq!(usual_target(members, voting), target, "{members} members, {voting} voting");
     }
 }
