@@ -24,7 +24,8 @@
 //! they are three. A lost voter that comes back follows, and votes again when there is room.
 //!
 //! **Never below a working quorum.** No set of voters is asked for of which a majority does not answer, unless
-//! it is the one there is: it could agree on nothing, not even on the set after it.
+//! it is the one there is: it could agree on nothing, not even on the set after it. A change that was begun and
+//! whose new voters fell silent is finished with those who are there, even if they are about to leave.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -112,7 +113,8 @@ pub fn next_step(roles: &Roles<'_>) -> Option<Step> {
     // A change of voters takes two entries. Whoever led may have gone after the first; until the second
     // nothing is agreed without a majority of either set.
     if roles.changing && !chosen(roles, roles.lost).is_empty() {
-        return (!voters.is_empty()).then_some(Step::SetVoters(voters));
+        let voters = if voters.is_empty() { those_there(roles) } else { voters };
+        return Some(Step::SetVoters(voters));
     }
     let newcomer =
         roles.members.iter().find(|id| !roles.voters.contains(id) && !roles.learners.contains(id));
@@ -158,6 +160,18 @@ fn chosen(roles: &Roles<'_>, without: &BTreeSet<MemberId>) -> BTreeSet<MemberId>
     candidates.sort_by_key(|id| !roles.wishes_always(id));
     let number = largest_odd_upto(candidates.len().min(roles.target));
     candidates.into_iter().take(number).collect()
+}
+
+/// Voters that answer, whether or not they should vote.
+///
+/// When everybody else is saying goodbye, those that stay may be out of reach, and nobody can be let in to
+/// follow before the change is finished. So it is finished with those who are there; their goodbyes wait until
+/// somebody can take over.
+fn those_there(roles: &Roles<'_>) -> BTreeSet<MemberId> {
+    let there = |id: &&MemberId| **id != roles.leader && roles.ready.contains(id);
+    let others: Vec<MemberId> = roles.voters.iter().filter(there).copied().collect();
+    let number = largest_odd_upto((1 + others.len()).min(roles.target));
+    std::iter::once(roles.leader).chain(others).take(number).collect()
 }
 
 /// Learners that may vote, the best first.

@@ -85,6 +85,31 @@ fn a_change_of_voters_that_was_begun_is_finished_first() {
 }
 
 #[test]
+fn a_change_that_strands_on_those_who_leave_is_finished_with_them() {
+    // All that voted are leaving; of those that stay one is out of reach, and the others do not follow yet.
+    let half_done = |ready: &[u64]| {
+        next_step(&Roles {
+            leader: MemberId(1),
+            members: &ids(&[2, 8, 9]),
+            voters: &ids(&[1, 2, 4, 6]),
+            changing: true,
+            learners: &ids(&[]),
+            ready: &ids(ready),
+            lost: &ids(&[]),
+            target: LEAST_TARGET,
+            wishes: &BTreeMap::new(),
+        })
+    };
+    assert_eq!(half_done(&[2, 4, 6]), set(&[2]), "the one that stays answers");
+    assert_eq!(half_done(&[4, 6]), set(&[1, 4, 6]));
+    assert_eq!(half_done(&[4]), set(&[1]));
+    assert_eq!(
+        step_when(1, &[2, 8, 9], &[1, 4, 6], &[2], &[4, 6]),
+        Some(Step::AddLearner(MemberId(8)))
+    );
+}
+
+#[test]
 fn a_learner_that_is_behind_gets_no_vote() {
     assert_eq!(step_when(1, &[1, 4, 6], &[1], &[4, 6], &[4]), None);
     assert_eq!(step_when(1, &[1, 4, 6, 8], &[1], &[4, 6, 8], &[4, 8]), set(&[1, 4, 8]));
