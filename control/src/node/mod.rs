@@ -22,10 +22,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use mesh_model::MemberId;
 use mesh_model::plan::{Plan, Update};
 use mesh_model::view::ClusterView;
 use mesh_model::wire::join::PeerHint;
+use mesh_model::{LogIndex, MemberId};
 
 use crate::gossip::Gossip;
 use crate::planner;
@@ -166,6 +166,15 @@ impl Node {
     pub fn peers(&self) -> impl Iterator<Item = PeerState<'_>> + '_ {
         let members = self.view.members.keys().copied();
         members.filter(|member| *member != self.me).map(|member| self.gossip.peer(member))
+    }
+
+    /// Present members, this host included, of which it is not known that they have applied the log up to
+    /// `index`.
+    pub fn behind(&self, index: LogIndex) -> Vec<MemberId> {
+        let here = (self.view.applied < index).then_some(self.me);
+        let is_behind = |peer: &PeerState<'_>| peer.facts.is_none_or(|facts| facts.applied < index);
+        let others = self.peers().filter(is_behind).map(|peer| peer.member);
+        here.into_iter().chain(others).collect()
     }
 
     /// This host as it presents itself.

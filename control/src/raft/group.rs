@@ -207,9 +207,11 @@ impl Group {
         matches!(Types::timeout(limit, reached).await, Ok(Ok(_)))
     }
 
-    /// What `look` finds in the agreed state as this host has applied it. Nothing is applied meanwhile.
-    pub fn read<T>(&self, look: impl FnOnce(&State) -> T) -> T {
-        look(&self.inner.replica.lock().state)
+    /// What `look` finds in the agreed state as this host has applied it, up to the index it is given. Nothing
+    /// is applied meanwhile.
+    pub fn read<T>(&self, look: impl FnOnce(&State, LogIndex) -> T) -> T {
+        let replica = self.inner.replica.lock();
+        look(&replica.state, replica.index())
     }
 
     /// The serial for the next verdict about `member`: later than the last this host knows of.

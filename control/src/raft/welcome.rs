@@ -16,7 +16,7 @@ impl Group {
         let metrics = metrics.borrow_watched();
         let replication = metrics.replication.as_ref();
         let held = replication.and_then(|held| held.get(&member.0)).is_some_and(Option::is_some);
-        let has_voted = self.read(|state| state.has_voted(member));
+        let has_voted = self.read(|state, _| state.has_voted(member));
         !held && !has_voted && !self.inner.known_voters().contains(&member)
     }
 

@@ -1,5 +1,7 @@
 //! The operator's word on who votes, as it stands.
 
+use std::collections::BTreeMap;
+
 use mesh_model::Signed;
 use mesh_model::audit::{Actor, Event};
 use mesh_model::codec::CodecError;
@@ -71,6 +73,22 @@ impl Voters {
 }
 
 impl State {
+    /// The policy to sign next: the one that stands with one thing changed, and the next serial.
+    pub fn next_policy(&self, change: impl FnOnce(&mut VoterPolicy)) -> VoterPolicy {
+        let first = || VoterPolicy {
+            mesh: self.founding.genesis.root.mesh,
+            serial: 0,
+            target: None,
+            wishes: BTreeMap::new(),
+        };
+        let mut policy = self.voters.policy().cloned().unwrap_or_else(first);
+        policy.serial = policy.serial.saturating_add(1);
+        // Ids are never given again: wishes about those that left are of no use.
+        policy.wishes.retain(|member, _| self.members.present().contains_key(member));
+        change(&mut policy);
+        policy
+    }
+
     /// Who the root wants to vote, if it does.
     pub(super) fn genuine_policy(
         &self,

@@ -72,6 +72,20 @@ fn the_applied_index_spreads_within_seconds_but_writes_do_not_flood() {
 }
 
 #[test]
+fn who_is_behind_is_everyone_not_known_to_have_applied_that_much() {
+    let behind = |world: &World, index| world.nodes[&m(1)].behind(index);
+    let mut world = World::new(3, 5);
+    assert_eq!(behind(&world, 1), [m(2), m(3)], "nothing was heard yet");
+    world.run(secs(3));
+    assert!(behind(&world, 1).is_empty());
+    assert_eq!(behind(&world, 9), [m(1), m(2), m(3)]);
+    world.with(m(1), |node, now| node.handle_view(view(&[1, 2, 3], 9), now));
+    world.with(m(3), |node, now| node.handle_view(view(&[1, 2, 3], 9), now));
+    world.run(secs(3));
+    assert_eq!(behind(&world, 9), [m(2)]);
+}
+
+#[test]
 fn a_restart_remembers_facts_through_hints() {
     let mut world = World::new(3, 4);
     world.run(secs(5));

@@ -11,7 +11,7 @@ impl Daemon {
     pub(crate) async fn audit(&self) -> Answer<Audit> {
         let mesh = self.mesh()?;
         let root = mesh.view().root;
-        Ok(mesh.group.read(|state| {
+        Ok(mesh.group.read(|state, _| {
             let trail = state.audit();
             Audit {
                 mesh: root.mesh,

@@ -5,7 +5,6 @@
 //! everyone is.
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use mesh_control::command::{Command, Outcome, Proposal, Refusal};
 use mesh_control::raft::Group;
@@ -15,12 +14,10 @@ use mesh_model::{LogIndex, MemberId, Signed};
 use tokio::sync::{mpsc, oneshot};
 
 use super::driver::Question;
+use super::mesh::APPLY_LIMIT;
 use super::remembering::Saver;
 use crate::io::clock;
 use crate::io::join::Doorkeeper;
-
-/// How long this member may need to apply what the supervisor said was agreed: a heartbeat brings the news.
-const APPLY_LIMIT: Duration = Duration::from_secs(5);
 
 /// Decides about joiners by asking the mesh.
 #[derive(Clone)]
@@ -117,6 +114,8 @@ impl Doorkeeper for Door {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use bytes::Bytes;
     use mesh_control::ports::{Transport, TransportError};
     use mesh_control::raft::{MemoryDisk, ProposeError, Start, Store, Timing};

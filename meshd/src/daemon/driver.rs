@@ -8,12 +8,12 @@ use std::sync::Arc;
 
 use mesh_control::node::{Event, Node};
 use mesh_dataplane::Event as PathEvent;
-use mesh_model::MemberId;
 use mesh_model::addr::port;
 use mesh_model::api::v1::GossipState;
 use mesh_model::facts::{Facts, MAX_ENDPOINTS};
 use mesh_model::view::ClusterView;
 use mesh_model::wire::join::PeerHint;
+use mesh_model::{LogIndex, MemberId};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::io::agreement::Agreement;
@@ -33,6 +33,8 @@ pub(super) enum Question {
     Gossip(oneshot::Sender<Gossip>),
     /// Where everyone was last seen.
     Hints(oneshot::Sender<Vec<PeerHint>>),
+    /// Who is not known to have applied the log up to an index.
+    Behind(LogIndex, oneshot::Sender<Vec<MemberId>>),
     /// `member` was just heard from `endpoint`, outside its tunnel but beyond doubt.
     Seen(MemberId, SocketAddr),
 }
@@ -154,6 +156,7 @@ impl Driver {
         match question {
             Question::Gossip(reply) => drop(reply.send(self.sightings())),
             Question::Hints(reply) => drop(reply.send(self.node.hints())),
+            Question::Behind(index, reply) => drop(reply.send(self.node.behind(index))),
             Question::Seen(member, endpoint) => {
                 self.node.handle_endpoint(member, endpoint, clock::now());
             }

@@ -9,7 +9,7 @@ use mesh_model::trust::{
 };
 use mesh_model::{IdentitySecret, InviteId, Signed};
 
-use super::refusal::{Answer, not_done, refusal};
+use super::refusal::{Answer, refusal};
 use super::{Daemon, Mesh};
 use crate::io::{clock, entropy::Entropy};
 
@@ -39,10 +39,9 @@ impl Daemon {
             expires_ms: now.saturating_add(lifetime_ms),
         };
         let signed = Signed::seal(&invite, &root_secret);
-        let applied = mesh.propose(Command::Invite(signed.clone()), "an invite").await?;
-        if !matches!(applied.outcome, Outcome::InviteAdded(_)) {
-            return Err(not_done("an invite", &applied.outcome, ""));
-        }
+        let command = Command::Invite(signed.clone());
+        let is_done = |outcome: &Outcome| matches!(outcome, Outcome::InviteAdded(_));
+        mesh.carry_out(command, "an invite", is_done, "").await?;
         let token = Token { root: view.root, invite: signed, secret, bootstraps };
         Ok(InviteReply {
             invite: invite.id,

@@ -31,7 +31,7 @@ impl Daemon {
         let index = match proposed {
             Ok(Goodbye::Agreed(index)) => Some(index),
             // The answer was lost with the tunnels, but the news of it was not.
-            Ok(Goodbye::Seen) => mesh.group.read(|state| departed_at(state, mesh.me)),
+            Ok(Goodbye::Seen) => mesh.group.read(|state, _| departed_at(state, mesh.me)),
             Err(error) if request.force => {
                 tracing::warn!(error = error.message, "leaving without agreement");
                 None

@@ -8,18 +8,18 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use mesh_control::command::{Command, Proposal};
+use mesh_control::command::{Command, Outcome, Proposal};
 use mesh_control::raft::{Applied, Group};
 use mesh_dataplane::WallTime;
-use mesh_model::MemberId;
 use mesh_model::view::{ClusterView, MemberView};
 use mesh_model::wire::join::PeerHint;
+use mesh_model::{LogIndex, MemberId};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
 use super::driver::{Gossip, Question};
 use super::echo::Echoes;
-use super::refusal::{Answer, not_agreed, without_agreement};
+use super::refusal::{Answer, not_agreed, not_done, without_agreement};
 use crate::io::agreement::Agreement;
 use crate::io::clock;
 use crate::io::directory::Directory;
@@ -27,6 +27,10 @@ use crate::io::join::JoinServer;
 use crate::io::overlay::Overlay;
 use crate::pipeline::{PacketPath, PathStats};
 use crate::state_dir::Identity;
+
+/// How long this host may take to apply what was agreed, so that it shows what it was told: a heartbeat
+/// brings it.
+pub(super) const APPLY_LIMIT: Duration = Duration::from_secs(5);
 
 /// A mesh in service.
 pub(crate) struct Mesh {
@@ -70,6 +74,23 @@ impl Mesh {
         })
     }
 
+    /// Has `command` agreed and applied here; where it stands in the log. An outcome that is not what was
+    /// wanted, by `is_done`, is an error with `hint`.
+    pub(super) async fn carry_out(
+        &self,
+        command: Command,
+        what: &str,
+        is_done: impl FnOnce(&Outcome) -> bool,
+        hint: &str,
+    ) -> Answer<LogIndex> {
+        let Applied { index, outcome } = self.propose(command, what).await?;
+        if !is_done(&outcome) {
+            return Err(not_done(what, &outcome, hint));
+        }
+        self.group.applied_at_least(index, APPLY_LIMIT).await;
+        Ok(index)
+    }
+
     /// What the packet path says of itself; `None` while the process is ending.
     pub(super) async fn path_stats(&self) -> Option<PathStats> {
         self.path.stats().await
@@ -83,6 +104,11 @@ impl Mesh {
     /// Where everyone was last seen, and what they say of themselves.
     pub(super) async fn hints(&self) -> Vec<PeerHint> {
         self.ask(Question::Hints).await.unwrap_or_default()
+    }
+
+    /// Present members not known to have applied the log up to `index`; `None` while the process is ending.
+    pub(super) async fn behind(&self, index: LogIndex) -> Option<Vec<MemberId>> {
+        self.ask(|reply| Question::Behind(index, reply)).await
     }
 
     /// The latest stamp of a handshake so far.

@@ -31,6 +31,7 @@ mod refusal;
 mod remembering;
 mod report;
 mod revoking;
+mod spreading;
 mod supervising;
 mod target;
 mod voting;

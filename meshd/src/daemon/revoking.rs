@@ -11,8 +11,7 @@ use mesh_model::wire::join::JoinRefusal;
 use mesh_model::{InviteId, Signed};
 
 use super::Daemon;
-use super::judging::APPLY_LIMIT;
-use super::refusal::{Answer, not_done, refusal};
+use super::refusal::{Answer, refusal};
 use crate::io::clock;
 
 /// The fewest digits that stand for an invite: of eleven thousand, seldom do two share them.
@@ -22,11 +21,11 @@ impl Daemon {
     /// The invites the mesh remembers.
     pub(crate) async fn invites(&self) -> Answer<Invites> {
         let mesh = self.mesh()?;
-        let applied = mesh.view().applied;
         let now_ms = clock::wall_ms();
-        let mut invites: Vec<InviteInfo> = mesh.group.read(|state| {
+        let (mut invites, applied) = mesh.group.read(|state, applied| {
             let entries = state.invites().iter();
-            entries.map(|(id, entry)| info(state, *id, entry, now_ms)).collect()
+            let infos = entries.map(|(id, entry)| info(state, *id, entry, now_ms));
+            (infos.collect::<Vec<InviteInfo>>(), applied)
         });
         invites.sort_by_key(|invite| (invite.created_ms, invite.invite));
         Ok(Invites { invites, applied })
@@ -35,21 +34,18 @@ impl Daemon {
     /// Takes an invite back, and bans whom it admitted if that is wanted.
     pub(crate) async fn revoke_invite(&self, request: RevokeRequest) -> Answer<RevokeReply> {
         let mesh = self.mesh()?;
-        let invite = mesh.group.read(|state| meant(state, &request.invite))?;
+        let invite = mesh.group.read(|state, _| meant(state, &request.invite))?;
         let root_secret = self.root_secret("revoke invites").await?;
         let revocation = Revocation { mesh: mesh.view().mesh(), invite };
         let command = Command::Revoke(Signed::seal(&revocation, &root_secret));
-        let proposed = self.unless_stopping(mesh.propose(command, "revoking an invite"));
-        let applied = proposed.await??;
-        if !matches!(applied.outcome, Outcome::InviteRevoked(_)) {
-            let hint = "`mesh invites` lists them";
-            return Err(not_done("a revocation", &applied.outcome, hint));
-        }
-        let (mut index, mut banned) = (applied.index, Vec::new());
-        // From that index on nobody comes in by it, so whoever did is known here once it is applied.
-        mesh.group.applied_at_least(index, APPLY_LIMIT).await;
+        let is_done = |outcome: &Outcome| matches!(outcome, Outcome::InviteRevoked(_));
+        let hint = "`mesh invites` lists them";
+        let revoked = mesh.carry_out(command, "revoking an invite", is_done, hint);
+        // From that index on nobody comes in by it, so whoever did is known here now.
+        let mut index = self.unless_stopping(revoked).await??;
+        let mut banned = Vec::new();
         if request.with_members {
-            for member in mesh.group.read(|state| brought_in(state, invite)) {
+            for member in mesh.group.read(|state, _| brought_in(state, invite)) {
                 let reason = format!("came in by invite {invite}, which was revoked").parse().ok();
                 let ruling = Ruling::Banned { until_ms: None, reason };
                 let ruled = self.unless_stopping(mesh.rule(&member, ruling, &root_secret));

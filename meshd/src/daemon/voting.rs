@@ -11,8 +11,7 @@ use mesh_model::api::v1::{
 };
 use mesh_model::trust::{VoterPolicy, VoterTarget, Wish};
 
-use super::judging::APPLY_LIMIT;
-use super::refusal::{Answer, not_done, refusal};
+use super::refusal::{Answer, refusal};
 use super::target::resolve;
 use super::{Daemon, Mesh};
 
@@ -52,31 +51,19 @@ impl Daemon {
     async fn set_voters(&self, change: impl FnOnce(&mut VoterPolicy)) -> Answer<Voters> {
         let mesh = self.mesh()?;
         let root_secret = self.root_secret("say who votes").await?;
-        let view = mesh.view();
-        let mut policy = mesh.voter_policy().unwrap_or(VoterPolicy {
-            mesh: view.mesh(),
-            serial: 0,
-            target: None,
-            wishes: Default::default(),
-        });
-        policy.serial = policy.serial.saturating_add(1);
-        // Ids are never given again: wishes about those that left are of no use.
-        policy.wishes.retain(|member, _| view.has_place(*member));
-        change(&mut policy);
+        let policy = mesh.group.read(|state, _| state.next_policy(change));
         let command = Command::SetVoters(Signed::seal(&policy, &root_secret));
-        let applied = self.unless_stopping(mesh.propose(command, "who votes")).await??;
-        if !matches!(applied.outcome, Outcome::VotersSet(_)) {
-            let hint = "see what stands with `mesh voters list`, and try again";
-            return Err(not_done("a policy on who votes", &applied.outcome, hint));
-        }
-        mesh.group.applied_at_least(applied.index, APPLY_LIMIT).await;
+        let is_done = |outcome: &Outcome| matches!(outcome, Outcome::VotersSet(_));
+        let hint = "see what stands with `mesh voters list`, and try again";
+        let set = mesh.carry_out(command, "who votes", is_done, hint);
+        self.unless_stopping(set).await??;
         Ok(mesh.voters())
     }
 }
 
 impl Mesh {
     fn voter_policy(&self) -> Option<VoterPolicy> {
-        self.group.read(|state| state.voters().policy().cloned())
+        self.group.read(|state, _| state.voters().policy().cloned())
     }
 
     fn voters(&self) -> Voters {

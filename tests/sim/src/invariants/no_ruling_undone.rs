@@ -14,8 +14,8 @@
 use std::collections::BTreeMap;
 
 use mesh_control::command::{Command, Outcome, Refusal};
-use mesh_control::raft::{Applied, Rulings};
-use mesh_control::state::RulingEntry;
+use mesh_control::raft::Applied;
+use mesh_control::state::{Bans, RulingEntry};
 use mesh_model::trust::{Ruling, Verdict};
 use mesh_model::view::ClusterView;
 use mesh_model::{LogIndex, MemberId};
@@ -78,24 +78,20 @@ impl NoRulingUndone {
         self.read(member, word, place, "an answer")
     }
 
-    /// `by` has `view`, which rests on `rulings`; no clock has ever shown more than `latest_ms`.
+    /// `by` has `view`, which rests on `bans`; no clock has ever shown more than `latest_ms`.
     pub fn see(
         &mut self,
         by: MemberId,
         view: &ClusterView,
-        rulings: &Rulings,
+        bans: &Bans,
         latest_ms: u64,
     ) -> Result<(), Violation> {
-        let place = rulings.index;
-        if view.applied != place {
-            // It has moved on, and says so in a moment.
-            return Ok(());
-        }
+        let place = view.applied;
         let mut members: Vec<MemberId> =
             view.members.keys().chain(view.banned.keys()).copied().collect();
         members.extend(self.words.keys().filter(|id| id.0 <= place && !view.has_place(**id)));
         for member in members {
-            let entry = rulings.bans.get(member);
+            let entry = bans.get(member);
             let word = match entry {
                 _ if !view.has_place(member) => Word::Gone,
                 Some(entry) => Word::Serial(entry.verdict().serial),

@@ -4,7 +4,8 @@
 //! stood at their place, and that register can only rise. What stands was signed by an admin, word for word.
 
 use mesh_control::command::{Command, Outcome, Refusal};
-use mesh_control::raft::{Applied, Rulings};
+use mesh_control::raft::Applied;
+use mesh_control::state::Voters;
 use mesh_model::trust::VoterPolicy;
 use mesh_model::{LogIndex, MemberId};
 
@@ -43,12 +44,12 @@ impl PolicyNeverOlder {
         self.read(serial, applied.index, "an answer")
     }
 
-    /// `by` has applied `rulings`.
-    pub fn see(&mut self, by: MemberId, rulings: &Rulings) -> Result<(), Violation> {
-        if let Some(policy) = rulings.voters.policy() {
-            self.check_signed(policy, rulings.index)?;
+    /// At `place` in the log, `by` has `voters`.
+    pub fn see(&mut self, by: MemberId, place: LogIndex, voters: &Voters) -> Result<(), Violation> {
+        if let Some(policy) = voters.policy() {
+            self.check_signed(policy, place)?;
         }
-        self.read(rulings.voters.serial(), rulings.index, &by.to_string())
+        self.read(voters.serial(), place, &by.to_string())
     }
 
     fn read(&mut self, serial: u64, place: LogIndex, by: &str) -> Result<(), Violation> {
@@ -98,7 +99,7 @@ mod tests {
         policies.respond(&first, &set(5, 1)).unwrap();
         let stale = Outcome::Refused(Refusal::StalePolicy(2));
         policies.respond(&first, &Applied { index: 9, outcome: stale }).unwrap();
-        policies.see(MemberId(1), &Rulings { index: 4, ..Rulings::default() }).unwrap();
+        policies.see(MemberId(1), 4, &Voters::default()).unwrap();
         assert!(policies.respond(&first, &set(9, 1)).is_err());
     }
 
@@ -108,7 +109,7 @@ mod tests {
         let mut policies = PolicyNeverOlder::default();
         policies.sign(&one);
         policies.respond(&first, &set(5, 1)).unwrap();
-        assert!(policies.see(MemberId(1), &Rulings { index: 6, ..Rulings::default() }).is_err());
+        assert!(policies.see(MemberId(1), 6, &Voters::default()).is_err());
     }
 
     #[test]

@@ -232,10 +232,14 @@ impl World {
         }
         let Some(life) = self.hosts.get(&no).and_then(Host::life) else { return Ok(()) };
         let Some(group) = &life.group else { return Ok(()) };
-        let (me, rulings) = (life.me, group.rulings());
         let latest_ms = self.hosts.values().map(|host| host.clock.latest_ms()).max().unwrap_or(0);
-        self.invariants.rulings.see(me, view, &rulings, latest_ms)?;
-        self.invariants.policies.see(me, &rulings)
+        group.read(|state, index| {
+            // It may have moved on, and says so in a moment.
+            if index == view.applied {
+                self.invariants.rulings.see(life.me, view, state.bans(), latest_ms)?;
+            }
+            self.invariants.policies.see(life.me, index, state.voters())
+        })
     }
 
     /// Somebody at `at` wants `to` to lead, or anybody else.
