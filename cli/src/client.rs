@@ -38,6 +38,9 @@ pub(crate) const MAX_ANSWER: usize = 32 << 20;
 /// How long a question that the daemon answers from memory may take.
 const READ_PATIENCE: Duration = Duration::from_secs(10);
 
+/// How long the daemon may take to have something agreed, with an election in between at worst.
+pub(crate) const AGREEMENT_PATIENCE: Duration = Duration::from_secs(30);
+
 /// What is added to a wait the daemon itself keeps, so that its answer about it comes first.
 pub(crate) const GRACE: Duration = Duration::from_secs(5);
 

@@ -3,24 +3,11 @@
 mod fixture;
 
 use fixture::forge::{Forge, forged};
-use fixture::{BORN_MS, Host, Log, Mesh};
+use fixture::{BORN_MS, Host, Log, Mesh, settled};
 use mesh_control::command::{Command, Outcome};
 use mesh_control::state::{Actor, Entry, Event, State};
 use mesh_model::audit::{AuditHash, Beginning, Link, MAX_ENTRIES};
 use mesh_model::{MemberId, Signed};
-
-/// Log indices 2 to 6: an invite of three uses, members 3 to 5 under it, and the last one's departure.
-fn settled() -> (Mesh, Log) {
-    let mesh = Mesh::new(1);
-    let ticket = mesh.invite(1, 3);
-    let mut log = Log::of(&mesh);
-    log.apply(0, ticket.add());
-    for number in 1..=3 {
-        log.admit(&ticket, &Host::new(number));
-    }
-    log.apply(7, Host::new(3).depart(mesh.id(), MemberId(5)));
-    (mesh, log)
-}
 
 /// A log with `count` decisions at the indices from 2 on: invites, which cost the least.
 fn long(mesh: &Mesh, count: usize) -> Log {

@@ -243,6 +243,16 @@ fn a_ban_the_root_never_spoke_is_found() {
 }
 
 #[test]
+fn a_ban_from_before_the_mesh_began_is_found() {
+    for since_ms in [0, BORN_MS - 1] {
+        let since = |forge: &mut Forge, _: &Mesh| {
+            forge.bans.get_mut(&ONE).expect("banned").1 = since_ms;
+        };
+        found("before the genesis", since);
+    }
+}
+
+#[test]
 fn a_ban_that_ended_before_its_time_is_found() {
     found("before its time", |forge, _| forge.bans.get_mut(&ONE).expect("banned").2 = true);
     found("before its time", |forge, mesh| {

@@ -3,26 +3,13 @@
 mod fixture;
 
 use fixture::forge::{Forge, forged};
-use fixture::{BORN_MS, Host, Log, Mesh, after};
+use fixture::{BORN_MS, Host, Log, Mesh, after, settled};
 use mesh_control::command::Outcome;
 use mesh_control::state::members::{Departed, Farewell};
 use mesh_control::state::{Origin, State};
 use mesh_model::trust::{ChainError, Departure};
 use mesh_model::{InviteId, MemberId, OverlayAddrs, Signed, codec};
 use proptest::prelude::*;
-
-/// A mesh with members 1 (founder), 3 and 4 under one invite of three uses, and one that left (5).
-fn settled() -> (Mesh, Log) {
-    let mesh = Mesh::new(1);
-    let ticket = mesh.invite(1, 3);
-    let mut log = Log::of(&mesh);
-    log.apply(0, ticket.add());
-    for number in 1..=3 {
-        log.admit(&ticket, &Host::new(number));
-    }
-    log.apply(0, Host::new(3).depart(mesh.id(), MemberId(5)));
-    (mesh, log)
-}
 
 /// What `verify` says of the settled state after `plant`.
 #[track_caller]

@@ -3,7 +3,7 @@
 mod fixture;
 
 use fixture::forge::forged;
-use fixture::{Log, Mesh, after};
+use fixture::{Log, Mesh, after, settled};
 use mesh_control::command::{Command, Outcome, Refusal};
 use mesh_control::state::Event;
 use mesh_model::trust::{MAX_WISHES, VoterPolicy, VoterTarget, Wish};
@@ -33,6 +33,23 @@ fn the_roots_word_stands_and_is_on_record() {
     let back: mesh_control::state::State =
         codec::decode(&codec::encode(&log.state)).expect("our own bytes");
     assert_eq!(back, log.state);
+}
+
+#[test]
+fn the_next_policy_is_the_last_with_one_thing_changed_and_without_those_who_left() {
+    let (mesh, mut log) = settled();
+    let first = log.state.next_policy(|policy| policy.target = Some(VoterTarget::Five));
+    assert_eq!((first.mesh, first.serial, first.target), (mesh.id(), 1, Some(VoterTarget::Five)));
+    let gone = MemberId(5);
+    log.apply(
+        8,
+        set(mesh.policy(4, first.target, &[(FOUNDER, Wish::Never), (gone, Wish::Always)])),
+    );
+    let next = log.state.next_policy(|policy| {
+        policy.wishes.insert(MemberId(3), Wish::Always);
+    });
+    assert_eq!((next.serial, next.target), (5, first.target));
+    assert_eq!(next.wishes, [(FOUNDER, Wish::Never), (MemberId(3), Wish::Always)].into());
 }
 
 #[test]

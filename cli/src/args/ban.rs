@@ -64,6 +64,7 @@ pub(crate) struct UnbanArgs {
 #[command(
     after_help = "For a host that is gone and will not come back, or that shall not. It does what \
     `mesh leave`\ndoes on the host itself. Its identity is not admitted again, not even with a token.\n\
+    The host is not told: run `mesh leave --force` there, should it ever come back.\n\
     To cut off a host that is hostile, ban it: a ban takes its tunnels at once."
 )]
 pub(crate) struct RemoveArgs {

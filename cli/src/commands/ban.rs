@@ -11,11 +11,9 @@ use mesh_model::{LogIndex, MemberId};
 use super::Session;
 use super::confirm::confirm;
 use crate::args::{BanArgs, RemoveArgs, UnbanArgs, WaitForAllArgs};
+use crate::client::AGREEMENT_PATIENCE;
 use crate::exit::{Exit, Failure};
 use crate::render::{unit, who};
-
-/// How long the daemon may take to have it agreed, with an election in between at worst.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(super) fn ban(args: BanArgs, session: &Session) -> Result<Exit, Failure> {
     let request = BanRequest {
@@ -75,6 +73,6 @@ impl WaitForAllArgs {
     }
 
     pub(super) fn patience(&self) -> Duration {
-        PATIENCE + if self.wait { self.timeout } else { Duration::ZERO }
+        AGREEMENT_PATIENCE + if self.wait { self.timeout } else { Duration::ZERO }
     }
 }

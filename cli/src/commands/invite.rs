@@ -7,11 +7,9 @@ use mesh_model::api::v1::{InviteReply, InviteRequest, route};
 
 use super::Session;
 use crate::args::InviteArgs;
+use crate::client::AGREEMENT_PATIENCE;
 use crate::exit::{Exit, Failure};
 use crate::render::unit;
-
-/// How long the daemon may take: one agreement, with an election in between at worst.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(super) fn run(args: InviteArgs, session: &Session) -> Result<Exit, Failure> {
     let lifetime_s = args.lifetime.as_secs();
@@ -20,7 +18,7 @@ pub(super) fn run(args: InviteArgs, session: &Session) -> Result<Exit, Failure> 
         lifetime_s: Some(lifetime_s),
         endpoints: args.endpoints,
     };
-    let answer = session.client()?.post(route::INVITES, &request, PATIENCE)?;
+    let answer = session.client()?.post(route::INVITES, &request, AGREEMENT_PATIENCE)?;
     let exit = session.show(&answer, |reply: &InviteReply, _| {
         format!("{}\n", crate::render::safe(&reply.token))
     })?;

@@ -1,23 +1,19 @@
 //! `mesh leave`: stop being a member, for good.
 
-use std::time::Duration;
-
 use mesh_model::api::v1::{LeaveReply, LeaveRequest, route};
 
 use super::Session;
 use super::confirm::confirm;
 use crate::args::LeaveArgs;
+use crate::client::AGREEMENT_PATIENCE;
 use crate::exit::{Exit, Failure};
-
-/// How long the daemon may take: one agreement, with an election in between at worst.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(super) fn run(args: &LeaveArgs, session: &Session) -> Result<Exit, Failure> {
     let question = "This host gives up its id and addresses for good; to return it needs a new token.\n\
                     Leave the mesh?";
     confirm(session, args.yes, question, "still a member: leaving was not confirmed")?;
     let request = LeaveRequest { force: args.force };
-    let answer = session.client()?.post(route::LEAVE, &request, PATIENCE)?;
+    let answer = session.client()?.post(route::LEAVE, &request, AGREEMENT_PATIENCE)?;
     session.show(&answer, |reply: &LeaveReply, _| page(reply))
 }
 

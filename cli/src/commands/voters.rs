@@ -1,18 +1,14 @@
 //! `mesh voters`: who votes, and who shall.
 
-use std::time::Duration;
-
 use mesh_model::api::v1::{VoterTargetRequest, VoterWish, VoterWishRequest, Voters, route};
 
 use super::Session;
 use crate::args::VotersVerb;
+use crate::client::AGREEMENT_PATIENCE;
 use crate::exit::{Exit, Failure};
 use crate::render::or_nothing;
 use crate::render::table::{Cell, Table};
 use crate::render::theme::Theme;
-
-/// How long the daemon may take: one agreement, with an election in between at worst.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(super) fn run(verb: VotersVerb, session: &Session) -> Result<Exit, Failure> {
     let mut client = session.client()?;
@@ -20,11 +16,11 @@ pub(super) fn run(verb: VotersVerb, session: &Session) -> Result<Exit, Failure> 
         VotersVerb::List => client.get(route::VOTERS)?,
         VotersVerb::Set(args) => {
             let request = VoterWishRequest { member: args.member, wish: args.wish.into() };
-            client.post(route::VOTERS_WISH, &request, PATIENCE)?
+            client.post(route::VOTERS_WISH, &request, AGREEMENT_PATIENCE)?
         }
         VotersVerb::Target(args) => {
             let request = VoterTargetRequest { target: args.target.number() };
-            client.post(route::VOTERS_TARGET, &request, PATIENCE)?
+            client.post(route::VOTERS_TARGET, &request, AGREEMENT_PATIENCE)?
         }
     };
     session.show(&answer, page)

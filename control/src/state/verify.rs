@@ -196,7 +196,8 @@ fn distinct(state: &State) -> Result<(), ChainError> {
     Ok(())
 }
 
-/// Every ruling is the root's, about a member with a place in the mesh; only what has an end lapses.
+/// Every ruling is the root's, about a member with a place in the mesh, and was agreed after the genesis; only what
+/// has an end lapses.
 fn rulings(state: &State, root: &MeshRoot) -> Result<(), ChainError> {
     for (id, entry) in state.bans.iter() {
         let verdict = Verdict::verify(entry.signed(), root)?;
@@ -212,6 +213,8 @@ fn rulings(state: &State, root: &MeshRoot) -> Result<(), ChainError> {
             Ruling::Removed => return contradiction("a removed member that is still there"),
         };
         require(ended || !entry.has_lapsed(), "a ban that ended before its time")?;
+        let born_ms = state.founding.genesis.created_ms;
+        require(entry.since_ms() >= born_ms, "a verdict from before the genesis")?;
     }
     Ok(())
 }

@@ -120,11 +120,11 @@ mod tests {
     use mesh_control::ports::{Transport, TransportError};
     use mesh_control::raft::{MemoryDisk, ProposeError, Start, Store, Timing};
     use mesh_model::InviteId;
-    use mesh_model::trust::{Admission, Invite, MemberRecord};
+    use mesh_model::trust::{Admission, Invite};
 
     use super::*;
     use crate::io::entropy::Entropy;
-    use crate::io::fixture::{identity, prefixes, root, tunnel};
+    use crate::io::fixture::{identity, prefixes, record, root};
 
     /// A wire to nobody.
     #[derive(Clone)]
@@ -133,15 +133,6 @@ mod tests {
     impl Transport for Nobody {
         async fn call(&self, to: MemberId, _: Bytes, _: Duration) -> Result<Bytes, TransportError> {
             Err(TransportError::Unreachable(to))
-        }
-    }
-
-    fn record(id: u8) -> MemberRecord {
-        MemberRecord {
-            mesh: root().mesh,
-            name: format!("n{id}").parse().expect("a name"),
-            identity: identity(id).public(),
-            tunnel: tunnel(id).public(),
         }
     }
 

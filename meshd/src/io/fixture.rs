@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use mesh_model::addr::DEFAULT_IPV4_PREFIX;
-use mesh_model::trust::{MeshRoot, Name};
+use mesh_model::trust::{MemberRecord, MeshRoot, Name};
 use mesh_model::view::{ClusterView, MemberView, StateHash};
 use mesh_model::{IdentitySecret, MemberId, OverlayAddrs, Prefixes, TunnelSecret};
 use tokio::sync::mpsc;
@@ -33,6 +33,16 @@ pub(crate) fn tunnel(id: u8) -> TunnelSecret {
 /// The test mesh's root.
 pub(crate) fn root() -> MeshRoot {
     MeshRoot::of(identity(200).public())
+}
+
+/// Member `id` as it enters.
+pub(crate) fn record(id: u8) -> MemberRecord {
+    MemberRecord {
+        mesh: root().mesh,
+        name: format!("n{id}").parse().expect("a name"),
+        identity: identity(id).public(),
+        tunnel: tunnel(id).public(),
+    }
 }
 
 /// The test mesh's prefixes.

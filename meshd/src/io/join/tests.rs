@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 use mesh_model::codec::{self, Message as _};
-use mesh_model::trust::{Admission, Bootstrap, Genesis, MemberRecord};
+use mesh_model::trust::{Admission, Bootstrap, Genesis};
 use mesh_model::wire::join::{ALPN, JoinRefusal, JoinReply, JoinRequest, Welcome};
 use mesh_model::{InviteId, MemberId, Signed};
 use quinn::{Connection, ConnectionError, Endpoint, Runtime as _, TokioRuntime};
@@ -12,7 +12,7 @@ use quinn::{Connection, ConnectionError, Endpoint, Runtime as _, TokioRuntime};
 use super::answer::MAX_JOINERS;
 use super::visitors::MAX_PER_SOURCE;
 use super::*;
-use crate::io::fixture::{identity, prefixes, root, tls, tunnel};
+use crate::io::fixture::{identity, prefixes, record, root, tls};
 use crate::io::frame;
 use crate::io::tls::SERVER_NAME;
 use crate::io::udp::UdpPort;
@@ -30,15 +30,6 @@ impl Doorkeeper for Porter {
     async fn admit(&self, from: SocketAddr, request: JoinRequest) -> JoinReply {
         self.seen.lock().expect("no panic").push((from, request));
         self.reply.clone()
-    }
-}
-
-fn record(id: u8) -> MemberRecord {
-    MemberRecord {
-        mesh: root().mesh,
-        name: format!("n{id}").parse().expect("a name"),
-        identity: identity(id).public(),
-        tunnel: tunnel(id).public(),
     }
 }
 

@@ -115,8 +115,8 @@ pub struct LeaveReply {
     pub mesh: MeshId,
     /// The id this host had; nobody will have it again.
     pub member: MemberId,
-    /// Where the departure stands in the log; `None` when forced without agreement, or when the answer was
-    /// lost but the departure was agreed.
+    /// Where the departure stands in the log; `None` when forced without agreement, or when an admin had removed
+    /// this host before.
     pub index: Option<LogIndex>,
 }
 
