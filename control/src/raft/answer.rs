@@ -93,11 +93,12 @@ impl Inner {
             Request::Propose(proposal) => Ok(Reply::Propose(self.answer_proposal(proposal).await?)),
             Request::IsVoter(member) => Ok(Reply::IsVoter(self.known_voters().contains(&member))),
             Request::HandOver(to) => {
-                // One that has left has no say any more, though the group may still listen to it.
-                if !self.view().members.contains_key(&from) {
-                    return Err(RpcError::NotAMember(from));
-                }
+                self.check_present(from)?;
                 Ok(Reply::HandOver(Box::pin(self.hand_over_to(to, Some(from))).await))
+            }
+            Request::ReadIndex => {
+                self.check_present(from)?;
+                Ok(Reply::ReadIndex(self.confirmed_index().await.map_err(stopped)?))
             }
         }
     }
@@ -110,6 +111,14 @@ impl Inner {
             && (view.members.contains_key(&from)
                 || membership.voters.contains(&from)
                 || membership.learners.contains(&from))
+    }
+
+    /// One that has left has no say any more, though the group may still listen to it.
+    fn check_present(&self, from: MemberId) -> Result<(), RpcError> {
+        match self.view().members.contains_key(&from) {
+            true => Ok(()),
+            false => Err(RpcError::NotAMember(from)),
+        }
     }
 
     /// Who appends must have won its election.

@@ -22,6 +22,7 @@ use super::history::{History, Transition};
 use super::machine::{Machine, SharedReplica, Views};
 use super::network::{Peers, known_voters};
 use super::pulse::Pulse;
+use super::reading::Confirmations;
 use super::runtime::{Runtime, fold};
 use super::speaker::Speakers;
 use super::status::{Follower, GroupFailure, GroupStatus, Leadership};
@@ -66,6 +67,7 @@ pub(super) struct Inner {
     pub(super) timing: Timing,
     pub(super) contact: Contact,
     pub(super) speakers: Speakers,
+    pub(super) confirmations: Confirmations,
     pub(super) stewardship: Stewardship,
     pub(super) succession: Succession,
     history: Mutex<History>,
@@ -124,6 +126,7 @@ impl Group {
             timing,
             contact: Contact::default(),
             speakers: Speakers::default(),
+            confirmations: Confirmations::default(),
             stewardship: Stewardship::default(),
             succession: Succession::default(),
             history: Mutex::new(History::new(me)),

@@ -8,6 +8,7 @@
 //! member ──Propose──> leader                  forwarded once
 //! member ──IsVoter──> voter it knows          "somebody I know no vote of speaks to me; rightly?"
 //! member ──HandOver──> leader                 "let another lead", as an operator asked
+//! member ──ReadIndex──> leader                "how far is the log agreed now?"
 //! ```
 //!
 //! The link says who speaks; [`speaker`](super::speaker) decides who may say what.
@@ -58,6 +59,7 @@ pub(crate) enum Request {
     IsVoter(MemberId),
     /// The one that shall lead; the best there is when absent.
     HandOver(Option<MemberId>),
+    ReadIndex,
 }
 
 mesh_model::message!(Request, "agreement request", version 1, limit REQUEST_LIMIT);
@@ -68,10 +70,14 @@ pub(crate) enum Reply {
     Append(AppendReply),
     Vote(VoteReply),
     TransferLeader(TransferReply),
-    Snapshot { vote: VoteRecord },
+    Snapshot {
+        vote: VoteRecord,
+    },
     Propose(ProposeReply),
     IsVoter(bool),
     HandOver(HandOverReply),
+    /// `None` when the member asked does not lead, or no majority confirms it.
+    ReadIndex(Option<LogIndex>),
 }
 
 // The longest is an outcome: 1024 bytes, its bound.

@@ -11,6 +11,7 @@ mod leaving;
 mod lost;
 mod members;
 mod policy;
+mod reads;
 mod repeat;
 mod transfer;
 mod world;

@@ -21,6 +21,8 @@ pub enum Plant {
     DeafToDisk,
     /// A door that refused something remembers it, and says so again without asking the others.
     StaleRefusal,
+    /// Hosts show what they have, and call it what is agreed now.
+    StaleRead,
     /// Every tunnel may carry every source that is no member's.
     AnySource,
     /// Intruders have the invite's secret: as if nobody checked for it.
@@ -32,10 +34,11 @@ pub enum Plant {
 }
 
 /// All planted bugs, and their names on the command line.
-pub const ALL: [(&str, Plant); 7] = [
+pub const ALL: [(&str, Plant); 8] = [
     ("answer-before-sync", Plant::AnswerBeforeSync),
     ("deaf-to-disk", Plant::DeafToDisk),
     ("stale-refusal", Plant::StaleRefusal),
+    ("stale-read", Plant::StaleRead),
     ("any-source", Plant::AnySource),
     ("stolen-secret", Plant::StolenSecret),
     ("forgotten-serial", Plant::ForgottenSerial),

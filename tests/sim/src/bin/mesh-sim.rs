@@ -40,7 +40,7 @@ struct Args {
     #[arg(long)]
     log: Option<Targets>,
     /// Plant a bug, to see that it is noticed: answer-before-sync, deaf-to-disk, stale-refusal,
-    /// any-source, stolen-secret, forgotten-serial or kept-tunnels.
+    /// stale-read, any-source, stolen-secret, forgotten-serial or kept-tunnels.
     #[arg(long, value_parser = parse_plant)]
     plant: Option<Plant>,
     /// Seeds run at the same time.
@@ -128,6 +128,7 @@ impl Sum {
         sum.commands += one.commands;
         sum.rulings += one.rulings;
         sum.transfers += one.transfers;
+        sum.reads += one.reads;
         sum.terms += one.terms;
         sum.stranded += one.stranded;
         sum.calls += one.calls;
@@ -137,7 +138,7 @@ impl Sum {
     fn print(&self, failures: usize, args: &Args, took: Duration) -> io::Result<()> {
         let Stats { hosts, events, faults, crashes, sent, delivered, forged, intruders, .. } =
             self.stats;
-        let Stats { commands, rulings, transfers, terms, stranded, calls, elapsed, .. } =
+        let Stats { commands, rulings, transfers, reads, terms, stranded, calls, elapsed, .. } =
             self.stats;
         let twice = if args.twice { " twice" } else { "" };
         let mut out = io::stdout().lock();
@@ -151,7 +152,10 @@ impl Sum {
             out,
             "  {commands} commands agreed in {terms} terms with {calls} calls, {stranded} members stranded"
         )?;
-        writeln!(out, "  {rulings} rulings decided, {transfers} leads handed over on request")?;
+        writeln!(
+            out,
+            "  {rulings} rulings decided, {transfers} leads handed over on request, {reads} reads"
+        )?;
         writeln!(
             out,
             "  {delivered} of {sent} packets delivered, {forged} sent with a forged source, {intruders} intruders turned away"

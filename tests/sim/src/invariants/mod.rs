@@ -12,6 +12,7 @@ mod no_ruling_undone;
 mod nothing_after_a_failed_sync;
 mod one_leader_per_term;
 mod policy_never_older;
+mod reads_miss_nothing;
 #[cfg(test)]
 mod sample;
 
@@ -25,6 +26,7 @@ pub use no_ruling_undone::NoRulingUndone;
 pub use nothing_after_a_failed_sync::NothingAfterAFailedSync;
 pub use one_leader_per_term::OneLeaderPerTerm;
 pub use policy_never_older::PolicyNeverOlder;
+pub use reads_miss_nothing::ReadsMissNothing;
 
 /// An invariant that did not hold.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -60,6 +62,8 @@ pub struct Invariants {
     pub rulings: NoRulingUndone,
     /// And so does the last policy on who votes.
     pub policies: PolicyNeverOlder,
+    /// Reads show what was acknowledged.
+    pub reads: ReadsMissNothing,
     /// Packets come from whom they say.
     pub sources: HonestSources,
 }

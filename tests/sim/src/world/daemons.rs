@@ -147,11 +147,14 @@ impl World {
                     self.invariants.history.respond(begun, &command, applied)?;
                     self.invariants.rulings.respond(&command, applied)?;
                     self.invariants.policies.respond(&command, applied)?;
+                    self.invariants.reads.respond(applied);
+                    self.read_somewhere();
                     self.refusals.learn(no, &command, applied);
                 }
                 self.proposed(no, command, purpose, result)
             }
             Notice::Transferred(result) => self.transferred(no, result),
+            Notice::Read { begun, result, applied } => self.was_read(no, begun, &result, applied),
             Notice::Welcome { joiner, outcome, snapshot } => {
                 self.welcome(no, joiner, &outcome, snapshot);
                 Ok(())

@@ -17,6 +17,7 @@ mod ending;
 mod membership;
 mod packets;
 mod queue;
+mod reading;
 mod ruling;
 mod saving;
 
@@ -93,6 +94,8 @@ pub struct Stats {
     pub rulings: u64,
     /// Times the lead was handed over on request.
     pub transfers: u64,
+    /// Linearisable reads that were answered.
+    pub reads: u64,
     /// Terms that had a leader.
     pub terms: u64,
     /// Members that were away until agreement could not reach them any more.
@@ -115,6 +118,8 @@ pub struct World {
     hosts: BTreeMap<HostNo, Host>,
     mesh: Mesh,
     rng: ChaCha8Rng,
+    /// Draws who reads.
+    readers: ChaCha8Rng,
     load: Load,
     admin: Admin,
     courts: Courts,
@@ -178,6 +183,7 @@ impl World {
             hosts,
             mesh,
             rng,
+            readers: ChaCha8Rng::from_seed(seed.of("readers", 0)),
             load: Load::new(seed.of("load", 0), liar, profile.churn),
             admin: Admin::new(seed.of("admin", 0)),
             courts: Courts::default(),

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use mesh_control::command::{Command, Outcome};
 use mesh_control::raft::{
-    Applied, Group, GroupError, GroupFailure, Leadership, ProposeError, TransferError,
+    Applied, Group, GroupError, GroupFailure, Leadership, ProposeError, ReadError, TransferError,
 };
 use mesh_model::trust::Admission;
 use mesh_model::view::ClusterView;
 use mesh_model::wire::join::PeerHint;
-use mesh_model::{InviteId, MemberId};
+use mesh_model::{InviteId, LogIndex, MemberId};
 
 use crate::faults::Kind;
 use crate::invariants::Invocation;
@@ -117,6 +117,11 @@ pub(super) enum Notice {
     Leadership(Leadership),
     Failed(GroupFailure),
     Transferred(Result<Leadership, TransferError>),
+    Read {
+        begun: LogIndex,
+        result: Result<LogIndex, ReadError>,
+        applied: LogIndex,
+    },
     Proposed {
         command: Command,
         purpose: Purpose,
