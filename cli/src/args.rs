@@ -63,6 +63,10 @@ pub(crate) struct Cli {
     )]
     pub(crate) format: Format,
 
+    /// Show what a majority of the voters agrees on now, not what this host has
+    #[arg(long, global = true, help_heading = "Global options")]
+    pub(crate) consistent: bool,
+
     /// No colours, not even on a terminal; NO_COLOR in the environment does the same
     #[arg(long, global = true, help_heading = "Global options")]
     pub(crate) no_color: bool,

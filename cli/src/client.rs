@@ -17,7 +17,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::{Method, Request, StatusCode, header};
 use hyper_util::rt::TokioIo;
-use mesh_model::api::v1::Schema;
+use mesh_model::api::v1::{CONSISTENT, Schema};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
@@ -47,13 +47,15 @@ pub(crate) const GRACE: Duration = Duration::from_secs(5);
 /// The way to one daemon.
 pub(crate) struct Client {
     socket: PathBuf,
+    /// Reads ask for what is agreed now.
+    consistent: bool,
     runtime: Runtime,
     interrupt: Signal,
 }
 
 impl Client {
     /// A client for the daemon at `socket`. Takes over Ctrl-C; connects only when asked something.
-    pub(crate) fn new(socket: &Path) -> Result<Self, ClientError> {
+    pub(crate) fn new(socket: &Path, consistent: bool) -> Result<Self, ClientError> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -61,7 +63,7 @@ impl Client {
         let entered = runtime.enter();
         let interrupt = signal(SignalKind::interrupt()).map_err(ClientError::Setup)?;
         drop(entered);
-        Ok(Self { socket: socket.to_owned(), runtime, interrupt })
+        Ok(Self { socket: socket.to_owned(), consistent, runtime, interrupt })
     }
 
     /// Reads the document at `route`.
@@ -69,6 +71,10 @@ impl Client {
     where
         T: Schema + DeserializeOwned,
     {
+        let route = match self.consistent {
+            true => &format!("{route}?{CONSISTENT}"),
+            false => route,
+        };
         self.ask(Method::GET, route, Bytes::new(), READ_PATIENCE)
     }
 

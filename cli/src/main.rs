@@ -37,7 +37,8 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return refuse_arguments(&error, &argv),
     };
-    let mut session = Session::new(cli.socket, Output::new(cli.format, cli.no_color));
+    let mut session =
+        Session::new(cli.socket, cli.consistent, Output::new(cli.format, cli.no_color));
     match commands::run(cli.verb, &mut session) {
         Ok(exit) => exit.into(),
         Err(failure) => session.output.fail(&failure).into(),

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use hyper::StatusCode;
-use mesh_model::api::v1::{ErrorCode, Schema};
+use mesh_model::api::v1::{AsOf, ErrorCode, Schema};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -31,6 +31,8 @@ impl fmt::Display for Refusal {
 pub(crate) struct Answer<T> {
     /// What it says.
     pub(crate) body: T,
+    /// How new it is, if it shows agreed state.
+    pub(crate) as_of: Option<AsOf>,
     /// Its text as it came, on one line.
     pub(crate) text: String,
 }
@@ -42,6 +44,8 @@ pub(crate) fn read_document<T: Schema + DeserializeOwned>(
     #[derive(Deserialize)]
     struct Head {
         schema: String,
+        #[serde(default)]
+        as_of: Option<AsOf>,
     }
     let text = std::str::from_utf8(text).map_err(|_| "not JSON: not even UTF-8".to_owned())?;
     let head: Head = serde_json::from_str(text)
@@ -57,7 +61,7 @@ pub(crate) fn read_document<T: Schema + DeserializeOwned>(
         .map_err(|error| format!("not a `{}` document: {error}", T::SCHEMA))?;
     // Line breaks outside of strings mean nothing in JSON, and inside they cannot occur.
     let text = text.trim().replace(['\n', '\r'], " ");
-    Ok(Answer { body, text })
+    Ok(Answer { body, as_of: head.as_of, text })
 }
 
 /// The refusal in `text`.

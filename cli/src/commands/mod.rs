@@ -25,27 +25,30 @@ use crate::args::Verb;
 use crate::client::{Answer, Client, ClientError};
 use crate::exit::{Exit, Failure};
 use crate::output::Output;
+use crate::render::age;
 use crate::render::theme::Theme;
 use crate::socket;
 
 /// What every verb works with.
 pub(crate) struct Session {
     socket: Option<PathBuf>,
+    consistent: bool,
     /// Where its answer goes.
     pub(crate) output: Output,
 }
 
 impl Session {
-    /// A session with the daemon at `socket`, or at the usual place.
-    pub(crate) fn new(socket: Option<PathBuf>, output: Output) -> Self {
-        Self { socket, output }
+    /// A session with the daemon at `socket`, or at the usual place, which reads what is agreed now if it shall be
+    /// `consistent`.
+    pub(crate) fn new(socket: Option<PathBuf>, consistent: bool, output: Output) -> Self {
+        Self { socket, consistent, output }
     }
 
     /// The way to the daemon. To be called after the last question to the person: see [`Client`].
     fn client(&self) -> Result<Client, ClientError> {
         match &self.socket {
-            Some(socket) => Client::new(socket),
-            None => Client::new(&socket::default_path()),
+            Some(socket) => Client::new(socket, self.consistent),
+            None => Client::new(&socket::default_path(), self.consistent),
         }
     }
 
@@ -59,6 +62,9 @@ impl Session {
             self.output.line(&answer.text)?;
         } else {
             self.output.text(&page(&answer.body, self.output.theme))?;
+            if let Some(remark) = answer.as_of.and_then(age::remark) {
+                self.output.note(&remark);
+            }
         }
         Ok(Exit::Ok)
     }

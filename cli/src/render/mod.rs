@@ -1,5 +1,6 @@
 //! How answers look: tables for people, JSON for programs.
 
+pub(crate) mod age;
 pub(crate) mod audit;
 pub(crate) mod json;
 pub(crate) mod peers;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 
-use mesh_model::api::v1::{Document, ErrorBody, ErrorCode, ErrorDocument, Schema};
+use mesh_model::api::v1::{AsOf, Document, ErrorBody, ErrorCode, ErrorDocument, Schema};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -27,6 +27,11 @@ impl Reply {
     /// A document.
     pub(crate) fn document<T: Schema + Serialize>(body: T) -> Self {
         Self::json(200, &Document::from(body))
+    }
+
+    /// A document that says how new it is.
+    pub(crate) fn document_as_of<T: Schema + Serialize>(as_of: AsOf, body: T) -> Self {
+        Self::json(200, &Document { as_of: Some(as_of), ..Document::from(body) })
     }
 
     /// An error document.

@@ -1,6 +1,6 @@
 //! Each verb as it goes well, for people and for programs.
 
-use mesh_model::api::v1::{Document, ErrorCode, VersionReply};
+use mesh_model::api::v1::{AsOf, Document, ErrorCode, VersionReply};
 use serde_json::{Value, json};
 
 use crate::daemon::{Daemon, Reply};
@@ -516,4 +516,29 @@ fn completion_knows_the_verbs() {
         assert_eq!(ran.code, Some(0), "{shell}");
         assert!(ran.stdout.contains("supervisor"), "{shell}");
     }
+}
+
+#[test]
+fn a_consistent_read_asks_for_what_is_agreed_now() {
+    let as_of = AsOf { applied: 47, age_ms: Some(60_000), consistent: true };
+    let reply = Reply::document_as_of(as_of, documents::bans());
+    let daemon = Daemon::with(&[("GET /v1/bans?consistent", reply)]);
+    let ran = mesh(daemon.socket(), &["bans", "--consistent"]);
+    assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""), "{ran:?}");
+    let ran = mesh(daemon.socket(), &["--consistent", "--format", "json", "bans"]);
+    assert_eq!(ran.document()["as_of"]["consistent"], true);
+}
+
+#[test]
+fn an_old_answer_is_remarked_on_to_people_only() {
+    let as_of = AsOf { applied: 47, age_ms: Some(132_000), consistent: false };
+    let reply = Reply::document_as_of(as_of, documents::bans());
+    let daemon = Daemon::with(&[("GET /v1/bans", reply)]);
+    let ran = mesh(daemon.socket(), &["bans"]);
+    assert_eq!(ran.code, Some(0));
+    let remark =
+        "note: this is what this host knew at index 47; it has heard of no supervisor for 2m12s\n";
+    assert_eq!(ran.stderr, remark);
+    let ran = mesh(daemon.socket(), &["bans", "--format", "json"]);
+    assert_eq!((ran.stderr.as_str(), &ran.document()["as_of"]["age_ms"]), ("", &json!(132_000)));
 }

@@ -11,6 +11,7 @@
 
 mod body;
 mod caller;
+mod consistency;
 mod operations;
 mod problem;
 mod router;

@@ -3,9 +3,9 @@
 use std::future::Future;
 
 use mesh_model::api::v1::{
-    Audit, BanReply, BanRequest, Bans, ErrorBody, InitRequest, InviteReply, InviteRequest, Invites,
-    JoinRequest, JoinedReply, LeaveReply, LeaveRequest, Peers, PingReply, PingRequest, RemoveReply,
-    RemoveRequest, RevokeReply, RevokeRequest, Status, Supervisor, SupervisorHistory,
+    AsOf, Audit, BanReply, BanRequest, Bans, ErrorBody, InitRequest, InviteReply, InviteRequest,
+    Invites, JoinRequest, JoinedReply, LeaveReply, LeaveRequest, Peers, PingReply, PingRequest,
+    RemoveReply, RemoveRequest, RevokeReply, RevokeRequest, Status, Supervisor, SupervisorHistory,
     TransferReply, TransferRequest, Tunnels, UnbanReply, UnbanRequest, VoterTargetRequest,
     VoterWishRequest, Voters, WaitReply, WaitRequest,
 };
@@ -42,6 +42,8 @@ macro_rules! operations {
 }
 
 operations! {
+    /// How new that is which is read from now on, made consistent first if that is wanted.
+    as_of(bool) -> Option<AsOf>;
     /// Everything at one glance.
     status() -> Status;
     /// The other members.

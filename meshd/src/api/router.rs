@@ -21,6 +21,7 @@ use serde::Serialize;
 
 use super::body::Body;
 use super::caller::{Caller, Trusted};
+use super::consistency::Consistency;
 use super::operations::{Answer, Operations};
 use super::problem::Problem;
 
@@ -59,24 +60,24 @@ pub(super) fn router<O: Operations>(operations: Arc<O>) -> Router {
 
 type Daemon<O> = State<Arc<O>>;
 
-async fn status<O: Operations>(State(daemon): Daemon<O>) -> Response {
-    document(daemon.status().await)
+async fn status<O: Operations>(State(daemon): Daemon<O>, how: Consistency) -> Response {
+    agreed(&*daemon, how, daemon.status()).await
 }
 
-async fn peers<O: Operations>(State(daemon): Daemon<O>) -> Response {
-    document(daemon.peers().await)
+async fn peers<O: Operations>(State(daemon): Daemon<O>, how: Consistency) -> Response {
+    agreed(&*daemon, how, daemon.peers()).await
 }
 
 async fn tunnels<O: Operations>(State(daemon): Daemon<O>) -> Response {
     document(daemon.tunnels().await)
 }
 
-async fn supervisor<O: Operations>(State(daemon): Daemon<O>) -> Response {
-    document(daemon.supervisor().await)
+async fn supervisor<O: Operations>(State(daemon): Daemon<O>, how: Consistency) -> Response {
+    agreed(&*daemon, how, daemon.supervisor()).await
 }
 
-async fn invites<O: Operations>(State(daemon): Daemon<O>) -> Response {
-    document(daemon.invites().await)
+async fn invites<O: Operations>(State(daemon): Daemon<O>, how: Consistency) -> Response {
+    agreed(&*daemon, how, daemon.invites()).await
 }
 
 async fn revoke_invite<O: Operations>(
@@ -88,12 +89,12 @@ async fn revoke_invite<O: Operations>(
     Ok(change("revoke", caller, async move { daemon.revoke_invite(request).await }).await)
 }
 
-async fn bans<O: Operations>(State(daemon): Daemon<O>) -> Response {
-    document(daemon.bans().await)
+async fn bans<O: Operations>(State(daemon): Daemon<O>, how: Consistency) -> Response {
+    agreed(&*daemon, how, daemon.bans()).await
 }
 
-async fn audit<O: Operations>(State(daemon): Daemon<O>) -> Response {
-    document(daemon.audit().await)
+async fn audit<O: Operations>(State(daemon): Daemon<O>, how: Consistency) -> Response {
+    agreed(&*daemon, how, daemon.audit()).await
 }
 
 async fn supervisor_history<O: Operations>(State(daemon): Daemon<O>) -> Response {
@@ -108,8 +109,8 @@ async fn transfer<O: Operations>(
     change("transfer", caller, async move { daemon.transfer(request).await }).await
 }
 
-async fn voters<O: Operations>(State(daemon): Daemon<O>) -> Response {
-    document(daemon.voters().await)
+async fn voters<O: Operations>(State(daemon): Daemon<O>, how: Consistency) -> Response {
+    agreed(&*daemon, how, daemon.voters()).await
 }
 
 async fn set_voter_target<O: Operations>(
@@ -211,6 +212,21 @@ async fn wait<O: Operations>(
 fn document<T: Schema + Serialize>(answer: Answer<T>) -> Response {
     match answer {
         Ok(body) => Json(Document::from(body)).into_response(),
+        Err(error) => Problem::from(error).into_response(),
+    }
+}
+
+/// The answer of `read`, which shows agreed state, with how new it is.
+async fn agreed<T: Schema + Serialize>(
+    daemon: &impl Operations,
+    Consistency(consistent): Consistency,
+    read: impl Future<Output = Answer<T>>,
+) -> Response {
+    match daemon.as_of(consistent).await {
+        Ok(as_of) => match read.await {
+            Ok(body) => Json(Document { as_of, ..Document::from(body) }).into_response(),
+            Err(error) => Problem::from(error).into_response(),
+        },
         Err(error) => Problem::from(error).into_response(),
     }
 }

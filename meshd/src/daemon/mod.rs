@@ -27,6 +27,7 @@ mod leaving;
 mod mesh;
 mod onlooker;
 mod pinging;
+mod reading;
 mod refusal;
 mod remembering;
 mod report;

@@ -16,7 +16,7 @@ pub use ban::{
     AppliedBy, Ban, BanReply, BanRequest, Bans, RemoveReply, RemoveRequest, UnbanReply,
     UnbanRequest,
 };
-pub use document::{Document, Schema};
+pub use document::{AsOf, CONSISTENT, Document, Schema};
 pub use error::{ErrorBody, ErrorCode, ErrorDocument};
 pub use invite::{InviteInfo, InviteState, Invites, MemberName, RevokeReply, RevokeRequest};
 pub use mesh::{
@@ -32,7 +32,8 @@ pub use supervision::{
 };
 pub use voters::{Voter, VoterTargetRequest, VoterWish, VoterWishRequest, Voters};
 
-/// Where each document lives. Methods: `GET` reads, `POST` acts.
+/// Where each document lives. Methods: `GET` reads, `POST` acts. What a `GET` shows of the agreed state is what the
+/// host has; with [`CONSISTENT`] as its query it is what is agreed now.
 pub mod route {
     /// `GET` -> [`super::Status`].
     pub const STATUS: &str = "/v1/status";

@@ -49,6 +49,13 @@ impl Fake {
 }
 
 impl Operations for Fake {
+    async fn as_of(&self, consistent: bool) -> Answer<Option<AsOf>> {
+        if consistent {
+            return self.note("as_of", ErrorCode::NoQuorum);
+        }
+        Ok(Some(AsOf { applied: 7, age_ms: Some(40), consistent }))
+    }
+
     async fn status(&self) -> Answer<Status> {
         self.note("status", ErrorCode::Internal)
     }
@@ -217,9 +224,27 @@ fn error_of(answer: &Value) -> (&str, &str) {
 async fn answers_are_documents_with_a_schema() {
     let served = served();
     let (status, body) = exchange(&served.path, &get(route::PEERS)).await;
-    assert_eq!((status, body), (200, json!({"schema": "mesh.peers/v1", "peers": []})));
+    let as_of = json!({"applied": 7, "age_ms": 40, "consistent": false});
+    let peers = json!({"schema": "mesh.peers/v1", "as_of": as_of, "peers": []});
+    assert_eq!((status, body), (200, peers));
     let (status, body) = exchange(&served.path, &get(route::VERSION)).await;
     assert_eq!((status, &body["schema"]), (200, &json!("mesh.version/v1")));
+}
+
+#[tokio::test]
+async fn a_consistent_read_is_made_so_first_or_refused() {
+    let served = served();
+    for read in
+        [route::STATUS, route::PEERS, route::BANS, route::INVITES, route::VOTERS, route::AUDIT]
+    {
+        let (status, body) = exchange(&served.path, &get(&format!("{read}?consistent"))).await;
+        assert_eq!((status, error_of(&body).0), (503, "no_quorum"), "{read}");
+    }
+    assert_eq!(served.fake.calls(), ["as_of"; 6], "nothing was read");
+    let (status, body) = exchange(&served.path, &get("/v1/bans?fresh=1")).await;
+    let (code, message) = error_of(&body);
+    assert_eq!((status, code), (400, "bad_request"));
+    assert!(message.contains("?fresh=1"), "{message}");
 }
 
 #[tokio::test]
