@@ -75,9 +75,15 @@ fn a_banned_member_is_cut_off_everywhere_and_back_when_it_is_unbanned() {
     }
     assert_silent(&lab, 3, addresses(&lab, 2));
     assert_reaches(&lab, 2, 4);
+    // It shows what it knew, but nobody confirms that to it.
+    bans(&lab, 3);
+    let refused = lab.host(3).mesh().run(&["bans", "--consistent"]).unwrap();
+    assert_eq!(refused.error(exit::NO_QUORUM).unwrap().code, ErrorCode::NoQuorum);
 
     let unbanned: UnbanReply = lab.host(1).mesh().get(&["unban", "n3"]).unwrap();
     assert_eq!(unbanned.member, third.0);
+    let now: Bans = lab.host(4).mesh().get(&["bans", "--consistent"]).unwrap();
+    assert!(now.bans.is_empty() && now.applied >= unbanned.index);
     for number in [1, 2, 4] {
         assert_answers(&lab, number, targets);
         assert!(bans(&lab, number).bans.is_empty());
