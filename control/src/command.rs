@@ -11,10 +11,13 @@
 
 use mesh_model::signed::SignedError;
 use mesh_model::trust::{
-    Admission, ChainError, Departure, Invite, Revocation, Verdict, VoterPolicy,
+    AdminChange, Admission, ChainError, Departure, Invite, MAX_ADMIN_CHANGES, MAX_ADMINS, Name,
+    Revocation, Verdict, VoterPolicy,
 };
 use mesh_model::wire::join::JoinRefusal;
-use mesh_model::{InviteId, LogIndex, MemberId, OverlayAddrs, Signed};
+use mesh_model::{
+    AdminId, Cosigned, IdentityKey, InviteId, LogIndex, MemberId, OverlayAddrs, Signed,
+};
 use serde::{Deserialize, Serialize};
 
 /// One entry of the log.
@@ -33,7 +36,7 @@ mesh_model::message!(Proposal, "proposal", version 1, limit 4096);
 /// A change to the agreed state. New kinds go to the end: the log keeps the old numbers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Command {
-    /// Let the holder of an invite's secret bring members in. Signed by the root.
+    /// Let the holder of an invite's secret bring members in. Signed by an admin.
     Invite(Signed<Invite>),
     /// Let a host in. Signed by its invite and by its own identity.
     Admit(Admission),
@@ -44,14 +47,16 @@ pub enum Command {
         /// Its own goodbye.
         departure: Signed<Departure>,
     },
-    /// Ban a member, pardon it, or remove it for good. Signed by the root.
+    /// Ban a member, pardon it, or remove it for good. Signed by an admin.
     Judge(Signed<Verdict>),
     /// A ban's time is over. Needs no signature: its end is in the verdict.
     Lapse(MemberId),
-    /// Say who shall vote. Signed by the root.
+    /// Say who shall vote. Signed by an admin.
     SetVoters(Signed<VoterPolicy>),
-    /// Take an invite back. Signed by the root.
+    /// Take an invite back. Signed by an admin.
     Revoke(Signed<Revocation>),
+    /// Change who the admins are. Signed by as many of them as they have agreed on.
+    ChangeAdmins(Cosigned<AdminChange>),
 }
 
 /// What became of a proposal: the same on every member.
@@ -78,6 +83,8 @@ pub enum Outcome {
     VotersSet(u64),
     /// The invite is revoked, since now or already.
     InviteRevoked(InviteId),
+    /// The change of admins with this number stands, since now or already.
+    AdminsChanged(u64),
 }
 
 // The longest is a refusal with its text, see `MAX_REASON`.
@@ -140,6 +147,61 @@ pub enum Refusal {
     /// The mesh does not remember such an invite.
     #[error("the mesh knows no invite {0}; it has expired long ago, or never was")]
     NoSuchInvite(InviteId),
+    /// A change of admins that cannot be made.
+    #[error(transparent)]
+    Admins(#[from] AdminRefusal),
+}
+
+/// Why the admins stay as they are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+pub enum AdminRefusal {
+    /// It does not follow the last change, of which this is the number.
+    #[error(
+        "it was signed before the admins were last changed (change {0}); make and sign it again"
+    )]
+    Stale(u64),
+    /// Signed by somebody who is no admin.
+    #[error("the key {0} signed it, which is not that of an admin")]
+    NoAdmin(IdentityKey),
+    /// Not signed by enough of them.
+    #[error("{have} of the {needed} signatures it needs are there")]
+    TooFewSignatures {
+        /// How many signed.
+        have: usize,
+        /// How many have to.
+        needed: usize,
+    },
+    /// There are as many as there can be.
+    #[error("there are {MAX_ADMINS} admins, the most a mesh can have; remove one first")]
+    TooMany,
+    /// They were changed as often as they can be.
+    #[error("the admins were changed {MAX_ADMIN_CHANGES} times, the most a mesh remembers")]
+    TooManyChanges,
+    /// The key of somebody who is, or was, an admin.
+    #[error("the key is or was that of an admin; every admin needs a key of its own")]
+    KeyUsed,
+    /// Another present admin is called so.
+    #[error("another admin is called {0}")]
+    NameTaken(Name),
+    /// There is no such admin, or it is called otherwise.
+    #[error("there is no admin {0} of that name")]
+    Unknown(AdminId),
+    /// Nobody would be left.
+    #[error("the only admin cannot be removed; add another one first")]
+    LastAdmin,
+    /// Fewer would be left than have to sign.
+    #[error(
+        "fewer admins would be left than have to sign a change ({0}); lower the threshold first"
+    )]
+    BelowThreshold(u8),
+    /// Nobody, or more than there are, would have to sign.
+    #[error("{wanted} of {admins} admins cannot be asked to sign; 1 to {admins} can")]
+    Threshold {
+        /// How many were to sign.
+        wanted: u8,
+        /// How many there are.
+        admins: usize,
+    },
 }
 
 /// A field of an invite that has bounds.

@@ -7,6 +7,7 @@ use fixture::{BORN_MS, Host, Log, Mesh, settled};
 use mesh_control::command::{Command, Outcome};
 use mesh_control::state::{Actor, Entry, Event, State};
 use mesh_model::audit::{AuditHash, Beginning, Link, MAX_ENTRIES};
+use mesh_model::trust::ChainError;
 use mesh_model::{MemberId, Signed};
 
 /// A log with `count` decisions at the indices from 2 on: invites, which cost the least.
@@ -241,6 +242,13 @@ fn an_honest_later_trail_continues_an_earlier_one() {
     }
 }
 
+/// The trail holds in itself, although what the state rests on may be missing from it.
+#[track_caller]
+fn assert_is_a_trail(verdict: Result<(), ChainError>) {
+    let missing = ChainError::Contradiction("a statement the audit trail does not tell of");
+    assert!(verdict.is_ok() || verdict == Err(missing), "{verdict:?}");
+}
+
 #[test]
 fn a_rewritten_past_does_not_continue_what_was_told_before() {
     let (mesh, log) = settled();
@@ -253,7 +261,7 @@ fn a_rewritten_past_does_not_continue_what_was_told_before() {
             plant(forge);
             rechain(forge, 0);
         });
-        assert_eq!(rewritten.verify(&mesh.root), Ok(()), "it is a trail, but another one");
+        assert_is_a_trail(rewritten.verify(&mesh.root));
         !rewritten.continues(&earlier)
     };
     assert!(!breaks(&|_| ()));
@@ -285,6 +293,6 @@ fn a_full_trail_may_forget_but_not_rewrite() {
         forge.audit.1.push(Link::new(forge.audit.0, Entry { index: last.index + 1, ..last }));
         rechain(forge, 0);
     });
-    assert_eq!(hollow.verify(&mesh.root), Ok(()));
+    assert_is_a_trail(hollow.verify(&mesh.root));
     assert!(!hollow.continues(&earlier));
 }

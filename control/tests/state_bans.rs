@@ -2,14 +2,15 @@
 
 mod fixture;
 
-use fixture::forge::{Forge, forged};
+use fixture::forge::{Forge, by_root, forged};
 use fixture::{BORN_MS, Host, Log, Mesh, ban};
 use mesh_control::command::{Command, Outcome, Refusal};
+use mesh_control::state::Stated;
 use mesh_control::state::members::{Departed, Farewell};
 use mesh_model::audit::Event;
 use mesh_model::trust::{ChainError, Ruling, Verdict};
 use mesh_model::wire::join::JoinRefusal;
-use mesh_model::{MemberId, Signed};
+use mesh_model::{AdminId, MemberId, Signed};
 
 /// A mesh of the founder and hosts 1 and 2, and an invite for two more.
 fn three() -> (Mesh, Log, [MemberId; 2]) {
@@ -224,21 +225,29 @@ fn a_ban_the_root_never_spoke_is_found() {
         let mut verdict =
             mesh.verdict((TWO, &Host::new(2)), 1, ban(None)).peek().expect("a verdict");
         verdict.member = TWO;
-        forge.bans.insert(TWO, (Signed::seal(&verdict, &mesh.founder.identity), 0, false));
+        forge.bans.insert(TWO, (by_root(Signed::seal(&verdict, &mesh.founder.identity)), 0, false));
     });
     found("under another id", |forge, _| {
         let ban = forge.bans[&ONE].clone();
         forge.bans.insert(TWO, ban);
     });
     found("another identity", |forge, mesh| {
-        forge.bans.insert(TWO, (mesh.verdict((TWO, &Host::new(9)), 1, ban(None)), 0, false));
+        forge
+            .bans
+            .insert(TWO, (by_root(mesh.verdict((TWO, &Host::new(9)), 1, ban(None))), 0, false));
     });
     found("about nobody", |forge, mesh| {
         let nobody = MemberId(9);
-        forge.bans.insert(nobody, (mesh.verdict((nobody, &Host::new(9)), 1, ban(None)), 0, false));
+        forge.bans.insert(
+            nobody,
+            (by_root(mesh.verdict((nobody, &Host::new(9)), 1, ban(None))), 0, false),
+        );
     });
     found("still there", |forge, mesh| {
-        forge.bans.insert(TWO, (mesh.verdict((TWO, &Host::new(2)), 1, Ruling::Removed), 0, false));
+        forge.bans.insert(
+            TWO,
+            (by_root(mesh.verdict((TWO, &Host::new(2)), 1, Ruling::Removed)), 0, false),
+        );
     });
 }
 
@@ -257,13 +266,17 @@ fn a_ban_that_ended_before_its_time_is_found() {
     found("before its time", |forge, _| forge.bans.get_mut(&ONE).expect("banned").2 = true);
     found("before its time", |forge, mesh| {
         forge.now_ms += 120_000;
-        forge.bans.insert(ONE, (mesh.verdict((ONE, &Host::new(1)), 5, ban(None)), 0, true));
+        forge
+            .bans
+            .insert(ONE, (by_root(mesh.verdict((ONE, &Host::new(1)), 5, ban(None))), 0, true));
     });
 }
 
 #[test]
 fn a_removal_nobody_ruled_is_found() {
-    let remove = |forge: &mut Forge, verdict| {
+    let remove = |forge: &mut Forge, verdict: Signed<Verdict>| {
+        let said = verdict.peek().expect("a verdict");
+        let verdict = Stated::new(verdict, said, AdminId::ROOT, 2);
         forge.present.remove(&TWO);
         let identity = Host::new(2).identity.public();
         forge.departed.insert(TWO, Departed { identity, farewell: Farewell::Removed(verdict) });
@@ -300,11 +313,11 @@ fn a_state_that_takes_a_ruling_back_does_not_continue_it() {
     assert!(!forged(&lapsed, later).continues(&lapsed), "when it began");
     assert!(breaks(&|forge| {
         let older = mesh.verdict((one, &Host::new(1)), 4, Ruling::Pardoned);
-        forge.bans.insert(one, (older, 0, false));
+        forge.bans.insert(one, ((older, AdminId::ROOT, 9), 0, false));
     }));
     assert!(breaks(&|forge| {
         let same = mesh.verdict((one, &Host::new(1)), 5, Ruling::Pardoned);
-        forge.bans.insert(one, (same, 0, false));
+        forge.bans.insert(one, ((same, AdminId::ROOT, 9), 0, false));
     }));
     assert!(
         !forged(&lapsed, |forge| forge.bans.get_mut(&one).expect("ruled").2 = false)

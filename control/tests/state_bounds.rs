@@ -2,7 +2,7 @@
 
 mod fixture;
 
-use fixture::forge::{Forge, forged};
+use fixture::forge::{Forge, by_root, forged};
 use fixture::{BORN_MS, Host, LIFETIME_MS, Log, Mesh, Purpose, Ticket, seed};
 use mesh_control::command::{Command, Outcome, Refusal};
 use mesh_control::state::Origin;
@@ -85,7 +85,7 @@ fn invites_are_bounded_until_old_ones_are_forgotten() {
         for number in forge.invites.len() as u32..u32::try_from(MAX_INVITES).expect("small") {
             let mut id = [0; 16];
             id[..4].copy_from_slice(&number.to_le_bytes());
-            forge.invites.insert(InviteId(id), (ticket.signed.clone(), 0, None));
+            forge.invites.insert(InviteId(id), (by_root(ticket.signed.clone()), 0, None));
         }
     };
     log.state = forged(&log.state, fill);

@@ -7,12 +7,12 @@ mod fixture;
 use std::fmt::{Debug, Write as _};
 
 use fixture::{BORN_MS, Host, Log, Mesh, after, ban};
-use mesh_control::command::{Command, InviteField, Outcome, Proposal, Refusal};
+use mesh_control::command::{AdminRefusal, Command, InviteField, Outcome, Proposal, Refusal};
 use mesh_control::state::State;
 use mesh_model::codec::{self, Message};
-use mesh_model::trust::{Ruling, VoterTarget, Wish};
+use mesh_model::trust::{AdminChange, AdminStep, AdminsHead, Ruling, VoterTarget, Wish};
 use mesh_model::wire::join::JoinRefusal;
-use mesh_model::{InviteId, MemberId, OverlayAddrs};
+use mesh_model::{AdminId, Cosigned, InviteId, MemberId, OverlayAddrs};
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut text, byte| {
@@ -96,9 +96,48 @@ fn proposals() {
 }
 
 #[test]
+fn a_change_of_admins() {
+    let mesh = Mesh::new(1);
+    let key = Host::new(1).identity.public();
+    let step = AdminStep::Add { name: fixture::name("alice"), key };
+    let before = AdminsHead::of_root(&mesh.root.key);
+    let change = AdminChange { mesh: mesh.id(), serial: 1, before, step };
+    let mut change = Cosigned::new(&change);
+    assert!(change.sign(&mesh.root_secret) && change.sign(&Host::new(1).identity));
+    check::<Proposal>(
+        &after(4, Command::ChangeAdmins(change)),
+        "
+        01fd04505c18a3010000075901dcdf9834798de5fbc50542ae6e4ca0b301bedc4bfb30300c4310f7a525c72d
+        8e5f3189c95534d396db7c1901b87a7f68bf0005616c6963655b5d6f7a4becbff2940e7ca65fe0854e74451e
+        eb02ff72c2c23eade570228073025b5d6f7a4becbff2940e7ca65fe0854e74451eeb02ff72c2c23eade57022
+        80736dd862e64cb09348f61a97794c0f83e85f59215f789beb6754b8e4c25011f41ff2861757af3dd455f819
+        18df9667b33c2da6e4777f44458a6570e5c95b2d0b06ebfd92b357e40c66748fbb8a9501e4bb920d592bd901
+        05a39a90cb832f21351041e1b8f3f40fe40234db7c1c843c17f0fc913c2a8ef1e9cbeb10be191f57b650b26d
+        80b75b1395b3d63bf3fc4ec38d2be31d257011febb29980999bace66160a
+    ",
+    );
+}
+
+#[test]
 fn outcomes() {
     let addrs =
         OverlayAddrs { v4: [100, 88, 0, 2].into(), v6: "fd00::3".parse().expect("an address") };
+    check(&Outcome::InviteAdded(InviteId([7; 16])), "010007070707070707070707070707070707");
+    check(
+        &Outcome::Admitted { member: MemberId(3), addrs },
+        "01010364580002fd000000000000000000000000000003",
+    );
+    check(&Outcome::Departed(MemberId(3)), "010203");
+    check(&Outcome::Judged(MemberId(3)), "010403");
+    check(&Outcome::Lapsed(MemberId(3)), "010503");
+    check(&Outcome::VotersSet(7), "010607");
+    check(&Outcome::InviteRevoked(InviteId([7; 16])), "010707070707070707070707070707070707");
+    check(&Outcome::AdminsChanged(7), "010807");
+}
+
+#[test]
+fn refusals() {
+    let mesh = Mesh::new(1);
     let refusals = [
         Refusal::Join(JoinRefusal::Used),
         Refusal::Chain("why".to_owned()),
@@ -116,17 +155,18 @@ fn outcomes() {
         Refusal::Join(JoinRefusal::Banned),
         Refusal::StalePolicy(5),
         Refusal::TooManyWishes(257),
+        AdminRefusal::Stale(3).into(),
+        AdminRefusal::NoAdmin(mesh.root.key).into(),
+        AdminRefusal::TooFewSignatures { have: 1, needed: 2 }.into(),
+        AdminRefusal::TooMany.into(),
+        AdminRefusal::TooManyChanges.into(),
+        AdminRefusal::KeyUsed.into(),
+        AdminRefusal::NameTaken(fixture::name("alice")).into(),
+        AdminRefusal::Unknown(AdminId(3)).into(),
+        AdminRefusal::LastAdmin.into(),
+        AdminRefusal::BelowThreshold(2).into(),
+        AdminRefusal::Threshold { wanted: 3, admins: 2 }.into(),
     ];
-    check(&Outcome::InviteAdded(InviteId([7; 16])), "010007070707070707070707070707070707");
-    check(
-        &Outcome::Admitted { member: MemberId(3), addrs },
-        "01010364580002fd000000000000000000000000000003",
-    );
-    check(&Outcome::Departed(MemberId(3)), "010203");
-    check(&Outcome::Judged(MemberId(3)), "010403");
-    check(&Outcome::Lapsed(MemberId(3)), "010503");
-    check(&Outcome::VotersSet(7), "010607");
-    check(&Outcome::InviteRevoked(InviteId([7; 16])), "010707070707070707070707070707070707");
     let refused = refusals.map(|refusal| hex(&codec::encode(&Outcome::Refused(refusal))));
     assert_eq!(
         refused,
@@ -146,7 +186,18 @@ fn outcomes() {
             "01030b03",
             "0103000b",
             "01030c05",
-            "01030dfb0101"
+            "01030dfb0101",
+            "01030f0003",
+            "01030f01ebfd92b357e40c66748fbb8a9501e4bb920d592bd90105a39a90cb832f213510",
+            "01030f020102",
+            "01030f03",
+            "01030f04",
+            "01030f05",
+            "01030f0605616c696365",
+            "01030f0703",
+            "01030f08",
+            "01030f0902",
+            "01030f0a0302"
         ]
     );
 }
@@ -157,7 +208,7 @@ fn states() {
     let mesh = Mesh::new(1);
     assert_eq!(
         mesh.state().hash().to_string(),
-        "42f2edd6494b5d2b3c9763c87cbdef0b0d24c6f74aca50a526f9b7ac0850f205"
+        "8cbae738230be94cfc0fbd3824b5fb4c6b2fe5bfa6a3edc8abc33564edf01594"
     );
     let ticket = mesh.invite(1, 3);
     let mut log = Log::of(&mesh);
@@ -166,15 +217,20 @@ fn states() {
     log.admit(&ticket, &Host::new(2));
     log.apply(9, Host::new(1).depart(mesh.id(), MemberId(3)));
     log.apply(10, mesh.judge((MemberId(4), &Host::new(2)), 7, ban(None)));
+    let before = AdminsHead::of_root(&mesh.root.key);
+    let step = AdminStep::Threshold(1);
+    let mut change = Cosigned::new(&AdminChange { mesh: mesh.id(), serial: 1, before, step });
+    assert!(change.sign(&mesh.root_secret));
+    log.apply(11, Command::ChangeAdmins(change));
     assert_eq!(
         log.state.hash().to_string(),
-        "3804e7e6641791a984e33325ea8c17ff0683c0607caaa68121f5934c9284a749"
+        "10794b7343dc83904496e3f7c2400e01d75d7bc31e8c89a93cc47d1f86790638"
     );
     assert_eq!(
         log.state.audit().head().to_string(),
-        "7eb871719149d78f83930cd0654eb999addbb3b48018c05310e4f5dbe6625ab2"
+        "63d39eccd0ca76135e956ede9a5e4e6ad3eab17432e42747aec9272d32721a48"
     );
-    assert_eq!(codec::encode(&log.state).len(), 1346);
+    assert_eq!(codec::encode(&log.state).len(), 1579);
 }
 
 /// Two states that differ in anything at all have different hashes.

@@ -2,7 +2,7 @@
 
 mod fixture;
 
-use fixture::forge::{Forge, forged};
+use fixture::forge::{Forge, by_root, forged};
 use fixture::{BORN_MS, Host, Log, Mesh, after, settled};
 use mesh_control::command::Outcome;
 use mesh_control::state::members::{Departed, Farewell};
@@ -40,7 +40,7 @@ fn a_planted_member_is_found() {
         let mut ticket = mesh.invite(7, 1);
         ticket.signed = Signed::seal(&ticket.invite, &mesh.founder.identity);
         let origin = Origin::Admitted(ticket.admission(&Host::new(9)));
-        forge.invites.insert(ticket.invite.id, (ticket.signed, 1, None));
+        forge.invites.insert(ticket.invite.id, (by_root(ticket.signed), 1, None));
         forge.present.insert(MemberId(9), (origin, addrs(forge)));
     });
     assert_found(&planted, "signature");

@@ -2,7 +2,7 @@
 
 mod fixture;
 
-use fixture::forge::forged;
+use fixture::forge::{by_root, forged};
 use fixture::{Log, Mesh, after, settled};
 use mesh_control::command::{Command, Outcome, Refusal};
 use mesh_control::state::Event;
@@ -119,7 +119,7 @@ fn a_snapshot_with_another_word_is_found() {
     assert!(log.state.continues(&first) && log.state.continues(&log.state));
 
     // An old one is genuine; that it is old shows against what was agreed before.
-    for planted in [Some(earlier), None] {
+    for planted in [Some(by_root(earlier)), None] {
         let replayed = forged(&log.state, |forge| forge.voters = planted);
         assert_eq!(replayed.verify(&mesh.root), Ok(()));
         assert!(!replayed.continues(&log.state));
@@ -127,6 +127,6 @@ fn a_snapshot_with_another_word_is_found() {
     let policy = log.state.voters().policy().expect("it stands").clone();
     let made_up = VoterPolicy { serial: 3, ..policy };
     let made_up = Signed::seal(&made_up, &mesh.founder.identity);
-    let planted = forged(&log.state, |forge| forge.voters = Some(made_up));
+    let planted = forged(&log.state, |forge| forge.voters = Some(by_root(made_up)));
     assert!(planted.verify(&mesh.root).is_err());
 }

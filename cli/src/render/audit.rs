@@ -56,6 +56,7 @@ fn by(actor: &Actor, names: &Names) -> String {
         Actor::Joiner { invite, .. } => format!("invite {}", short(*invite)),
         Actor::Member { member } => named(*member, names),
         Actor::Time => "time".to_owned(),
+        Actor::Admins { .. } => actor.to_string(),
     }
 }
 
@@ -73,6 +74,12 @@ fn what(entry: &AuditEntry, names: &Names) -> String {
         }
         Event::InviteRevoked { invite } => format!("invite {}", short(*invite)),
         Event::VotersSet { serial } => format!("policy {serial} on who votes"),
+        Event::AdminAdded { admin, name, key } => format!("{name} ({admin}): {key}"),
+        Event::AdminRemoved { admin, invites_revoked: false } => admin.to_string(),
+        Event::AdminRemoved { admin, invites_revoked: true } => {
+            format!("{admin} and the invites it made")
+        }
+        Event::AdminThreshold { threshold } => format!("{threshold} to change the admins"),
         Event::Departed { member }
         | Event::Pardoned { member }
         | Event::Removed { member }

@@ -11,7 +11,9 @@ use mesh_model::api::v1::{
 };
 use mesh_model::audit::{Actor, Beginning, Entry, Event, Link};
 use mesh_model::facts::Capability;
-use mesh_model::trust::{Bootstrap, Genesis, Invite, MemberRecord, MeshRoot, Name, Token};
+use mesh_model::trust::{
+    AdminsHead, Bootstrap, Genesis, Invite, MemberRecord, MeshRoot, Name, Token,
+};
 use mesh_model::view::StateHash;
 use mesh_model::{
     IdentityKey, IdentitySecret, InviteId, MemberId, MeshId, OverlayAddrs, Prefixes, Signed,
@@ -351,6 +353,8 @@ pub(crate) fn token() -> String {
     };
     let token = Token {
         root: mesh_root,
+        admin: root.public(),
+        admins: AdminsHead::of_root(&root.public()),
         invite: Signed::seal(&invite, &root),
         secret,
         bootstraps: vec![Bootstrap {

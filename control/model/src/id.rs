@@ -40,6 +40,30 @@ impl fmt::Debug for MemberId {
     }
 }
 
+/// An admin of the mesh: the number of the change of admins that made it one.
+///
+/// Numbers are used once, so an id is never given twice, also not when the same person comes back with another key.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct AdminId(pub u64);
+
+impl AdminId {
+    /// Whoever holds the mesh's root key: an admin before the first change.
+    pub const ROOT: Self = Self(0);
+}
+
+impl fmt::Display for AdminId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a{}", self.0)
+    }
+}
+
+impl fmt::Debug for AdminId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
 /// Text that is not the identifier it was taken for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{text}` is not {expected}")]
@@ -56,6 +80,17 @@ impl FromStr for MemberId {
             .and_then(|digits| digits.parse().ok())
             .map(Self)
             .ok_or_else(|| IdError { text: text.to_owned(), expected: "a member id such as m7" })
+    }
+}
+
+impl FromStr for AdminId {
+    type Err = IdError;
+
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        text.strip_prefix('a')
+            .and_then(|digits| digits.parse().ok())
+            .map(Self)
+            .ok_or_else(|| IdError { text: text.to_owned(), expected: "an admin id such as a2" })
     }
 }
 
@@ -130,6 +165,8 @@ mod tests {
     fn text_forms_round_trip() {
         assert_eq!("m42".parse(), Ok(MemberId(42)));
         assert_eq!(MemberId(42).to_string(), "m42");
+        assert_eq!("a2".parse(), Ok(AdminId(2)));
+        assert_eq!(AdminId::ROOT.to_string(), "a0");
         let mesh = MeshId([0xab; 16]);
         assert_eq!(mesh.to_string().parse(), Ok(mesh));
     }

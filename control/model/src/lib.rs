@@ -7,7 +7,7 @@
 //!
 //! ```text
 //! trust::Genesis ── signed by the mesh's root key ─┐
-//! trust::Invite  ── signed by the root key         ├─> view::ClusterView ──> plan::Plan ──> plan::Update
+//! trust::Invite  ── signed by an admin's key       ├─> view::ClusterView ──> plan::Plan ──> plan::Update
 //! trust::MemberRecord ── signed by the invite key ─┘
 //! ```
 
@@ -15,6 +15,7 @@ pub mod addr;
 pub mod api;
 pub mod audit;
 pub mod codec;
+pub mod cosigned;
 pub mod facts;
 pub mod fault;
 pub mod id;
@@ -27,7 +28,8 @@ pub mod view;
 pub mod wire;
 
 pub use addr::{OverlayAddrs, Prefixes};
+pub use cosigned::Cosigned;
 pub use fault::Fault;
-pub use id::{InviteId, LogIndex, MemberId, MeshId, Term};
+pub use id::{AdminId, InviteId, LogIndex, MemberId, MeshId, Term};
 pub use key::{IdentityKey, IdentitySecret, PresharedKey, Signature, TunnelKey, TunnelSecret};
 pub use signed::Signed;

@@ -20,7 +20,7 @@ fn verdict(links: &[Link]) -> Result<AuditHash, Break> {
 #[test]
 fn an_untouched_trail_leads_to_its_head() {
     let trail = sample::trail();
-    assert_eq!(verdict(&trail), Ok(trail[8].hash));
+    assert_eq!(verdict(&trail), Ok(trail[11].hash));
     assert_eq!(verdict(&[]), Ok(sample::beginning().hash()));
 }
 
@@ -45,7 +45,7 @@ fn each_kind_of_damage_has_its_name_and_place() {
     let elsewhere = AuditHash([7; 32]);
     assert_eq!(
         verify(elsewhere, sample::beginning().hash(), trail.iter()),
-        Err(Break::Beginning(9))
+        Err(Break::Beginning(12))
     );
 }
 
@@ -123,7 +123,7 @@ proptest! {
 
 fn document() -> Audit {
     let trail = sample::trail();
-    let (beginning, head) = (sample::beginning(), trail[8].hash);
+    let (beginning, head) = (sample::beginning(), trail[11].hash);
     Audit {
         mesh: sample::mesh(),
         root: sample::root().key,
@@ -183,6 +183,20 @@ fn the_document_reads_as_documented() {
                 "index": 70_006, "at_ms": born, "by": {"who": "root"},
                 "kind": "invite_revoked", "invite": invite, "hash": trail[8].hash.to_string(),
             },
+            {
+                "index": 70_007, "at_ms": born, "by": {"who": "root"},
+                "kind": "admin_added", "admin": 3, "name": "alice",
+                "key": sample::identity().public().to_string(), "hash": trail[9].hash.to_string(),
+            },
+            {
+                "index": 70_008, "at_ms": born, "by": {"who": "admins", "admins": [0, 3]},
+                "kind": "admin_removed", "admin": 3, "invites_revoked": true,
+                "hash": trail[10].hash.to_string(),
+            },
+            {
+                "index": 70_009, "at_ms": born, "by": {"who": "admins", "admins": [3]},
+                "kind": "admin_threshold", "threshold": 2, "hash": trail[11].hash.to_string(),
+            },
         ])
     );
     for (entry, kind) in value["entries"].as_array().expect("entries").iter().zip(Event::KINDS) {
@@ -197,6 +211,7 @@ fn the_document_reads_as_documented() {
 fn changed(value: &Value) -> Vec<Value> {
     match value {
         Value::Number(number) => vec![json!(number.as_u64().expect("no fractions") + 1)],
+        Value::Bool(is_so) => vec![json!(!is_so)],
         Value::String(text) => {
             let last = text.chars().last().expect("some text");
             let other = if last == 'b' { 'c' } else { 'b' };
@@ -228,7 +243,7 @@ fn no_value_of_the_document_can_be_changed_unnoticed() {
     let whole = serde_json::to_value(document()).expect("plain data");
     let lies = changed(&whole);
     // Mesh, root, genesis and two hashes; then the entries, one by one.
-    assert_eq!(lies.len(), 5 + 8 + 9 + 7 + 8 + 5 * 6);
+    assert_eq!(lies.len(), 5 + 8 + 9 + 7 + 8 + 5 * 6 + 8 + 9 + 7);
     for lie in lies {
         let read: Result<Audit, _> = serde_json::from_value(lie.clone());
         assert!(read.is_err() || read.is_ok_and(|audit| audit.verify().is_err()), "{lie}");
@@ -239,12 +254,12 @@ fn no_value_of_the_document_can_be_changed_unnoticed() {
 fn a_document_cut_off_at_either_end_is_found() {
     let mut audit = document();
     audit.entries.pop();
-    assert_eq!(audit.verify(), Err(ChainError::Audit(Break::Head(70_005))));
+    assert_eq!(audit.verify(), Err(ChainError::Audit(Break::Head(70_008))));
     audit.entries.clear();
     assert_eq!(audit.verify(), Err(ChainError::Audit(Break::Head(0))));
     let mut audit = document();
     audit.before_hash = audit.entries.remove(0).hash;
-    assert_eq!(audit.verify(), Err(ChainError::Audit(Break::Beginning(8))));
+    assert_eq!(audit.verify(), Err(ChainError::Audit(Break::Beginning(11))));
 }
 
 #[test]

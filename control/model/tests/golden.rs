@@ -7,10 +7,14 @@ mod sample;
 use std::fmt::Debug;
 
 use data_encoding::HEXLOWER;
+use mesh_model::AdminId;
 use mesh_model::audit::Entry;
 use mesh_model::codec::{self, CodecError, Message};
 use mesh_model::facts::Facts;
-use mesh_model::trust::{Admission, Departure, Genesis, Invite, MemberRecord, Revocation, Verdict};
+use mesh_model::trust::{
+    AdminChange, AdminStep, Admission, Departure, Genesis, Invite, MemberRecord, Revocation,
+    Verdict,
+};
 use mesh_model::wire::join::{JoinReply, JoinRequest};
 
 /// Holds one message to its vector and to the laws of the codec.
@@ -115,6 +119,35 @@ fn verdict() {
 }
 
 #[test]
+fn admin_change() {
+    check::<AdminChange>(
+        &sample::admin_change(),
+        "
+        0112abf3819f2bbf184856c088556ffd6003f891d491499a708e7bfefb66f35ed48866ccd48a0a1df4523c6a
+        65311faeddc00005616c6963658139770ea87d175f56a35466c34c7ecccb8d8a91b4ee37a25df60f5b8fc9b3
+        94
+    ",
+    );
+    let step =
+        AdminStep::Remove { admin: AdminId(3), name: sample::name("alice"), revoke_invites: true };
+    check::<AdminChange>(
+        &AdminChange { step, ..sample::admin_change() },
+        "
+        0112abf3819f2bbf184856c088556ffd6003f891d491499a708e7bfefb66f35ed48866ccd48a0a1df4523c6a
+        65311faeddc0010305616c69636501
+    ",
+    );
+    let step = AdminStep::Threshold(2);
+    check::<AdminChange>(
+        &AdminChange { step, ..sample::admin_change() },
+        "
+        0112abf3819f2bbf184856c088556ffd6003f891d491499a708e7bfefb66f35ed48866ccd48a0a1df4523c6a
+        65311faeddc00202
+    ",
+    );
+}
+
+#[test]
 fn revocation() {
     check::<Revocation>(
         &sample::revocation(),
@@ -192,20 +225,33 @@ fn join_token() {
     let text = sample::token().to_text();
     assert_eq!(
         *text,
-        "mesh1-AYqI4910CfGV_VLbLTy6XXLKZwm_HZQSG_N0iAG0D29cVgESq_OBnyu_GEhWwIhVb_1glhasHk2Tm9\
-         pgRTZiOldrNu1JKMYo0cLG6ukDOJBZlWEpWSc6XGP5NjbBRhSshzfR-ywB_QBQXBijAQAA_cB3ZRijAQAAp5\
-         6xLfA7eoD1suYWziDqx20UC7s9EB2K2nYBq6j2ARYv4FxOFQGkrkQte1hDnl4YxKI52dC6p6m-epKG9ibeCA\
-         MDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAgDAAAIB-2zKgTl3Dqh9F19Wo1Rmw0x-zMuNipG07j\
-         eiXfYPW4_Js5QBIAENuAAAAAAAAAAAAAAAAftsyoE5dw6ofRdfVqNUZsNMfszLjYqRtO43ol32D1uPybOU-b\
-         16deb7c"
+        "mesh1-AYqI4910CfGV_VLbLTy6XXLKZwm_HZQSG_N0iAG0D29ciojj3XQJ8ZX9UtstPLpdcspnCb8dlBIb8\
+         3SIAbQPb1z4kdSRSZpwjnv--2bzXtSIZszUigod9FI8amUxH67dwFYBEqvzgZ8rvxhIVsCIVW_9YJYWrB5N\
+         k5vaYEU2YjpXazbtSSjGKNHCxurpAziQWZVhKVknOlxj-TY2wUYUrIc30fssAf0AUFwYowEAAP3Ad2UYowE\
+         AAKeesS3wO3qA9bLmFs4g6sdtFAu7PRAditp2Aauo9gEWL-BcThUBpK5ELXtYQ55eGMSiOdnQuqepvnqShv\
+         Ym3ggDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwIAwAACAftsyoE5dw6ofRdfVqNUZsNMfszLj\
+         YqRtO43ol32D1uPybOUASABDbgAAAAAAAAAAAAAAAH7bMqBOXcOqH0XX1ajVGbDTH7My42KkbTuN6Jd9g9b\
+         j8mzlA-0bc56227"
     );
 }
 
 #[test]
 fn audit_entries_and_their_hashes() {
     let trail = sample::trail();
-    let [invited, admitted, departed, banned, pardoned, removed, lapsed, voters, revoked] =
-        &trail[..]
+    let [
+        invited,
+        admitted,
+        departed,
+        banned,
+        pardoned,
+        removed,
+        lapsed,
+        voters,
+        revoked,
+        added,
+        resigned,
+        threshold,
+    ] = &trail[..]
     else {
         panic!("one entry of each kind")
     };
@@ -237,6 +283,15 @@ fn audit_entries_and_their_hashes() {
         &revoked.entry,
         "01fc76110100fd00505c18a301000000089616ac1e4d939bda604536623a576b36",
     );
+    check::<Entry>(
+        &added.entry,
+        "
+        01fc77110100fd00505c18a301000000090305616c6963658139770ea87d175f56a35466c34c7ecccb8d8a91
+        b4ee37a25df60f5b8fc9b394
+    ",
+    );
+    check::<Entry>(&resigned.entry, "01fc78110100fd00505c18a3010000040200030a0301");
+    check::<Entry>(&threshold.entry, "01fc79110100fd00505c18a30100000401030b02");
     let hashes = [sample::beginning().hash(), invited.hash, admitted.hash, departed.hash];
     assert_eq!(
         hashes.map(|hash| hash.to_string()),

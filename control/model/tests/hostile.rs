@@ -6,12 +6,15 @@ use mesh_model::codec::{self, CodecError, Message};
 use mesh_model::facts::{Capability, Facts, FactsError, MAX_ENDPOINTS, MAX_VERSION_LEN};
 use mesh_model::signed::SignedError;
 use mesh_model::trust::{
-    Admission, ChainError, Departure, Genesis, Invite, MAX_BOOTSTRAPS, MAX_NAME_LEN,
-    MAX_REASON_LEN, MAX_TOKEN_LEN, MemberRecord, MeshRoot, Revocation, Ruling, Token, TokenError,
-    Verdict,
+    AdminChange, AdminStatement as _, Admission, ChainError, Departure, Genesis, Invite,
+    MAX_BOOTSTRAPS, MAX_NAME_LEN, MAX_REASON_LEN, MAX_TOKEN_LEN, MemberRecord, MeshRoot,
+    Revocation, Ruling, Token, TokenError, Verdict,
 };
 use mesh_model::wire::join::{JoinReply, JoinRequest, Welcome};
-use mesh_model::{IdentitySecret, InviteId, MemberId, Prefixes, Signed, TunnelKey};
+use mesh_model::{
+    Cosigned, IdentityKey, IdentitySecret, InviteId, MemberId, Prefixes, Signature, Signed,
+    TunnelKey,
+};
 use proptest::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -178,26 +181,65 @@ fn each_statement_is_bound_to_its_mesh_and_signer() {
     assert_eq!(Departure::verify(&goodbye, elsewhere.mesh, &who), Err(ChainError::OtherMesh));
     assert!(Departure::verify(&goodbye, root.mesh, &sample::root().key).is_err());
 
+    let (mesh, admin) = (root.mesh, root.key);
     let verdict = Signed::seal(&sample::verdict(), &sample::root_secret());
-    assert_eq!(Verdict::verify(&verdict, &root), Ok(sample::verdict()));
-    assert!(Verdict::verify(&verdict, &elsewhere).is_err());
+    assert_eq!(Verdict::verify(&verdict, mesh, &admin), Ok(sample::verdict()));
+    assert!(Verdict::verify(&verdict, elsewhere.mesh, &admin).is_err());
     let foreign = Verdict { mesh: elsewhere.mesh, ..sample::verdict() };
     let foreign = Signed::seal(&foreign, &sample::root_secret());
-    assert_eq!(Verdict::verify(&foreign, &root), Err(ChainError::OtherMesh));
+    assert_eq!(Verdict::verify(&foreign, mesh, &admin), Err(ChainError::OtherMesh));
     let usurped = Signed::seal(&sample::verdict(), &sample::identity());
-    assert!(Verdict::verify(&usurped, &root).is_err());
+    assert!(Verdict::verify(&usurped, mesh, &admin).is_err());
 
     let revocation = Signed::seal(&sample::revocation(), &sample::root_secret());
-    assert_eq!(Revocation::verify(&revocation, &root), Ok(sample::revocation()));
-    assert!(Revocation::verify(&revocation, &elsewhere).is_err());
+    assert_eq!(Revocation::verify(&revocation, mesh, &admin), Ok(sample::revocation()));
+    assert!(Revocation::verify(&revocation, elsewhere.mesh, &admin).is_err());
     let usurped = Signed::seal(&sample::revocation(), &sample::invite_secret());
-    assert!(Revocation::verify(&usurped, &root).is_err());
+    assert!(Revocation::verify(&usurped, mesh, &admin).is_err());
+
+    let mut change = Cosigned::new(&sample::admin_change());
+    assert!(change.sign(&sample::root_secret()) && change.sign(&sample::identity()));
+    assert!(change.sign(&sample::root_secret()), "once more, which counts once");
+    assert_eq!(change.open(), Ok(sample::admin_change()));
+    assert_eq!(change.signers().len(), 2);
 
     let admission = sample::admission();
     assert_eq!(admission.verify(&sample::invite(), &root), Ok(sample::record()));
     let other = Invite { id: InviteId([9; 16]), ..sample::invite() };
     assert_eq!(admission.verify(&other, &root), Err(ChainError::InviteMismatch));
     assert_eq!(admission.verify(&sample::invite(), &elsewhere), Err(ChainError::OtherMesh));
+}
+
+#[test]
+fn cosigned_bytes_have_one_form_and_every_signature_in_them_holds() {
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    struct Whole(Cosigned<AdminChange>);
+    mesh_model::message!(Whole, "cosigned", version 1, limit 4096);
+    #[derive(Serialize, Deserialize)]
+    struct Raw(Vec<u8>, Vec<(IdentityKey, Signature)>);
+    mesh_model::message!(Raw, "cosigned", version 1, limit 4096);
+
+    let payload = codec::encode(&sample::admin_change());
+    let by = |secret: &IdentitySecret| (secret.public(), secret.sign("admin change", &payload));
+    let mut signers = [by(&sample::root_secret()), by(&sample::identity())];
+    signers.sort_by_key(|(key, _)| *key);
+    let read = |payload: &[u8], signers: &[(IdentityKey, Signature)]| {
+        let raw = codec::encode(&Raw(payload.to_vec(), signers.to_vec()));
+        codec::decode::<Whole>(&raw).map(|Whole(cosigned)| cosigned)
+    };
+    let genuine = read(&payload, &signers).expect("both");
+    assert_eq!(genuine.open(), Ok(sample::admin_change()));
+    let [first, second] = signers;
+    for bad in [vec![second, first], vec![first, first], vec![first; 17]] {
+        assert!(matches!(read(&payload, &bad), Err(CodecError::Malformed { .. })), "{bad:?}");
+    }
+    assert!(read(&[1; 257], &signers).is_err(), "longer than a change can be");
+    let crossed = read(&payload, &[(first.0, second.1)]).expect("well-formed");
+    assert!(matches!(crossed.open(), Err(SignedError::Signature { .. })));
+    // A signature over the same bytes that was meant for something else.
+    let elsewhere = sample::root_secret().sign("verdict", &payload);
+    let posing = read(&payload, &[(sample::root().key, elsewhere)]).expect("well-formed");
+    assert!(posing.open().is_err());
 }
 
 #[test]

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use mesh_model::addr::DEFAULT_IPV4_PREFIX;
-use mesh_model::trust::{Admission, Departure, Genesis, Invite, MemberRecord, MeshRoot, Name};
+use mesh_model::trust::{
+    AdminsHead, Admission, Departure, Genesis, Invite, MemberRecord, MeshRoot, Name,
+};
 use mesh_model::{
     IdentityKey, IdentitySecret, InviteId, MemberId, Prefixes, Signed, TunnelKey, TunnelSecret,
 };
@@ -144,7 +146,8 @@ pub(crate) fn settled_late(ms: u64) -> Replica {
 /// The guest's store as its welcome makes it.
 pub(crate) fn guest_store(disk: MemoryDisk) -> Store {
     let snapshot = settled().to_snapshot();
-    let start = Start::Welcome { member: GUEST, genesis: genesis(), snapshot };
+    let admins = AdminsHead::of_root(&root().key);
+    let start = Start::Welcome { member: GUEST, genesis: genesis(), admins, snapshot };
     Store::create(disk, &root(), start).expect("a genuine welcome")
 }
 

@@ -22,6 +22,7 @@ impl fmt::Display for Proposal {
             Command::Judge(_) => "judge",
             Command::Lapse(_) => "lapse",
             Command::SetVoters(_) => "set voters",
+            Command::ChangeAdmins(_) => "change admins",
             Command::Revoke(_) => "revoke",
         })
     }

@@ -1,6 +1,6 @@
 //! Letting a host in.
 //!
-//! The chain root -> invite -> record is checked first, then who asks: an identity joins once, and one that is
+//! The chain root -> admin -> invite -> record is checked first, then who asks: an identity joins once, and one that is
 //! banned or was here before is not let in by another invite.
 
 use mesh_model::audit::{Actor, Event};
@@ -54,7 +54,7 @@ impl State {
             return Ok(Decision::Already(Outcome::Admitted { member: id, addrs: member.addrs() }));
         }
         // The invite first: a spent one shall not serve to find out who is there.
-        invite.check_open(now_ms)?;
+        invite.check_open(now_ms, &self.admins)?;
         self.members.check_newcomer(index, &record)?;
         let v4 = self
             .ipam

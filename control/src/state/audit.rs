@@ -60,6 +60,14 @@ impl Audit {
         self.links.back().map_or(self.before, |newest| newest.hash)
     }
 
+    /// From which index on the trail tells of every decision.
+    pub(super) fn told_from(&self) -> LogIndex {
+        match self.links.front() {
+            Some(oldest) if self.is_full() => oldest.entry.index,
+            _ => 0,
+        }
+    }
+
     /// Where the newest entry stands in the log; 0 before the first.
     pub(super) fn last_index(&self) -> LogIndex {
         self.links.back().map_or(0, |newest| newest.entry.index)

@@ -15,40 +15,19 @@
 
 use std::collections::BTreeMap;
 
-use mesh_model::codec::CodecError;
+use mesh_model::MemberId;
 use mesh_model::trust::{Reason, Ruling, Verdict};
-use mesh_model::{MemberId, Signed};
 use serde::{Deserialize, Serialize};
 
+use super::Stated;
 use crate::command::Refusal;
 
 /// The last verdict about a member.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "StoredRuling")]
 pub struct RulingEntry {
-    signed: Signed<Verdict>,
-    /// What `signed` says, decoded.
-    #[serde(skip_serializing)]
-    verdict: Verdict,
+    stated: Stated<Verdict>,
     since_ms: u64,
     lapsed: bool,
-}
-
-/// A ruling as it is encoded: the signed bytes once.
-#[derive(Deserialize)]
-struct StoredRuling {
-    signed: Signed<Verdict>,
-    since_ms: u64,
-    lapsed: bool,
-}
-
-impl TryFrom<StoredRuling> for RulingEntry {
-    type Error = CodecError;
-
-    fn try_from(stored: StoredRuling) -> Result<Self, CodecError> {
-        let StoredRuling { signed, since_ms, lapsed } = stored;
-        Ok(Self { verdict: signed.peek()?, signed, since_ms, lapsed })
-    }
 }
 
 /// A ban that holds.
@@ -65,12 +44,12 @@ pub struct Ban<'a> {
 impl RulingEntry {
     /// What the admin ruled.
     pub fn verdict(&self) -> &Verdict {
-        &self.verdict
+        self.stated.said()
     }
 
-    /// The same, as it was signed.
-    pub fn signed(&self) -> &Signed<Verdict> {
-        &self.signed
+    /// The same, as it was agreed.
+    pub fn stated(&self) -> &Stated<Verdict> {
+        &self.stated
     }
 
     /// When it was agreed, in milliseconds since the Unix epoch.
@@ -85,7 +64,7 @@ impl RulingEntry {
 
     /// The ban, if this is one and it holds.
     pub fn ban(&self) -> Option<Ban<'_>> {
-        match &self.verdict.ruling {
+        match &self.verdict().ruling {
             Ruling::Banned { until_ms, reason } if !self.lapsed => {
                 Some(Ban { since_ms: self.since_ms, until_ms: *until_ms, reason: reason.as_ref() })
             }
@@ -122,7 +101,7 @@ impl Bans {
     /// The serial of the next verdict about `member` by an admin whose clock shows `wall_ms`. Clocks
     /// differ, so it is at least one more than the last.
     pub fn next_serial(&self, member: MemberId, wall_ms: u64) -> u64 {
-        let last = self.0.get(&member).map_or(0, |entry| entry.verdict.serial);
+        let last = self.0.get(&member).map_or(0, |entry| entry.verdict().serial);
         wall_ms.max(last.saturating_add(1))
     }
 
@@ -135,19 +114,18 @@ impl Bans {
     /// Whether `verdict` says something new. `false`: it is the last one again.
     pub(super) fn is_news(&self, verdict: &Verdict) -> Result<bool, Refusal> {
         match self.0.get(&verdict.member) {
-            Some(last) if last.verdict == *verdict => Ok(false),
-            Some(last) if last.verdict.serial >= verdict.serial => {
-                Err(Refusal::Overruled { member: verdict.member, serial: last.verdict.serial })
+            Some(last) if last.verdict() == verdict => Ok(false),
+            Some(last) if last.verdict().serial >= verdict.serial => {
+                Err(Refusal::Overruled { member: verdict.member, serial: last.verdict().serial })
             }
             _ => Ok(true),
         }
     }
 
-    /// `verdict` is the last word about its member from now on.
-    pub(super) fn insert(&mut self, signed: &Signed<Verdict>, verdict: Verdict, since_ms: u64) {
-        let member = verdict.member;
-        let entry = RulingEntry { signed: signed.clone(), verdict, since_ms, lapsed: false };
-        self.0.insert(member, entry);
+    /// `stated` is the last word about its member from now on.
+    pub(super) fn insert(&mut self, stated: Stated<Verdict>, since_ms: u64) {
+        let member = stated.said().member;
+        self.0.insert(member, RulingEntry { stated, since_ms, lapsed: false });
     }
 
     /// Whether the ban of `member` ends at `now_ms`. `false`: it has ended before.

@@ -28,8 +28,9 @@ impl State {
             Command::Revoke(signed) => self.genuine_revocation(signed).err(),
             Command::SetVoters(signed) => {
                 let checked = self.genuine_policy(signed);
-                checked.and_then(|policy| self.voters.check(&policy)).err()
+                checked.and_then(|(policy, _)| self.voters.check(&policy)).err()
             }
+            Command::ChangeAdmins(signed) => self.genuine_change(signed).err(),
             Command::Lapse(member) => {
                 self.bans.check_lapse(*member, self.now_ms.max(proposal.at_ms)).err()
             }
@@ -45,14 +46,15 @@ impl State {
                 *member
             }
             Command::Judge(signed) => match self.genuine_verdict(signed).ok()? {
-                (Verdict { ruling: Ruling::Pardoned, .. }, _) | (_, false) => return None,
-                (verdict, true) => verdict.member,
+                (Verdict { ruling: Ruling::Pardoned, .. }, ..) | (_, _, false) => return None,
+                (verdict, _, true) => verdict.member,
             },
             Command::Invite(_)
             | Command::Admit(_)
             | Command::Lapse(_)
             | Command::SetVoters(_)
-            | Command::Revoke(_) => {
+            | Command::Revoke(_)
+            | Command::ChangeAdmins(_) => {
                 return None;
             }
         };

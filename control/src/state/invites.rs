@@ -2,15 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use mesh_model::audit::{Actor, Event};
-use mesh_model::codec::CodecError;
-use mesh_model::trust::{Invite, MAX_INVITE_LIFETIME_MS, MAX_INVITE_USES, Revocation};
+use mesh_model::audit::Actor;
+use mesh_model::trust::{
+    AdminStatement as _, Invite, MAX_INVITE_LIFETIME_MS, MAX_INVITE_USES, Revocation,
+};
 use mesh_model::wire::join::JoinRefusal;
-use mesh_model::{InviteId, Signed};
+use mesh_model::{AdminId, InviteId, LogIndex, Signed};
 use serde::{Deserialize, Serialize};
 
 use super::members::MAX_MEMBERS;
-use super::{Decision, State};
+use super::{Admins, Decision, State, Stated};
 use crate::command::{InviteField, Outcome, Refusal};
 
 /// The most invites remembered: one for every member, as each is kept while a member it admitted is
@@ -23,42 +24,21 @@ pub const INVITE_MEMORY_MS: u64 = 7 * 24 * 60 * 60 * 1000;
 
 /// An invite and how often it was used.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "StoredInvite")]
 pub struct InviteEntry {
-    signed: Signed<Invite>,
-    /// What `signed` says, decoded.
-    #[serde(skip_serializing)]
-    terms: Invite,
+    stated: Stated<Invite>,
     used: u32,
-    revoked: Option<Signed<Revocation>>,
-}
-
-/// An invite as it is encoded: the signed bytes once.
-#[derive(Deserialize)]
-struct StoredInvite {
-    signed: Signed<Invite>,
-    used: u32,
-    revoked: Option<Signed<Revocation>>,
-}
-
-impl TryFrom<StoredInvite> for InviteEntry {
-    type Error = CodecError;
-
-    fn try_from(stored: StoredInvite) -> Result<Self, CodecError> {
-        let StoredInvite { signed, used, revoked } = stored;
-        Ok(Self { terms: signed.peek()?, signed, used, revoked })
-    }
+    revoked: Option<Stated<Revocation>>,
 }
 
 impl InviteEntry {
-    /// What the root allowed.
+    /// What its admin allowed.
     pub fn terms(&self) -> &Invite {
-        &self.terms
+        self.stated.said()
     }
 
-    /// The same, as it was signed.
-    pub fn signed(&self) -> &Signed<Invite> {
-        &self.signed
+    /// The same, as it was agreed.
+    pub fn stated(&self) -> &Stated<Invite> {
+        &self.stated
     }
 
     /// How many members it has admitted, those that left since included.
@@ -66,20 +46,21 @@ impl InviteEntry {
         self.used
     }
 
-    /// The root's word that it admits nobody any more.
-    pub fn revoked(&self) -> Option<&Signed<Revocation>> {
+    /// An admin's word that it admits nobody any more.
+    pub fn revoked(&self) -> Option<&Stated<Revocation>> {
         self.revoked.as_ref()
     }
 
-    /// Whether it still admits at `now_ms`.
-    pub fn check_open(&self, now_ms: u64) -> Result<(), JoinRefusal> {
-        if self.revoked.is_some() {
+    /// Whether it still admits at `now_ms`, `admins` being those of the mesh.
+    pub fn check_open(&self, now_ms: u64, admins: &Admins) -> Result<(), JoinRefusal> {
+        let maker = admins.get(self.stated.by()).and_then(|admin| admin.removed);
+        if self.revoked.is_some() || maker.is_some_and(|removal| removal.revoke_invites) {
             return Err(JoinRefusal::Revoked);
         }
-        if self.used >= self.terms.uses {
+        if self.used >= self.terms().uses {
             return Err(JoinRefusal::Used);
         }
-        if now_ms >= self.terms.expires_ms {
+        if now_ms >= self.terms().expires_ms {
             return Err(JoinRefusal::Expired);
         }
         Ok(())
@@ -100,39 +81,38 @@ impl Invites {
     }
 
     /// All of them, by id.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&InviteId, &InviteEntry)> {
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&InviteId, &InviteEntry)> + Clone {
         self.0.iter()
     }
 
-    /// Adds an invite whose signature and bounds were checked; forgets those of no use to anyone. `false` when
-    /// it is there already. `needed` are the invites that admitted present members.
-    pub(super) fn add(
+    /// Whether an invite with these terms, whose signature and bounds were checked, is new. `false`: it is there already.
+    fn is_news(&self, terms: &Invite, now_ms: u64) -> Result<bool, Refusal> {
+        match self.0.get(&terms.id) {
+            Some(entry) if entry.terms() == terms => Ok(false),
+            Some(_) => Err(Refusal::InviteExists),
+            None if now_ms >= terms.expires_ms => Err(Refusal::InviteExpired),
+            None => Ok(true),
+        }
+    }
+
+    /// Adds a new invite and forgets those of no use to anyone. `needed` are the invites that admitted present members.
+    fn add(
         &mut self,
-        signed: &Signed<Invite>,
-        terms: Invite,
+        stated: Stated<Invite>,
         now_ms: u64,
         needed: &BTreeSet<InviteId>,
-    ) -> Result<bool, Refusal> {
-        if let Some(entry) = self.0.get(&terms.id) {
-            return match entry.terms == terms {
-                true => Ok(false),
-                false => Err(Refusal::InviteExists),
-            };
-        }
-        if now_ms >= terms.expires_ms {
-            return Err(Refusal::InviteExpired);
-        }
-        let stale =
-            |entry: &InviteEntry| now_ms >= entry.terms.expires_ms.saturating_add(INVITE_MEMORY_MS);
+    ) -> Result<(), Refusal> {
+        let stale = |entry: &InviteEntry| {
+            now_ms >= entry.terms().expires_ms.saturating_add(INVITE_MEMORY_MS)
+        };
         let keep = |id: &InviteId, entry: &InviteEntry| !stale(entry) || needed.contains(id);
         let kept = self.0.iter().filter(|(id, entry)| keep(id, entry)).count();
         if kept >= MAX_INVITES {
             return Err(Refusal::TooManyInvites(kept));
         }
         self.0.retain(|id, entry| keep(id, entry));
-        let entry = InviteEntry { signed: signed.clone(), used: 0, terms, revoked: None };
-        self.0.insert(entry.terms.id, entry);
-        Ok(true)
+        self.0.insert(stated.said().id, InviteEntry { stated, used: 0, revoked: None });
+        Ok(())
     }
 
     pub(super) fn spend(&mut self, id: &InviteId) {
@@ -143,59 +123,64 @@ impl Invites {
 }
 
 impl State {
-    /// What the root allowed, if it did.
-    pub(super) fn genuine_invite(&self, signed: &Signed<Invite>) -> Result<Invite, Refusal> {
-        let invite = Invite::verify(signed, &self.founding.genesis.root)?;
+    /// What an admin allowed, and which, if one did.
+    pub(super) fn genuine_invite(
+        &self,
+        signed: &Signed<Invite>,
+    ) -> Result<(Invite, AdminId), Refusal> {
+        let (invite, by) = self.said_by_admin(signed)?;
         check_bounds(&invite)?;
-        Ok(invite)
+        Ok((invite, by))
     }
 
     /// Adds an invite.
     pub(super) fn invite(
         &mut self,
+        index: LogIndex,
         signed: &Signed<Invite>,
         now_ms: u64,
     ) -> Result<Decision, Refusal> {
-        let invite = self.genuine_invite(signed)?;
-        let outcome = Outcome::InviteAdded(invite.id);
-        let event = Event::InviteAdded {
-            invite: invite.id,
-            uses: invite.uses,
-            expires_ms: invite.expires_ms,
-        };
+        let (invite, by) = self.genuine_invite(signed)?;
+        let (outcome, event) = (Outcome::InviteAdded(invite.id), invite.event());
+        if !self.invites.is_news(&invite, now_ms)? {
+            return Ok(Decision::Already(outcome));
+        }
         let needed = self.members.invites_in_use();
-        let added = self.invites.add(signed, invite, now_ms, &needed)?;
-        Ok(match added {
-            true => Decision::Changed(Actor::Root, event, outcome),
-            false => Decision::Already(outcome),
-        })
+        self.invites.add(Stated::new(signed.clone(), invite, by, index), now_ms, &needed)?;
+        Ok(Decision::Changed(Actor::admin(by), event, outcome))
     }
 
-    /// The invite the root takes back, if it does, and if there is one.
+    /// The invite an admin takes back and what it says of that, if one does, and if there is such an invite.
     pub(super) fn genuine_revocation(
         &self,
         signed: &Signed<Revocation>,
-    ) -> Result<&InviteEntry, Refusal> {
-        let invite = Revocation::verify(signed, &self.founding.genesis.root)?.invite;
-        self.invites.get(&invite).ok_or(Refusal::NoSuchInvite(invite))
+    ) -> Result<(&InviteEntry, Revocation, AdminId), Refusal> {
+        let (revocation, by) = self.said_by_admin(signed)?;
+        let entry = self.invites.get(&revocation.invite);
+        Ok((entry.ok_or(Refusal::NoSuchInvite(revocation.invite))?, revocation, by))
     }
 
     /// Takes an invite back.
-    pub(super) fn revoke(&mut self, signed: &Signed<Revocation>) -> Result<Decision, Refusal> {
-        let entry = self.genuine_revocation(signed)?;
-        let (invite, already) = (entry.terms.id, entry.revoked.is_some());
+    pub(super) fn revoke(
+        &mut self,
+        index: LogIndex,
+        signed: &Signed<Revocation>,
+    ) -> Result<Decision, Refusal> {
+        let (entry, revocation, by) = self.genuine_revocation(signed)?;
+        let (invite, event) = (revocation.invite, revocation.event());
         let outcome = Outcome::InviteRevoked(invite);
-        if already {
+        if entry.revoked.is_some() {
             return Ok(Decision::Already(outcome));
         }
+        let stated = Stated::new(signed.clone(), revocation, by, index);
         if let Some(entry) = self.invites.0.get_mut(&invite) {
-            entry.revoked = Some(signed.clone());
+            entry.revoked = Some(stated);
         }
-        Ok(Decision::Changed(Actor::Root, Event::InviteRevoked { invite }, outcome))
+        Ok(Decision::Changed(Actor::admin(by), event, outcome))
     }
 }
 
-/// Whether an invite's terms are ones the root may set.
+/// Whether an invite's terms are ones an admin may set.
 pub(super) fn check_bounds(terms: &Invite) -> Result<(), Refusal> {
     if !(1..=MAX_INVITE_USES).contains(&terms.uses) {
         return Err(Refusal::InviteBounds(InviteField::Uses));

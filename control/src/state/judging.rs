@@ -4,22 +4,22 @@
 //! member; [`Bans`](super::Bans) says whether it is the last word.
 
 use mesh_model::audit::{Actor, Event};
-use mesh_model::trust::{Ruling, Verdict};
-use mesh_model::{MemberId, Signed};
+use mesh_model::trust::{AdminStatement as _, Ruling, Verdict};
+use mesh_model::{AdminId, LogIndex, MemberId, Signed};
 
 use super::members::{Departed, Farewell};
-use super::{Decision, State};
+use super::{Decision, State, Stated};
 use crate::command::{Outcome, Refusal};
 
 impl State {
-    /// What the root ruled, if it did, and whether that is news.
+    /// What an admin ruled, if one did, and whether that is news.
     pub(super) fn genuine_verdict(
         &self,
         signed: &Signed<Verdict>,
-    ) -> Result<(Verdict, bool), Refusal> {
-        let verdict = Verdict::verify(signed, &self.founding.genesis.root)?;
+    ) -> Result<(Verdict, AdminId, bool), Refusal> {
+        let (verdict, by) = self.said_by_admin(signed)?;
         if self.members.was_removed(verdict.member, signed) {
-            return Ok((verdict, false));
+            return Ok((verdict, by, false));
         }
         let member = self.members.present().get(&verdict.member);
         let member = member.ok_or(Refusal::UnknownMember(verdict.member))?;
@@ -27,36 +27,32 @@ impl State {
             return Err(Refusal::OtherIdentity(verdict.member));
         }
         let is_news = self.bans.is_news(&verdict)?;
-        Ok((verdict, is_news))
+        Ok((verdict, by, is_news))
     }
 
     /// Carries a verdict out.
     pub(super) fn judge(
         &mut self,
+        index: LogIndex,
         signed: &Signed<Verdict>,
         now_ms: u64,
     ) -> Result<Decision, Refusal> {
-        let (verdict, is_news) = self.genuine_verdict(signed)?;
-        let (member, identity) = (verdict.member, verdict.identity);
+        let (verdict, by, is_news) = self.genuine_verdict(signed)?;
+        let (member, identity, event) = (verdict.member, verdict.identity, verdict.event());
         let outcome = Outcome::Judged(member);
         if !is_news {
             return Ok(Decision::Already(outcome));
         }
-        let event = match &verdict.ruling {
-            Ruling::Banned { until_ms, reason } => {
-                Event::Banned { member, until_ms: *until_ms, reason: reason.clone() }
-            }
-            Ruling::Pardoned => Event::Pardoned { member },
-            Ruling::Removed => Event::Removed { member },
-        };
-        if verdict.ruling == Ruling::Removed {
-            let farewell = Farewell::Removed(signed.clone());
+        let is_removal = verdict.ruling == Ruling::Removed;
+        let stated = Stated::new(signed.clone(), verdict, by, index);
+        if is_removal {
+            let farewell = Farewell::Removed(stated);
             self.members.let_go(member, Departed { identity, farewell });
             self.forget(member);
         } else {
-            self.bans.insert(signed, verdict, now_ms);
+            self.bans.insert(stated, now_ms);
         }
-        Ok(Decision::Changed(Actor::Root, event, outcome))
+        Ok(Decision::Changed(Actor::admin(by), event, outcome))
     }
 
     /// Ends a ban whose time is over.

@@ -10,6 +10,7 @@ use mesh_model::wire::join::JoinRefusal;
 use mesh_model::{IdentityKey, InviteId, LogIndex, MemberId, MeshId, OverlayAddrs, Signed};
 use serde::{Deserialize, Serialize};
 
+use super::Stated;
 use crate::command::Refusal;
 
 /// The most members present at once: ten times the largest mesh we simulate. At about 500 bytes
@@ -99,7 +100,7 @@ pub enum Farewell {
     /// It said goodbye itself.
     Own(Signed<Departure>),
     /// An admin removed it.
-    Removed(Signed<Verdict>),
+    Removed(Stated<Verdict>),
 }
 
 /// A host whose admission was found to be in order.
@@ -230,7 +231,9 @@ impl Members {
     /// Whether `id` is gone by this very verdict.
     pub(super) fn was_removed(&self, id: MemberId, verdict: &Signed<Verdict>) -> bool {
         let farewell = self.departed.get(&id).map(|departed| &departed.farewell);
-        farewell.is_some_and(|farewell| matches!(farewell, Farewell::Removed(it) if it == verdict))
+        farewell.is_some_and(
+            |farewell| matches!(farewell, Farewell::Removed(it) if it.signed() == verdict),
+        )
     }
 
     /// `id` is no member any more.

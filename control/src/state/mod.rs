@@ -10,9 +10,9 @@
 //! was.
 //!
 //! **Nobody is believed for being a voter.** The state keeps what was signed, not a summary of it:
-//! the genesis, every invite that admitted a present member, every admission, departure and verdict, the last
-//! policy on who votes. So
-//! [`State::apply`] checks the chain root -> invite -> record of each entry, and [`State::verify`]
+//! the genesis, every change of admins, every invite that admitted a present member, every admission, departure and
+//! verdict, the last policy on who votes. So
+//! [`State::apply`] checks the chain root -> admin -> invite -> record of each entry, and [`State::verify`]
 //! checks all chains again when a snapshot comes from someone else. What signatures cannot show is
 //! what is *missing* (a member left out, a clock set back): whoever holds an earlier state finds that
 //! with [`State::continues`], and equal hashes among members show the rest.
@@ -20,8 +20,9 @@
 //! **Time** is data: the leader's stamp. The state keeps the latest stamp of an invite or admission
 //! and takes an earlier one as that, so an expired invite does not come back with a slow clock.
 //!
-//! This file routes; [`members`], [`ipam`], [`invites`], [`bans`], [`voters`] and [`audit`] decide.
+//! This file routes; [`admins`], [`members`], [`ipam`], [`invites`], [`bans`], [`voters`] and [`audit`] decide.
 
+pub mod admins;
 mod admitting;
 pub mod audit;
 pub mod bans;
@@ -30,6 +31,7 @@ pub mod invites;
 pub mod ipam;
 mod judging;
 pub mod members;
+pub mod stated;
 mod verify;
 pub mod voters;
 
@@ -41,12 +43,14 @@ use mesh_model::view::{BannedView, ClusterView, MemberView, StateHash};
 use mesh_model::{InviteId, LogIndex, MemberId, OverlayAddrs, Signed, codec};
 use serde::{Deserialize, Serialize};
 
+pub use admins::{Admin, Admins};
 pub use audit::Audit;
 pub use bans::{Ban, Bans, RulingEntry};
 pub use invites::{InviteEntry, Invites};
 pub use ipam::Ipam;
 pub use members::{Member, Members, Origin};
 pub use mesh_model::audit::{Actor, Entry, Event};
+pub use stated::Stated;
 pub use voters::Voters;
 
 use crate::command::{Command, Outcome, Proposal, Refusal};
@@ -55,6 +59,7 @@ use crate::command::{Command, Outcome, Proposal, Refusal};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct State {
     founding: Founding,
+    admins: Admins,
     /// The latest stamp of an entry that changed something and [tells time](Event).
     now_ms: u64,
     members: Members,
@@ -97,6 +102,7 @@ impl State {
             .ok_or(ChainError::Contradiction("no room for the founder"))?;
         let addrs = OverlayAddrs { v4: founder, v6: genesis.prefixes.ipv6_of(MemberId::FOUNDER) };
         Ok(Self {
+            admins: Admins::of_root(root.key),
             now_ms: genesis.created_ms,
             members: Members::founded_by(genesis.founder.clone(), addrs),
             ipam,
@@ -113,13 +119,14 @@ impl State {
     pub fn apply(&mut self, index: LogIndex, proposal: &Proposal) -> Outcome {
         let now_ms = self.now_ms.max(proposal.at_ms);
         let decided = match &proposal.command {
-            Command::Invite(signed) => self.invite(signed, now_ms),
+            Command::Invite(signed) => self.invite(index, signed, now_ms),
             Command::Admit(admission) => self.admit(index, admission, now_ms),
             Command::Depart { member, departure } => self.depart(*member, departure),
-            Command::Judge(signed) => self.judge(signed, now_ms),
+            Command::Judge(signed) => self.judge(index, signed, now_ms),
             Command::Lapse(member) => self.lapse(*member, now_ms),
-            Command::SetVoters(signed) => self.set_voters(signed),
-            Command::Revoke(signed) => self.revoke(signed),
+            Command::SetVoters(signed) => self.set_voters(index, signed),
+            Command::Revoke(signed) => self.revoke(index, signed),
+            Command::ChangeAdmins(signed) => self.change_admins(index, signed),
         };
         match decided {
             Ok(Decision::Changed(by, event, outcome)) => {
@@ -230,6 +237,11 @@ impl State {
     /// The latest time the mesh has agreed on, in milliseconds since the Unix epoch.
     pub fn now_ms(&self) -> u64 {
         self.now_ms
+    }
+
+    /// Who may speak for the mesh, and might once.
+    pub fn admins(&self) -> &Admins {
+        &self.admins
     }
 
     /// Who is, and was, a member.

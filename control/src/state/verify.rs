@@ -2,18 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use mesh_model::audit::Beginning;
-use mesh_model::trust::{
-    ChainError, Departure, Genesis, Invite, MeshRoot, Revocation, Ruling, Verdict, VoterPolicy,
-};
-use mesh_model::{IdentityKey, InviteId, MemberId, Prefixes};
+use mesh_model::audit::{Actor, Beginning, Entry, Event};
+use mesh_model::trust::{AdminStatement, ChainError, Departure, Genesis, MeshRoot, Ruling};
+use mesh_model::{IdentityKey, InviteId, LogIndex, MemberId, Prefixes};
 
-use super::State;
 use super::bans::RulingEntry;
 use super::invites::{InviteEntry, MAX_INVITES, check_bounds};
 use super::ipam;
 use super::members::{Departed, Farewell, MAX_DEPARTED, MAX_MEMBERS, Member, Members, Origin};
-use super::voters;
+use super::{State, Stated, voters};
 
 /// A finding that no signature could have excused.
 fn contradiction<T>(what: &'static str) -> Result<T, ChainError> {
@@ -28,6 +25,7 @@ pub(super) fn verify(state: &State, root: &MeshRoot) -> Result<(), ChainError> {
     let genesis = Genesis::verify(&state.founding.signed, root)?;
     bounds(state, &genesis)?;
     state.audit.verify(&Beginning(state.founding.signed.clone()))?;
+    state.admins.verify(root)?;
     invites(state, root)?;
     policy(state, root)?;
     founder(state, &genesis)?;
@@ -39,13 +37,16 @@ pub(super) fn verify(state: &State, root: &MeshRoot) -> Result<(), ChainError> {
     rulings(state, root)?;
     let present = state.members.present();
     require(state.voted.iter().all(|id| present.contains_key(id)), "a vote of nobody")?;
-    departed(state, root)
+    departed(state, root)?;
+    witnessed(state)
 }
 
 /// Whether `later` can have come of `earlier`: members keep their ids, records and addresses until they
 /// leave, those that left stay so, time, the use of invites and the serials of verdicts and of the policy on who votes
-/// only grow, and the past is told as before.
+/// only grow, and the past is told as before. Nobody came in, and nothing was said, before the last decision `earlier`
+/// knows of without its knowing: such things have their signatures, of one who is no admin any more perhaps.
 pub(super) fn continues(later: &State, earlier: &State) -> bool {
+    let last = earlier.last_index();
     let (now, then) = (&later.members, &earlier.members);
     let forgets = now.departed().len() == MAX_DEPARTED;
     let kept = |(id, member): (&MemberId, &Member)| match now.present().get(id) {
@@ -55,13 +56,24 @@ pub(super) fn continues(later: &State, earlier: &State) -> bool {
     let still_gone = |(id, departed): (&MemberId, &Departed)| {
         forgets && !now.present().contains_key(id) || departed_as(now, *id, &departed.identity)
     };
+    let came = |id: &MemberId| id.0 > last || then.present().contains_key(id);
     let used = |(id, entry): (&InviteId, &InviteEntry)| {
         later.invites.get(id).is_none_or(|same| {
-            same.used() >= entry.used() && (same.revoked().is_some() || entry.revoked().is_none())
+            let revoked = same.revoked();
+            let is_news = revoked.is_some_and(|revoked| revoked.at() > last);
+            same.stated() == entry.stated()
+                && same.used() >= entry.used()
+                && (is_news && entry.revoked().is_none() || revoked == entry.revoked())
         })
     };
+    let made = |(id, entry): (&InviteId, &InviteEntry)| {
+        entry.stated().at() > last || earlier.invites.get(id).is_some()
+    };
+    let said = |(id, entry): (&MemberId, &RulingEntry)| {
+        entry.stated().at() > last || earlier.bans.get(*id).is_some()
+    };
     let ruled = |(id, before): (&MemberId, &RulingEntry)| match later.bans.get(*id) {
-        Some(after) => succeeds(after, before),
+        Some(after) => succeeds(after, before, last),
         None => !now.present().contains_key(id),
     };
     let voted = |id: &MemberId| later.voted.contains(id) || !now.present().contains_key(id);
@@ -69,19 +81,24 @@ pub(super) fn continues(later: &State, earlier: &State) -> bool {
         && later.now_ms >= earlier.now_ms
         && then.present().iter().all(kept)
         && then.departed().iter().all(still_gone)
+        && now.present().keys().all(came)
         && earlier.invites.iter().all(used)
+        && later.invites.iter().all(made)
+        && later.bans.iter().all(said)
         && earlier.bans.iter().all(ruled)
         && earlier.voted.iter().all(voted)
         && later.audit.continues(&earlier.audit)
-        && later.voters.continues(&earlier.voters)
+        && later.voters.continues(&earlier.voters, last)
+        && later.admins.continues(&earlier.admins, last)
 }
 
-/// Whether the ruling `after` can have followed `before`, or be the same.
-fn succeeds(after: &RulingEntry, before: &RulingEntry) -> bool {
-    let same = after.signed() == before.signed()
+/// Whether the ruling `after` can have followed `before` behind index `last`, or be the same.
+fn succeeds(after: &RulingEntry, before: &RulingEntry, last: LogIndex) -> bool {
+    let same = after.stated() == before.stated()
         && after.since_ms() == before.since_ms()
         && (after.has_lapsed() || !before.has_lapsed());
-    same || after.verdict().serial > before.verdict().serial
+    let is_later = after.verdict().serial > before.verdict().serial;
+    same || is_later && after.stated().at() > last
 }
 
 fn departed_as(members: &Members, id: MemberId, identity: &IdentityKey) -> bool {
@@ -97,7 +114,7 @@ fn bounds(state: &State, genesis: &Genesis) -> Result<(), ChainError> {
     require(state.now_ms >= genesis.created_ms, "the clock stands before the genesis")
 }
 
-/// Every invite is the root's and was not used more often than the root allowed.
+/// Every invite is an admin's and was not used more often than that one allowed.
 fn invites(state: &State, root: &MeshRoot) -> Result<(), ChainError> {
     let mut admitted: BTreeMap<InviteId, u32> = BTreeMap::new();
     for member in state.members.present().values() {
@@ -106,14 +123,18 @@ fn invites(state: &State, root: &MeshRoot) -> Result<(), ChainError> {
         }
     }
     for (id, entry) in state.invites.iter() {
-        let terms = Invite::verify(entry.signed(), root)?;
+        state.admins.check(entry.stated(), root)?;
+        let terms = entry.terms();
         if terms.id != *id {
             return Err(ChainError::InviteMismatch);
         }
-        require(check_bounds(&terms).is_ok(), "an invite out of bounds")?;
+        require(check_bounds(terms).is_ok(), "an invite out of bounds")?;
         if let Some(revoked) = entry.revoked() {
-            let revoked = Revocation::verify(revoked, root)?.invite;
-            require(revoked == *id, "an invite revoked by the revocation of another")?;
+            state.admins.check(revoked, root)?;
+            require(
+                revoked.said().invite == *id,
+                "an invite revoked by the revocation of another",
+            )?;
         }
         let admitted = admitted.get(id).copied().unwrap_or_default();
         require(
@@ -124,12 +145,13 @@ fn invites(state: &State, root: &MeshRoot) -> Result<(), ChainError> {
     Ok(())
 }
 
-/// Who shall vote is the root's to say.
+/// Who shall vote is the admins' to say.
 fn policy(state: &State, root: &MeshRoot) -> Result<(), ChainError> {
-    let Some(signed) = state.voters.signed() else { return Ok(()) };
-    let policy = VoterPolicy::verify(signed, root)?;
+    let Some(stated) = state.voters.stated() else { return Ok(()) };
+    state.admins.check(stated, root)?;
+    let policy = stated.said();
     require(policy.serial > 0, "a policy on who votes without a serial")?;
-    require(voters::check_bounds(&policy).is_ok(), "a policy with too many wishes")
+    require(voters::check_bounds(policy).is_ok(), "a policy with too many wishes")
 }
 
 /// The founder is the one of the genesis, there or gone.
@@ -196,11 +218,12 @@ fn distinct(state: &State) -> Result<(), ChainError> {
     Ok(())
 }
 
-/// Every ruling is the root's, about a member with a place in the mesh, and was agreed after the genesis; only what
+/// Every ruling is an admin's, about a member with a place in the mesh, and was agreed after the genesis; only what
 /// has an end lapses.
 fn rulings(state: &State, root: &MeshRoot) -> Result<(), ChainError> {
     for (id, entry) in state.bans.iter() {
-        let verdict = Verdict::verify(entry.signed(), root)?;
+        state.admins.check(entry.stated(), root)?;
+        let verdict = entry.verdict();
         require(verdict.member == *id, "a verdict under another id")?;
         let Some(member) = state.members.present().get(id) else {
             return contradiction("a verdict about nobody");
@@ -219,7 +242,7 @@ fn rulings(state: &State, root: &MeshRoot) -> Result<(), ChainError> {
     Ok(())
 }
 
-/// Those who are gone said so themselves, or the root did.
+/// Those who are gone said so themselves, or an admin did.
 fn departed(state: &State, root: &MeshRoot) -> Result<(), ChainError> {
     for (id, departed) in state.members.departed() {
         require(!state.members.present().contains_key(id), "a member both present and departed")?;
@@ -229,7 +252,8 @@ fn departed(state: &State, root: &MeshRoot) -> Result<(), ChainError> {
                 (said.member, departed.identity)
             }
             Farewell::Removed(verdict) => {
-                let said = Verdict::verify(verdict, root)?;
+                state.admins.check(verdict, root)?;
+                let said = verdict.said();
                 require(said.ruling == Ruling::Removed, "removed by a verdict that does not")?;
                 (said.member, said.identity)
             }
@@ -238,4 +262,38 @@ fn departed(state: &State, root: &MeshRoot) -> Result<(), ChainError> {
         require(identity == departed.identity, "a departure of another identity")?;
     }
     Ok(())
+}
+
+/// The audit trail tells of each statement the state rests on, where the state says it was agreed, and by the same admin;
+/// as far back as it goes. So whoever moves a statement to where its signer was in office tells another past than
+/// everybody else does.
+fn witnessed(state: &State) -> Result<(), ChainError> {
+    let trail: BTreeMap<LogIndex, &Entry> =
+        state.audit.iter().map(|entry| (entry.index, entry)).collect();
+    let from = state.audit.told_from();
+    let witness = |(at, by, event): (LogIndex, Actor, Event)| match trail.get(&at) {
+        Some(entry) => entry.by == by && entry.event == event,
+        None => at < from,
+    };
+    let holds = statements(state).chain(state.admins.decisions()).all(witness);
+    require(holds, "a statement the audit trail does not tell of")
+}
+
+/// Where each statement was agreed, whose it is, and what the audit trail says of it.
+fn statements(state: &State) -> impl Iterator<Item = (LogIndex, Actor, Event)> {
+    fn of<T: AdminStatement>(stated: &Stated<T>) -> (LogIndex, Actor, Event) {
+        (stated.at(), Actor::admin(stated.by()), stated.said().event())
+    }
+    let removal = |departed: &Departed| match &departed.farewell {
+        Farewell::Own(_) => None,
+        Farewell::Removed(verdict) => Some(of(verdict)),
+    };
+    let invites = state.invites.iter().map(|(_, entry)| entry);
+    let revocations = invites.clone().filter_map(InviteEntry::revoked).map(of);
+    invites
+        .map(|entry| of(entry.stated()))
+        .chain(revocations)
+        .chain(state.bans.iter().map(|(_, entry)| of(entry.stated())))
+        .chain(state.voters.stated().map(of))
+        .chain(state.members.departed().values().filter_map(removal))
 }

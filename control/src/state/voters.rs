@@ -2,49 +2,30 @@
 
 use std::collections::BTreeMap;
 
-use mesh_model::Signed;
-use mesh_model::audit::{Actor, Event};
-use mesh_model::codec::CodecError;
-use mesh_model::trust::{MAX_WISHES, VoterPolicy};
+use mesh_model::audit::Actor;
+use mesh_model::trust::{AdminStatement as _, MAX_WISHES, VoterPolicy};
+use mesh_model::{AdminId, LogIndex, Signed};
 use serde::{Deserialize, Serialize};
 
-use super::{Decision, State};
+use super::{Decision, State, Stated};
 use crate::command::{Outcome, Refusal};
-
-/// A policy and the bytes that prove it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "Signed<VoterPolicy>")]
-struct Standing {
-    signed: Signed<VoterPolicy>,
-    /// What `signed` says, decoded.
-    #[serde(skip_serializing)]
-    policy: VoterPolicy,
-}
-
-impl TryFrom<Signed<VoterPolicy>> for Standing {
-    type Error = CodecError;
-
-    fn try_from(signed: Signed<VoterPolicy>) -> Result<Self, CodecError> {
-        Ok(Self { policy: signed.peek()?, signed })
-    }
-}
 
 /// The policy with the highest serial so far; none while the mesh chooses by itself.
 ///
 /// Voters are trusted with the order of statements, so the order alone must not decide which of two policies
 /// counts: the serial is inside the signature, and a lower one never follows a higher.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Voters(Option<Standing>);
+pub struct Voters(Option<Stated<VoterPolicy>>);
 
 impl Voters {
-    /// What the root wants.
+    /// What the admins want.
     pub fn policy(&self) -> Option<&VoterPolicy> {
-        self.0.as_ref().map(|standing| &standing.policy)
+        self.0.as_ref().map(Stated::said)
     }
 
-    /// The same, as it was signed.
-    pub fn signed(&self) -> Option<&Signed<VoterPolicy>> {
-        self.0.as_ref().map(|standing| &standing.signed)
+    /// The same, as it was agreed.
+    pub fn stated(&self) -> Option<&Stated<VoterPolicy>> {
+        self.0.as_ref()
     }
 
     /// The serial of the policy that stands; 0 while there is none.
@@ -62,13 +43,10 @@ impl Voters {
         }
     }
 
-    pub(super) fn set(&mut self, signed: &Signed<VoterPolicy>, policy: VoterPolicy) {
-        self.0 = Some(Standing { signed: signed.clone(), policy });
-    }
-
-    /// Whether this can have come of `earlier`.
-    pub(super) fn continues(&self, earlier: &Self) -> bool {
-        self.serial() > earlier.serial() || self == earlier
+    /// Whether this can have come of `earlier`, in which `last` was the last index with a decision.
+    pub(super) fn continues(&self, earlier: &Self, last: LogIndex) -> bool {
+        let is_later = self.0.as_ref().is_some_and(|stated| stated.at() > last);
+        is_later && self.serial() > earlier.serial() || self == earlier
     }
 }
 
@@ -89,28 +67,32 @@ impl State {
         policy
     }
 
-    /// Who the root wants to vote, if it does.
+    /// Who an admin wants to vote, and which, if one does.
     pub(super) fn genuine_policy(
         &self,
         signed: &Signed<VoterPolicy>,
-    ) -> Result<VoterPolicy, Refusal> {
-        Ok(VoterPolicy::verify(signed, &self.founding.genesis.root)?)
+    ) -> Result<(VoterPolicy, AdminId), Refusal> {
+        self.said_by_admin(signed)
     }
 
     /// Has a policy stand.
-    pub(super) fn set_voters(&mut self, signed: &Signed<VoterPolicy>) -> Result<Decision, Refusal> {
-        let policy = self.genuine_policy(signed)?;
-        let serial = policy.serial;
-        let outcome = Outcome::VotersSet(serial);
+    pub(super) fn set_voters(
+        &mut self,
+        index: LogIndex,
+        signed: &Signed<VoterPolicy>,
+    ) -> Result<Decision, Refusal> {
+        let (policy, by) = self.genuine_policy(signed)?;
+        let event = policy.event();
+        let outcome = Outcome::VotersSet(policy.serial);
         if !self.voters.check(&policy)? {
             return Ok(Decision::Already(outcome));
         }
-        self.voters.set(signed, policy);
-        Ok(Decision::Changed(Actor::Root, Event::VotersSet { serial }, outcome))
+        self.voters.0 = Some(Stated::new(signed.clone(), policy, by, index));
+        Ok(Decision::Changed(Actor::admin(by), event, outcome))
     }
 }
 
-/// Whether a policy is one the root may set.
+/// Whether a policy is one an admin may set.
 pub(super) fn check_bounds(policy: &VoterPolicy) -> Result<(), Refusal> {
     match policy.wishes.len() {
         0..=MAX_WISHES => Ok(()),

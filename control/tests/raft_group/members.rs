@@ -7,6 +7,7 @@ use mesh_control::command::{Outcome, Refusal};
 use mesh_control::raft::MemoryDisk;
 use mesh_control::raft::{ProposeError, Role, SnapshotError, Start, Store, StoreError};
 use mesh_model::MemberId;
+use mesh_model::trust::AdminsHead;
 use tokio::time::Instant;
 
 use crate::fixture::{Host, Mesh, after};
@@ -232,17 +233,21 @@ fn a_welcome_that_is_not_genuine_is_refused() {
     in_virtual_time(|| async {
         let world = World::of(2, 9).await;
         let snapshot = world.group(FOUNDER).snapshot();
-        let create = |root, snapshot: Vec<u8>| {
+        let knew = AdminsHead::of_root(&world.mesh.root.key);
+        let create = |root, admins, snapshot: Vec<u8>| {
             let genesis = world.mesh.genesis.clone();
-            let start = Start::Welcome { member: MemberId(3), genesis, snapshot };
+            let start = Start::Welcome { member: MemberId(3), genesis, admins, snapshot };
             Store::create(MemoryDisk::new(), root, start).err()
         };
         let other = Mesh::new(2);
-        let refused = create(&other.root, snapshot.clone());
+        let refused = create(&other.root, knew, snapshot.clone());
         assert!(matches!(refused, Some(StoreError::Forged(SnapshotError::Chain(_)))));
-        let refused = create(&world.mesh.root, snapshot[..snapshot.len() - 1].to_vec());
+        let refused = create(&world.mesh.root, knew, snapshot[..snapshot.len() - 1].to_vec());
         assert!(matches!(refused, Some(StoreError::Forged(_))), "{refused:?}");
-        assert_eq!(create(&world.mesh.root, snapshot), None);
+        // The token knows of admins that this state has not heard of, or never had.
+        let refused = create(&world.mesh.root, AdminsHead([7; 32]), snapshot.clone());
+        assert!(matches!(refused, Some(StoreError::Forged(SnapshotError::Chain(_)))));
+        assert_eq!(create(&world.mesh.root, knew, snapshot), None);
     });
 }
 

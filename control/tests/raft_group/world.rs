@@ -13,7 +13,7 @@ use mesh_control::raft::{
     Applied, Group, GroupStatus, MemoryDisk, ProposeError, Role, Start, Store, Timing,
 };
 use mesh_model::MemberId;
-use mesh_model::trust::Ruling;
+use mesh_model::trust::{AdminsHead, Ruling};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::fixture::{BORN_MS, Host, Mesh, Ticket, after};
@@ -215,8 +215,9 @@ impl World {
         let snapshot = self.group(at).snapshot_at_least(member.0, PATIENCE).await;
         let snapshot = snapshot.expect("the leader has applied what it agreed to");
         let genesis = self.mesh.genesis.clone();
+        let admins = AdminsHead::of_root(&self.mesh.root.key);
         let disk = MemoryDisk::new();
-        let start = Start::Welcome { member, genesis, snapshot };
+        let start = Start::Welcome { member, genesis, admins, snapshot };
         let store =
             Store::create(disk.attach(), &self.mesh.root, start).expect("a genuine welcome");
         assert!(store.view().members.contains_key(&member), "a replica from the first moment");

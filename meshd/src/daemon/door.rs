@@ -107,7 +107,8 @@ impl Doorkeeper for Door {
             | Outcome::Judged(_)
             | Outcome::Lapsed(_)
             | Outcome::VotersSet(_)
-            | Outcome::InviteRevoked(_) => JoinReply::Unavailable,
+            | Outcome::InviteRevoked(_)
+            | Outcome::AdminsChanged(_) => JoinReply::Unavailable,
         }
     }
 }

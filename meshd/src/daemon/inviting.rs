@@ -42,7 +42,10 @@ impl Daemon {
         let command = Command::Invite(signed.clone());
         let is_done = |outcome: &Outcome| matches!(outcome, Outcome::InviteAdded(_));
         mesh.carry_out(command, "an invite", is_done, "").await?;
-        let token = Token { root: view.root, invite: signed, secret, bootstraps };
+        // With the invite agreed, this host has applied everything an admin was made by.
+        let admins = mesh.group.read(|state, _| state.admins().head());
+        let (root, admin) = (view.root, root_secret.public());
+        let token = Token { root, admin, admins, invite: signed, secret, bootstraps };
         Ok(InviteReply {
             invite: invite.id,
             token: token.to_text().to_string(),

@@ -52,7 +52,7 @@ impl Daemon {
         let store = tokio::task::block_in_place(|| {
             let draft = state_dir.store_draft().map_err(failed)?;
             let file = disk::open_log(&draft).map_err(failed)?;
-            let start = Start::Welcome { member, genesis, snapshot };
+            let start = Start::Welcome { member, genesis, admins: token.admins, snapshot };
             Store::create(file, &token.root, start).map_err(disbelieve)
         })?;
         let ground = Ground::lay(&self.config, &store, &identity).await.map_err(unfit)?;

@@ -63,7 +63,7 @@ fn info(state: &State, id: InviteId, entry: &InviteEntry, now_ms: u64) -> Invite
     let terms = entry.terms();
     InviteInfo {
         invite: id,
-        state: match entry.check_open(now_ms) {
+        state: match entry.check_open(now_ms, state.admins()) {
             Ok(()) => InviteState::Open,
             Err(JoinRefusal::Revoked) => InviteState::Revoked,
             Err(JoinRefusal::Used) => InviteState::Used,

@@ -4,12 +4,12 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{InviteId, MemberId};
+use crate::id::{AdminId, InviteId, MemberId};
 
 /// Whose signatures a decision rests on: not who passed it on, and not who put it in order. New kinds go to the end.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Actor {
-    /// Whoever holds the mesh's root key.
+    /// Whoever holds the mesh's root key, as an admin.
     Root,
     /// A host that came in by itself: it signed with the invite's key and with the identity it has as a member.
     Joiner {
@@ -25,13 +25,18 @@ pub enum Actor {
     },
     /// Nobody: it follows from what was decided before, and from the time.
     Time,
+    /// Other admins than the root alone.
+    Admins {
+        /// Which, in ascending order; several only where several have to sign.
+        admins: Vec<AdminId>,
+    },
 }
 
 impl Actor {
     /// The member that acted, if it was one.
     pub fn member(&self) -> Option<MemberId> {
         match self {
-            Self::Root | Self::Time => None,
+            Self::Root | Self::Time | Self::Admins { .. } => None,
             Self::Joiner { member, .. } | Self::Member { member } => Some(*member),
         }
     }
@@ -40,7 +45,20 @@ impl Actor {
     pub fn invite(&self) -> Option<InviteId> {
         match self {
             Self::Joiner { invite, .. } => Some(*invite),
-            Self::Root | Self::Member { .. } | Self::Time => None,
+            Self::Root | Self::Member { .. } | Self::Time | Self::Admins { .. } => None,
+        }
+    }
+
+    /// The one admin that signed.
+    pub fn admin(admin: AdminId) -> Self {
+        Self::admins(vec![admin])
+    }
+
+    /// The admins that signed, which are in ascending order.
+    pub fn admins(admins: Vec<AdminId>) -> Self {
+        match admins[..] {
+            [AdminId::ROOT] => Self::Root,
+            _ => Self::Admins { admins },
         }
     }
 }
@@ -51,6 +69,10 @@ impl fmt::Display for Actor {
             Self::Root => f.write_str("root"),
             Self::Time => f.write_str("time"),
             Self::Joiner { member, .. } | Self::Member { member } => member.fmt(f),
+            Self::Admins { admins } => {
+                let names: Vec<String> = admins.iter().map(AdminId::to_string).collect();
+                f.write_str(&names.join("+"))
+            }
         }
     }
 }

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::actor::Actor;
-use crate::id::{InviteId, LogIndex, MemberId};
+use crate::id::{AdminId, InviteId, LogIndex, MemberId};
+use crate::key::IdentityKey;
 use crate::trust::{Name, Reason};
 
 /// Something that changed the agreed state.
@@ -81,11 +82,32 @@ pub enum Event {
         /// Which.
         invite: InviteId,
     },
+    /// The mesh has one admin more.
+    AdminAdded {
+        /// Its id.
+        admin: AdminId,
+        /// What it is called.
+        name: Name,
+        /// What it signs with.
+        key: IdentityKey,
+    },
+    /// The mesh has one admin less.
+    AdminRemoved {
+        /// Who is none any more.
+        admin: AdminId,
+        /// Whether the invites it made admit nobody any more.
+        invites_revoked: bool,
+    },
+    /// How many admins have to sign a change of admins was said anew.
+    AdminThreshold {
+        /// So many.
+        threshold: u8,
+    },
 }
 
 impl Event {
     /// The names of all kinds, as the local API and the command line write them.
-    pub const KINDS: [&str; 9] = [
+    pub const KINDS: [&str; 12] = [
         "invite_added",
         "admitted",
         "departed",
@@ -95,6 +117,9 @@ impl Event {
         "ban_lapsed",
         "voters_set",
         "invite_revoked",
+        "admin_added",
+        "admin_removed",
+        "admin_threshold",
     ];
 
     /// The name of this kind.
@@ -109,11 +134,14 @@ impl Event {
             Self::BanLapsed { .. } => Self::KINDS[6],
             Self::VotersSet { .. } => Self::KINDS[7],
             Self::InviteRevoked { .. } => Self::KINDS[8],
+            Self::AdminAdded { .. } => Self::KINDS[9],
+            Self::AdminRemoved { .. } => Self::KINDS[10],
+            Self::AdminThreshold { .. } => Self::KINDS[11],
         }
     }
 
     /// Whether the mesh's clock goes by the stamp of such an entry: it was held against a time that somebody
-    /// signed. A goodbye, a ruling, who shall vote and a revocation say nothing about time.
+    /// signed. A goodbye, a ruling, who shall vote, who is an admin and a revocation say nothing about time.
     pub fn tells_time(&self) -> bool {
         match self {
             Self::InviteAdded { .. } | Self::Admitted { .. } | Self::BanLapsed { .. } => true,
@@ -122,7 +150,10 @@ impl Event {
             | Self::Pardoned { .. }
             | Self::Removed { .. }
             | Self::VotersSet { .. }
-            | Self::InviteRevoked { .. } => false,
+            | Self::InviteRevoked { .. }
+            | Self::AdminAdded { .. }
+            | Self::AdminRemoved { .. }
+            | Self::AdminThreshold { .. } => false,
         }
     }
 }

@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{ChainError, MeshRoot};
+use super::{AdminStatement, ChainError};
+use crate::audit::Event;
 use crate::id::{InviteId, MeshId};
 use crate::key::IdentityKey;
-use crate::signed::Signed;
 
 /// The most hosts one invite may admit: a rack brought up by one script; more is a second invite.
 pub const MAX_INVITE_USES: u32 = 1000;
@@ -13,7 +13,7 @@ pub const MAX_INVITE_USES: u32 = 1000;
 /// The longest an invite may stay valid: 30 days, in milliseconds.
 pub const MAX_INVITE_LIFETIME_MS: u64 = 30 * 24 * 60 * 60 * 1000;
 
-/// Permission to admit up to `uses` members until `expires_ms`. Signed by the root key.
+/// Permission to admit up to `uses` members until `expires_ms`. Signed by an admin.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Invite {
     /// The only mesh it is good for.
@@ -32,16 +32,19 @@ pub struct Invite {
 
 crate::message!(Invite, "invite", version 1, limit 256);
 
-impl Invite {
-    /// The invite in `signed`, if `root` signed it for its mesh.
-    pub fn verify(signed: &Signed<Self>, root: &MeshRoot) -> Result<Self, ChainError> {
-        let invite = signed.open(&root.key)?;
-        if invite.mesh != root.mesh {
-            return Err(ChainError::OtherMesh);
+impl AdminStatement for Invite {
+    fn mesh(&self) -> MeshId {
+        self.mesh
+    }
+
+    fn event(&self) -> Event {
+        Event::InviteAdded { invite: self.id, uses: self.uses, expires_ms: self.expires_ms }
+    }
+
+    fn check(&self) -> Result<(), ChainError> {
+        match self.id == InviteId::of_key(&self.key) {
+            true => Ok(()),
+            false => Err(ChainError::InviteMismatch),
         }
-        if invite.id != InviteId::of_key(&invite.key) {
-            return Err(ChainError::InviteMismatch);
-        }
-        Ok(invite)
     }
 }

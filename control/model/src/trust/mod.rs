@@ -1,19 +1,22 @@
-//! The trust chain: root key -> invite -> member record.
+//! The trust chain: root key -> admin -> invite -> member record.
 //!
-//! A mesh begins with a root key, made by `mesh init`. The root signs the [`Genesis`] and every
-//! [`Invite`]. An invite carries a key of its own; whoever holds the invite's secret (it travels in
-//! the join [`Token`]) may sign a [`MemberRecord`] with it, and the record also carries the joiner's
+//! A mesh begins with a root key, made by `mesh init`. The root signs the [`Genesis`] and is the first admin; who is one
+//! besides, or in its place, enough admins say in an [`AdminChange`]. What is said for the mesh, one admin signs: every
+//! [`Invite`], and each other [`AdminStatement`]. An invite carries a key of its own; whoever holds the invite's secret (it
+//! travels in the join [`Token`]) may sign a [`MemberRecord`] with it, and the record also carries the joiner's
 //! own signature, which proves that it holds the identity it claims. A member signs its own
-//! [`Departure`]; what becomes of one against its will is a [`Verdict`] of the root, and who shall vote its
+//! [`Departure`]; what becomes of one against its will is a [`Verdict`] of an admin, and who shall vote its
 //! [`VoterPolicy`]. Voters order these statements; they cannot make them.
 //!
 //! ```text
 //! root ──signs──> Genesis (founder's record inside)
-//!   ├────signs──> Invite{key} ──key signs──> MemberRecord{identity} <──identity signs── joiner
-//!   ├────signs──> Revocation: that invite admits nobody any more
-//!   └────signs──> Verdict: banned, pardoned, removed
+//! admins ─k sign─> AdminChange: one admin more, one less
+//! admin ──signs──> Invite{key} ──key signs──> MemberRecord{identity} <──identity signs── joiner
+//!   ├─────signs──> Revocation: that invite admits nobody any more
+//!   └─────signs──> Verdict: banned, pardoned, removed
 //! ```
 
+mod admin;
 mod departure;
 mod genesis;
 mod invite;
@@ -21,9 +24,13 @@ mod name;
 mod policy;
 mod record;
 mod revocation;
+mod statement;
 mod token;
 mod verdict;
 
+pub use admin::{
+    AdminChange, AdminStep, AdminsHead, AdminsHeadError, MAX_ADMIN_CHANGES, MAX_ADMINS,
+};
 pub use departure::Departure;
 pub use genesis::{Genesis, MeshRoot};
 pub use invite::{Invite, MAX_INVITE_LIFETIME_MS, MAX_INVITE_USES};
@@ -31,6 +38,7 @@ pub use name::{MAX_NAME_LEN, Name, NameError};
 pub use policy::{MAX_WISHES, VoterPolicy, VoterTarget, Wish};
 pub use record::{Admission, MemberRecord};
 pub use revocation::Revocation;
+pub use statement::AdminStatement;
 pub use token::{Bootstrap, MAX_BOOTSTRAPS, MAX_TOKEN_LEN, Token, TokenError};
 pub use verdict::{MAX_BAN_MS, MAX_REASON_LEN, Reason, ReasonError, Ruling, Verdict};
 

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ChainError, MeshRoot};
+use super::AdminStatement;
+use crate::audit::Event;
 use crate::id::{MemberId, MeshId};
-use crate::signed::Signed;
 
 /// The most members a policy has a wish about. Seven of them can vote; the rest of the room is for keeping others
 /// out, such as all hosts of one site. At 10 bytes each, 2.5 kB of an entry.
@@ -58,7 +58,7 @@ impl VoterTarget {
     }
 }
 
-/// Who shall vote. Signed by the root key; the one with the highest serial counts, so nobody can bring an
+/// Who shall vote. Signed by an admin; the one with the highest serial counts, so nobody can bring an
 /// earlier one back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VoterPolicy {
@@ -74,13 +74,12 @@ pub struct VoterPolicy {
 
 crate::message!(VoterPolicy, "voter policy", version 1, limit 3072);
 
-impl VoterPolicy {
-    /// The policy in `signed`, if `root` signed it for its mesh.
-    pub fn verify(signed: &Signed<Self>, root: &MeshRoot) -> Result<Self, ChainError> {
-        let policy = signed.open(&root.key)?;
-        if policy.mesh != root.mesh {
-            return Err(ChainError::OtherMesh);
-        }
-        Ok(policy)
+impl AdminStatement for VoterPolicy {
+    fn mesh(&self) -> MeshId {
+        self.mesh
+    }
+
+    fn event(&self) -> Event {
+        Event::VotersSet { serial: self.serial }
     }
 }

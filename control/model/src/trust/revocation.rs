@@ -2,11 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{ChainError, MeshRoot};
+use super::AdminStatement;
+use crate::audit::Event;
 use crate::id::{InviteId, MeshId};
-use crate::signed::Signed;
 
-/// "This invite admits nobody any more." Signed by the root key.
+/// "This invite admits nobody any more." Signed by an admin.
 ///
 /// There is no way back: who wants to admit after all makes another invite. So it needs no serial, however often
 /// it is said.
@@ -20,10 +20,12 @@ pub struct Revocation {
 
 crate::message!(Revocation, "revocation", version 1, limit 64);
 
-impl Revocation {
-    /// The revocation in `signed`, if `root` signed it for its mesh.
-    pub fn verify(signed: &Signed<Self>, root: &MeshRoot) -> Result<Self, ChainError> {
-        let revocation = signed.open(&root.key)?;
-        if revocation.mesh == root.mesh { Ok(revocation) } else { Err(ChainError::OtherMesh) }
+impl AdminStatement for Revocation {
+    fn mesh(&self) -> MeshId {
+        self.mesh
+    }
+
+    fn event(&self) -> Event {
+        Event::InviteRevoked { invite: self.invite }
     }
 }

@@ -8,7 +8,7 @@ use data_encoding::BASE64URL_NOPAD;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::{ChainError, Invite, MeshRoot};
+use super::{AdminStatement as _, AdminsHead, ChainError, Invite, MeshRoot};
 use crate::codec::{self, CodecError};
 use crate::key::{IdentityKey, IdentitySecret};
 use crate::signed::Signed;
@@ -39,7 +39,11 @@ pub struct Bootstrap {
 pub struct Token {
     /// The mesh's root of trust.
     pub root: MeshRoot,
-    /// The invite, signed by the root.
+    /// The admin that made the invite. That it is one, the mesh's own state has to show.
+    pub admin: IdentityKey,
+    /// Who the admins are, as whoever made the token knew: whatever state a joiner is sent has to have come of this.
+    pub admins: AdminsHead,
+    /// The invite, signed by that admin.
     pub invite: Signed<Invite>,
     /// The invite's secret: signs the joiner's record.
     pub secret: IdentitySecret,
@@ -51,6 +55,8 @@ pub struct Token {
 #[derive(Serialize, Deserialize)]
 struct Body {
     root_key: IdentityKey,
+    admin: IdentityKey,
+    admins: AdminsHead,
     invite: Signed<Invite>,
     secret: [u8; 32],
     bootstraps: Vec<Bootstrap>,
@@ -88,15 +94,17 @@ pub enum TokenError {
 }
 
 impl Token {
-    /// The invite, verified against the root key the token carries.
+    /// The invite, verified against the admin's key the token carries.
     pub fn verified_invite(&self) -> Result<Invite, ChainError> {
-        Invite::verify(&self.invite, &self.root)
+        Invite::verify(&self.invite, self.root.mesh, &self.admin)
     }
 
     /// The one line of text to hand over. It is a secret: the caller decides where it goes.
     pub fn to_text(&self) -> Zeroizing<String> {
         let body = Zeroizing::new(Body {
             root_key: self.root.key,
+            admin: self.admin,
+            admins: self.admins,
             invite: self.invite.clone(),
             secret: *self.secret.to_seed(),
             bootstraps: self.bootstraps.clone(),
@@ -129,6 +137,8 @@ impl FromStr for Token {
         let body: Zeroizing<Body> = Zeroizing::new(codec::decode(&Zeroizing::new(bytes))?);
         let token = Self {
             root: MeshRoot::of(body.root_key),
+            admin: body.admin,
+            admins: body.admins,
             invite: body.invite.clone(),
             secret: IdentitySecret::from_seed(body.secret),
             bootstraps: body.bootstraps.clone(),

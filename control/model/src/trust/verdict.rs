@@ -5,10 +5,10 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ChainError, MeshRoot};
+use super::AdminStatement;
+use crate::audit::Event;
 use crate::id::{MemberId, MeshId};
 use crate::key::IdentityKey;
-use crate::signed::Signed;
 
 /// The longest ban that ends by itself: ten years, in milliseconds. Who wants longer bans for good.
 pub const MAX_BAN_MS: u64 = 10 * 365 * 24 * 60 * 60 * 1000;
@@ -16,7 +16,7 @@ pub const MAX_BAN_MS: u64 = 10 * 365 * 24 * 60 * 60 * 1000;
 /// The longest reason, in bytes: a sentence and a ticket number.
 pub const MAX_REASON_LEN: usize = 200;
 
-/// A ruling about one member. Signed by the root key.
+/// A ruling about one member. Signed by an admin.
 ///
 /// The last one holds, and `serial` says which is last, not the log: a voter that proposes an old one
 /// again, be it a ban or the end of one, changes nothing.
@@ -52,11 +52,20 @@ pub enum Ruling {
     Removed,
 }
 
-impl Verdict {
-    /// The verdict in `signed`, if `root` signed it for its mesh.
-    pub fn verify(signed: &Signed<Self>, root: &MeshRoot) -> Result<Self, ChainError> {
-        let verdict = signed.open(&root.key)?;
-        if verdict.mesh == root.mesh { Ok(verdict) } else { Err(ChainError::OtherMesh) }
+impl AdminStatement for Verdict {
+    fn mesh(&self) -> MeshId {
+        self.mesh
+    }
+
+    fn event(&self) -> Event {
+        let member = self.member;
+        match &self.ruling {
+            Ruling::Banned { until_ms, reason } => {
+                Event::Banned { member, until_ms: *until_ms, reason: reason.clone() }
+            }
+            Ruling::Pardoned => Event::Pardoned { member },
+            Ruling::Removed => Event::Removed { member },
+        }
     }
 }
 

@@ -7,11 +7,13 @@ use mesh_model::addr::DEFAULT_IPV4_PREFIX;
 use mesh_model::audit::{Actor, Beginning, Entry, Event, Link};
 use mesh_model::facts::{Capability, Facts};
 use mesh_model::trust::{
-    Admission, Bootstrap, Departure, Genesis, Invite, MemberRecord, MeshRoot, Name, Revocation,
-    Ruling, Token, Verdict,
+    AdminChange, AdminStep, AdminsHead, Admission, Bootstrap, Departure, Genesis, Invite,
+    MemberRecord, MeshRoot, Name, Revocation, Ruling, Token, Verdict,
 };
 use mesh_model::wire::join::{JoinRefusal, JoinReply, JoinRequest, PeerHint, Welcome};
-use mesh_model::{IdentitySecret, InviteId, MemberId, MeshId, Prefixes, Signed, TunnelSecret};
+use mesh_model::{
+    AdminId, IdentitySecret, InviteId, MemberId, MeshId, Prefixes, Signed, TunnelSecret,
+};
 
 pub(crate) const BORN_MS: u64 = 1_800_000_000_000;
 
@@ -89,6 +91,11 @@ pub(crate) fn verdict() -> Verdict {
     }
 }
 
+pub(crate) fn admin_change() -> AdminChange {
+    let step = AdminStep::Add { name: name("alice"), key: identity().public() };
+    AdminChange { mesh: mesh(), serial: 3, before: AdminsHead::of_root(&root().key), step }
+}
+
 pub(crate) fn revocation() -> Revocation {
     Revocation { mesh: mesh(), invite: invite().id }
 }
@@ -155,6 +162,8 @@ pub(crate) fn bootstrap(text: &str) -> Bootstrap {
 pub(crate) fn token() -> Token {
     Token {
         root: root(),
+        admin: root().key,
+        admins: AdminsHead::of_root(&root().key),
         invite: Signed::seal(&invite(), &root_secret()),
         secret: invite_secret(),
         bootstraps: vec![bootstrap("192.0.2.1:51820"), bootstrap("[2001:db8::1]:51820")],
@@ -169,6 +178,7 @@ pub(crate) fn beginning() -> Beginning {
 pub(crate) fn trail() -> Vec<Link> {
     let member = MemberId(300);
     let Invite { id: invite, uses, expires_ms, .. } = invite();
+    let admin = AdminId(3);
     let decisions = [
         (Actor::Root, Event::InviteAdded { invite, uses, expires_ms }),
         (Actor::Joiner { invite, member }, Event::Admitted { member, name: name("edge-07") }),
@@ -182,11 +192,17 @@ pub(crate) fn trail() -> Vec<Link> {
         (Actor::Time, Event::BanLapsed { member }),
         (Actor::Root, Event::VotersSet { serial: 7 }),
         (Actor::Root, Event::InviteRevoked { invite }),
+        (Actor::Root, Event::AdminAdded { admin, name: name("alice"), key: identity().public() }),
+        (
+            Actor::admins(vec![AdminId::ROOT, admin]),
+            Event::AdminRemoved { admin, invites_revoked: true },
+        ),
+        (Actor::admin(admin), Event::AdminThreshold { threshold: 2 }),
     ];
     let mut head = beginning().hash();
     let mut link = |(at, (by, event))| {
         let entry = Entry {
-            index: [2, 300, 70_000, 70_001, 70_002, 70_003, 70_004, 70_005, 70_006][at],
+            index: [2, 300].get(at).copied().unwrap_or(69_998 + at as u64),
             at_ms: BORN_MS,
             by,
             event,

@@ -21,7 +21,7 @@ mod log;
 
 use std::sync::Arc;
 
-use mesh_model::trust::{Genesis, MeshRoot};
+use mesh_model::trust::{AdminsHead, ChainError, Genesis, MeshRoot};
 use mesh_model::view::ClusterView;
 use mesh_model::{MemberId, Signed};
 use redb::Durability;
@@ -58,6 +58,9 @@ mesh_model::message!(Stored, "stored snapshot", version 1, limit SNAPSHOT_LIMIT 
 const IDENTITY: Row<Identity> = Row::new("identity");
 const SNAPSHOT: Row<Stored> = Row::new("snapshot");
 
+/// What is wrong with a state that somebody made up with the key of an admin that was removed, or that is out of date.
+const OLDER_THAN_THE_TOKEN: &str = "the admins are not those the token was made under";
+
 /// What a new store starts from.
 #[derive(Debug, Clone)]
 pub enum Start {
@@ -69,6 +72,8 @@ pub enum Start {
         member: MemberId,
         /// How the mesh began.
         genesis: Signed<Genesis>,
+        /// Who the admins were as far as the token knows, which is what the state must have come of.
+        admins: AdminsHead,
         /// The agreed state at or after the admission, from [`Group::snapshot`](super::Group::snapshot).
         snapshot: Vec<u8>,
     },
@@ -97,9 +102,12 @@ impl Store {
                 let me = MemberId::FOUNDER;
                 (Identity { me, root: *root, genesis }, Replica::new(state), None)
             }
-            Start::Welcome { member, genesis, snapshot } => {
+            Start::Welcome { member, genesis, admins, snapshot } => {
                 Genesis::verify(&genesis, root)?;
                 let replica = Replica::open(&snapshot, root)?;
+                if !replica.state.admins().came_of(admins) {
+                    return Err(ChainError::Contradiction(OLDER_THAN_THE_TOKEN).into());
+                }
                 let identity = Identity { me: member, root: *root, genesis };
                 (identity, replica, Some(snapshot))
             }

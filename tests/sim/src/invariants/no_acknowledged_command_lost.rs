@@ -59,6 +59,7 @@ impl NoAcknowledgedCommandLost {
                 | Outcome::Lapsed(_)
                 | Outcome::VotersSet(_)
                 | Outcome::InviteRevoked(_)
+                | Outcome::AdminsChanged(_)
                 | Outcome::Refused(_) => true,
             };
             if !kept {
@@ -158,6 +159,7 @@ fn describe(ack: &Ack) -> String {
         Outcome::Judged(member) => format!("the ruling about {member}"),
         Outcome::Lapsed(member) => format!("the end of the ban of {member}"),
         Outcome::InviteRevoked(invite) => format!("the end of invite {invite}"),
+        Outcome::AdminsChanged(serial) => format!("change {serial} of admins"),
         Outcome::VotersSet(serial) => format!("policy {serial} on who votes"),
         Outcome::Refused(refusal) => format!("the refusal ({refusal})"),
     };

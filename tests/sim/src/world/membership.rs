@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use mesh_control::command::{Command, Outcome, Proposal};
 use mesh_control::raft::{Applied, ProposeError, Start};
-use mesh_model::trust::Admission;
+use mesh_model::trust::{AdminsHead, Admission};
 use mesh_model::{IdentityKey, InviteId};
 use rand::RngExt as _;
 use rand::seq::IndexedRandom as _;
@@ -250,7 +250,8 @@ impl World {
             }
             Reply::Welcome { member, snapshot, hints } => {
                 let genesis = self.mesh.genesis.clone();
-                let start = Start::Welcome { member, genesis, snapshot };
+                let admins = AdminsHead::of_root(&self.mesh.root.key);
+                let start = Start::Welcome { member, genesis, admins, snapshot };
                 self.settle_in(joiner.host, member, start, hints)
             }
         }

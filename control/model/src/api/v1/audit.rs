@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::document::Schema;
 use crate::audit::{Actor, AuditHash, Beginning, Break, Entry, Event, Link, verify};
-use crate::id::{InviteId, LogIndex, MemberId, MeshId};
+use crate::id::{AdminId, InviteId, LogIndex, MemberId, MeshId};
 use crate::key::IdentityKey;
 use crate::trust::{ChainError, Genesis, MeshRoot, Name, Reason};
 
@@ -59,6 +59,7 @@ enum ActorFields {
     Joiner { invite: InviteId, member: MemberId },
     Member { member: MemberId },
     Time,
+    Admins { admins: Vec<AdminId> },
 }
 
 /// [`Event`] as JSON has it.
@@ -74,6 +75,9 @@ enum EventFields {
     BanLapsed { member: MemberId },
     VotersSet { serial: u64 },
     InviteRevoked { invite: InviteId },
+    AdminAdded { admin: AdminId, name: Name, key: IdentityKey },
+    AdminRemoved { admin: AdminId, invites_revoked: bool },
+    AdminThreshold { threshold: u8 },
 }
 
 impl From<Link> for AuditEntry {
