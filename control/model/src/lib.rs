@@ -22,6 +22,7 @@ pub mod id;
 pub mod key;
 pub mod plan;
 pub mod signed;
+pub mod snapshot;
 pub mod trust;
 pub mod uapi;
 pub mod view;

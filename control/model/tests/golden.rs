@@ -11,6 +11,7 @@ use mesh_model::AdminId;
 use mesh_model::audit::Entry;
 use mesh_model::codec::{self, CodecError, Message};
 use mesh_model::facts::Facts;
+use mesh_model::snapshot::{self, SnapshotHeader};
 use mesh_model::trust::{
     AdminChange, AdminStep, Admission, Departure, Genesis, Invite, MemberRecord, Revocation,
     Verdict,
@@ -302,4 +303,32 @@ fn audit_entries_and_their_hashes() {
             "ee9d2c591abb5379fab5b698719871cbfb703a34dab740cfdb8d065eea9a6007"
         ]
     );
+}
+
+#[test]
+fn snapshot_header() {
+    check::<SnapshotHeader>(
+        &sample::snapshot_header(),
+        "
+         0112abf3819f2bbf184856c088556ffd608a88e3dd7409f195fd52db2d3cba5d72ca6709bf1d94121bf37488
+         01b40f6f5c04686f6d65fb2c0107a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5
+         a5a5fd01505c18a30100000303010509fc7011010003",
+    );
+}
+
+/// The whole file: what is around the header is as fixed as the header.
+#[test]
+fn snapshot_file() {
+    let header = sample::snapshot_header();
+    let file = snapshot::write(&header, b"xyz");
+    let (start, end) = (file.len() - 3 - 32, file.len() - 32);
+    let encoded = codec::encode(&header);
+    let length = u16::try_from(encoded.len()).expect("short").to_le_bytes();
+    assert_eq!(file[..start], [b"meshsnap", &length[..], &encoded].concat());
+    assert_eq!(&file[start..end], b"xyz");
+    assert_eq!(
+        HEXLOWER.encode(&file[end..]),
+        "bcc9a33a1b135fc68b0711209aa062ec7df1981e1330bfb8c6cd71939faff331"
+    );
+    assert_eq!(snapshot::read(&file), Ok((header, &b"xyz"[..])));
 }

@@ -5,6 +5,7 @@ mod sample;
 use mesh_model::codec::{self, CodecError, Message};
 use mesh_model::facts::{Capability, Facts, FactsError, MAX_ENDPOINTS, MAX_VERSION_LEN};
 use mesh_model::signed::SignedError;
+use mesh_model::snapshot::{self, SnapshotHeader};
 use mesh_model::trust::{
     AdminChange, AdminStatement as _, Admission, ChainError, Departure, Genesis, Invite,
     MAX_BOOTSTRAPS, MAX_NAME_LEN, MAX_REASON_LEN, MAX_TOKEN_LEN, MemberRecord, MeshRoot,
@@ -370,6 +371,8 @@ fn all_messages(bytes: &[u8]) {
     decodes_or_not::<Facts>(bytes);
     decodes_or_not::<JoinRequest>(bytes);
     decodes_or_not::<JoinReply>(bytes);
+    decodes_or_not::<SnapshotHeader>(bytes);
+    let _ = snapshot::read(bytes);
 }
 
 /// The bytes of a genuine message of kind `which`, below [`KINDS`].
@@ -383,11 +386,13 @@ fn genuine(which: usize) -> Vec<u8> {
         5 => codec::encode(&sample::facts()),
         6 => codec::encode(&sample::join_request()),
         7 => codec::encode(&sample::verdict()),
+        8 => codec::encode(&sample::snapshot_header()),
+        9 => snapshot::write(&sample::snapshot_header(), b"xyz"),
         _ => codec::encode(&sample::welcome()),
     }
 }
 
-const KINDS: usize = 9;
+const KINDS: usize = 11;
 
 fn config(cases: u32) -> ProptestConfig {
     ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }

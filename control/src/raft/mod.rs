@@ -13,7 +13,8 @@
 //! ```
 //!
 //! - [`store`] keeps log, vote and snapshot; nothing is acknowledged before it is flushed.
-//! - `machine` applies; `snapshot` packs and checks; `replica` is the state and how far it has come.
+//! - `machine` applies; `snapshot` packs and checks; `replica` is the state and how far it has come; `export` is a
+//!   snapshot as a file of its own.
 //! - `network` asks and `answer` answers; `rpc` is what they say; `speaker` is who may say it; `contact` is
 //!   whether the leader is still there.
 //! - [`roles`] decides who votes; `steward` has it carried out, going by what `followers` knows of the others.
@@ -30,6 +31,7 @@
 mod aftermath;
 mod answer;
 mod contact;
+mod export;
 #[cfg(test)]
 mod fixture;
 mod followers;
@@ -60,6 +62,7 @@ mod watch;
 mod welcome;
 
 pub use aftermath::Aftermath;
+pub use export::{ExportError, Snapshot};
 pub use group::{Group, GroupError};
 pub use history::{Cause, MAX_TRANSITIONS, Transition};
 pub use memory::MemoryDisk;
@@ -68,6 +71,6 @@ pub use reading::{Freshness, ReadError};
 pub use rpc::RpcError;
 pub use snapshot::SnapshotError;
 pub use status::{Follower, GroupFailure, GroupStatus, Leadership, Role};
-pub use store::{Start, Store, StoreError};
+pub use store::{CatchUpError, Start, Store, StoreError};
 pub use timing::Timing;
 pub use transfer::{HandOverRefusal, TransferError};

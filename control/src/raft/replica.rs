@@ -44,6 +44,12 @@ impl Replica {
         self.applied.map_or(0, |id| id.index)
     }
 
+    /// Whether `member` has a vote, or ever had one.
+    pub(crate) fn has_voted(&self, member: MemberId) -> bool {
+        let mut voters = self.membership.membership().voter_ids();
+        self.state.has_voted(member) || voters.any(|voter| voter == member.0)
+    }
+
     /// The state as the rest of the house sees it.
     pub(crate) fn view(&self) -> Arc<ClusterView> {
         Arc::new(self.state.view(self.index()))

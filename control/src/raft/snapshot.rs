@@ -9,6 +9,7 @@
 use std::io::Read as _;
 
 use mesh_model::codec::{self, CodecError, Message as _};
+use mesh_model::snapshot::MAX_PAYLOAD;
 use mesh_model::trust::{ChainError, MeshRoot};
 use serde::{Deserialize, Serialize};
 
@@ -17,9 +18,8 @@ use super::replica::Replica;
 use super::types::SnapshotMeta;
 use crate::state::State;
 
-/// The most a snapshot may occupy, in bytes: three quarters of the largest message, so that one with
-/// its envelope still is a message.
-pub(crate) const SNAPSHOT_LIMIT: usize = codec::MAX_MESSAGE / 4 * 3;
+/// The most a snapshot may occupy, in bytes.
+pub(crate) const SNAPSHOT_LIMIT: usize = MAX_PAYLOAD;
 
 /// Level 3 is zstd's own default: signatures do not compress, the rest is small.
 const LEVEL: i32 = 3;
@@ -55,8 +55,13 @@ pub enum SnapshotError {
 impl Replica {
     /// This replica as snapshot bytes.
     pub(crate) fn to_snapshot(&self) -> Vec<u8> {
-        let state = zstd::bulk::compress(&codec::encode(&self.state), LEVEL)
-            .expect("compressing memory into memory cannot fail");
+        self.pack(&codec::encode(&self.state))
+    }
+
+    /// This replica as snapshot bytes, `state` being its encoded state.
+    pub(crate) fn pack(&self, state: &[u8]) -> Vec<u8> {
+        let state =
+            zstd::bulk::compress(state, LEVEL).expect("compressing memory into memory cannot fail");
         codec::encode(&SnapshotRecord {
             last: self.applied.map(Into::into),
             membership: (&self.membership).into(),
@@ -71,8 +76,17 @@ impl Replica {
 
     /// The replica in `bytes`, if every chain in it starts at `root`.
     pub(crate) fn open(bytes: &[u8], root: &MeshRoot) -> Result<Self, SnapshotError> {
+        Self::open_within(bytes, root, State::LIMIT)
+    }
+
+    /// Like [`Self::open`], of a state that says it takes no more than `most` bytes once expanded.
+    pub(crate) fn open_within(
+        bytes: &[u8],
+        root: &MeshRoot,
+        most: usize,
+    ) -> Result<Self, SnapshotError> {
         let record: SnapshotRecord = codec::decode(bytes)?;
-        let state: State = codec::decode(&expand(&record.state)?)?;
+        let state: State = codec::decode(&expand(&record.state, most)?)?;
         state.verify(root)?;
         Ok(Self {
             state,
@@ -91,15 +105,15 @@ pub(crate) fn peek_meta(bytes: &[u8]) -> Result<SnapshotMeta, CodecError> {
     })
 }
 
-/// Expands `compressed` to at most [`State::LIMIT`] bytes: a few bytes can claim to be gigabytes.
-fn expand(compressed: &[u8]) -> Result<Vec<u8>, SnapshotError> {
+/// Expands `compressed` to at most `most` bytes: a few bytes can become gigabytes.
+fn expand(compressed: &[u8], most: usize) -> Result<Vec<u8>, SnapshotError> {
     let failed = |error: std::io::Error| SnapshotError::Compression(error.to_string());
     let mut decoder = zstd::stream::read::Decoder::with_buffer(compressed).map_err(failed)?;
     decoder.window_log_max(WINDOW_LOG_MAX).map_err(failed)?;
     let mut expanded = Vec::new();
-    decoder.take(State::LIMIT as u64 + 1).read_to_end(&mut expanded).map_err(failed)?;
-    if expanded.len() > State::LIMIT {
-        return Err(SnapshotError::Compression(format!("more than {} bytes", State::LIMIT)));
+    decoder.take(most as u64 + 1).read_to_end(&mut expanded).map_err(failed)?;
+    if expanded.len() > most {
+        return Err(SnapshotError::Compression(format!("more than {most} bytes")));
     }
     Ok(expanded)
 }
@@ -113,7 +127,7 @@ mod tests {
     fn a_small_snapshot_that_expands_without_end_is_refused() {
         let bomb = zstd::bulk::compress(&vec![0; State::LIMIT + 1], 19).expect("compresses");
         assert!(bomb.len() < 64 << 10);
-        assert!(matches!(expand(&bomb), Err(SnapshotError::Compression(_))));
+        assert!(matches!(expand(&bomb, State::LIMIT), Err(SnapshotError::Compression(_))));
     }
 
     #[test]
@@ -159,6 +173,6 @@ mod tests {
         for bytes in [&[][..], &[0], &[1], &[1; 100], &[255; 4096]] {
             assert!(peek_meta(bytes).is_err());
         }
-        assert!(expand(b"not zstd").is_err());
+        assert!(expand(b"not zstd", State::LIMIT).is_err());
     }
 }

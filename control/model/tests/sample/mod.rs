@@ -6,10 +6,12 @@ use std::net::SocketAddr;
 use mesh_model::addr::DEFAULT_IPV4_PREFIX;
 use mesh_model::audit::{Actor, Beginning, Entry, Event, Link};
 use mesh_model::facts::{Capability, Facts};
+use mesh_model::snapshot::SnapshotHeader;
 use mesh_model::trust::{
     AdminChange, AdminStep, AdminsHead, Admission, Bootstrap, Departure, Genesis, Invite,
     MemberRecord, MeshRoot, Name, Revocation, Ruling, Token, Verdict,
 };
+use mesh_model::view::StateHash;
 use mesh_model::wire::join::{JoinRefusal, JoinReply, JoinRequest, PeerHint, Welcome};
 use mesh_model::{
     AdminId, IdentitySecret, InviteId, MemberId, MeshId, Prefixes, Signed, TunnelSecret,
@@ -212,4 +214,19 @@ pub(crate) fn trail() -> Vec<Link> {
         link
     };
     decisions.into_iter().enumerate().map(&mut link).collect()
+}
+
+pub(crate) fn snapshot_header() -> SnapshotHeader {
+    SnapshotHeader {
+        root: root(),
+        mesh_name: name("home"),
+        index: 300,
+        term: 7,
+        state_hash: StateHash([0xa5; 32]),
+        agreed_ms: BORN_MS + 1,
+        members: 3,
+        voters: [MemberId(1), MemberId(5), MemberId(9)].into(),
+        state_len: 70_000,
+        payload_len: 3,
+    }
 }

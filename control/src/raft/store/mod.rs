@@ -15,6 +15,7 @@
 //! or not at all, and a host whose store is gone comes back under a new id: the door gives no second
 //! start to one that votes ([`Group::may_welcome`](super::Group::may_welcome)).
 
+mod catch_up;
 mod db;
 mod error;
 mod log;
@@ -27,6 +28,7 @@ use mesh_model::{MemberId, Signed};
 use redb::Durability;
 use serde::{Deserialize, Serialize};
 
+pub use catch_up::CatchUpError;
 pub(crate) use db::Db;
 pub use error::StoreError;
 pub(crate) use log::LogStore;

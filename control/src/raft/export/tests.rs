@@ -1,0 +1,135 @@
+use mesh_model::codec::MAX_MESSAGE;
+
+use super::*;
+use crate::raft::fixture::{forged, other_root, root, settled, unchained};
+
+fn opened(file: &[u8]) -> Result<Snapshot, ExportError> {
+    Snapshot::open(file, Some(&root()))
+}
+
+/// The file of `replica` with a header changed by `lie`; its checksum fits.
+fn lying(replica: &Replica, lie: impl FnOnce(&mut SnapshotHeader)) -> Vec<u8> {
+    let mut header = replica.export().0;
+    lie(&mut header);
+    snapshot::write(&header, &replica.to_snapshot())
+}
+
+#[test]
+fn a_file_holds_what_was_agreed_and_says_what_that_is() {
+    let replica = settled();
+    let (header, file) = replica.export();
+    let snapshot = opened(&file).expect("genuine");
+    assert_eq!(snapshot.header(), &header);
+    assert_eq!(snapshot.view(), replica.view());
+    assert_eq!(snapshot.payload(), replica.to_snapshot());
+    assert_eq!((header.index, header.term, header.members), (3, 1, 2));
+    assert_eq!(header.voters, [MemberId::FOUNDER].into());
+    assert_eq!(header.state_hash, replica.view().hash);
+    assert!(snapshot.has_voted(MemberId::FOUNDER) && !snapshot.has_voted(MemberId(3)));
+    let anywhere = Snapshot::open(&file, None).expect("of the mesh it names");
+    assert_eq!(anywhere.header().root, root());
+}
+
+#[test]
+fn a_flipped_bit_or_a_missing_end_is_noticed_wherever_it_is() {
+    let (_, whole) = settled().export();
+    for at in 0..whole.len() {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 1 << (at % 8);
+        assert!(matches!(opened(&bytes), Err(ExportError::File(_))), "a bit of byte {at}");
+        assert!(matches!(opened(&whole[..at]), Err(ExportError::File(_))), "cut at {at}");
+    }
+    let longer = [whole.as_slice(), b"x"].concat();
+    assert_eq!(opened(&longer).err(), Some(SnapshotFileError::Trailing(1).into()));
+}
+
+#[test]
+fn a_snapshot_of_another_mesh_is_refused_before_it_is_expanded() {
+    let (_, file) = settled().export();
+    let refused = Snapshot::open(&file, Some(&other_root())).err();
+    let expected = ExportError::OtherMesh { expected: other_root(), found: root() };
+    assert_eq!(refused, Some(expected));
+    // One that only says it is of ours.
+    let file = lying(&settled(), |header| header.root = other_root());
+    let refused = Snapshot::open(&file, Some(&other_root())).err();
+    assert!(matches!(refused, Some(ExportError::Inside(SnapshotError::Chain(_)))), "{refused:?}");
+}
+
+#[test]
+fn a_root_key_that_is_not_the_meshs_is_refused() {
+    let file = lying(&settled(), |header| header.root.key = other_root().key);
+    let refused = Snapshot::open(&file, None).err();
+    assert!(matches!(refused, Some(ExportError::File(SnapshotFileError::Root(_)))), "{refused:?}");
+}
+
+#[test]
+fn a_state_that_somebody_altered_is_refused_although_the_file_is_whole() {
+    for replica in [forged(), unchained()] {
+        let refused = opened(&replica.export().1).err();
+        assert!(matches!(refused, Some(ExportError::Inside(_))), "{refused:?}");
+    }
+}
+
+#[test]
+fn every_claim_of_the_header_is_held_against_what_is_inside() {
+    let refused = |lie: fn(&mut SnapshotHeader)| opened(&lying(&settled(), lie)).err();
+    let claim = |claim| Some(ExportError::Claim(claim));
+    assert_eq!(refused(|header| header.index += 1), claim("index"));
+    assert_eq!(refused(|header| header.term += 1), claim("term"));
+    assert_eq!(refused(|header| header.state_hash.0[0] ^= 1), claim("state hash"));
+    assert_eq!(refused(|header| header.agreed_ms += 1), claim("time"));
+    assert_eq!(refused(|header| header.members += 1), claim("number of members"));
+    assert_eq!(refused(|header| header.voters.clear()), claim("set of voters"));
+    assert_eq!(refused(|header| header.state_len += 1), claim("size"));
+    let renamed = |header: &mut SnapshotHeader| header.mesh_name = "other".parse().expect("a name");
+    assert_eq!(refused(renamed), claim("mesh name"));
+}
+
+#[test]
+fn a_claim_beyond_every_snapshot_is_refused_by_the_header_alone() {
+    let large = MAX_MESSAGE as u64 + 1;
+    for lie in [
+        (|header, large| header.state_len = large) as fn(&mut SnapshotHeader, u64),
+        |header, large| header.payload_len = large,
+        |header, _| header.payload_len = u64::MAX,
+    ] {
+        let refused = opened(&lying(&settled(), |header| lie(header, large))).err();
+        let Some(ExportError::File(SnapshotFileError::TooLarge { .. })) = refused else {
+            panic!("{refused:?}");
+        };
+    }
+}
+
+#[test]
+fn a_state_that_expands_beyond_what_the_header_claims_is_not_expanded_further() {
+    let replica = settled();
+    let bomb = vec![0; 8 << 20];
+    let payload = replica.pack(&bomb);
+    assert!(payload.len() < 4096, "a bomb is small");
+    let mut header = replica.export().0;
+    header.payload_len = payload.len() as u64;
+    let refused = opened(&snapshot::write(&header, &payload)).err();
+    let Some(ExportError::Inside(SnapshotError::Compression(what))) = refused else {
+        panic!("{refused:?}");
+    };
+    assert_eq!(what, format!("more than {} bytes", header.state_len));
+}
+
+#[test]
+fn a_header_of_another_version_is_named() {
+    let (_, mut file) = settled().export();
+    // The version byte is the header's first, behind the magic and the length.
+    file[10] += 1;
+    let refused = opened(&file).err();
+    let Some(ExportError::File(SnapshotFileError::Header(error))) = refused else {
+        panic!("{refused:?}");
+    };
+    assert!(error.to_string().contains("version 2, this build reads version 1"), "{error}");
+}
+
+#[test]
+fn other_files_are_not_taken_for_snapshots() {
+    for bytes in [&b""[..], b"meshsna", b"PK\x03\x04", &[0; 4096]] {
+        assert_eq!(opened(bytes).err(), Some(SnapshotFileError::OtherFile.into()));
+    }
+}
