@@ -3,6 +3,7 @@
 mod audit;
 mod ban;
 mod invites;
+mod snapshot;
 mod supervisor;
 mod value;
 mod voters;
@@ -19,6 +20,7 @@ use mesh_model::trust::{MAX_INVITE_USES, Name};
 pub(crate) use audit::{AuditArgs, AuditVerb, Selection, VerifyArgs};
 pub(crate) use ban::{BanArgs, RemoveArgs, UnbanArgs, WaitForAllArgs};
 pub(crate) use invites::{InvitesArgs, InvitesVerb};
+pub(crate) use snapshot::{ApplyArgs, DownloadArgs, InspectArgs, SnapshotVerb, VerifySnapshotArgs};
 pub(crate) use value::When;
 
 pub(crate) use supervisor::{SupervisorArgs, SupervisorVerb};
@@ -122,6 +124,9 @@ pub(crate) enum Verb {
     Voters(VotersVerb),
     /// Show who decided what, or check the record of it
     Audit(AuditArgs),
+    /// Make, fetch or look into copies of what the mesh has agreed on
+    #[command(subcommand)]
+    Snapshot(SnapshotVerb),
     /// Wait until the mesh is in a certain state
     Wait(WaitArgs),
     /// Print a completion script for a shell

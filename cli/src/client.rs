@@ -26,11 +26,9 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::render::unit;
 
-pub(crate) use answer::{Answer, read_document};
+pub(crate) use answer::{Answer, Refusal, read_document, read_refusal};
 pub(crate) use error::ClientError;
 pub(crate) use record::Record;
-
-use answer::read_refusal;
 
 /// The longest answer that is read, in bytes: the status of 10,000 members takes about 7 MB.
 pub(crate) const MAX_ANSWER: usize = 32 << 20;
@@ -112,18 +110,45 @@ impl Client {
     where
         T: Schema + DeserializeOwned,
     {
+        let text = self.exchange(method, route, body, patience, MAX_ANSWER)?;
+        let exchange = Exchange { socket: self.socket.clone() };
+        read_document(&text).map_err(|reason| exchange.garbled(reason))
+    }
+
+    /// The bytes, at most `limit` of them, that `route` answers to `question`.
+    pub(crate) fn fetch<Q: Serialize>(
+        &mut self,
+        route: &str,
+        question: &Q,
+        patience: Duration,
+        limit: usize,
+    ) -> Result<Bytes, ClientError> {
+        let body =
+            serde_json::to_vec(question).map_err(|error| ClientError::Setup(error.into()))?;
+        self.exchange(Method::POST, route, body.into(), patience, limit)
+    }
+
+    /// What the daemon says, unless that is no.
+    fn exchange(
+        &mut self,
+        method: Method,
+        route: &str,
+        body: Bytes,
+        patience: Duration,
+        limit: usize,
+    ) -> Result<Bytes, ClientError> {
         let exchange = Exchange { socket: self.socket.clone() };
         let (status, text) = self.drive(async {
-            tokio::time::timeout(patience, exchange.run(method, route, body)).await.unwrap_or_else(
-                |_| Err(ClientError::Silent { socket: exchange.socket.clone(), patience }),
-            )
+            let run = exchange.run(method, route, body, limit);
+            tokio::time::timeout(patience, run).await.unwrap_or_else(|_| {
+                Err(ClientError::Silent { socket: exchange.socket.clone(), patience })
+            })
         })?;
         if status.is_success() {
-            read_document(&text).map_err(|reason| exchange.garbled(reason))
-        } else {
-            Err(read_refusal(status, &text)
-                .map_or_else(|reason| exchange.garbled(reason), ClientError::Refused))
+            return Ok(text);
         }
+        let refusal = read_refusal(&format!("HTTP status {status}"), &text);
+        Err(refusal.map_or_else(|reason| exchange.garbled(reason), ClientError::Refused))
     }
 
     /// Runs `work` to its end or to Ctrl-C, also one pressed since the last time.
@@ -153,6 +178,7 @@ impl Exchange {
         method: Method,
         route: &str,
         body: Bytes,
+        limit: usize,
     ) -> Result<(StatusCode, Bytes), ClientError> {
         let stream =
             UnixStream::connect(&self.socket).await.map_err(|error| self.no_connection(&error))?;
@@ -170,10 +196,10 @@ impl Exchange {
             .map_err(|error| self.garbled(error.to_string()))?;
         let answer = sender.send_request(request).await.map_err(|error| self.broken(&error))?;
         let status = answer.status();
-        let body = Limited::new(answer.into_body(), MAX_ANSWER)
+        let body = Limited::new(answer.into_body(), limit)
             .collect()
             .await
-            .map_err(|error| self.broken_body(error.as_ref()))?;
+            .map_err(|error| self.broken_body(error.as_ref(), limit))?;
         Ok((status, body.to_bytes()))
     }
 
@@ -195,9 +221,13 @@ impl Exchange {
         ClientError::HungUp { socket: self.socket.clone(), reason: error.to_string() }
     }
 
-    fn broken_body(&self, error: &(dyn std::error::Error + Send + Sync + 'static)) -> ClientError {
+    fn broken_body(
+        &self,
+        error: &(dyn std::error::Error + Send + Sync + 'static),
+        limit: usize,
+    ) -> ClientError {
         if error.is::<LengthLimitError>() {
-            return self.garbled(format!("longer than {}", unit::bytes(MAX_ANSWER as u64)));
+            return self.garbled(format!("longer than {}", unit::bytes(limit as u64)));
         }
         match error.downcast_ref::<hyper::Error>() {
             Some(error) => self.broken(error),

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use mesh_model::api::v1::ErrorCode;
 use serde::Serialize;
 
-use crate::client::ClientError;
+use crate::client::{ClientError, Refusal};
 
 /// The exit codes of `mesh`. Scripts rely on them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,17 +111,24 @@ impl Failure {
     }
 }
 
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        let message = refusal.to_string();
+        Self::Told(Told {
+            exit: refusal.code.map_or(Exit::Failed, Exit::from),
+            code: Cow::Owned(refusal.code_name),
+            message,
+            hint: refusal.hint,
+        })
+    }
+}
+
 impl From<ClientError> for Failure {
     fn from(error: ClientError) -> Self {
         let message = error.to_string();
         match error {
             ClientError::Interrupted => Self::Interrupted,
-            ClientError::Refused(refusal) => Self::Told(Told {
-                exit: refusal.code.map_or(Exit::Failed, Exit::from),
-                code: Cow::Owned(refusal.code_name),
-                message,
-                hint: refusal.hint,
-            }),
+            ClientError::Refused(refusal) => refusal.into(),
             ClientError::Unreachable { .. } => Self::new(
                 Exit::Unreachable,
                 "daemon_unreachable",

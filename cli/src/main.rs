@@ -6,6 +6,7 @@
 //!
 //! ```text
 //! args ──> commands::VERB ──> client ──(HTTP/JSON, unix socket)──> meshd
+//!                │       └──> offline ─(JSON, a pipe)─> a meshd of its own, where none may run
 //!                │ answer or failure
 //!                ├──> render::{table, json} ──> output ──> stdout
 //!                └──> exit::Failure ──────────> stderr, exit code
@@ -15,7 +16,9 @@ mod args;
 mod client;
 mod commands;
 mod exit;
+mod file;
 mod moment;
+mod offline;
 mod output;
 mod render;
 mod socket;

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand};
+use mesh_model::MeshId;
 
 /// The mesh daemon.
 #[derive(Debug, Parser)]
@@ -22,8 +23,46 @@ pub(crate) enum Command {
     Wg(WgArgs),
     /// Read the configuration as `run` would, say what is in force and where it comes from, and end
     CheckConfig(RunArgs),
+    /// Do what has to work without a running daemon, for `mesh`
+    #[command(subcommand, hide = true)]
+    Offline(OfflineVerb),
     /// Print the version
     Version,
+}
+
+/// What works without a running daemon. `mesh` is what people use.
+#[derive(Debug, Subcommand)]
+pub(crate) enum OfflineVerb {
+    /// `mesh snapshot verify`
+    SnapshotVerify(SnapshotVerifyArgs),
+    /// `mesh snapshot apply`
+    SnapshotApply(SnapshotApplyArgs),
+}
+
+/// Arguments of `snapshot-verify`.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct SnapshotVerifyArgs {
+    /// The snapshot
+    pub(crate) file: PathBuf,
+
+    /// The mesh it must be of
+    #[arg(long, value_name = "ID")]
+    pub(crate) mesh: Option<MeshId>,
+}
+
+/// Arguments of `snapshot-apply`.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct SnapshotApplyArgs {
+    /// The snapshot
+    pub(crate) file: PathBuf,
+
+    /// As for `run`
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<String>,
+
+    /// As for `run`
+    #[arg(long, value_name = "DIR")]
+    pub(crate) state_dir: Option<String>,
 }
 
 /// Settings by flag. They win over the environment, which wins over the file.

@@ -93,6 +93,14 @@ impl Exit {
         self.reason == Reason::Clean
     }
 
+    /// What happened and what it means, as one sentence without an end.
+    pub(crate) fn sentence(&self) -> String {
+        match self.meaning.is_empty() {
+            true => self.what.clone(),
+            false => format!("{}; {}", self.what, self.meaning),
+        }
+    }
+
     /// What the operator can do about it; empty when there is nothing to add.
     pub(crate) fn advice(&self) -> &str {
         &self.remedy

@@ -10,6 +10,7 @@ mod config;
 mod daemon;
 mod exit;
 mod io;
+mod offline;
 mod pipeline;
 mod signals;
 mod state_dir;
@@ -54,6 +55,7 @@ fn main() -> ExitCode {
             Err(exit) => exit,
         },
         Command::Wg(args) => return wg::run(&args),
+        Command::Offline(verb) => return offline::run(&verb),
         Command::Version => say(concat!("meshd ", env!("CARGO_PKG_VERSION"), "\n")),
     };
     end.report()

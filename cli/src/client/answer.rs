@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use hyper::StatusCode;
 use mesh_model::api::v1::{AsOf, ErrorCode, Schema};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -64,8 +63,8 @@ pub(crate) fn read_document<T: Schema + DeserializeOwned>(
     Ok(Answer { body, as_of: head.as_of, text })
 }
 
-/// The refusal in `text`.
-pub(super) fn read_refusal(status: StatusCode, text: &[u8]) -> Result<Refusal, String> {
+/// The refusal in `text`, which came with something that says it is one.
+pub(crate) fn read_refusal(came_with: &str, text: &[u8]) -> Result<Refusal, String> {
     #[derive(Deserialize)]
     struct Outer {
         error: Inner,
@@ -77,8 +76,8 @@ pub(super) fn read_refusal(status: StatusCode, text: &[u8]) -> Result<Refusal, S
         #[serde(default)]
         hint: String,
     }
-    let Outer { error } = serde_json::from_slice(text)
-        .map_err(|_| format!("HTTP status {status} without an explanation"))?;
+    let Outer { error } =
+        serde_json::from_slice(text).map_err(|_| format!("{came_with} without an explanation"))?;
     Ok(Refusal {
         code: serde_json::from_value(error.code.clone().into()).ok(),
         code_name: error.code,
@@ -111,7 +110,7 @@ mod tests {
     #[test]
     fn a_code_of_the_future_is_passed_on() {
         let text = br#"{"error":{"code":"moon_phase","message":"wait"}}"#;
-        let refusal = read_refusal(StatusCode::CONFLICT, text).expect("a refusal");
+        let refusal = read_refusal("HTTP status 409", text).expect("a refusal");
         assert_eq!((refusal.code, refusal.code_name.as_str()), (None, "moon_phase"));
     }
 }

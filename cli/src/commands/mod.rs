@@ -12,6 +12,7 @@ mod join;
 mod leave;
 mod peers;
 mod ping;
+mod snapshot;
 mod status;
 mod supervisor;
 mod tunnels;
@@ -89,6 +90,7 @@ pub(crate) fn run(verb: Verb, session: &mut Session) -> Result<Exit, Failure> {
         Verb::Supervisor(args) => supervisor::run(args, session),
         Verb::Voters(verb) => voters::run(verb, session),
         Verb::Audit(args) => audit::run(args, session),
+        Verb::Snapshot(verb) => snapshot::run(verb, session),
         Verb::Wait(args) => wait::run(&args, session),
         Verb::Completion(args) => completion::run(&args, session),
         Verb::Version => version::run(session),

@@ -5,9 +5,9 @@ use mesh_model::api::v1::{
     AppliedBy, Audit, AuditEntry, Ban, BanReply, Bans, DaemonState, DropCount, ErrorBody,
     ErrorCode, GossipMember, GossipState, InviteInfo, InviteReply, InviteState, Invites,
     JoinedReply, LeaveReply, MemberName, Offload, Path, Peer, Peers, PingReply, RaftRole,
-    RaftStatus, RemoveReply, RevokeReply, Role, Status, Supervisor, SupervisorHistory,
-    TransferReply, Transition, TransitionCause, Tunnel, Tunnels, UnbanReply, Voter, VoterWish,
-    Voters, WaitReply,
+    RaftStatus, RemoveReply, RevokeReply, Role, SnapshotInfo, Snapshots, Status, Supervisor,
+    SupervisorHistory, TransferReply, Transition, TransitionCause, Tunnel, Tunnels, UnbanReply,
+    Voter, VoterWish, Voters, WaitReply,
 };
 use mesh_model::audit::{Actor, Beginning, Entry, Event, Link};
 use mesh_model::facts::Capability;
@@ -262,6 +262,26 @@ pub(crate) fn bans() -> Bans {
     let reason = "floods its neighbours".parse().expect("a reason");
     let ends = Some(now_ms + 5_400_000 + 30_000);
     Bans { bans: vec![Ban { reason: Some(reason), ..ban(2, ends) }, ban(3, None)], applied: 45 }
+}
+
+/// One that was agreed on three hours ago.
+pub(crate) fn snapshot(index: u64) -> SnapshotInfo {
+    SnapshotInfo {
+        mesh: MESH,
+        mesh_name: name("home"),
+        index,
+        term: 3,
+        state_hash: StateHash([0xa5; 32]),
+        agreed_ms: now_ms() - 3 * 3_600_000 - 500,
+        members: 3,
+        voters: vec![MemberId(1), MemberId(2), MemberId(13)],
+        state_bytes: 4096,
+        file_bytes: 2150,
+    }
+}
+
+pub(crate) fn snapshots() -> Snapshots {
+    Snapshots { snapshots: vec![snapshot(42), snapshot(1044)], damaged: Vec::new() }
 }
 
 pub(crate) fn supervisor(leader: Option<u64>) -> Supervisor {

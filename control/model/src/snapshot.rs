@@ -129,23 +129,38 @@ pub fn write(header: &SnapshotHeader, payload: &[u8]) -> Vec<u8> {
     file
 }
 
+/// The most bytes from a file's start that [`peek`] looks at.
+pub const MAX_HEAD: usize = MAGIC.len() + LENGTH + SnapshotHeader::LIMIT;
+
+/// What the snapshot whose file begins with `start`, and has `file_len` bytes, claims. Damage behind the header is not
+/// noticed here.
+pub fn peek(start: &[u8], file_len: u64) -> Result<SnapshotHeader, SnapshotFileError> {
+    let (header, before) = read_header(start)?;
+    let found = usize::try_from(file_len).unwrap_or(usize::MAX);
+    check_length(found, before + header.payload_len as usize + CHECKSUM)?;
+    Ok(header)
+}
+
 /// What the snapshot in `file` claims, and its payload. Costs the length of the file, whatever that claims.
 pub fn read(file: &[u8]) -> Result<(SnapshotHeader, &[u8]), SnapshotFileError> {
     let (header, start) = read_header(file)?;
     // Cannot overflow: the header was checked against the most a payload may have.
     let end = start + header.payload_len as usize;
-    let expected = end + CHECKSUM;
-    match file.len() {
-        found if found < expected => return Err(SnapshotFileError::CutOff { found, expected }),
-        found if found > expected => return Err(SnapshotFileError::Trailing(found - expected)),
-        _ => {}
-    }
+    check_length(file.len(), end + CHECKSUM)?;
     let (covered, found) = file.split_at(end);
     if checksum(covered) != found {
         return Err(SnapshotFileError::Damaged);
     }
     header.root.check()?;
     Ok((header, &covered[start..]))
+}
+
+fn check_length(found: usize, expected: usize) -> Result<(), SnapshotFileError> {
+    match found.checked_sub(expected) {
+        None => Err(SnapshotFileError::CutOff { found, expected }),
+        Some(0) => Ok(()),
+        Some(extra) => Err(SnapshotFileError::Trailing(extra)),
+    }
 }
 
 /// The header in `file`, and where the payload begins.

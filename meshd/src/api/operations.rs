@@ -5,9 +5,9 @@ use std::future::Future;
 use mesh_model::api::v1::{
     AsOf, Audit, BanReply, BanRequest, Bans, ErrorBody, InitRequest, InviteReply, InviteRequest,
     Invites, JoinRequest, JoinedReply, LeaveReply, LeaveRequest, Peers, PingReply, PingRequest,
-    RemoveReply, RemoveRequest, RevokeReply, RevokeRequest, Status, Supervisor, SupervisorHistory,
-    TransferReply, TransferRequest, Tunnels, UnbanReply, UnbanRequest, VoterTargetRequest,
-    VoterWishRequest, Voters, WaitReply, WaitRequest,
+    RemoveReply, RemoveRequest, RevokeReply, RevokeRequest, SnapshotDownload, SnapshotInfo,
+    Snapshots, Status, Supervisor, SupervisorHistory, TransferReply, TransferRequest, Tunnels,
+    UnbanReply, UnbanRequest, VoterTargetRequest, VoterWishRequest, Voters, WaitReply, WaitRequest,
 };
 
 use crate::daemon::Daemon;
@@ -84,6 +84,12 @@ operations! {
     unban(UnbanRequest) -> UnbanReply;
     /// Remove a member for good.
     remove(RemoveRequest) -> RemoveReply;
+    /// Make a snapshot.
+    make_snapshot() -> SnapshotInfo;
+    /// The snapshots that are kept.
+    snapshots() -> Snapshots;
+    /// The file of a snapshot.
+    snapshot_file(SnapshotDownload) -> Vec<u8>;
     /// One echo over the overlay.
     ping(PingRequest) -> PingReply;
     /// Answer when something holds.

@@ -8,14 +8,15 @@ use std::future::Future;
 use std::sync::Arc;
 
 use axum::extract::State;
+use axum::http::header::CONTENT_TYPE;
 use axum::http::{Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use mesh_model::api::v1::{
     BanRequest, Document, ErrorCode, InitRequest, InviteRequest, JoinRequest, LeaveRequest,
-    PingRequest, RemoveRequest, RevokeRequest, Schema, TransferRequest, UnbanRequest, VersionReply,
-    VoterTargetRequest, VoterWishRequest, WaitRequest, route,
+    PingRequest, RemoveRequest, RevokeRequest, Schema, SnapshotDownload, TransferRequest,
+    UnbanRequest, VersionReply, VoterTargetRequest, VoterWishRequest, WaitRequest, route,
 };
 use serde::Serialize;
 
@@ -51,6 +52,8 @@ pub(super) fn router<O: Operations>(operations: Arc<O>) -> Router {
         .route(route::BANS, get(bans::<O>).post(ban::<O>))
         .route(route::UNBAN, post(unban::<O>))
         .route(route::REMOVE, post(remove::<O>))
+        .route(route::SNAPSHOTS, get(snapshots::<O>).post(make_snapshot::<O>))
+        .route(route::SNAPSHOTS_DOWNLOAD, post(snapshot_file::<O>))
         .route(route::PING, post(ping::<O>))
         .route(route::WAIT, post(wait::<O>))
         .fallback(unknown_route)
@@ -190,6 +193,30 @@ async fn remove<O: Operations>(
 ) -> Result<Response, Problem> {
     check_timeout("wait_ms", request.wait_ms.unwrap_or(0))?;
     Ok(change("remove", caller, async move { daemon.remove(request).await }).await)
+}
+
+async fn snapshots<O: Operations>(State(daemon): Daemon<O>) -> Response {
+    document(daemon.snapshots().await)
+}
+
+async fn make_snapshot<O: Operations>(
+    State(daemon): Daemon<O>,
+    Trusted(caller): Trusted,
+) -> Response {
+    change("snapshot", caller, async move { daemon.make_snapshot().await }).await
+}
+
+/// Everything agreed at once, which is more than the other documents show: not for everybody.
+async fn snapshot_file<O: Operations>(
+    State(daemon): Daemon<O>,
+    Trusted(caller): Trusted,
+    Body(request): Body<SnapshotDownload>,
+) -> Response {
+    tracing::info!(what = "snapshot download", %caller, "asked for");
+    match daemon.snapshot_file(request).await {
+        Ok(bytes) => ([(CONTENT_TYPE, "application/octet-stream")], bytes).into_response(),
+        Err(error) => Problem::from(error).into_response(),
+    }
 }
 
 async fn ping<O: Operations>(

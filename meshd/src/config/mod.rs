@@ -198,6 +198,17 @@ pub(crate) fn load(
     Ok(loaded)
 }
 
+/// Where a daemon with this configuration file and this flag keeps its state, in the environment of this process.
+pub(crate) fn state_dir(config: Option<&str>, flag: Option<&str>) -> Result<PathBuf, ConfigError> {
+    let flags = RunArgs {
+        config: config.map(str::to_owned),
+        state_dir: flag.map(str::to_owned),
+        ..RunArgs::default()
+    };
+    let root = nix::unistd::geteuid().is_root();
+    Ok(load(&flags, &|name| std::env::var_os(name), root)?.config.state_dir)
+}
+
 /// What a plain device is told from outside: it has no file, and of the settings what concerns it.
 #[derive(Debug)]
 pub(crate) struct PlainConfig {

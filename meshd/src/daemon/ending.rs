@@ -22,7 +22,7 @@ pub(super) fn agreement_exit(failure: &GroupFailure) -> Exit {
 }
 
 /// What a process ends with whose store does not serve; `what` names it and the error.
-pub(super) fn store_exit(error: &StoreError, what: impl Display) -> Exit {
+pub(crate) fn store_exit(error: &StoreError, what: impl Display) -> Exit {
     let afresh = "move the state directory away and join again with a fresh token; the other members still have everything";
     match error {
         StoreError::Disk(_) | StoreError::Closed => Exit::because(Reason::Disk, what)

@@ -22,6 +22,12 @@ pub(crate) enum StateDirError {
         /// The other daemon's process, if it said so.
         pid: Option<u32>,
     },
+    /// No daemon ever ran on it.
+    #[error("{} is no state directory: no daemon has run on it", path.display())]
+    Unused {
+        /// The directory.
+        path: PathBuf,
+    },
     /// Something else stands where the directory should be.
     #[error("{} is not a directory", path.display())]
     NotADirectory {
@@ -132,6 +138,7 @@ impl StateDirError {
     fn meaning(&self) -> &'static str {
         match self {
             Self::Locked { .. } => "one state directory serves one daemon",
+            Self::Unused { .. } => "there is no host there whose state it could be",
             Self::NotADirectory { .. } | Self::NotAFile { .. } => "it was not made by meshd",
             Self::Exposed { .. } | Self::Foreign { .. } => {
                 "its keys cannot be relied on to be secret"
@@ -160,6 +167,10 @@ impl StateDirError {
             }
             Self::Foreign { path, user, .. } => {
                 format!("run the daemon as its owner, or: chown -R {user} {}", path.display())
+            }
+            Self::Unused { .. } => {
+                "name the directory the daemon uses with --state-dir, or its configuration file with --config"
+                    .to_owned()
             }
             Self::NotADirectory { .. } | Self::NotAFile { .. } | Self::Denied { .. } => {
                 "name a directory of the daemon's own user with --state-dir".to_owned()

@@ -8,6 +8,7 @@
 //! mesh.redb      the agreed log, vote and snapshot
 //! peers.cache    where others were last seen
 //! handshake.stamp  the latest time a handshake was stamped with
+//! snapshots/     copies of the agreed state that were asked for
 //! ```
 //!
 //! Joining commits with one write. The store is built under a draft name, the root secret too; then
@@ -32,6 +33,7 @@ mod identity;
 mod lock;
 mod membership;
 mod peer_cache;
+mod snapshots;
 
 use std::path::{Path, PathBuf};
 
@@ -45,6 +47,7 @@ pub(crate) use identity::Identity;
 pub(crate) use lock::{Lock, LockError};
 use membership::MarkerError;
 pub(crate) use membership::Membership;
+pub(crate) use snapshots::{Listing, SnapshotDir};
 
 /// Where a new identity's seeds come from.
 pub(crate) type Entropy<'a> = &'a mut dyn FnMut() -> [u8; 32];
@@ -84,6 +87,14 @@ impl StateDir {
             None => refuse_orphans(path)?,
         }
         Ok(Self { path: path.to_owned(), identity, membership, _lock: lock })
+    }
+
+    /// Opens the directory at `path` that a daemon has run on. Makes none where there was none.
+    pub(crate) fn open_used(path: &Path, entropy: Entropy<'_>) -> Result<Self, StateDirError> {
+        match files::exists(&identity_path(path))? {
+            true => Self::open(path, entropy),
+            false => Err(StateDirError::Unused { path: path.to_owned() }),
+        }
     }
 
     /// Who this host is.
@@ -183,6 +194,11 @@ impl StateDir {
             return Ok(());
         };
         files::write(&cache_path(&self.path), &peer_cache::encode(membership.root.mesh, hints))
+    }
+
+    /// Where copies of the agreed state are kept.
+    pub(crate) fn snapshots(&self) -> SnapshotDir {
+        SnapshotDir::of(&self.path)
     }
 
     /// No handshake of this run may be stamped earlier.
@@ -307,6 +323,7 @@ fn finish_leaving(dir: &Path) -> Result<(), StateDirError> {
     for path in mesh.into_iter().chain([stamp_path(dir), identity_path(dir)]) {
         files::remove(&path)?;
     }
+    SnapshotDir::of(dir).clear()?;
     files::sync_parent(&departed)?;
     files::remove(&departed)?;
     files::sync_parent(&departed)

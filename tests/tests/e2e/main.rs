@@ -14,6 +14,7 @@ mod restart;
 mod rights;
 mod rootless;
 mod saturated;
+mod snapshots;
 mod state_dir;
 mod stock_wg;
 mod supervising;

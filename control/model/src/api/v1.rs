@@ -7,6 +7,7 @@ mod error;
 mod invite;
 mod mesh;
 mod peer;
+mod snapshot;
 mod status;
 mod supervision;
 mod voters;
@@ -24,6 +25,7 @@ pub use mesh::{
     LeaveReply, LeaveRequest, Supervisor, VersionReply, WaitFor, WaitReply, WaitRequest,
 };
 pub use peer::{Family, GossipState, Path, Peer, Peers, PingReply, PingRequest, Tunnel, Tunnels};
+pub use snapshot::{SnapshotApplied, SnapshotDownload, SnapshotInfo, SnapshotVerdict, Snapshots};
 pub use status::{
     DaemonState, DropCount, GossipMember, Offload, RaftRole, RaftStatus, Role, Status,
 };
@@ -55,6 +57,10 @@ pub mod route {
     pub const VOTERS_TARGET: &str = "/v1/voters/target";
     /// `POST` [`super::VoterWishRequest`] -> [`super::Voters`].
     pub const VOTERS_WISH: &str = "/v1/voters/wish";
+    /// `GET` -> [`super::Snapshots`]; `POST` -> [`super::SnapshotInfo`]: makes one.
+    pub const SNAPSHOTS: &str = "/v1/snapshots";
+    /// `POST` [`super::SnapshotDownload`] -> the bytes of the file, as `application/octet-stream`.
+    pub const SNAPSHOTS_DOWNLOAD: &str = "/v1/snapshots/download";
     /// `GET` -> [`super::VersionReply`].
     pub const VERSION: &str = "/v1/version";
     /// `POST` [`super::InitRequest`] -> [`super::JoinedReply`].

@@ -149,6 +149,21 @@ impl Operations for Fake {
         self.note(format!("remove {}", request.member), ErrorCode::UnknownMember)
     }
 
+    async fn make_snapshot(&self) -> Answer<SnapshotInfo> {
+        self.note("make_snapshot", ErrorCode::NotJoined)
+    }
+
+    async fn snapshots(&self) -> Answer<Snapshots> {
+        Ok(Snapshots { snapshots: Vec::new(), damaged: Vec::new() })
+    }
+
+    async fn snapshot_file(&self, request: SnapshotDownload) -> Answer<Vec<u8>> {
+        match request.index {
+            Some(7) => Ok(vec![0, 0xff, b'\n']),
+            _ => self.note("snapshot_file", ErrorCode::Refused),
+        }
+    }
+
     async fn ping(&self, request: PingRequest) -> Answer<PingReply> {
         self.note(format!("ping {}", request.target), ErrorCode::UnknownMember)
     }

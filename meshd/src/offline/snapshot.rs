@@ -1,0 +1,103 @@
+//! `mesh snapshot verify` and `apply`.
+
+use std::fs::File;
+use std::io::Read as _;
+use std::path::Path;
+
+use mesh_control::raft::{Snapshot, Store};
+use mesh_model::api::v1::{ErrorCode, MemberName, SnapshotApplied, SnapshotInfo, SnapshotVerdict};
+use mesh_model::snapshot::MAX_FILE;
+use mesh_model::trust::MeshRoot;
+
+use super::answer::{
+    Answer, disk_failed, misconfigured, not_applied, refusal, store_failed, unsound, unusable,
+};
+use crate::args::{SnapshotApplyArgs, SnapshotVerifyArgs};
+use crate::config;
+use crate::exit::expecting_panic;
+use crate::io::disk;
+use crate::io::entropy::Entropy;
+use crate::state_dir::{Membership, StateDir};
+
+/// Checks a snapshot from its file alone.
+pub(super) fn verify(args: &SnapshotVerifyArgs) -> Answer<SnapshotVerdict> {
+    let bytes = read(&args.file)?;
+    let snapshot = open(&args.file, &bytes, None)?;
+    let header = snapshot.header();
+    if let Some(expected) = args.mesh
+        && expected != header.root.mesh
+    {
+        return Err(refusal(
+            ErrorCode::Refused,
+            format!(
+                "{} is of the mesh {}, not of {expected}",
+                args.file.display(),
+                header.root.mesh
+            ),
+            "use a snapshot of that mesh",
+        ));
+    }
+    let view = snapshot.view();
+    let present = view.members.values();
+    let banned = view.banned.values().map(|banned| &banned.member);
+    let mut members: Vec<_> = present
+        .chain(banned)
+        .map(|member| MemberName { member: member.id, name: member.name.clone() })
+        .collect();
+    members.sort_by_key(|member| member.member);
+    Ok(SnapshotVerdict {
+        snapshot: SnapshotInfo::of(header, bytes.len() as u64),
+        members,
+        banned: view.banned.keys().copied().collect(),
+    })
+}
+
+/// Takes a snapshot for the state of a host that is behind, and that nobody runs.
+pub(super) fn apply(args: &SnapshotApplyArgs) -> Answer<SnapshotApplied> {
+    let bytes = read(&args.file)?;
+    let path = config::state_dir(args.config.as_deref(), args.state_dir.as_deref())
+        .map_err(misconfigured)?;
+    let state_dir = StateDir::open_used(&path, &mut || Entropy.fresh()).map_err(unusable)?;
+    let Some(Membership { root, member }) = state_dir.membership().copied() else {
+        return Err(refusal(
+            ErrorCode::NotJoined,
+            format!("the host of {} belongs to no mesh", path.display()),
+            "join one with `mesh join`: that brings the state along",
+        ));
+    };
+    let snapshot = open(&args.file, &bytes, Some(&root))?;
+    let file = disk::open_log(&state_dir.store_path()).map_err(disk_failed)?;
+    let store = expecting_panic(|| Store::open(file, member, &root));
+    let mut store = store.map_err(store_failed)?;
+    let before = store.catch_up(&snapshot).map_err(not_applied)?;
+    let view = store.view();
+    Ok(SnapshotApplied {
+        mesh: root.mesh,
+        member,
+        before,
+        index: view.applied,
+        state_hash: view.hash,
+    })
+}
+
+fn open(path: &Path, bytes: &[u8], expected: Option<&MeshRoot>) -> Answer<Snapshot> {
+    Snapshot::open(bytes, expected).map_err(|error| unsound(path, &error))
+}
+
+/// The file at `path`, up to the longest a snapshot can be.
+fn read(path: &Path) -> Answer<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let read =
+        File::open(path).and_then(|file| file.take(MAX_FILE as u64 + 1).read_to_end(&mut bytes));
+    match read {
+        Err(error) => {
+            Err(refusal(ErrorCode::Refused, format!("cannot read {}: {error}", path.display()), ""))
+        }
+        Ok(len) if len > MAX_FILE => Err(refusal(
+            ErrorCode::Refused,
+            format!("{} is longer than any snapshot, {MAX_FILE} bytes", path.display()),
+            "",
+        )),
+        Ok(_) => Ok(bytes),
+    }
+}

@@ -1,0 +1,208 @@
+//! `snapshots/`: what the mesh had agreed on, one file per index that somebody asked for.
+//!
+//! They are copies. Nothing here is read when the daemon starts, and none of them is ever this host's state by itself.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+
+use mesh_model::LogIndex;
+use mesh_model::snapshot::{self, MAX_FILE, MAX_HEAD, SnapshotHeader};
+
+use super::{StateDirError, files};
+
+/// How many are kept; the one of the lowest index makes room. A mesh of a hundred members takes 40 kB each, the largest
+/// 48 MB.
+pub(crate) const MAX_KEPT: usize = 8;
+
+/// What their names end in.
+const SUFFIX: &str = ".meshsnap";
+
+/// The directory.
+pub(crate) struct SnapshotDir {
+    path: PathBuf,
+}
+
+/// What is in it.
+pub(crate) struct Listing {
+    /// What each file says of itself and how long it is, by index.
+    pub(crate) snapshots: BTreeMap<LogIndex, (SnapshotHeader, u64)>,
+    /// Names of files that are no snapshots, or not the ones they are named after.
+    pub(crate) damaged: Vec<String>,
+}
+
+impl SnapshotDir {
+    pub(super) fn of(state_dir: &Path) -> Self {
+        Self { path: state_dir.join("snapshots") }
+    }
+
+    /// Keeps `file`, which stands for `index`, and forgets the ones beyond the number kept.
+    pub(crate) fn save(&self, index: LogIndex, file: &[u8]) -> Result<(), StateDirError> {
+        files::prepare_dir(&self.path)?;
+        files::write(&self.path_of(index), file)?;
+        let indices: Vec<_> = self.indices()?.into_iter().filter(|kept| *kept != index).collect();
+        let surplus = (indices.len() + 1).saturating_sub(MAX_KEPT);
+        for oldest in indices.into_iter().take(surplus) {
+            files::remove(&self.path_of(oldest))?;
+        }
+        files::sync_parent(&self.path_of(index))
+    }
+
+    /// What each says of itself. The largest of them is not read for that.
+    pub(crate) fn list(&self) -> Result<Listing, StateDirError> {
+        let mut listing = Listing { snapshots: BTreeMap::new(), damaged: Vec::new() };
+        for index in self.indices()? {
+            match self.peek(index) {
+                Ok((header, len)) if header.index == index => {
+                    listing.snapshots.insert(index, (header, len));
+                }
+                _ => listing.damaged.push(name_of(index)),
+            }
+        }
+        Ok(listing)
+    }
+
+    /// The file that stands for `index`, or for the latest one.
+    pub(crate) fn read(&self, index: Option<LogIndex>) -> Result<Option<Vec<u8>>, StateDirError> {
+        let index = match index {
+            Some(index) => index,
+            None => match self.indices()?.last() {
+                Some(index) => *index,
+                None => return Ok(None),
+            },
+        };
+        Ok(files::read(&self.path_of(index), MAX_FILE)?.map(|bytes| bytes.to_vec()))
+    }
+
+    /// Removes all of them.
+    pub(super) fn clear(&self) -> Result<(), StateDirError> {
+        match std::fs::remove_dir_all(&self.path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(StateDirError::io("remove", &self.path, error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Those there are, in order.
+    fn indices(&self) -> Result<Vec<LogIndex>, StateDirError> {
+        let failed = |source| StateDirError::io("list", &self.path, source);
+        let entries = match std::fs::read_dir(&self.path) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(failed(error)),
+        };
+        let mut indices = Vec::new();
+        for entry in entries {
+            let name = entry.map_err(failed)?.file_name();
+            // What is named otherwise was not put there by us: not ours to count, list or remove.
+            let index = name.to_str().and_then(|name| name.strip_suffix(SUFFIX)?.parse().ok());
+            indices.extend(index.filter(|index| name == *name_of(*index)));
+        }
+        indices.sort_unstable();
+        Ok(indices)
+    }
+
+    fn peek(&self, index: LogIndex) -> Result<(SnapshotHeader, u64), String> {
+        let path = self.path_of(index);
+        files::check_file(&path).map_err(|error| error.to_string())?;
+        let read = || {
+            let file = File::open(&path)?;
+            let len = file.metadata()?.len();
+            let mut start = Vec::new();
+            file.take(MAX_HEAD as u64).read_to_end(&mut start)?;
+            Ok((start, len))
+        };
+        let (start, len) = read().map_err(|error: io::Error| error.to_string())?;
+        let header = snapshot::peek(&start, len).map_err(|error| error.to_string())?;
+        Ok((header, len))
+    }
+
+    fn path_of(&self, index: LogIndex) -> PathBuf {
+        self.path.join(name_of(index))
+    }
+}
+
+/// Twenty digits, so that names sort as their numbers do.
+fn name_of(index: LogIndex) -> String {
+    format!("{index:020}{SUFFIX}")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use mesh_model::view::StateHash;
+
+    use super::*;
+    use crate::io::fixture::root;
+
+    fn file(index: LogIndex) -> Vec<u8> {
+        let header = SnapshotHeader {
+            root: root(),
+            mesh_name: "test".parse().expect("a name"),
+            index,
+            term: 1,
+            state_hash: StateHash([0; 32]),
+            agreed_ms: 0,
+            members: 1,
+            voters: BTreeSet::new(),
+            state_len: 9,
+            payload_len: 3,
+        };
+        snapshot::write(&header, b"abc")
+    }
+
+    fn kept(dir: &SnapshotDir) -> Vec<LogIndex> {
+        dir.list().expect("listed").snapshots.into_keys().collect()
+    }
+
+    #[test]
+    fn the_oldest_makes_room_and_nobody_else_can_read_them() {
+        let state_dir = tempfile::tempdir().expect("a directory");
+        let dir = SnapshotDir::of(state_dir.path());
+        assert_eq!(kept(&dir), [0; 0]);
+        assert_eq!(dir.read(None).expect("read"), None);
+        for index in (0..MAX_KEPT as u64 + 3).map(|step| 5 + 100 * step) {
+            dir.save(index, &file(index)).expect("saved");
+        }
+        let expected: Vec<_> = (3..MAX_KEPT as u64 + 3).map(|step| 5 + 100 * step).collect();
+        assert_eq!(kept(&dir), expected);
+        assert_eq!(dir.read(Some(305)).expect("read"), Some(file(305)));
+        assert_eq!(dir.read(Some(5)).expect("read"), None);
+        assert_eq!(dir.read(None).expect("read"), Some(file(1005)));
+        let mode = |path: &Path| std::fs::metadata(path).expect("there").permissions().mode();
+        assert_eq!(mode(&dir.path) & 0o777, 0o700);
+        assert_eq!(mode(&dir.path_of(305)) & 0o777, 0o600);
+        // The same once more is no reason to forget another.
+        dir.save(305, &file(305)).expect("saved");
+        assert_eq!(kept(&dir), expected);
+    }
+
+    #[test]
+    fn a_new_one_with_a_low_index_is_not_the_one_to_go() {
+        let state_dir = tempfile::tempdir().expect("a directory");
+        let dir = SnapshotDir::of(state_dir.path());
+        for index in 100..100 + MAX_KEPT as u64 {
+            dir.save(index, &file(index)).expect("saved");
+        }
+        dir.save(7, &file(7)).expect("saved");
+        assert!(kept(&dir).contains(&7) && !kept(&dir).contains(&100));
+    }
+
+    #[test]
+    fn damaged_files_are_named_and_strange_ones_left_alone() {
+        let state_dir = tempfile::tempdir().expect("a directory");
+        let dir = SnapshotDir::of(state_dir.path());
+        dir.save(8, &file(8)).expect("saved");
+        dir.save(9, &file(8)).expect("saved under another's name");
+        dir.save(10, &file(10)[..20]).expect("saved in part");
+        std::fs::write(dir.path.join("notes.txt"), "mine").expect("written");
+        std::fs::write(dir.path.join("7.meshsnap"), "mine").expect("written");
+        let listing = dir.list().expect("listed");
+        assert_eq!(listing.snapshots.into_keys().collect::<Vec<_>>(), [8]);
+        assert_eq!(listing.damaged, [name_of(9), name_of(10)]);
+    }
+}
