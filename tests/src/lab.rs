@@ -151,7 +151,8 @@ impl Lab {
         self.fabric.as_ref().expect("a lab with a wire").wire()
     }
 
-    fn fabric(&self) -> Result<&Fabric> {
+    /// What the hosts' cables are plugged into.
+    pub fn fabric(&self) -> Result<&Fabric> {
         self.fabric
             .as_ref()
             .ok_or_else(|| Error::Failed("a lab on loopback has no fabric".to_owned()))

@@ -10,6 +10,7 @@
 //! Everything measured is bounded by what the tools themselves can do, so a run includes the bare cable.
 //! Method and caveats: docs/performance.md.
 
+pub mod agreement;
 pub mod calm;
 pub mod column;
 pub mod generator;

@@ -145,6 +145,11 @@ impl Wire {
         }
     }
 
+    /// Stops frames from the first host of each of `cuts` to the second, and no others.
+    pub fn cut_exactly(&self, cuts: &BTreeSet<(usize, usize)>) {
+        lock(&self.shared.rules).cut.clone_from(cuts);
+    }
+
     /// Takes all cuts back.
     pub fn heal(&self) {
         lock(&self.shared.rules).cut.clear();

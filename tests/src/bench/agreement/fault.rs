@@ -1,0 +1,193 @@
+//! What goes wrong: members that die, links that are cut, one way or both.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+/// A kind of fault. The leader has a part in most, for the others stop nothing.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, clap::ValueEnum,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// The leader dies.
+    KillLeader,
+    /// Another voter dies.
+    KillVoter,
+    /// One voter does not hear the leader any more.
+    LeaderToOne,
+    /// The leader does not hear one voter any more.
+    OneToLeader,
+    /// Nobody hears the leader, which hears everybody.
+    MuteLeader,
+    /// The leader hears nobody, and everybody hears it.
+    DeafLeader,
+    /// The link between the leader and one voter is cut.
+    CutLink,
+    /// Of the leader's links all are cut but one: two of five, no majority.
+    LeaderSeesOne,
+    /// Of another voter's links all are cut but one, and not the one to the leader is left.
+    VoterSeesOne,
+}
+
+/// What kinds of faults have in common, and what is promised of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Class {
+    /// A member dies.
+    Kill,
+    /// Links that carry one way only.
+    OneWay,
+    /// Links that carry nothing, while the members still make one whole by way of others.
+    Partial,
+}
+
+impl Class {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Kill, Self::OneWay, Self::Partial];
+
+    /// What tables call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Kill => "killed",
+            Self::OneWay => "one way cut",
+            Self::Partial => "partial partition",
+        }
+    }
+
+    /// The longest that 99 of 100 next writes may take, in seconds.
+    pub fn promised_p99(self) -> f64 {
+        match self {
+            Self::Kill => 2.0,
+            Self::OneWay => 3.0,
+            Self::Partial => 5.0,
+        }
+    }
+}
+
+impl Kind {
+    /// All of them, in the order in which they happen.
+    pub const ALL: [Self; 9] = [
+        Self::KillLeader,
+        Self::KillVoter,
+        Self::LeaderToOne,
+        Self::OneToLeader,
+        Self::MuteLeader,
+        Self::DeafLeader,
+        Self::CutLink,
+        Self::LeaderSeesOne,
+        Self::VoterSeesOne,
+    ];
+
+    /// What it belongs to.
+    pub fn class(self) -> Class {
+        match self {
+            Self::KillLeader | Self::KillVoter => Class::Kill,
+            Self::LeaderToOne | Self::OneToLeader | Self::MuteLeader | Self::DeafLeader => {
+                Class::OneWay
+            }
+            Self::CutLink | Self::LeaderSeesOne | Self::VoterSeesOne => Class::Partial,
+        }
+    }
+
+    /// What tables call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::KillLeader => "kill-leader",
+            Self::KillVoter => "kill-voter",
+            Self::LeaderToOne => "leader-to-one",
+            Self::OneToLeader => "one-to-leader",
+            Self::MuteLeader => "mute-leader",
+            Self::DeafLeader => "deaf-leader",
+            Self::CutLink => "cut-link",
+            Self::LeaderSeesOne => "leader-sees-one",
+            Self::VoterSeesOne => "voter-sees-one",
+        }
+    }
+}
+
+/// A fault as it happens to a cluster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// Who dies.
+    pub killed: Option<usize>,
+    /// The directions that carry nothing.
+    pub cuts: BTreeSet<(usize, usize)>,
+    /// A member that is not the leader and that the fault leaves alone: there people go on writing.
+    pub writer: usize,
+}
+
+impl Fault {
+    /// The fault of `kind` when `leader` leads `size` members, five or more. `turn` decides whom else it meets:
+    /// everybody in turn.
+    pub fn of(kind: Kind, leader: usize, size: usize, turn: usize) -> Self {
+        // The others, the victim first.
+        let other = |nth: usize| 1 + (leader + (turn + nth) % (size - 1)) % size;
+        let (victim, confidant, writer) = (other(0), other(1), other(2));
+        let everybody = || (1..=size).filter(|number| *number != leader);
+        let both = |a: usize, b: usize| [(a, b), (b, a)];
+        let cuts = match kind {
+            Kind::KillLeader | Kind::KillVoter => BTreeSet::new(),
+            Kind::LeaderToOne => BTreeSet::from([(leader, victim)]),
+            Kind::OneToLeader => BTreeSet::from([(victim, leader)]),
+            Kind::MuteLeader => everybody().map(|number| (leader, number)).collect(),
+            Kind::DeafLeader => everybody().map(|number| (number, leader)).collect(),
+            Kind::CutLink => BTreeSet::from(both(leader, victim)),
+            Kind::LeaderSeesOne => everybody()
+                .filter(|number| *number != confidant)
+                .flat_map(|number| both(leader, number))
+                .collect(),
+            Kind::VoterSeesOne => (1..=size)
+                .filter(|number| *number != victim && *number != confidant)
+                .flat_map(|number| both(victim, number))
+                .collect(),
+        };
+        let killed = match kind {
+            Kind::KillLeader => Some(leader),
+            Kind::KillVoter => Some(victim),
+            _ => None,
+        };
+        Self { killed, cuts, writer }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whom each of five members still exchanges packets with both ways, itself included.
+    fn sees(fault: &Fault, number: usize) -> usize {
+        let whole = |other: &usize| {
+            !fault.cuts.contains(&(number, *other)) && !fault.cuts.contains(&(*other, number))
+        };
+        (1..=5).filter(|other| Some(*other) != fault.killed).filter(whole).count()
+    }
+
+    #[test]
+    fn who_writes_is_no_leader_and_keeps_a_majority() {
+        for kind in Kind::ALL {
+            for (leader, turn) in (1..=5).flat_map(|leader| (0..8).map(move |turn| (leader, turn)))
+            {
+                let fault = Fault::of(kind, leader, 5, turn);
+                assert_ne!(fault.writer, leader, "{kind:?}");
+                assert_ne!(Some(fault.writer), fault.killed, "{kind:?}");
+                assert!(sees(&fault, fault.writer) >= 3, "{kind:?} {fault:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_leader_that_sees_one_has_no_majority_and_everybody_has_a_turn() {
+        let fault = Fault::of(Kind::LeaderSeesOne, 3, 5, 0);
+        assert_eq!(sees(&fault, 3), 2);
+        let fault = Fault::of(Kind::VoterSeesOne, 3, 5, 1);
+        assert_eq!((1..=5).filter(|number| sees(&fault, *number) == 2).count(), 1);
+        assert_eq!(sees(&fault, 3), 4);
+        let victims: BTreeSet<_> =
+            (0..4).map(|turn| Fault::of(Kind::KillVoter, 3, 5, turn).killed).collect();
+        assert_eq!(victims, [1, 2, 4, 5].map(Some).into());
+        let links: BTreeSet<_> =
+            (0..4).flat_map(|turn| Fault::of(Kind::CutLink, 3, 5, turn).cuts).collect();
+        assert_eq!(links.len(), 8);
+    }
+}

@@ -1,0 +1,196 @@
+//! `scripts/bench failover`.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use mesh_tests::bench::agreement::failover::{Audit, Subject};
+use mesh_tests::bench::agreement::fault::{Class, Kind};
+use mesh_tests::bench::agreement::figures::Spread;
+use mesh_tests::bench::interrupt;
+use mesh_tests::bench::machine::Machine;
+use mesh_tests::{Error, Result};
+use serde::Serialize;
+
+use crate::contenders::{self, Contender};
+use crate::results;
+
+/// The version of the JSON form.
+const SCHEMA: &str = "mesh-bench/failover/1";
+
+/// How long nobody can write after a fault.
+///
+/// Five voters of each contender. Every 25 ms a write is begun at a member that the fault leaves alone; what counts
+/// is the time from the fault to the first acknowledgement of one begun since. At the end every member must have all
+/// that was ever acknowledged. Method: docs/performance.md.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// How often each kind of fault happens to each contender
+    #[arg(long, default_value_t = 12, value_parser = clap::value_parser!(u32).range(1..=40))]
+    rounds: u32,
+    /// Who is measured, separated by commas
+    #[arg(long, value_delimiter = ',', value_enum, default_value = "meshd,etcd,etcd-fast")]
+    with: Vec<Contender>,
+    /// What goes wrong, separated by commas; everything unless given
+    #[arg(long, value_delimiter = ',', value_enum, value_name = "KINDS")]
+    faults: Vec<Kind>,
+    /// Where every run leaves failover.json and failover.md
+    #[arg(long, value_name = "DIR", default_value = "target/bench")]
+    results: PathBuf,
+}
+
+/// Members of each contender: five survive two failures.
+const VOTERS: usize = 5;
+
+/// One fault.
+#[derive(Debug, Serialize)]
+struct Sample {
+    contender: &'static str,
+    fault: Kind,
+    round: u32,
+    next_write_ms: Option<f64>,
+    leader_changed: bool,
+    recovery_ms: f64,
+}
+
+#[derive(Serialize)]
+struct Report {
+    schema: &'static str,
+    machine: Machine,
+    voters: usize,
+    rounds: u32,
+    versions: Vec<(&'static str, String)>,
+    samples: Vec<Sample>,
+    writes: Vec<(&'static str, Audit)>,
+}
+
+pub(crate) fn run(args: &Args) -> Result<()> {
+    let clusters = contenders::start(&args.with, VOTERS)?;
+    let versions = clusters.iter().map(|it| (it.name(), it.version())).collect();
+    let mut subjects: Vec<Subject> =
+        clusters.into_iter().map(|cluster| Subject::new(cluster)).collect();
+    let mut report = Report {
+        schema: SCHEMA,
+        machine: Machine::this(),
+        voters: VOTERS,
+        rounds: args.rounds,
+        versions,
+        samples: Vec::new(),
+        writes: Vec::new(),
+    };
+    let measured = measure(args, &mut subjects, &mut report);
+    if measured.is_err() {
+        for subject in &mut subjects {
+            eprintln!("{}", subject.cluster().last_words());
+        }
+    }
+    if !report.samples.is_empty() {
+        println!("{}", render(&report));
+    }
+    measured?;
+    match report.writes.iter().find(|(_, audit)| audit.lost > 0) {
+        Some((name, audit)) => Err(Error::Failed(format!(
+            "{} writes that {name} had acknowledged are gone",
+            audit.lost
+        ))),
+        None => Ok(()),
+    }
+}
+
+fn measure(args: &Args, subjects: &mut [Subject], report: &mut Report) -> Result<()> {
+    let kinds: &[Kind] = if args.faults.is_empty() { &Kind::ALL } else { &args.faults };
+    'rounds: for round in 1..=args.rounds {
+        for kind in kinds {
+            for subject in &mut *subjects {
+                if interrupt::requested() {
+                    break 'rounds;
+                }
+                let outage = subject.suffer(*kind)?;
+                let millis = |time: Duration| time.as_secs_f64() * 1e3;
+                report.samples.push(Sample {
+                    contender: subject.cluster().name(),
+                    fault: *kind,
+                    round,
+                    next_write_ms: outage.next_write.map(millis),
+                    leader_changed: outage.leader_changed,
+                    recovery_ms: millis(outage.recovery),
+                });
+                tell(report.samples.last());
+            }
+        }
+        results::write(&args.results, "failover", &render(report), report)?;
+    }
+    for subject in subjects {
+        let audit = subject.audit()?;
+        report.writes.push((subject.cluster().name(), audit));
+    }
+    results::write(&args.results, "failover", &render(report), report)
+}
+
+fn tell(sample: Option<&Sample>) {
+    let Some(sample) = sample else { return };
+    let took = sample.next_write_ms.map_or("no write".to_owned(), |took| format!("{took:.0} ms"));
+    let changed = if sample.leader_changed { ", another leads" } else { "" };
+    let Sample { contender, fault, round, recovery_ms, .. } = sample;
+    eprintln!(
+        "round {round}  {contender:10}  {:16}  {took}{changed}, whole again after {recovery_ms:.0} ms",
+        fault.name()
+    );
+}
+
+/// The tables.
+fn render(report: &Report) -> String {
+    let mut text = format!("On {}. {} voters each.\n", report.machine, report.voters);
+    let names: Vec<&str> = report.versions.iter().map(|(name, _)| *name).collect();
+    let heading = |first: &str| {
+        let columns: Vec<String> =
+            names.iter().map(|name| format!("{name} p50 | p99 | longest | n")).collect();
+        let line = "---:|".repeat(4 * names.len());
+        format!("\n| {first} | {} |\n|---|{line}\n", columns.join(" | "))
+    };
+    text += "\nFrom the fault to the next write, in ms.\n";
+    text += &heading("fault");
+    for kind in Kind::ALL {
+        row(&mut text, report, &names, kind.name(), |fault| fault == kind);
+    }
+    text += &heading("class (promised p99)");
+    for class in Class::ALL {
+        let title = format!("{} ({} s)", class.name(), class.promised_p99());
+        row(&mut text, report, &names, &title, |fault| fault.class() == class);
+    }
+    let missing = report.samples.iter().filter(|sample| sample.next_write_ms.is_none()).count();
+    if missing > 0 {
+        let _ = writeln!(text, "\n{missing} times no write came through before it was given up.");
+    }
+    for (name, audit) in &report.writes {
+        let Audit { begun, acknowledged, lost } = audit;
+        let _ = writeln!(
+            text,
+            "\n{name}: {begun} writes begun, {acknowledged} acknowledged, {lost} of those lost."
+        );
+    }
+    for (name, version) in &report.versions {
+        let _ = writeln!(text, "\n{name}: {version}");
+    }
+    text
+}
+
+fn row(text: &mut String, report: &Report, names: &[&str], title: &str, of: impl Fn(Kind) -> bool) {
+    let cells = names.iter().map(|name| {
+        let times: Vec<Duration> = report
+            .samples
+            .iter()
+            .filter(|sample| sample.contender == *name && of(sample.fault))
+            .filter_map(|sample| sample.next_write_ms)
+            .map(|millis| Duration::from_secs_f64(millis / 1e3))
+            .collect();
+        Spread::of(&times).map_or("- | - | - | 0".to_owned(), |spread| {
+            let Spread { p50_ms, p99_ms, max_ms, count } = spread;
+            format!("{p50_ms:.0} | {p99_ms:.0} | {max_ms:.0} | {count}")
+        })
+    });
+    let cells: Vec<String> = cells.collect();
+    if cells.iter().any(|cell| !cell.starts_with('-')) {
+        let _ = writeln!(text, "| {title} | {} |", cells.join(" | "));
+    }
+}
