@@ -1,5 +1,6 @@
 //! A lab: a few hosts and what connects them.
 
+use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -53,7 +54,17 @@ impl Lab {
     pub fn rootless(hosts: usize) -> Result<Self> {
         let mut lab = Self::empty(None)?;
         for port in free_ports(hosts)? {
-            lab.add(Place::Loopback(port))?;
+            lab.add(Place::Loopback(SocketAddrV4::new(Ipv4Addr::LOCALHOST, port)))?;
+        }
+        Ok(lab)
+    }
+
+    /// `hosts` hosts on loopback, each with an address of its own, as hosts of different places have: what is limited
+    /// per source is not shared between them. Needs no rights.
+    pub fn scattered(hosts: usize) -> Result<Self> {
+        let mut lab = Self::empty(None)?;
+        for _ in 0..hosts {
+            lab.add_scattered_host()?;
         }
         Ok(lab)
     }
@@ -88,6 +99,15 @@ impl Lab {
         self.add(Place::Namespace(Arc::new(netns)))
     }
 
+    /// One more host with a loopback address of its own, its daemon not started; its number.
+    pub fn add_scattered_host(&mut self) -> Result<usize> {
+        let [high, low] = (self.hosts.len() as u16 + 1).to_be_bytes();
+        let address = Ipv4Addr::new(127, 77, high, low);
+        let socket = UdpSocket::bind((address, 0)).context("find a free port")?;
+        let port = socket.local_addr().context("ask for a port")?.port();
+        self.add(Place::Loopback(SocketAddrV4::new(address, port)))
+    }
+
     fn add(&mut self, place: Place) -> Result<usize> {
         let number = self.hosts.len() + 1;
         let dir = self.dir.join(name_of(number));
@@ -116,6 +136,11 @@ impl Lab {
     /// mesh survive the loss of its supervisor.
     pub fn wait_voters(&self) -> Result<()> {
         wait_voters(&self.hosts)
+    }
+
+    /// The same where only the first `members` hosts are members.
+    pub fn wait_voters_among(&self, members: usize) -> Result<()> {
+        wait_voters(&self.hosts[..members])
     }
 
     /// Waits until every running daemon says it is ready.
@@ -262,9 +287,8 @@ impl Drop for Lab {
 
 /// UDP ports on loopback that were free a moment ago.
 pub fn free_ports(count: usize) -> Result<Vec<u16>> {
-    let sockets: Result<Vec<_>> = (0..count)
-        .map(|_| std::net::UdpSocket::bind("127.0.0.1:0").context("find a free port"))
-        .collect();
+    let sockets: Result<Vec<_>> =
+        (0..count).map(|_| UdpSocket::bind("127.0.0.1:0").context("find a free port")).collect();
     sockets?
         .iter()
         .map(|socket| Ok(socket.local_addr().context("ask for a port")?.port()))

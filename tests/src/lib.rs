@@ -11,6 +11,7 @@
 
 pub mod bench;
 pub mod binaries;
+pub mod chaos;
 pub mod daemon;
 pub mod error;
 pub mod fabric;

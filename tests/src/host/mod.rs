@@ -4,7 +4,7 @@ mod handed;
 mod verbs;
 
 use std::io::Write as _;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, SocketAddrV4};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -36,8 +36,8 @@ const START_LIMIT: Duration = Duration::from_secs(15);
 pub enum Place {
     /// A network of its own, with a TUN device.
     Namespace(Arc<Netns>),
-    /// A port on this machine's loopback, without a TUN device.
-    Loopback(u16),
+    /// A port of this machine's loopback, without a TUN device.
+    Loopback(SocketAddrV4),
 }
 
 /// A host.
@@ -49,6 +49,7 @@ pub struct Host {
     binaries: Binaries,
     interface: String,
     extra_args: Vec<String>,
+    extra_env: Vec<(String, String)>,
     handed: Option<UnixListener>,
     outlives_us: bool,
     daemon: Option<Daemon>,
@@ -65,6 +66,7 @@ impl Host {
             binaries: binaries.clone(),
             interface: INTERFACE.to_owned(),
             extra_args: Vec::new(),
+            extra_env: Vec::new(),
             handed: None,
             outlives_us: false,
             daemon: None,
@@ -147,7 +149,7 @@ impl Host {
                     .map(|address| SocketAddr::new(address, PORT))
                     .to_vec()
             }
-            Place::Loopback(port) => vec![SocketAddr::from(([127, 0, 0, 1], port))],
+            Place::Loopback(endpoint) => vec![endpoint.into()],
         }
     }
 
@@ -160,6 +162,12 @@ impl Host {
     /// More arguments for the daemon's next start.
     pub fn extra_args(&mut self, args: &[&str]) {
         self.extra_args = args.iter().map(|&arg| arg.to_owned()).collect();
+    }
+
+    /// The environment of the daemon's next starts has these too, and none of those named before.
+    pub fn extra_env(&mut self, variables: &[(&str, &str)]) {
+        let owned = |&(name, value): &(&str, &str)| (name.to_owned(), value.to_owned());
+        self.extra_env = variables.iter().map(owned).collect();
     }
 
     /// Hands `listener` over at each start from the next on, as a service manager does.
@@ -187,8 +195,8 @@ impl Host {
             Place::Namespace(_) => {
                 command.args(["--tun", &self.interface, "--listen", &PORT.to_string()]);
             }
-            Place::Loopback(port) => {
-                command.args(["--tun", "none", "--listen", &format!("127.0.0.1:{port}")]);
+            Place::Loopback(endpoint) => {
+                command.args(["--tun", "none", "--listen", &endpoint.to_string()]);
             }
         }
         command.args(&self.extra_args);
@@ -203,16 +211,23 @@ impl Host {
             "MESHD_LOG_FORMAT",
             "NOTIFY_SOCKET",
             "LISTEN_FDS",
+            "MESHD_FAILPOINTS",
         ] {
             command.env_remove(variable);
         }
         command.env("CONFIGURATION_DIRECTORY", &self.dir);
+        command.envs(self.extra_env.iter().map(|(name, value)| (name, value)));
         command
     }
 
     /// Starts the daemon and waits until its socket answers.
     pub fn start(&mut self) -> Result<()> {
         self.start_unready()?;
+        self.wait_started()
+    }
+
+    /// Waits until the socket of a daemon answers that was just started.
+    pub fn wait_started(&mut self) -> Result<()> {
         let socket = self.socket();
         let name = self.name();
         let daemon = self.running()?;

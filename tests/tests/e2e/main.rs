@@ -6,6 +6,7 @@
 mod audit;
 mod bad_input;
 mod bans;
+mod chaos;
 mod failed_disk;
 mod failover;
 mod lab_program;

@@ -1,6 +1,7 @@
 //! What `up` made, written down before it is made, so that `down` finds it whatever happened between.
 
 use std::fs;
+use std::net::{Ipv4Addr, SocketAddrV4};
 use std::path::{Path, PathBuf};
 
 use mesh_tests::binaries::Binaries;
@@ -109,7 +110,7 @@ impl Registry {
     /// A host, to drive it. Its namespace must exist.
     pub(crate) fn host(&self, number: usize) -> Result<Host> {
         let place = match self.ports.get(number - 1) {
-            Some(port) => Place::Loopback(*port),
+            Some(port) => Place::Loopback(SocketAddrV4::new(Ipv4Addr::LOCALHOST, *port)),
             None => Place::Namespace(Netns::open(&self.netns_of(number))?.into()),
         };
         let dir = self.dir.join(name_of(number));

@@ -1,0 +1,99 @@
+//! mesh-chaos: what a mesh of real daemons goes through, for as long as one likes. `scripts/chaos` builds and runs it.
+
+// This program talks to a person; standard output is its purpose.
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use clap::{Parser, Subcommand};
+use mesh_tests::chaos::{JoinRace, Outlive};
+use mesh_tests::{Error, Result, rights};
+
+/// Real daemons, killed and cut off until something gives, or nothing does.
+///
+/// Everything happens in network namespaces or on loopback, and nothing stays behind. Ends with 1 and the reason as
+/// soon as anything is not as promised.
+#[derive(Parser)]
+#[command(name = "scripts/chaos", version)]
+struct Args {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Many hosts join with a token for one while the supervisor is killed: exactly one gets in
+    Joins {
+        /// How many hosts
+        #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u16).range(1..=1000))]
+        joiners: u16,
+        /// How many times
+        #[arg(long, default_value_t = 50)]
+        rounds: u32,
+        /// Decides when the supervisor is killed
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+    },
+    /// All voters are killed, for good: the others lose no packet, and one of them is started anew. Needs root
+    Packets {
+        /// For how long, in seconds
+        #[arg(long, default_value_t = 600)]
+        seconds: u64,
+    },
+}
+
+fn main() -> ExitCode {
+    match run(Args::parse().verb) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(verb: Verb) -> Result<()> {
+    match verb {
+        Verb::Joins { joiners, rounds, seed } => joins(joiners.into(), rounds, seed),
+        Verb::Packets { seconds } => packets(Duration::from_secs(seconds)),
+    }
+}
+
+fn joins(joiners: usize, rounds: u32, seed: u64) -> Result<()> {
+    println!("three members, {joiners} hosts that want in, seed {seed}");
+    let started = Instant::now();
+    let mut race = JoinRace::prepare(joiners, seed)?;
+    for round in 1..=rounds {
+        let seen = race.run().map_err(|error| Error::Failed(format!("round {round}: {error}")))?;
+        println!(
+            "round {round}: n{} got in; n{} was killed after {} ms, when {} had their answer; \
+             asked {} times in {:.1} s",
+            seen.winner,
+            seen.killed,
+            seen.killed_after.as_millis(),
+            seen.told_before,
+            seen.asked,
+            seen.took.as_secs_f64()
+        );
+    }
+    println!("{rounds} rounds in {} s: one member each", started.elapsed().as_secs());
+    Ok(())
+}
+
+fn packets(span: Duration) -> Result<()> {
+    if let Some(missing) = rights::missing_for_namespaces() {
+        return Err(Error::Failed(missing));
+    }
+    let seen = Outlive::prepare()?.run(span)?;
+    println!(
+        "{} s without voters: {} echoes sent, none lost, the slowest took {} ms; a host started anew had its tunnels \
+         after {} ms; the oldest session at the end was {} s old",
+        span.as_secs(),
+        seen.echoes,
+        seen.slowest.as_millis(),
+        seen.back_after.as_millis(),
+        seen.oldest_session.as_secs()
+    );
+    Ok(())
+}
