@@ -151,6 +151,12 @@ impl Members {
     }
 
     /// Whether the one with `identity` was a member once, as far as remembered.
+    /// Whether `member` has left by its own word.
+    pub fn said_goodbye(&self, member: MemberId) -> bool {
+        let departed = self.departed.get(&member);
+        departed.is_some_and(|departed| matches!(departed.farewell, Farewell::Own(_)))
+    }
+
     pub(super) fn has_departed(&self, identity: &IdentityKey) -> bool {
         self.departed.values().any(|departed| departed.identity == *identity)
     }

@@ -201,13 +201,12 @@ impl Mesh {
 
 /// This host in its own replica, with its own keys.
 ///
-/// It may be gone from it: a departure that was agreed while the host was down, or whose last step a crash
-/// cut short. One that is banned has its place and waits to be pardoned.
+/// It may be gone from it: an admin has removed it. One that is banned has its place and waits to be pardoned.
 fn own_record(view: &ClusterView, me: MemberId, identity: &Identity) -> Result<MemberView, Exit> {
     let own = view.place_of(me).filter(|own| is_own(own, identity));
     own.cloned().ok_or_else(|| {
         Exit::because(Reason::Mismatch, format_args!("{me} is no member of this mesh any more"))
-            .meaning("the mesh has agreed that this host left")
+            .meaning("an admin has removed this host, or its keys are not those it joined with")
             .remedy("move the state directory away and join again with a fresh token")
     })
 }

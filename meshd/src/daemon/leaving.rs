@@ -1,6 +1,7 @@
 //! `mesh leave`: this host says goodbye and forgets the mesh.
 
 use mesh_control::command::{Command, Outcome};
+use mesh_control::raft::Store;
 use mesh_control::state::{Event, State};
 use mesh_model::api::v1::{ErrorCode, LeaveReply, LeaveRequest};
 use mesh_model::trust::Departure;
@@ -10,6 +11,7 @@ use super::refusal::{Answer, failed, internal, not_joined, refusal};
 use super::{Daemon, Mesh};
 use crate::exit::Exit;
 use crate::io::entropy::Entropy;
+use crate::state_dir::StateDir;
 
 impl Daemon {
     /// Has this host's departure agreed, then removes everything of the mesh from it.
@@ -52,6 +54,20 @@ impl Daemon {
         }
         tracing::info!(member = %mesh.me, ?index, "left the mesh");
         Ok(LeaveReply { mesh: view.mesh(), member: mesh.me, index })
+    }
+
+    /// Forgets the mesh that this host's last run has left: a crash came between the mesh's agreement and the first
+    /// step here. Nobody but this host could say its goodbye, so nobody else has to be asked.
+    pub(super) fn finish_leaving(
+        &self,
+        state_dir: &mut StateDir,
+        store: Store,
+    ) -> Result<(), Exit> {
+        let member = store.me();
+        drop(store);
+        tokio::task::block_in_place(|| state_dir.forget(&mut || Entropy.fresh()))?;
+        tracing::info!(%member, "this host has left the mesh; what a crash cut short is done");
+        self.check_host()
     }
 }
 

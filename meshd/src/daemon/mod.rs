@@ -137,7 +137,7 @@ impl Daemon {
 
     /// Takes up the membership that was there before the process started.
     async fn resume(&self, membership: Membership) -> Result<(), Exit> {
-        let state_dir = self.state_dir.lock().await;
+        let mut state_dir = self.state_dir.lock().await;
         let path = state_dir.store_path();
         let file = disk::open_log(&path)?;
         // The database panics over some damaged files; the store catches that and says so.
@@ -145,6 +145,9 @@ impl Daemon {
         let store = tokio::task::block_in_place(|| expecting_panic(open));
         let what = |error: &StoreError| format!("{}: {error}", path.display());
         let store = store.map_err(|error| ending::store_exit(&error, what(&error)))?;
+        if store.said_goodbye() {
+            return self.finish_leaving(&mut state_dir, store);
+        }
         let ground = Ground::lay(&self.config, &store, state_dir.identity()).await?;
         let port = self.bind()?;
         let mesh = self.open(&state_dir, store, ground, port, state_dir.peer_hints()).await?;

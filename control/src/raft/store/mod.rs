@@ -177,6 +177,11 @@ impl Store {
         &self.identity.genesis
     }
 
+    /// Whether this host has left the mesh by its own word, as far as its store knows.
+    pub fn said_goodbye(&self) -> bool {
+        self.replica.state.members().said_goodbye(self.identity.me)
+    }
+
     /// The agreed state as far as this host knows it. Needs no leader, no network and no Raft.
     pub fn view(&self) -> Arc<ClusterView> {
         self.replica.view()
