@@ -28,6 +28,9 @@ pub(crate) enum Command {
     Offline(OfflineVerb),
     /// Print the version
     Version,
+    /// Print where this build can be made to fail
+    #[cfg(feature = "failpoints")]
+    Failpoints,
 }
 
 /// What works without a running daemon. `mesh` is what people use.

@@ -56,6 +56,11 @@ fn main() -> ExitCode {
         },
         Command::Wg(args) => return wg::run(&args),
         Command::Offline(verb) => return offline::run(&verb),
+        #[cfg(feature = "failpoints")]
+        Command::Failpoints => {
+            let names = io::failpoint::Failpoint::ALL.iter().map(|point| point.name());
+            say(&(names.collect::<Vec<_>>().join("\n") + "\n"))
+        }
         Command::Version => say(concat!("meshd ", env!("CARGO_PKG_VERSION"), "\n")),
     };
     end.report()

@@ -71,6 +71,7 @@ fn build(profile_dir: &Path) -> Result<()> {
     let output = Command::new(env!("CARGO"))
         .current_dir(workspace_root())
         .args(["build", "--quiet", "--workspace", "--bins", "--profile", profile])
+        .args(cfg!(feature = "failpoints").then_some("--features=meshd/failpoints"))
         .arg("--target-dir")
         .arg(target_dir)
         .output()

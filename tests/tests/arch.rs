@@ -303,3 +303,36 @@ fn manifest_dependencies(table: &toml::Table) -> impl Iterator<Item = (String, t
         .collect();
     found.into_iter()
 }
+
+/// Calls that put bytes or names on disk, or take them away.
+const DURABLE: [&str; 6] =
+    ["sync_all(", "sync_data(", "fs::rename(", "remove_file(", "fs::write(", ".set_len("];
+
+/// Where the daemon makes them: at home, each beside its failpoint, and where nobody relies on them after a
+/// crash (who holds the lock, the name of a socket).
+const DURABLE_HOMES: [&str; 4] =
+    ["io/disk.rs", "io/log_file.rs", "io/unix_socket.rs", "state_dir/lock.rs"];
+
+#[test]
+fn every_durable_step_of_the_daemon_is_made_where_its_failpoint_is() {
+    let root = workspace_root().join("meshd/src");
+    let mut found = BTreeSet::new();
+    for path in sources(&root) {
+        let text = fs::read_to_string(&path).unwrap();
+        let code = text.split("#[cfg(test)]\nmod ").next().unwrap();
+        if DURABLE.iter().any(|call| code.contains(call)) {
+            found.insert(path.strip_prefix(&root).unwrap().display().to_string());
+        }
+    }
+    assert_eq!(found, DURABLE_HOMES.map(str::to_owned).into());
+}
+
+/// The sources below `dir` that are not tests.
+fn sources(dir: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+    let (dirs, files): (Vec<_>, Vec<_>) = entries.partition(|path| path.is_dir());
+    let files = files.into_iter().filter(|path| {
+        !path.ends_with("tests.rs") && path.extension().is_some_and(|extension| extension == "rs")
+    });
+    files.chain(dirs.iter().flat_map(|dir| sources(dir))).collect()
+}

@@ -1,7 +1,8 @@
 //! Files that survive: the agreement log's file, and small files replaced as a whole.
 //!
 //! Everything made here is readable by its owner only, whatever the umask, and on disk before the call
-//! returns: the bytes (`fsync` of the file) and the name (`fsync` of the directory).
+//! returns: the bytes (`fsync` of the file) and the name (`fsync` of the directory). Each step is a [`Failpoint`]; a
+//! test of the sources keeps such steps from being made elsewhere.
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Write as _};
@@ -10,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use nix::fcntl::OFlag;
 
+use super::failpoint::{Failpoint, reached};
 use super::log_file::LogFile;
 
 /// Owner reads and writes, nobody else does anything.
@@ -64,23 +66,39 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<(), DiskError> {
     name.push(".new");
     let draft = PathBuf::from(name);
     // A draft left behind by a crash may carry any mode: start from nothing.
-    match fs::remove_file(&draft) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            return Err(error).context("remove", &draft);
-        }
-        _ => {}
-    }
+    remove(&draft)?;
+    write(&draft, bytes)?;
+    rename(&draft, path)
+}
+
+/// Makes a file of `bytes` where there is none; they are on disk when this returns, their name may not be.
+fn write(path: &Path, bytes: &[u8]) -> Result<(), DiskError> {
+    reached(Failpoint::DraftWrite).context("create", path)?;
     let mut file = OpenOptions::new()
         .write(true)
         .create_new(true)
         .mode(FILE_MODE)
-        .open(&draft)
-        .context("create", &draft)?;
-    restrict(&file, &draft)?;
-    file.write_all(bytes).context("write", &draft)?;
-    file.sync_all().context("sync", &draft)?;
-    fs::rename(&draft, path).context("rename to", path)?;
-    sync_parent(path)
+        .open(path)
+        .context("create", path)?;
+    restrict(&file, path)?;
+    file.write_all(bytes).context("write", path)?;
+    reached(Failpoint::DraftWritten).and_then(|()| file.sync_all()).context("sync", path)?;
+    reached(Failpoint::DraftSynced).context("sync", path)
+}
+
+/// Gives a file another name in the same directory, on disk when this returns.
+pub(crate) fn rename(from: &Path, to: &Path) -> Result<(), DiskError> {
+    reached(Failpoint::Rename).and_then(|()| fs::rename(from, to)).context("rename to", to)?;
+    reached(Failpoint::Renamed).context("rename to", to)?;
+    sync_parent(to)
+}
+
+/// Removes a file; one that is gone already is fine. Call [`sync_parent`] before relying on it.
+pub(crate) fn remove(path: &Path) -> Result<(), DiskError> {
+    match reached(Failpoint::Remove).and_then(|()| fs::remove_file(path)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed.and_then(|()| reached(Failpoint::Removed)).context("remove", path),
+    }
 }
 
 /// The umask can only take bits away from the mode a file is created with, and an odd one takes the
@@ -89,13 +107,16 @@ fn restrict(file: &File, path: &Path) -> Result<(), DiskError> {
     file.set_permissions(Permissions::from_mode(FILE_MODE)).context("restrict", path)
 }
 
-/// A new name is on disk only once its directory is.
-fn sync_parent(path: &Path) -> Result<(), DiskError> {
+/// Makes names given and taken in `path`'s directory last: a new one is on disk only once its directory is.
+pub(crate) fn sync_parent(path: &Path) -> Result<(), DiskError> {
     let parent = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
-    File::open(parent).and_then(|directory| directory.sync_all()).context("sync directory", parent)
+    reached(Failpoint::DirectorySync)
+        .and_then(|()| File::open(parent)?.sync_all())
+        .and_then(|()| reached(Failpoint::DirectorySynced))
+        .context("sync directory", parent)
 }
 
 #[cfg(test)]

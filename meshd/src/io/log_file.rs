@@ -8,6 +8,8 @@ use redb::backends::FileBackend;
 use redb::{BackendError, StorageBackend};
 use tokio::runtime::{Handle, RuntimeFlavor};
 
+use super::failpoint::{Failpoint, reached};
+
 /// A file as a [`mesh_control::ports::LogDisk`].
 #[derive(Debug)]
 pub(crate) struct LogFile(FileBackend);
@@ -23,13 +25,15 @@ impl StorageBackend for LogFile {
     /// A flush takes as long as the disk wants, often ten milliseconds: the runtime's other tasks
     /// are handed to another thread meanwhile. On a current-thread runtime that cannot be done.
     fn sync_data(&self) -> io::Result<()> {
+        reached(Failpoint::LogSync)?;
         let several = Handle::try_current()
             .is_ok_and(|handle| handle.runtime_flavor() == RuntimeFlavor::MultiThread);
         if several {
-            tokio::task::block_in_place(|| self.0.sync_data())
+            tokio::task::block_in_place(|| self.0.sync_data())?;
         } else {
-            self.0.sync_data()
+            self.0.sync_data()?;
         }
+        reached(Failpoint::LogSynced)
     }
 
     fn len(&self) -> io::Result<u64> {
@@ -41,10 +45,12 @@ impl StorageBackend for LogFile {
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
+        reached(Failpoint::LogResize)?;
         self.0.set_len(len)
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        reached(Failpoint::LogWrite)?;
         self.0.write(offset, data)
     }
 

@@ -18,6 +18,7 @@ pub(crate) mod directory;
 pub(crate) mod disk;
 pub(crate) mod doorbell;
 pub(crate) mod entropy;
+pub(crate) mod failpoint;
 #[cfg(test)]
 pub(crate) mod fixture;
 pub(crate) mod frame;

@@ -1,6 +1,6 @@
 //! Reading and removing the small files, with suspicion.
 
-use std::fs::{DirBuilder, File, OpenOptions, Permissions};
+use std::fs::{DirBuilder, OpenOptions, Permissions};
 use std::io::{self, Read as _};
 use std::os::unix::fs::{
     DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _,
@@ -131,26 +131,15 @@ pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<(), StateDirError> {
 
 /// Gives a file another name in the same directory, on disk when this returns.
 pub(super) fn rename(from: &Path, to: &Path) -> Result<(), StateDirError> {
-    std::fs::rename(from, to).map_err(|source| StateDirError::io("rename", from, source))?;
-    sync_parent(to)
+    Ok(disk::rename(from, to)?)
 }
 
 /// Removes a file; one that is gone already is fine. Call [`sync_parent`] before relying on it.
 pub(super) fn remove(path: &Path) -> Result<(), StateDirError> {
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(StateDirError::io("remove", path, error))
-        }
-        _ => Ok(()),
-    }
+    Ok(disk::remove(path)?)
 }
 
 /// Makes names given and taken in `path`'s directory last.
 pub(super) fn sync_parent(path: &Path) -> Result<(), StateDirError> {
-    let Some(parent) = path.parent() else {
-        return Ok(());
-    };
-    File::open(parent)
-        .and_then(|dir| dir.sync_all())
-        .map_err(|source| StateDirError::io("sync", parent, source))
+    Ok(disk::sync_parent(path)?)
 }

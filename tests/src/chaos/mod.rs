@@ -6,6 +6,8 @@
 
 mod joins;
 mod outlive;
+mod strikes;
 
 pub use joins::{JoinRace, Race};
 pub use outlive::{Outlive, Survived};
+pub use strikes::{Blow, Story, Strike, points};
