@@ -1,8 +1,10 @@
 //! The arguments, and the help that people read.
 
 mod audit;
+mod backup;
 mod ban;
 mod invites;
+mod keys;
 mod snapshot;
 mod supervisor;
 mod value;
@@ -18,8 +20,10 @@ use mesh_model::api::v1::WaitFor;
 use mesh_model::trust::{MAX_INVITE_USES, Name};
 
 pub(crate) use audit::{AuditArgs, AuditVerb, Selection, VerifyArgs};
+pub(crate) use backup::{BackupCreateArgs, BackupRestoreArgs, BackupVerb};
 pub(crate) use ban::{BanArgs, RemoveArgs, UnbanArgs, WaitForAllArgs};
 pub(crate) use invites::{InvitesArgs, InvitesVerb};
+pub(crate) use keys::{HostArgs, KeysBackupArgs, KeysRestoreArgs, KeysVerb};
 pub(crate) use snapshot::{ApplyArgs, DownloadArgs, InspectArgs, SnapshotVerb, VerifySnapshotArgs};
 pub(crate) use value::When;
 
@@ -127,6 +131,12 @@ pub(crate) enum Verb {
     /// Make, fetch or look into copies of what the mesh has agreed on
     #[command(subcommand)]
     Snapshot(SnapshotVerb),
+    /// Split the mesh's root key into shares for several people, or make it again from some
+    #[command(subcommand)]
+    Keys(KeysVerb),
+    /// Save this host into a file, or make it again from one
+    #[command(subcommand)]
+    Backup(BackupVerb),
     /// Wait until the mesh is in a certain state
     Wait(WaitArgs),
     /// Print a completion script for a shell

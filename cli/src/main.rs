@@ -20,8 +20,11 @@ mod file;
 mod moment;
 mod offline;
 mod output;
+mod passphrase;
 mod render;
+mod sealed;
 mod socket;
+mod splitting;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

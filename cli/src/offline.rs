@@ -10,7 +10,9 @@ use std::process::{Command, Output, Stdio};
 
 use mesh_model::api::v1::Schema;
 use serde::de::DeserializeOwned;
+use zeroize::Zeroizing;
 
+use crate::args::HostArgs;
 use crate::client::{Answer, read_document, read_refusal};
 use crate::exit::{Exit, Failure};
 
@@ -47,11 +49,13 @@ impl Offline {
         args: &[OsString],
         input: &[u8],
     ) -> Result<Answer<T>, Failure> {
-        let output = self.run(verb, args, input).map_err(|error| self.not_started(&error))?;
+        let mut output = self.run(verb, args, input).map_err(|error| self.not_started(&error))?;
+        // It may be a key.
+        let stdout = Zeroizing::new(std::mem::take(&mut output.stdout));
         if output.status.success() {
-            return read_document(&output.stdout).map_err(|reason| self.garbled(&output, &reason));
+            return read_document(&stdout).map_err(|reason| self.garbled(&output, &reason));
         }
-        Err(match read_refusal("an end without one", &output.stdout) {
+        Err(match read_refusal("an end without one", &stdout) {
             Ok(refusal) => refusal.into(),
             Err(reason) => self.garbled(&output, &reason),
         })
@@ -102,6 +106,12 @@ impl Offline {
 pub(crate) fn option(flag: &str, value: Option<impl AsRef<OsStr>>) -> Vec<OsString> {
     let pair = |value: OsString| vec![flag.into(), value];
     value.map(|value| value.as_ref().to_owned()).map(pair).unwrap_or_default()
+}
+
+/// The arguments that say whose state directory it is about.
+pub(crate) fn host(args: &HostArgs) -> Vec<OsString> {
+    let config = option("--config", args.config.as_ref());
+    [config, option("--state-dir", args.state_dir.as_ref())].concat()
 }
 
 /// `path` as an argument, which a path is although it may begin with a hyphen.

@@ -7,6 +7,7 @@
 
 pub mod command;
 pub mod gossip;
+pub mod keeping;
 pub mod node;
 pub mod planner;
 pub mod ports;

@@ -40,6 +40,40 @@ pub(crate) enum OfflineVerb {
     SnapshotVerify(SnapshotVerifyArgs),
     /// `mesh snapshot apply`
     SnapshotApply(SnapshotApplyArgs),
+    /// `mesh keys backup`: the root key itself, on standard output
+    RootExport(StateDirArgs),
+    /// `mesh keys restore`: the root key's seed comes on standard input
+    RootImport(StateDirArgs),
+    /// `mesh backup restore`: the backup, decrypted, comes on standard input
+    BackupRestore(RestoreArgs),
+}
+
+/// Arguments of `backup-restore`.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct RestoreArgs {
+    /// The mesh it must be of
+    #[arg(long, value_name = "ID")]
+    pub(crate) mesh: Option<MeshId>,
+
+    /// Come back as somebody new, whatever the backup says
+    #[arg(long)]
+    pub(crate) new_identity: bool,
+
+    /// The directory to make.
+    #[command(flatten)]
+    pub(crate) host: StateDirArgs,
+}
+
+/// Whose state directory.
+#[derive(Debug, Clone, ClapArgs)]
+pub(crate) struct StateDirArgs {
+    /// As for `run`
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<String>,
+
+    /// As for `run`
+    #[arg(long, value_name = "DIR")]
+    pub(crate) state_dir: Option<String>,
 }
 
 /// Arguments of `snapshot-verify`.
@@ -59,13 +93,9 @@ pub(crate) struct SnapshotApplyArgs {
     /// The snapshot
     pub(crate) file: PathBuf,
 
-    /// As for `run`
-    #[arg(long, value_name = "FILE")]
-    pub(crate) config: Option<String>,
-
-    /// As for `run`
-    #[arg(long, value_name = "DIR")]
-    pub(crate) state_dir: Option<String>,
+    /// Whose state it becomes.
+    #[command(flatten)]
+    pub(crate) host: StateDirArgs,
 }
 
 /// Settings by flag. They win over the environment, which wins over the file.

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use mesh_model::{LogIndex, MeshId};
 
+use super::HostArgs;
+
 /// What to do with snapshots.
 #[derive(Debug, Subcommand)]
 #[command(
@@ -71,11 +73,7 @@ pub(crate) struct ApplyArgs {
     /// The snapshot
     pub(crate) file: PathBuf,
 
-    /// The configuration file of the daemon whose state it is
-    #[arg(long, value_name = "FILE")]
-    pub(crate) config: Option<PathBuf>,
-
-    /// Its state directory [default: as the configuration says]
-    #[arg(long, value_name = "DIR")]
-    pub(crate) state_dir: Option<PathBuf>,
+    /// Whose state it becomes.
+    #[command(flatten)]
+    pub(crate) host: HostArgs,
 }

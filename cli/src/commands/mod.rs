@@ -1,6 +1,7 @@
 //! One file per verb. A verb checks what only it can check, asks the daemon, shows the answer.
 
 mod audit;
+mod backup;
 mod ban;
 mod bans;
 mod completion;
@@ -9,6 +10,7 @@ mod init;
 mod invite;
 mod invites;
 mod join;
+mod keys;
 mod leave;
 mod peers;
 mod ping;
@@ -91,6 +93,8 @@ pub(crate) fn run(verb: Verb, session: &mut Session) -> Result<Exit, Failure> {
         Verb::Voters(verb) => voters::run(verb, session),
         Verb::Audit(args) => audit::run(args, session),
         Verb::Snapshot(verb) => snapshot::run(verb, session),
+        Verb::Keys(verb) => keys::run(verb, session),
+        Verb::Backup(verb) => backup::run(verb, session),
         Verb::Wait(args) => wait::run(&args, session),
         Verb::Completion(args) => completion::run(&args, session),
         Verb::Version => version::run(session),

@@ -96,12 +96,9 @@ fn verify(args: &VerifySnapshotArgs, session: &Session) -> Result<Exit, Failure>
 }
 
 fn apply(args: &ApplyArgs, session: &Session) -> Result<Exit, Failure> {
-    let words = [
-        offline::option("--config", args.config.as_ref()),
-        offline::option("--state-dir", args.state_dir.as_ref()),
-        vec![offline::path(&args.file)],
-    ];
-    let answer = Offline::new().ask::<SnapshotApplied>("snapshot-apply", &words.concat())?;
+    let mut words = offline::host(&args.host);
+    words.push(offline::path(&args.file));
+    let answer = Offline::new().ask::<SnapshotApplied>("snapshot-apply", &words)?;
     session.show(&answer, |applied, _| {
         format!(
             "{} has now applied index {}, before {}; start the daemon again\n",

@@ -2,8 +2,8 @@
 
 use mesh_model::addr::DEFAULT_IPV4_PREFIX;
 use mesh_model::api::v1::{
-    AppliedBy, Audit, AuditEntry, Ban, BanReply, Bans, DaemonState, DropCount, ErrorBody,
-    ErrorCode, GossipMember, GossipState, InviteInfo, InviteReply, InviteState, Invites,
+    AppliedBy, Audit, AuditEntry, BackupFile, Backups, Ban, BanReply, Bans, DaemonState, DropCount,
+    ErrorBody, ErrorCode, GossipMember, GossipState, InviteInfo, InviteReply, InviteState, Invites,
     JoinedReply, LeaveReply, MemberName, Offload, Path, Peer, Peers, PingReply, RaftRole,
     RaftStatus, RemoveReply, RevokeReply, Role, SnapshotInfo, Snapshots, Status, Supervisor,
     SupervisorHistory, TransferReply, Transition, TransitionCause, Tunnel, Tunnels, UnbanReply,
@@ -277,6 +277,24 @@ pub(crate) fn snapshot(index: u64) -> SnapshotInfo {
         voters: vec![MemberId(1), MemberId(2), MemberId(13)],
         state_bytes: 4096,
         file_bytes: 2150,
+    }
+}
+
+/// Daily ones, one of which was made.
+pub(crate) fn backups() -> Backups {
+    let now_ms = now_ms();
+    let made = BackupFile {
+        name: "001800000000000-fefefefe-m1.age".to_owned(),
+        made_ms: now_ms - 3 * 3_600_000 - 500,
+        bytes: 2150,
+    };
+    Backups {
+        every_s: Some(86_400),
+        keep: Some(7),
+        directory: Some("/var/lib/meshd/backups".to_owned()),
+        next_ms: Some(now_ms + 5_400_000 + 30_000),
+        failure: None,
+        backups: vec![made],
     }
 }
 

@@ -6,6 +6,7 @@ mod daemon;
 mod documents;
 mod examples;
 mod failures;
+mod files;
 mod interrupts;
 mod run;
 mod terminals;

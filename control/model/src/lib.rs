@@ -14,6 +14,7 @@
 pub mod addr;
 pub mod api;
 pub mod audit;
+pub mod backup;
 pub mod codec;
 pub mod cosigned;
 pub mod facts;

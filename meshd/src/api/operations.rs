@@ -3,11 +3,12 @@
 use std::future::Future;
 
 use mesh_model::api::v1::{
-    AsOf, Audit, BanReply, BanRequest, Bans, ErrorBody, InitRequest, InviteReply, InviteRequest,
-    Invites, JoinRequest, JoinedReply, LeaveReply, LeaveRequest, Peers, PingReply, PingRequest,
-    RemoveReply, RemoveRequest, RevokeReply, RevokeRequest, SnapshotDownload, SnapshotInfo,
-    Snapshots, Status, Supervisor, SupervisorHistory, TransferReply, TransferRequest, Tunnels,
-    UnbanReply, UnbanRequest, VoterTargetRequest, VoterWishRequest, Voters, WaitReply, WaitRequest,
+    AsOf, Audit, BackupRequest, Backups, BanReply, BanRequest, Bans, ErrorBody, InitRequest,
+    InviteReply, InviteRequest, Invites, JoinRequest, JoinedReply, LeaveReply, LeaveRequest, Peers,
+    PingReply, PingRequest, RemoveReply, RemoveRequest, RevokeReply, RevokeRequest,
+    SnapshotDownload, SnapshotInfo, Snapshots, Status, Supervisor, SupervisorHistory,
+    TransferReply, TransferRequest, Tunnels, UnbanReply, UnbanRequest, VoterTargetRequest,
+    VoterWishRequest, Voters, WaitReply, WaitRequest,
 };
 
 use crate::daemon::Daemon;
@@ -90,6 +91,10 @@ operations! {
     snapshots() -> Snapshots;
     /// The file of a snapshot.
     snapshot_file(SnapshotDownload) -> Vec<u8>;
+    /// A backup, encrypted.
+    make_backup(BackupRequest) -> Vec<u8>;
+    /// The backups that are made by themselves.
+    backups() -> Backups;
     /// One echo over the overlay.
     ping(PingRequest) -> PingReply;
     /// Answer when something holds.

@@ -14,9 +14,10 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use mesh_model::api::v1::{
-    BanRequest, Document, ErrorCode, InitRequest, InviteRequest, JoinRequest, LeaveRequest,
-    PingRequest, RemoveRequest, RevokeRequest, Schema, SnapshotDownload, TransferRequest,
-    UnbanRequest, VersionReply, VoterTargetRequest, VoterWishRequest, WaitRequest, route,
+    BackupRequest, BanRequest, Document, ErrorCode, InitRequest, InviteRequest, JoinRequest,
+    LeaveRequest, PingRequest, RemoveRequest, RevokeRequest, Schema, SnapshotDownload,
+    TransferRequest, UnbanRequest, VersionReply, VoterTargetRequest, VoterWishRequest, WaitRequest,
+    route,
 };
 use serde::Serialize;
 
@@ -54,6 +55,7 @@ pub(super) fn router<O: Operations>(operations: Arc<O>) -> Router {
         .route(route::REMOVE, post(remove::<O>))
         .route(route::SNAPSHOTS, get(snapshots::<O>).post(make_snapshot::<O>))
         .route(route::SNAPSHOTS_DOWNLOAD, post(snapshot_file::<O>))
+        .route(route::BACKUPS, get(backups::<O>).post(make_backup::<O>))
         .route(route::PING, post(ping::<O>))
         .route(route::WAIT, post(wait::<O>))
         .fallback(unknown_route)
@@ -213,10 +215,21 @@ async fn snapshot_file<O: Operations>(
     Body(request): Body<SnapshotDownload>,
 ) -> Response {
     tracing::info!(what = "snapshot download", %caller, "asked for");
-    match daemon.snapshot_file(request).await {
-        Ok(bytes) => ([(CONTENT_TYPE, "application/octet-stream")], bytes).into_response(),
-        Err(error) => Problem::from(error).into_response(),
-    }
+    file(daemon.snapshot_file(request).await)
+}
+
+async fn backups<O: Operations>(State(daemon): Daemon<O>) -> Response {
+    document(daemon.backups().await)
+}
+
+/// Has this host's keys in it. They are encrypted for whoever the caller names, so the caller is to be trusted with them.
+async fn make_backup<O: Operations>(
+    State(daemon): Daemon<O>,
+    Trusted(caller): Trusted,
+    Body(request): Body<BackupRequest>,
+) -> Response {
+    tracing::info!(what = "backup", %caller, "asked for");
+    file(daemon.make_backup(request).await)
 }
 
 async fn ping<O: Operations>(
@@ -233,6 +246,14 @@ async fn wait<O: Operations>(
 ) -> Result<Response, Problem> {
     check_timeout("timeout_ms", request.timeout_ms)?;
     Ok(document(daemon.wait(request).await))
+}
+
+/// The answer as the bytes of a file.
+fn file(answer: Answer<Vec<u8>>) -> Response {
+    match answer {
+        Ok(bytes) => ([(CONTENT_TYPE, "application/octet-stream")], bytes).into_response(),
+        Err(error) => Problem::from(error).into_response(),
+    }
 }
 
 /// The answer as a document.

@@ -54,6 +54,14 @@ pub(crate) enum ConfigError {
         /// What it may be.
         allowed: String,
     },
+    /// Backups cannot be made with what was said of them.
+    #[error("`[backup]` names {given} but no `{missing}`")]
+    BackupIncomplete {
+        /// A key that is there.
+        given: &'static str,
+        /// A key that is missing.
+        missing: &'static str,
+    },
     /// An ordinary user without a home.
     #[error("no state directory: neither XDG_STATE_HOME nor HOME is set")]
     NoStateDir,

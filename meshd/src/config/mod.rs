@@ -4,6 +4,7 @@
 //! its flag, and what it may be. A value is checked wherever it stands, also where a later layer
 //! overrides it: a mistake in the file should not wait for the day a flag is dropped.
 
+mod backup;
 mod defaults;
 mod error;
 mod file;
@@ -20,9 +21,11 @@ use std::path::PathBuf;
 use mesh_model::addr::OVERLAY_MTU;
 use mesh_model::trust::Name;
 
+use backup::BackupGiven;
+pub(crate) use backup::BackupPlan;
 pub(crate) use error::ConfigError;
 
-use crate::args::{RunArgs, WgArgs};
+use crate::args::{RunArgs, StateDirArgs, WgArgs};
 use crate::io::offloads::Offloads;
 use defaults::Defaults;
 use settings::SETTINGS;
@@ -69,6 +72,12 @@ pub(crate) struct Config {
     pub(crate) endpoints: Vec<SocketAddr>,
     /// What to log, and how.
     pub(crate) log: Log,
+    /// The backups to make without being asked.
+    pub(crate) backup: Option<BackupPlan>,
+    /// The file this was read from.
+    pub(crate) file: Option<PathBuf>,
+    /// The settings of `[backup]` as they were given.
+    backup_given: BackupGiven,
 }
 
 /// Where the one UDP socket listens.
@@ -171,6 +180,9 @@ fn blank(defaults: &Defaults) -> Config {
         socket: PathBuf::new(),
         endpoints: Vec::new(),
         log: Log { filter: DEFAULT_LOG.to_owned(), format: LogFormat::Auto },
+        backup: None,
+        file: None,
+        backup_given: BackupGiven::default(),
     }
 }
 
@@ -183,6 +195,7 @@ pub(crate) fn load(
     let defaults = Defaults::of_host(env, root);
     let mut loaded = Loaded { config: blank(&defaults), sources: BTreeMap::new() };
     if let Some(path) = file::locate(flags, env, &defaults)? {
+        loaded.config.file = Some(path.clone());
         for entry in file::read(&path)? {
             loaded.set(entry.setting, &entry.value, entry.source)?;
         }
@@ -192,6 +205,7 @@ pub(crate) fn load(
     if config.state_dir.as_os_str().is_empty() {
         return Err(ConfigError::NoStateDir);
     }
+    config.backup = config.backup_given.plan()?;
     if config.socket.as_os_str().is_empty() {
         config.socket = defaults.socket_for(&config.state_dir);
     }
@@ -199,12 +213,9 @@ pub(crate) fn load(
 }
 
 /// Where a daemon with this configuration file and this flag keeps its state, in the environment of this process.
-pub(crate) fn state_dir(config: Option<&str>, flag: Option<&str>) -> Result<PathBuf, ConfigError> {
-    let flags = RunArgs {
-        config: config.map(str::to_owned),
-        state_dir: flag.map(str::to_owned),
-        ..RunArgs::default()
-    };
+pub(crate) fn state_dir(args: &StateDirArgs) -> Result<PathBuf, ConfigError> {
+    let StateDirArgs { config, state_dir } = args.clone();
+    let flags = RunArgs { config, state_dir, ..RunArgs::default() };
     let root = nix::unistd::geteuid().is_root();
     Ok(load(&flags, &|name| std::env::var_os(name), root)?.config.state_dir)
 }

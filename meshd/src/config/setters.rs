@@ -182,7 +182,7 @@ pub(super) fn socket(config: &mut Config, value: &Value, source: &Source) -> Res
 }
 
 /// A path. In the file it must be absolute, because a daemon has no directory a reader could guess.
-fn path(value: &Value, source: &Source) -> Result<PathBuf, Allowed> {
+pub(super) fn path(value: &Value, source: &Source) -> Result<PathBuf, Allowed> {
     let path = match value {
         Value::Text(text) if !text.is_empty() && !text.contains('\0') => PathBuf::from(text),
         _ => return Err("a path".into()),

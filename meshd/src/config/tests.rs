@@ -33,7 +33,9 @@ fn load_with(
 }
 
 fn config(file: &str) -> Config {
-    load_with(Some(file), &[], &RunArgs::default()).expect("valid").config
+    let config = load_with(Some(file), &[], &RunArgs::default()).expect("valid").config;
+    // The directory's name is random.
+    Config { file: None, ..config }
 }
 
 fn error(file: &str) -> String {
@@ -255,7 +257,7 @@ fn the_shipped_file_shows_every_key_at_its_default() {
     let assignment = |line: &str| {
         let key = line.split(" = ").next().unwrap_or_default();
         let is_key = !key.is_empty() && key.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
-        (line.contains(" = ") && is_key) || line == "[log]"
+        (line.contains(" = ") && is_key) || ["[backup]", "[log]"].contains(&line)
     };
     let uncommented: String = SAMPLE
         .lines()
@@ -273,6 +275,40 @@ fn the_shipped_file_shows_every_key_at_its_default() {
     for entry in entries {
         (entry.setting.set)(&mut shown, &entry.value, &entry.source).expect("allowed");
     }
-    assert_eq!(shown.name.take().map(String::from).as_deref(), Some("edge-1"), "its only example");
+    assert_eq!(shown.name.take().map(String::from).as_deref(), Some("edge-1"), "an example");
+    let backups = std::mem::take(&mut shown.backup_given);
+    let plan = backups.plan().expect("complete").expect("an example of its own");
+    assert_eq!((plan.keeping.every_ms, plan.keeping.keep), (24 * 3_600_000, 7));
+    assert_eq!(backups.keep(), BackupGiven::default().keep());
     assert_eq!(shown, root(&[]));
+}
+
+#[test]
+fn backups_are_planned_when_all_of_it_is_there() {
+    let all = "[backup]\nevery = '90m'\nkeep = 3\ndirectory = '/b'\nrecipients = ['age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p']\n";
+    let plan = config(all).backup.expect("a plan");
+    assert_eq!((plan.keeping.every_ms, plan.keeping.keep), (5_400_000, 3));
+    assert_eq!((plan.directory, plan.recipients.len()), ("/b".into(), 1));
+    assert_eq!(config("").backup, None);
+    assert_eq!(config("[backup]\nkeep = 3\n").backup, None);
+    for key in ["every", "directory", "recipients"] {
+        let line = all.lines().find(|line| line.starts_with(key)).expect("a line");
+        let without = all.replace(line, "");
+        let error = load_with(Some(&without), &[], &RunArgs::default()).expect_err(key);
+        assert!(error.to_string().ends_with(&format!("but no `{key}`")), "{error}");
+    }
+    for (wrong, part) in [
+        ("every = '59s'", "from \"60s\""),
+        ("every = '-90s'", "from \"60s\""),
+        ("every = '1w'", "from \"60s\""),
+        ("every = 3600", "from \"60s\""),
+        ("every = '99999999999999999999d'", "from \"60s\""),
+        ("keep = 0", "from 1 to 1000"),
+        ("directory = 'here'", "an absolute path"),
+        ("recipients = ['age1nobody']", "age recipients"),
+        ("recipients = 'age1'", "a list"),
+    ] {
+        let error = error(&format!("[backup]\n{wrong}\n"));
+        assert!(error.contains(part), "{wrong}: {error}");
+    }
 }

@@ -13,6 +13,7 @@
 
 mod admin;
 mod auditing;
+mod backing_up;
 mod boot;
 mod degraded;
 mod door;
@@ -77,6 +78,8 @@ pub(crate) struct Daemon {
     windows: Windows,
     /// Has the peer cache saved.
     saver: Saver,
+    /// Why the last backup that was due was not made.
+    backup_failure: std::sync::Mutex<Option<String>>,
     /// Why the process must end, once a part of it cannot go on.
     end: End,
     /// The process is ending: whoever waits for others gives up.
@@ -101,6 +104,7 @@ impl Daemon {
             mesh: ArcSwapOption::empty(),
             windows: Windows::open(daemon, handed),
             saver,
+            backup_failure: std::sync::Mutex::default(),
             end: watch::Sender::new(None),
             stopping: watch::Sender::new(false),
         });
@@ -110,6 +114,9 @@ impl Daemon {
         }
         // Ends with the daemon it looks after.
         tokio::spawn(remembering::run(Arc::downgrade(&daemon), requests));
+        if let Some(plan) = daemon.config.backup.clone() {
+            tokio::spawn(backing_up::run(Arc::downgrade(&daemon), plan));
+        }
         Ok(daemon)
     }
 

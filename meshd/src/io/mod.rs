@@ -13,6 +13,7 @@
 
 pub(crate) mod agreement;
 pub(crate) mod alarm;
+pub(crate) mod backup_dir;
 pub(crate) mod clock;
 pub(crate) mod directory;
 pub(crate) mod disk;
@@ -32,6 +33,7 @@ pub(crate) mod overlay;
 pub(crate) mod quic;
 pub(crate) mod quic_socket;
 pub(crate) mod reset;
+pub(crate) mod sealed;
 pub(crate) mod tls;
 pub(crate) mod tun;
 pub(crate) mod udp;

@@ -5,6 +5,8 @@
 //! is where the state machine and the store are, and `mesh` has neither.
 
 mod answer;
+mod backup;
+mod root;
 mod snapshot;
 
 use std::io::Write as _;
@@ -19,6 +21,9 @@ use answer::Answer;
 /// Carries out `verb` and prints what came of it.
 pub(crate) fn run(verb: &OfflineVerb) -> ExitCode {
     let told = match verb {
+        OfflineVerb::BackupRestore(args) => told(backup::restore(args)),
+        OfflineVerb::RootExport(args) => told(root::export(args)),
+        OfflineVerb::RootImport(args) => told(root::import(args)),
         OfflineVerb::SnapshotVerify(args) => told(snapshot::verify(args)),
         OfflineVerb::SnapshotApply(args) => told(snapshot::apply(args)),
     };

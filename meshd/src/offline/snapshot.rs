@@ -55,8 +55,7 @@ pub(super) fn verify(args: &SnapshotVerifyArgs) -> Answer<SnapshotVerdict> {
 /// Takes a snapshot for the state of a host that is behind, and that nobody runs.
 pub(super) fn apply(args: &SnapshotApplyArgs) -> Answer<SnapshotApplied> {
     let bytes = read(&args.file)?;
-    let path = config::state_dir(args.config.as_deref(), args.state_dir.as_deref())
-        .map_err(misconfigured)?;
+    let path = config::state_dir(&args.host).map_err(misconfigured)?;
     let state_dir = StateDir::open_used(&path, &mut || Entropy.fresh()).map_err(unusable)?;
     let Some(Membership { root, member }) = state_dir.membership().copied() else {
         return Err(refusal(

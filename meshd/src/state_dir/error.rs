@@ -28,6 +28,12 @@ pub(crate) enum StateDirError {
         /// The directory.
         path: PathBuf,
     },
+    /// A directory was to be made where one is in use.
+    #[error("the directory {} is not empty", path.display())]
+    Occupied {
+        /// The directory.
+        path: PathBuf,
+    },
     /// Something else stands where the directory should be.
     #[error("{} is not a directory", path.display())]
     NotADirectory {
@@ -138,6 +144,7 @@ impl StateDirError {
     fn meaning(&self) -> &'static str {
         match self {
             Self::Locked { .. } => "one state directory serves one daemon",
+            Self::Occupied { .. } => "what is there would be lost",
             Self::Unused { .. } => "there is no host there whose state it could be",
             Self::NotADirectory { .. } | Self::NotAFile { .. } => "it was not made by meshd",
             Self::Exposed { .. } | Self::Foreign { .. } => {
@@ -167,6 +174,9 @@ impl StateDirError {
             }
             Self::Foreign { path, user, .. } => {
                 format!("run the daemon as its owner, or: chown -R {user} {}", path.display())
+            }
+            Self::Occupied { .. } => {
+                "move it away first, or name a directory that is not there yet".to_owned()
             }
             Self::Unused { .. } => {
                 "name the directory the daemon uses with --state-dir, or its configuration file with --config"

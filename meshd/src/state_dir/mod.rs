@@ -33,6 +33,7 @@ mod identity;
 mod lock;
 mod membership;
 mod peer_cache;
+mod restored;
 mod snapshots;
 
 use std::path::{Path, PathBuf};
@@ -47,6 +48,7 @@ pub(crate) use identity::Identity;
 pub(crate) use lock::{Lock, LockError};
 use membership::MarkerError;
 pub(crate) use membership::Membership;
+pub(crate) use restored::Restored;
 pub(crate) use snapshots::{Listing, SnapshotDir};
 
 /// Where a new identity's seeds come from.
@@ -114,6 +116,23 @@ impl StateDir {
             Some(membership) => read_admin(&self.path, membership),
             None => Ok(None),
         }
+    }
+
+    /// Which mesh the host of `path` belongs to, and the root secret if it has that. For looking only: a daemon may run on
+    /// the directory meanwhile.
+    pub(crate) fn peek_admin(
+        path: &Path,
+    ) -> Result<(Option<Membership>, Option<IdentitySecret>), StateDirError> {
+        let identity = read_identity(path)?;
+        let identity = identity.ok_or_else(|| StateDirError::Unused { path: path.to_owned() })?;
+        let membership = read_membership(path, &identity)?;
+        let admin = membership.as_ref().map(|membership| read_admin(path, membership));
+        Ok((membership, admin.transpose()?.flatten()))
+    }
+
+    /// This host holds the mesh's root secret from now on. On disk when this returns.
+    pub(crate) fn adopt_admin(&self, secret: &IdentitySecret) -> Result<(), StateDirError> {
+        files::write(&admin_path(&self.path), admin::to_text(secret).as_bytes())
     }
 
     /// Whether [`admin`](Self::admin) would find a secret.

@@ -8,20 +8,7 @@ use mesh_tests::lab::wait_equal_state;
 use mesh_tests::mesh::exit;
 use mesh_tests::{Lab, eventually};
 
-use crate::{LIMIT, alone};
-
-/// Host 1 votes and leads, host 2 follows.
-fn pair() -> Lab {
-    let mut lab = Lab::rootless(2).unwrap();
-    for number in [1, 2] {
-        lab.host_mut(number).start().unwrap();
-    }
-    lab.host(1).init().unwrap();
-    let token = lab.host(1).invite(1).unwrap().token;
-    lab.host(2).join(&token).unwrap();
-    wait_equal_state(&[lab.host(1), lab.host(2)], 2).unwrap();
-    lab
-}
+use crate::{LIMIT, alone, pair};
 
 fn text(path: &Path) -> &str {
     path.to_str().unwrap()

@@ -1,10 +1,12 @@
 //! Version 1 of the local API: one type per document, one constant per route.
 
 mod audit;
+mod backup;
 mod ban;
 mod document;
 mod error;
 mod invite;
+mod keys;
 mod mesh;
 mod peer;
 mod snapshot;
@@ -13,6 +15,7 @@ mod supervision;
 mod voters;
 
 pub use audit::{Audit, AuditEntry};
+pub use backup::{BackupFile, BackupRequest, BackupRestored, Backups, MAX_RECIPIENTS};
 pub use ban::{
     AppliedBy, Ban, BanReply, BanRequest, Bans, RemoveReply, RemoveRequest, UnbanReply,
     UnbanRequest,
@@ -20,6 +23,7 @@ pub use ban::{
 pub use document::{AsOf, CONSISTENT, Document, Schema};
 pub use error::{ErrorBody, ErrorCode, ErrorDocument};
 pub use invite::{InviteInfo, InviteState, Invites, MemberName, RevokeReply, RevokeRequest};
+pub use keys::{RootRestored, RootSecret};
 pub use mesh::{
     DEFAULT_INVITE_LIFETIME_S, InitRequest, InviteReply, InviteRequest, JoinRequest, JoinedReply,
     LeaveReply, LeaveRequest, Supervisor, VersionReply, WaitFor, WaitReply, WaitRequest,
@@ -61,6 +65,8 @@ pub mod route {
     pub const SNAPSHOTS: &str = "/v1/snapshots";
     /// `POST` [`super::SnapshotDownload`] -> the bytes of the file, as `application/octet-stream`.
     pub const SNAPSHOTS_DOWNLOAD: &str = "/v1/snapshots/download";
+    /// `GET` -> [`super::Backups`]; `POST` [`super::BackupRequest`] -> an age file, as `application/octet-stream`.
+    pub const BACKUPS: &str = "/v1/backups";
     /// `GET` -> [`super::VersionReply`].
     pub const VERSION: &str = "/v1/version";
     /// `POST` [`super::InitRequest`] -> [`super::JoinedReply`].

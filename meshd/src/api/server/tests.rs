@@ -164,6 +164,14 @@ impl Operations for Fake {
         }
     }
 
+    async fn make_backup(&self, _: BackupRequest) -> Answer<Vec<u8>> {
+        self.note("make_backup", ErrorCode::NotJoined)
+    }
+
+    async fn backups(&self) -> Answer<Backups> {
+        self.note("backups", ErrorCode::NotJoined)
+    }
+
     async fn ping(&self, request: PingRequest) -> Answer<PingReply> {
         self.note(format!("ping {}", request.target), ErrorCode::UnknownMember)
     }
@@ -401,6 +409,8 @@ async fn only_the_trusted_change_things() {
         ("GET", route::VERSION, ""),
         ("GET", route::BANS, ""),
         ("GET", route::INVITES, ""),
+        ("GET", route::SNAPSHOTS, ""),
+        ("GET", route::BACKUPS, ""),
         ("POST", route::PING, r#"{"target":"n1","timeout_ms":1}"#),
         ("POST", route::WAIT, r#"{"for":"leader","timeout_ms":1}"#),
     ];
@@ -416,6 +426,9 @@ async fn only_the_trusted_change_things() {
         ("POST", route::SUPERVISOR_TRANSFER, "{}"),
         ("POST", route::VOTERS_TARGET, "{}"),
         ("POST", route::VOTERS_WISH, r#"{"member":"n1","wish":"never"}"#),
+        ("POST", route::SNAPSHOTS, ""),
+        ("POST", route::BACKUPS, "{}"),
+        ("POST", route::SNAPSHOTS_DOWNLOAD, r#"{"index":7}"#),
     ];
     let ask = async |caller: Option<Caller>, (method, route, body): (&str, &str, &'static str)| {
         let fake = Arc::new(Fake::default());

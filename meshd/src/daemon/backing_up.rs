@@ -1,0 +1,167 @@
+//! `mesh backup create` and `list`, and the backups a daemon makes by itself.
+//!
+//! What leaves this process is encrypted for its recipients before it does, whoever asks: the daemon's keys are in no
+//! document and no file of others in the clear, and a daemon cannot read its own backups again.
+
+use std::sync::{Arc, PoisonError, Weak};
+use std::time::Duration;
+
+use mesh_control::keeping::Keeping;
+use mesh_model::api::v1::{
+    BackupFile, BackupRequest, Backups, ErrorBody, ErrorCode, MAX_RECIPIENTS,
+};
+use mesh_model::backup::{Backup, MAX_CONFIG};
+use tokio::time::sleep;
+
+use super::Daemon;
+use super::mesh::Mesh;
+use super::refusal::{Answer, failed, internal, refusal};
+use crate::config::BackupPlan;
+use crate::io::backup_dir::BackupDir;
+use crate::io::clock;
+use crate::io::sealed::{Recipient, seal};
+
+/// How often to look whether a backup is due: the wall clock may be set meanwhile.
+const LOOK_AGAIN: Duration = Duration::from_secs(60);
+
+/// How long after a failure to try again: a full disk or an absent volume is somebody's to mend.
+const RETRY: Duration = Duration::from_secs(600);
+
+impl Daemon {
+    /// A backup of this host, for its recipients only.
+    pub(crate) async fn make_backup(&self, request: BackupRequest) -> Answer<Vec<u8>> {
+        let recipients = match request.recipients.as_slice() {
+            [] => self.config.backup.as_ref().map(|plan| plan.recipients.clone()),
+            some => Some(parse(some)?),
+        };
+        let recipients = recipients.ok_or_else(|| {
+            refusal(
+                ErrorCode::BadRequest,
+                "nobody was named who could read the backup",
+                "name an age recipient with --recipient, or `backup.recipients` in the configuration",
+            )
+        })?;
+        let mesh = self.mesh()?;
+        tokio::task::block_in_place(|| self.sealed(&mesh, clock::wall_ms(), &recipients))
+    }
+
+    /// The backups that are made by themselves.
+    pub(crate) async fn backups(&self) -> Answer<Backups> {
+        let mesh = self.mesh()?;
+        let Some(plan) = &self.config.backup else {
+            return Ok(Backups {
+                every_s: None,
+                keep: None,
+                directory: None,
+                next_ms: None,
+                failure: None,
+                backups: Vec::new(),
+            });
+        };
+        let dir = directory(plan, &mesh);
+        let entries = tokio::task::block_in_place(|| dir.list()).map_err(failed)?;
+        let made: Vec<_> = entries.iter().map(|entry| entry.made_ms).collect();
+        let Keeping { every_ms, keep } = plan.keeping;
+        let file = |entry: &crate::io::backup_dir::Entry| BackupFile {
+            name: dir.name_of(entry.made_ms),
+            made_ms: entry.made_ms,
+            bytes: entry.bytes,
+        };
+        Ok(Backups {
+            every_s: Some(every_ms / 1000),
+            keep: Some(keep),
+            directory: Some(plan.directory.display().to_string()),
+            next_ms: Some(plan.keeping.next_ms(&made, clock::wall_ms())),
+            failure: self.backup_failure.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            backups: entries.iter().map(file).collect(),
+        })
+    }
+
+    /// This host as bytes that `recipients` can read.
+    fn sealed(&self, mesh: &Mesh, made_ms: u64, recipients: &[Recipient]) -> Answer<Vec<u8>> {
+        let (_, snapshot) = mesh.group.export();
+        let identity = &mesh.identity;
+        let backup = Backup {
+            made_ms,
+            root: mesh.view().root,
+            member: mesh.me,
+            name: mesh.own.name.clone(),
+            identity: *identity.identity.to_seed(),
+            tunnel: *identity.tunnel.to_bytes(),
+            config: self.config_text(),
+            snapshot,
+        };
+        seal(&backup.to_bytes(), recipients).map_err(internal)
+    }
+
+    /// The configuration file as it is now. One that cannot be read is no reason to have no backup.
+    fn config_text(&self) -> Option<String> {
+        let text = std::fs::read_to_string(self.config.file.as_ref()?).ok()?;
+        (text.len() <= MAX_CONFIG).then_some(text)
+    }
+
+    /// Makes a backup if one is due, forgets those beyond the number kept, and says when to look again.
+    fn keep_backups(&self, plan: &BackupPlan) -> Result<Duration, ErrorBody> {
+        let Some(mesh) = self.mesh.load_full() else { return Ok(LOOK_AGAIN) };
+        let dir = directory(plan, &mesh);
+        let made = || -> Answer<Vec<u64>> {
+            Ok(dir.list().map_err(failed)?.iter().map(|entry| entry.made_ms).collect())
+        };
+        let now_ms = clock::wall_ms();
+        let next_ms = plan.keeping.next_ms(&made()?, now_ms);
+        if next_ms > now_ms {
+            return Ok(Duration::from_millis(next_ms - now_ms).min(LOOK_AGAIN));
+        }
+        let file = self.sealed(&mesh, now_ms, &plan.recipients)?;
+        dir.save(now_ms, &file).map_err(failed)?;
+        tracing::info!(directory = %plan.directory.display(), bytes = file.len(), "backup made");
+        // Only now that there is one more.
+        for surplus in plan.keeping.surplus(&made()?) {
+            dir.remove(surplus).map_err(failed)?;
+        }
+        Ok(LOOK_AGAIN)
+    }
+}
+
+fn directory(plan: &BackupPlan, mesh: &Mesh) -> BackupDir {
+    BackupDir::of(&plan.directory, mesh.view().mesh(), mesh.me)
+}
+
+fn parse(recipients: &[String]) -> Answer<Vec<Recipient>> {
+    let bad = |message: String| {
+        refusal(ErrorCode::BadRequest, message, "`age-keygen -y KEYFILE` prints a key's recipient")
+    };
+    if recipients.len() > MAX_RECIPIENTS {
+        return Err(bad(format!("more than {MAX_RECIPIENTS} recipients")));
+    }
+    let parsed = recipients.iter().map(|text| {
+        text.parse().map_err(|_| bad(format!("`{text}` is no age recipient such as age1...")))
+    });
+    parsed.collect()
+}
+
+/// Makes backups as `plan` says, until the daemon is gone.
+pub(super) async fn run(daemon: Weak<Daemon>, plan: BackupPlan) {
+    loop {
+        let Some(strong) = daemon.upgrade() else { return };
+        let pause = look(&strong, &plan);
+        drop(strong);
+        sleep(pause).await;
+    }
+}
+
+fn look(daemon: &Arc<Daemon>, plan: &BackupPlan) -> Duration {
+    let kept = tokio::task::block_in_place(|| daemon.keep_backups(plan));
+    let mut failure = daemon.backup_failure.lock().unwrap_or_else(PoisonError::into_inner);
+    match kept {
+        Ok(pause) => {
+            *failure = None;
+            pause
+        }
+        Err(ErrorBody { message, hint, .. }) => {
+            tracing::warn!(error = message, hint, "no backup was made");
+            *failure = Some(message);
+            RETRY
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! The directory of the backups that are made by themselves: one file each, named after when it was made and of whom.
+//!
+//! Several hosts may share one, on a volume of the network. Each knows its own by their names and touches no others.
+
+use std::fs::DirBuilder;
+use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+
+use mesh_model::{MemberId, MeshId};
+
+use super::disk::{self, DiskError};
+
+/// How much of the mesh's id a name has, in digits: to tell the meshes of one operator apart.
+const MESH_DIGITS: usize = 8;
+
+/// The directory, as one host sees it.
+pub(crate) struct BackupDir {
+    path: PathBuf,
+    suffix: String,
+}
+
+/// A backup in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Entry {
+    /// When it was made, in milliseconds since the Unix epoch.
+    pub(crate) made_ms: u64,
+    /// Its bytes.
+    pub(crate) bytes: u64,
+}
+
+impl BackupDir {
+    /// The directory at `path` as that member sees it.
+    pub(crate) fn of(path: &Path, mesh: MeshId, member: MemberId) -> Self {
+        let mesh = mesh.to_string();
+        Self { path: path.to_owned(), suffix: format!("-{}-{member}.age", &mesh[..MESH_DIGITS]) }
+    }
+
+    /// Those of this host, the oldest first. A directory that is not there yet has none.
+    pub(crate) fn list(&self) -> Result<Vec<Entry>, DiskError> {
+        let failed = |source| DiskError { action: "list", path: self.path.clone(), source };
+        let files = match std::fs::read_dir(&self.path) {
+            Ok(files) => files,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(failed(error)),
+        };
+        let mut entries = Vec::new();
+        for file in files {
+            let file = file.map_err(failed)?;
+            let Some(made_ms) = self.made_ms(&file.file_name()) else { continue };
+            let found = file.metadata().map_err(failed)?;
+            if found.is_file() {
+                entries.push(Entry { made_ms, bytes: found.len() });
+            }
+        }
+        entries.sort_unstable_by_key(|entry| entry.made_ms);
+        Ok(entries)
+    }
+
+    /// Keeps `file`, made then: whole or not at all, on disk when this returns.
+    pub(crate) fn save(&self, made_ms: u64, file: &[u8]) -> Result<(), DiskError> {
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&self.path)
+            .map_err(|source| DiskError { action: "make", path: self.path.clone(), source })?;
+        disk::replace(&self.path.join(self.name_of(made_ms)), file)
+    }
+
+    /// Removes the one made then.
+    pub(crate) fn remove(&self, made_ms: u64) -> Result<(), DiskError> {
+        let path = self.path.join(self.name_of(made_ms));
+        std::fs::remove_file(&path).map_err(|source| DiskError { action: "remove", path, source })
+    }
+
+    /// The name of the one made then. Fifteen digits, so that names sort as times do.
+    pub(crate) fn name_of(&self, made_ms: u64) -> String {
+        format!("{made_ms:015}{}", self.suffix)
+    }
+
+    fn made_ms(&self, name: &std::ffi::OsStr) -> Option<u64> {
+        let name = name.to_str()?;
+        let made_ms = name.strip_suffix(&self.suffix)?.parse().ok()?;
+        (name == self.name_of(made_ms)).then_some(made_ms)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_knows_its_own_and_touches_no_others() {
+        let base = tempfile::tempdir().expect("a directory");
+        let path = base.path().join("backups");
+        let dir = |member| BackupDir::of(&path, MeshId([0xab; 16]), MemberId(member));
+        assert_eq!(dir(1).list().expect("listed"), []);
+        dir(1).save(2000, b"later").expect("saved");
+        dir(1).save(1000, b"early").expect("saved");
+        dir(11).save(1500, b"another host's").expect("saved");
+        std::fs::write(path.join("1-abababab-m1.age"), "not by us").expect("written");
+        let made = |member| -> Vec<u64> {
+            dir(member).list().expect("listed").iter().map(|entry| entry.made_ms).collect()
+        };
+        assert_eq!((made(1), made(11)), (vec![1000, 2000], vec![1500]));
+        assert_eq!(dir(1).list().expect("listed")[0], Entry { made_ms: 1000, bytes: 5 });
+        dir(1).remove(1000).expect("removed");
+        assert_eq!((made(1), made(11)), (vec![2000], vec![1500]));
+        assert_eq!(dir(1).name_of(2000), "000000000002000-abababab-m1.age");
+    }
+}
