@@ -4,6 +4,7 @@
 //! propose ─ leader? ──yes──> stamp ──> log ── majority ──> applied: index and outcome
 //!              │                └─ made up? refused at once
 //!              └──no──> ask the leader, once ──> it does the above, or says who leads
+//!                          └─ somebody else leads meanwhile: ask that one instead
 //! ```
 //!
 //! Elections, lost replies and a leader that steps down are waited out by trying again until the time is
@@ -14,11 +15,13 @@ use std::time::Duration;
 use mesh_model::{Fault, LogIndex, MemberId};
 use openraft::ReadPolicy;
 use openraft::async_runtime::watch::WatchReceiver as _;
+use openraft::async_runtime::{AsyncRuntime as _, Select2};
 use openraft::errors::{ClientWriteError, RaftError};
 use openraft::type_config::TypeConfigExt as _;
 
 use super::group::{Group, Inner, leadership};
 use super::rpc::{ProposeReply, Reply, Request};
+use super::runtime::Runtime;
 use super::status::Role;
 use super::types::Types;
 use crate::command::{Outcome, Proposal};
@@ -96,12 +99,17 @@ impl Inner {
                 Tried::Applied(applied) => return Ok(applied),
                 Tried::NotLeader(leader) => leader,
             };
-            if let Some(leader) = leader.filter(|leader| *leader != self.me)
-                && let Some(applied) = self.forward(leader, proposal.clone()).await
-            {
-                return Ok(applied);
+            let Some(leader) = leader.filter(|leader| *leader != self.me) else {
+                self.leader_change_or(TRY_AGAIN).await;
+                continue;
+            };
+            // One that has died does not answer, but its successor does.
+            let asked = Box::pin(self.forward(leader, proposal.clone()));
+            match Runtime::select2(asked, self.successor_of(leader)).await {
+                Select2::First(Some(applied)) => return Ok(applied),
+                Select2::First(None) => self.leader_change_or(TRY_AGAIN).await,
+                Select2::Second(()) => {}
             }
-            self.leader_change_or(TRY_AGAIN).await;
         }
     }
 
@@ -180,19 +188,28 @@ impl Inner {
 
     /// Until somebody else leads, at most for `limit`.
     pub(super) async fn leader_change_or(&self, limit: Duration) {
-        let mut server = self.raft.server_metrics();
-        let before = server.borrow_and_update().current_leader;
-        let changed = async {
-            while server.changed().await.is_ok() {
-                let leader = server.borrow_and_update().current_leader;
-                if leader.is_some() && leader != before {
-                    return;
-                }
-            }
-            std::future::pending().await
-        };
+        let before = self.raft.server_metrics().borrow_watched().current_leader;
         // Nobody new is not an error: the caller tries again either way.
-        let _ = Types::timeout(limit, changed).await;
+        let _ = Types::timeout(limit, self.other_leader(before)).await;
+    }
+
+    /// Until somebody other than `leader` leads.
+    async fn successor_of(&self, leader: MemberId) {
+        self.other_leader(Some(leader.0)).await;
+    }
+
+    async fn other_leader(&self, before: Option<u64>) {
+        let mut server = self.raft.server_metrics();
+        loop {
+            let leader = server.borrow_and_update().current_leader;
+            if leader.is_some() && leader != before {
+                return;
+            }
+            if server.changed().await.is_err() {
+                // Raft has ended, which whoever waits hears of otherwise.
+                return std::future::pending().await;
+            }
+        }
     }
 
     fn why_undecided(&self, proposal: &Proposal) -> ProposeError {
