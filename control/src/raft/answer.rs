@@ -54,7 +54,7 @@ impl Inner {
                 let spoke = Types::now();
                 let answer = self.raft.append_entries(append).await.map_err(stopped)?;
                 if !matches!(answer, AppendEntriesResponse::HigherVote(_)) {
-                    self.contact.heard(from, spoke);
+                    self.contact.heard(from, spoke, &self.timing);
                 }
                 Ok(Reply::Append(answer.into()))
             }
@@ -86,7 +86,7 @@ impl Inner {
                 let answer =
                     self.raft.install_full_snapshot(vote, snapshot).await.map_err(stopped)?;
                 if answer.vote == vote {
-                    self.contact.heard(from, spoke);
+                    self.contact.heard(from, spoke, &self.timing);
                 }
                 Ok(Reply::Snapshot { vote: answer.vote.into() })
             }

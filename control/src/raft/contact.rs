@@ -5,48 +5,57 @@
 //! supervises nobody, and one that nobody has heard of for seconds is not there. Raft's dissertation
 //! (section 6.2) has the leader step down for the same reason.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use mesh_model::MemberId;
 use openraft::async_runtime::Instant as _;
 use openraft::async_runtime::watch::WatchReceiver as _;
-use openraft::type_config::alias::InstantOf;
-use tokio::sync::Notify;
 
 use super::group::{Inner, leadership};
+use super::patience::Cadence;
 use super::status::{Leadership, Role};
-use super::types::{Instant, Types};
+use super::timing::Timing;
+use super::types::Instant;
 
-/// Silence that unmakes a leader, in longest election timeouts: its lease and an election. By then the
-/// others, if there are any, have begun to ask for votes.
+/// Silence that unmakes a leader, in times that [`Timing`] calls recent. By then the others, if there are any, have
+/// begun to ask for votes.
 const PATIENCE: u32 = 2;
 
-/// When the leader was last heard.
+/// When the leader was last heard, and how often it is.
 #[derive(Default)]
-pub(super) struct Contact {
-    last: Mutex<Option<(MemberId, InstantOf<Types>)>>,
-    news: Notify,
+pub(super) struct Contact(Mutex<Heard>);
+
+#[derive(Default)]
+struct Heard {
+    last: Option<(MemberId, Instant)>,
+    cadence: Cadence,
 }
 
 impl Contact {
     /// What `leader` said at `at` was accepted. Answers overtake each other: the latest word counts.
-    pub(super) fn heard(&self, leader: MemberId, at: InstantOf<Types>) {
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        if last.is_none_or(|(_, before)| before <= at) {
-            *last = Some((leader, at));
+    pub(super) fn heard(&self, leader: MemberId, at: Instant, timing: &Timing) {
+        let mut heard = self.lock();
+        match heard.last {
+            Some((_, before)) if before > at => return,
+            Some((same, before)) if same == leader => heard.cadence.note(at - before, timing),
+            _ => heard.cadence = Cadence::default(),
         }
-        drop(last);
-        self.news.notify_one();
+        heard.last = Some((leader, at));
     }
 
     /// Who was heard last, and when.
-    pub(super) fn last(&self) -> Option<(MemberId, InstantOf<Types>)> {
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn last(&self) -> Option<(MemberId, Instant)> {
+        self.lock().last
     }
 
-    /// Returns when a leader is heard, or was since this last returned. For one task.
-    pub(super) async fn next(&self) {
-        self.news.notified().await;
+    /// When somebody was heard last, and in what intervals.
+    pub(super) fn last_and_cadence(&self) -> (Option<Instant>, Cadence) {
+        let heard = self.lock();
+        (heard.last.map(|(_, at)| at), heard.cadence)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Heard> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -71,7 +80,7 @@ impl Inner {
             None => true,
             Some(leader) if leader == self.me => self.has_majority(),
             Some(leader) => self.contact.last().is_some_and(|(last, at)| {
-                last == leader && at.elapsed() < PATIENCE * self.timing.election_max
+                last == leader && at.elapsed() < PATIENCE * self.timing.recent
             }),
         };
         if confirmed { believed } else { unconfirmed(believed) }
@@ -88,13 +97,13 @@ impl Inner {
         } else {
             self.raft.metrics().borrow_watched().last_quorum_acked.map(|at| *at)
         };
-        Some(heard.map_or(since, |at| at.max(since)) + PATIENCE * self.timing.election_max)
+        Some(heard.map_or(since, |at| at.max(since)) + PATIENCE * self.timing.recent)
     }
 
     /// Whether a majority of the voters answered this leader lately.
     pub(super) fn has_majority(&self) -> bool {
         let heard = self.raft.metrics().borrow_watched().last_quorum_acked;
-        heard.is_some_and(|at| at.elapsed() < PATIENCE * self.timing.election_max)
+        heard.is_some_and(|at| at.elapsed() < PATIENCE * self.timing.recent)
             || self.membership().voters.iter().eq([&self.me])
     }
 }

@@ -52,7 +52,7 @@ impl Inner {
     }
 
     fn is_lately(&self, at: Option<&Instant>) -> bool {
-        at.is_some_and(|at| at.elapsed() < self.timing.election_max)
+        at.is_some_and(|at| at.elapsed() < self.timing.recent)
     }
 
     /// Everyone as this leader knows them.
@@ -99,8 +99,7 @@ impl Inner {
             }
         }
         // No event says that it is back, or that there is a learner to take its place.
-        let look =
-            if lost.is_empty() { until_next } else { until_next.min(self.timing.election_max) };
+        let look = if lost.is_empty() { until_next } else { until_next.min(self.timing.recent) };
         (lost, look)
     }
 }

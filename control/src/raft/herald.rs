@@ -85,7 +85,7 @@ impl Herald {
         match self.inner.confirmed_until(self.believed_at) {
             Some(until) if until <= now => {
                 self.write_down(unconfirmed(believed), now);
-                now + self.inner.timing.election_max
+                now + self.inner.timing.recent
             }
             until => {
                 self.write_down(believed, now);

@@ -22,7 +22,7 @@
 //! - `aftermath` says what is left when agreement has ended.
 //! - `herald` tells who leads and `history` remembers it; `transfer` has another lead on request.
 //! - `welcome` is what a joining host starts from.
-//! - `pulse` winds openraft's clock where there is something to decide.
+//! - `pulse` says when a leader shows itself and when a voter asks for votes, `patience` how long that takes.
 //! - `runtime` makes it repeatable: **its head says how equal seeds give equal runs**.
 //!
 //! Founding: index 0 holds the founding membership, index 1 the blank entry of the first leader, so the
@@ -41,6 +41,7 @@ mod history;
 mod machine;
 mod memory;
 mod network;
+mod patience;
 mod propose;
 mod pulse;
 mod reading;

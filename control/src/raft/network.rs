@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -55,6 +56,8 @@ pub(crate) struct Peers {
     calls: Arc<dyn Calls>,
     /// Where openraft tells who votes. Empty while it starts: nobody is believed then.
     electorate: Arc<OnceLock<ordered::Receiver<RaftServerMetrics<Types>>>>,
+    /// This host keeps what it says as a leader to itself.
+    is_silent: Arc<AtomicBool>,
 }
 
 /// Everyone there is reason to take for a voter: by the membership in effect or the one agreed before it.
@@ -75,17 +78,25 @@ pub(crate) enum AskError {
     OtherReply,
     #[error("the reply says what its sender cannot know or may not say")]
     NotBelieved,
+    #[error("no majority answers this leader, which is silent for the moment")]
+    Silent,
 }
 
 impl Peers {
     pub(crate) fn new(me: MemberId, transport: impl Transport) -> Self {
-        Self { me, calls: Arc::new(Erased(transport)), electorate: Arc::default() }
+        let calls = Arc::new(Erased(transport));
+        Self { me, calls, electorate: Arc::default(), is_silent: Arc::default() }
     }
 
     /// From now on voters are believed.
     pub(super) fn follow(&self, server: ordered::Receiver<RaftServerMetrics<Types>>) {
         // Only the first counts, and there is one.
         let _ = self.electorate.set(server);
+    }
+
+    /// Whether this host may speak as a leader: whoever hears one, if only an entry it tries to get agreed, elects no other.
+    pub(super) fn may_append(&self, may: bool) {
+        self.is_silent.store(!may, Ordering::Relaxed);
     }
 
     /// Whether `to` may answer `said` to one that spoke with `sent`. What is not later changes nothing.
@@ -135,7 +146,10 @@ impl Peer {
         (action, limit): (RPCTypes, Duration),
         pick: impl FnOnce(Reply) -> Result<T, AskError>,
     ) -> Result<T, RPCError<Types>> {
-        let asked = self.peers.ask(self.to, &request, limit).await;
+        let asked = match self.peers.is_silent.load(Ordering::Relaxed) && request.is_a_leaders() {
+            true => Err(AskError::Silent),
+            false => self.peers.ask(self.to, &request, limit).await,
+        };
         let error = match asked.and_then(pick) {
             Ok(reply) => return Ok(reply),
             Err(error) => error,
@@ -153,7 +167,8 @@ impl Peer {
             // A member that refuses us will refuse again: back off as from one that is gone.
             AskError::Transport(TransportError::Broken { .. })
             | AskError::OtherReply
-            | AskError::NotBelieved => RPCError::Unreachable(Unreachable::new(&error)),
+            | AskError::NotBelieved
+            | AskError::Silent => RPCError::Unreachable(Unreachable::new(&error)),
         })
     }
 

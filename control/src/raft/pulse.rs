@@ -1,150 +1,178 @@
-//! openraft's clock, which runs only where it has something to decide.
+//! When a leader shows itself, and when a voter asks for votes.
 //!
-//! openraft looks at the time 20 times a second on every host. On a leader that tells it when the next
-//! heartbeat is due, on a follower that hears its leader it tells nothing, and together with what each look
-//! wakes it is most of what an idle daemon costs. So its clock stands still
-//! - on a leader, which is told when a heartbeat is due instead;
-//! - on a follower, until its leader has been silent for a while.
+//! openraft looks at the time 20 times a second on every host, and its intervals are the same whatever the lines are like.
+//! So its clock stands still for good, and it is told instead:
+//! - a leader, when a heartbeat is due. One that no majority answers falls silent now and then: as long as its heartbeats
+//!   go on, those who could elect another do not;
+//! - everybody else, when its leader has been silent for too long by what is usual on its line ([`patience`]), to find out
+//!   whether a majority would vote for it. One that has no vote does nothing then.
 //!
-//! Everybody else waits for an election or stands in one, and has the clock. The clock decides when
-//! openraft looks, not how long it waits: elections begin when they would have begun.
+//! ```text
+//! heard ──── silence ────> asks ──── retry ────> asks ──── twice that ────> asks ...
+//!                           └─ somebody's vote is later: waits for what comes of that
+//! ```
+//!
+//! [`patience`]: super::patience
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use openraft::async_runtime::watch::WatchReceiver as _;
-use openraft::async_runtime::{AsyncRuntime as _, Select2};
+use openraft::async_runtime::{AsyncRuntime as _, Instant as _};
 use openraft::errors::Fatal;
 use openraft::type_config::TypeConfigExt as _;
-use openraft::type_config::alias::InstantOf;
+use rand::RngExt as _;
 
 use super::group::{Inner, leadership};
 use super::runtime::Runtime;
 use super::status::Role;
 use super::timing::Timing;
-use super::types::Types;
+use super::types::{Instant, Types, Vote};
 
-/// Sees to it that openraft's clock runs where it is needed.
+/// Shows this host to its followers, or has it ask for votes.
 pub(super) struct Pulse {
     inner: Arc<Inner>,
-    next_heartbeat: InstantOf<Types>,
-}
-
-/// What this host's place in the group asks for.
-#[derive(Debug, PartialEq, Eq)]
-enum Need {
-    /// To lead: a heartbeat now and then.
-    Heartbeats,
-    /// To follow a leader that was heard: nothing before this.
-    NothingUntil(InstantOf<Types>),
-    /// To have or await an election: the clock.
-    Clock,
-}
-
-impl Need {
-    /// Of a host in `role` that last heard a leader at `heard`.
-    fn of(
-        role: Role,
-        heard: Option<InstantOf<Types>>,
-        now: InstantOf<Types>,
-        patience: Duration,
-    ) -> Self {
-        let patient_until = heard.map(|at| at + patience).filter(|until| *until > now);
-        match (role, patient_until) {
-            (Role::Leader, _) => Self::Heartbeats,
-            (Role::Follower | Role::Learner, Some(until)) => Self::NothingUntil(until),
-            (Role::Follower | Role::Learner | Role::Candidate | Role::Stopped, _) => Self::Clock,
-        }
-    }
+    next_heartbeat: Instant,
+    /// Since when this host leads, if it does.
+    leads_since: Option<Instant>,
+    /// The last vote it gave or heard of.
+    vote: Vote,
+    /// When that was, or when it last asked for votes itself.
+    since: Instant,
+    /// How often it has asked for nothing since it last heard a leader or gave its vote.
+    vain: u32,
+    /// Its part of the spread.
+    drawn: f64,
 }
 
 impl Pulse {
     pub(super) fn new(inner: Arc<Inner>) -> Self {
-        Self { inner, next_heartbeat: Types::now() }
+        let (vote, now) = (inner.raft.server_metrics().borrow_watched().vote, Types::now());
+        Self {
+            inner,
+            next_heartbeat: now,
+            leads_since: None,
+            vote,
+            since: now,
+            vain: 0,
+            drawn: 0.0,
+        }
     }
 
     /// Until Raft ends.
     pub(super) async fn run(mut self) {
-        let inner = Arc::clone(&self.inner);
-        let mut server = inner.raft.server_metrics();
+        self.draw();
+        let mut server = self.inner.raft.server_metrics();
         loop {
-            let need = self.need();
-            inner.raft.runtime_config().tick(matches!(need, Need::Clock));
-            let until = match need {
-                Need::Heartbeats => match self.beat().await {
-                    Ok(next) => next,
-                    Err(_) => return,
-                },
-                Need::NothingUntil(at) => at,
-                Need::Clock => {
-                    let heard = inner.contact.next();
-                    match Runtime::select2(server.changed(), heard).await {
-                        Select2::First(Err(_)) => return,
-                        Select2::First(Ok(())) | Select2::Second(()) => continue,
-                    }
+            let seen = server.borrow_and_update().vote;
+            self.note_vote(seen);
+            let next = match leadership(&self.inner.raft).role {
+                Role::Leader => self.lead().await,
+                Role::Follower | Role::Learner | Role::Candidate | Role::Stopped => {
+                    self.follow().await
                 }
             };
-            // Whether its time has come or something has changed, the need is looked at again.
-            if let Ok(Err(_)) = Types::timeout_at(until, server.changed()).await {
+            let Ok(next) = next else { return };
+            // Whether its time has come or something has changed, everything is looked at again.
+            if let Ok(Err(_)) = Types::timeout_at(next, server.changed()).await {
                 return;
             }
         }
     }
 
-    fn need(&self) -> Need {
-        let Inner { raft, contact, timing, .. } = &*self.inner;
-        let heard = contact.last().map(|(_, at)| at);
-        Need::of(leadership(raft).role, heard, Types::now(), patience(timing))
+    fn note_vote(&mut self, vote: Vote) {
+        if vote != self.vote {
+            (self.vote, self.since, self.vain) = (vote, Types::now(), 0);
+        }
     }
 
-    /// A heartbeat if one is due; when the next one is.
-    async fn beat(&mut self) -> Result<InstantOf<Types>, Fatal<Types>> {
+    fn draw(&mut self) {
+        self.drawn = Runtime::thread_rng().random_range(0.0..1.0);
+    }
+
+    /// A heartbeat if one is due; when to look again.
+    async fn lead(&mut self) -> Result<Instant, Fatal<Types>> {
         let now = Types::now();
+        let since = *self.leads_since.get_or_insert(now);
+        let speaks = speaks(self.unanswered(since, now), &self.inner.timing);
+        self.inner.peers.may_append(speaks);
         if self.next_heartbeat <= now {
-            self.inner.raft.trigger().heartbeat().await?;
+            if speaks {
+                self.inner.raft.trigger().heartbeat().await?;
+            }
             self.next_heartbeat = now + self.inner.timing.heartbeat;
         }
         Ok(self.next_heartbeat)
     }
+
+    /// How long no majority has answered this host, which leads since `since`.
+    fn unanswered(&self, since: Instant, now: Instant) -> Duration {
+        if self.inner.membership().voters.iter().eq([&self.inner.me]) {
+            return Duration::ZERO;
+        }
+        let answered = self.inner.raft.metrics().borrow_watched().last_quorum_acked;
+        now.saturating_duration_since(answered.map_or(since, |at| since.max(*at)))
+    }
+
+    /// A question for votes if its time has come; when to look again.
+    async fn follow(&mut self) -> Result<Instant, Fatal<Types>> {
+        self.leads_since = None;
+        self.inner.peers.may_append(true);
+        let Inner { contact, timing, raft, .. } = &*self.inner;
+        let (heard, cadence) = contact.last_and_cadence();
+        if heard.is_some_and(|at| at > self.since) {
+            self.vain = 0;
+        }
+        let waited = self.since + cadence.retry(timing, self.vain, self.drawn);
+        let silent = heard.map(|at| at + cadence.silence(timing, self.drawn));
+        let due = silent.map_or(waited, |silent| silent.max(waited));
+        let now = Types::now();
+        if due > now {
+            return Ok(due);
+        }
+        raft.trigger().elect(true).await?;
+        (self.since, self.vain) = (now, self.vain.saturating_add(1));
+        self.draw();
+        Ok(self.since + cadence.retry(&self.inner.timing, self.vain, self.drawn))
+    }
 }
 
-/// The silence after which a follower needs its clock: two thirds of a leader's lease. Two heartbeats fit, and the
-/// clock runs long before the earliest election.
-fn patience(timing: &Timing) -> Duration {
-    timing.election_max * 2 / 3
+/// Whether a leader that no majority has answered for `unanswered` shows itself. Silent it is for as long as an election
+/// takes with all its answers; then it shows itself again for as long as it takes to be noticed, in case nobody else could
+/// be elected.
+fn speaks(unanswered: Duration, timing: &Timing) -> bool {
+    let Some(over) = unanswered.checked_sub(timing.recent) else { return true };
+    let silence = timing.election_max + 2 * timing.answer;
+    over.as_nanos() % (silence + timing.recent).as_nanos() >= silence.as_nanos()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const PATIENCE: Duration = Duration::from_millis(600);
-
     #[test]
-    fn a_follower_needs_nothing_until_its_leader_is_silent() {
-        let now = Types::now();
-        let until = now + PATIENCE;
-        let need = |role, heard, now| Need::of(role, heard, now, PATIENCE);
-        for role in [Role::Follower, Role::Learner] {
-            assert_eq!(need(role, None, now), Need::Clock);
-            assert_eq!(need(role, Some(now), now), Need::NothingUntil(until));
-            assert_eq!(need(role, Some(now), until), Need::Clock);
-        }
-    }
-
-    #[test]
-    fn a_candidate_needs_its_clock_and_a_leader_heartbeats_whomever_they_heard() {
-        let now = Types::now();
-        for heard in [None, Some(now)] {
-            assert_eq!(Need::of(Role::Candidate, heard, now, PATIENCE), Need::Clock);
-            assert_eq!(Need::of(Role::Leader, heard, now, PATIENCE), Need::Heartbeats);
-        }
-    }
-
-    #[test]
-    fn the_clock_runs_well_before_the_earliest_election() {
+    fn a_leader_that_nobody_answers_is_silent_and_speaks_by_turns() {
         let timing = Timing::default();
-        assert!(patience(&timing) >= 2 * timing.heartbeat);
-        assert!(patience(&timing) + timing.heartbeat <= timing.election_max);
+        let silence = timing.election_max + 2 * timing.answer;
+        let at = |over: Duration| speaks(timing.recent + over, &timing);
+        assert!(
+            speaks(Duration::ZERO, &timing) && speaks(timing.recent - timing.heartbeat, &timing)
+        );
+        assert!(!at(Duration::ZERO) && !at(silence - timing.heartbeat));
+        assert!(at(silence) && at(silence + timing.recent - timing.heartbeat));
+        assert!(!at(silence + timing.recent) && at(2 * silence + timing.recent));
+    }
+
+    #[test]
+    fn a_leader_is_silent_for_longer_than_it_takes_to_elect_another() {
+        let timing = Timing::default();
+        let silence = timing.election_max + 2 * timing.answer;
+        assert!(silence > timing.election_max + timing.answer);
+    }
+
+    #[test]
+    fn several_heartbeats_fit_into_a_lease() {
+        let timing = Timing::default();
+        assert!(4 * timing.heartbeat <= timing.election_min);
     }
 }

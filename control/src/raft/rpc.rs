@@ -337,6 +337,11 @@ pub(crate) enum HandOverReply {
 }
 
 impl Request {
+    /// Whether only one that leads may ask it, and whoever is asked takes it for the leader.
+    pub(super) fn is_a_leaders(&self) -> bool {
+        matches!(self, Self::Append(_) | Self::Snapshot { .. })
+    }
+
     pub(crate) fn encode(&self) -> bytes::Bytes {
         codec::encode(self).into()
     }

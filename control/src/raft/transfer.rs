@@ -12,7 +12,7 @@
 //! was broken into could have the lead moved about without end, and every move is a moment in which nothing
 //! is agreed. Asking for a vote or the root key would keep honest operators of plain members out and a
 //! broken voter in. So anybody present may ask, and a leader gives nothing away for a stranger's word before
-//! it has led for [`REST`] longest elections. That bounds the moves of all askers and all leaders together,
+//! it has led for [`REST`]. That bounds the moves of all askers and all leaders together,
 //! because the next leader has only just begun. Refusals are counted.
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -30,10 +30,9 @@ use super::rpc::{HandOverReply, Reply, Request};
 use super::status::Leadership;
 use super::types::{Instant, Types};
 
-/// How long a leader leads before another host may ask it to stop, in longest election timeouts: 10 s as
-/// the daemon is timed. A transfer costs a fraction of a second in which nothing is agreed, so even asked
-/// for without end it costs a few percent of the time.
-const REST: u32 = 10;
+/// How long a leader leads before another host may ask it to stop. A transfer costs a fraction of a second in
+/// which nothing is agreed, so even asked for without end it costs a few percent of the time.
+const REST: Duration = Duration::from_secs(10);
 
 /// The pause between two tries to find a leader that answers.
 const TRY_AGAIN: Duration = Duration::from_millis(100);
@@ -248,7 +247,7 @@ impl Inner {
             None => self.furthest(&others).ok_or(HandOverRefusal::NobodyReady),
         }?;
         if asked_by.is_some() {
-            self.succession.check_rest(term, REST * self.timing.election_max)?;
+            self.succession.check_rest(term, REST)?;
         }
         Ok(to)
     }

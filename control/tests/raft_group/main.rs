@@ -13,5 +13,6 @@ mod members;
 mod policy;
 mod reads;
 mod repeat;
+mod succession;
 mod transfer;
 mod world;

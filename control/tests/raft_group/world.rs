@@ -18,7 +18,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::fixture::{BORN_MS, Host, Mesh, Ticket, after};
 
-/// One way through the network: a fast home line.
+/// One way through the network, unless the test says otherwise: a fast home line.
 const TRAVEL: Duration = Duration::from_millis(5);
 
 /// How long a test waits for what must come, in virtual time: many elections.
@@ -29,6 +29,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 struct Wires {
     groups: BTreeMap<MemberId, Group>,
     cut: BTreeSet<MemberId>,
+    /// Nothing arrives at these, neither questions nor answers, and nobody is told.
+    deaf: BTreeSet<MemberId>,
     trace: Vec<String>,
 }
 
@@ -36,11 +38,12 @@ struct Wires {
 pub(crate) struct Net {
     wires: Arc<Mutex<Wires>>,
     born: Instant,
+    travel: Duration,
 }
 
 impl Net {
-    fn new() -> Self {
-        Self { wires: Arc::default(), born: Instant::now() }
+    fn new(travel: Duration) -> Self {
+        Self { wires: Arc::default(), born: Instant::now(), travel }
     }
 
     fn lock(&self) -> MutexGuard<'_, Wires> {
@@ -62,6 +65,13 @@ impl Net {
         self.lock().trace.push(format!("{at} {from}->{to} {kind} {len} {}", &hash[..8]));
     }
 
+    /// Never returns when nothing arrives there.
+    async fn arrive_at(&self, member: MemberId) {
+        if self.lock().deaf.contains(&member) {
+            std::future::pending().await
+        }
+    }
+
     async fn carry(
         &self,
         from: MemberId,
@@ -69,9 +79,11 @@ impl Net {
         request: &[u8],
     ) -> Result<Bytes, TransportError> {
         self.note(from, to, request);
-        sleep(TRAVEL).await;
+        sleep(self.travel).await;
+        self.arrive_at(to).await;
         let reply = self.reach(from, to)?.handle_rpc(from, request).await;
-        sleep(TRAVEL).await;
+        sleep(self.travel).await;
+        self.arrive_at(from).await;
         self.reach(to, from)?;
         reply.map_err(|error| TransportError::Broken { member: to, reason: error.to_string() })
     }
@@ -124,9 +136,13 @@ pub(crate) struct World {
 impl World {
     /// A mesh of one, with an invite for the others.
     pub(crate) async fn found(seed: u8) -> Self {
+        Self::found_across(TRAVEL, seed).await
+    }
+
+    async fn found_across(travel: Duration, seed: u8) -> Self {
         let mesh = Mesh::new(1);
         let ticket = mesh.invite(1, 500);
-        let net = Net::new();
+        let net = Net::new(travel);
         let (nodes, wall_ms) = (BTreeMap::new(), Arc::new(AtomicU64::new(BORN_MS)));
         let mut world = Self { ticket, net, nodes, wall_ms, seed, hosts: 0, mesh };
         let disk = MemoryDisk::new();
@@ -142,7 +158,12 @@ impl World {
 
     /// A mesh of `members` with as many voters as it should have.
     pub(crate) async fn of(members: usize, seed: u8) -> Self {
-        let mut world = Self::found(seed).await;
+        Self::across(TRAVEL, members, seed).await
+    }
+
+    /// The same, `travel` apart.
+    pub(crate) async fn across(travel: Duration, members: usize, seed: u8) -> Self {
+        let mut world = Self::found_across(travel, seed).await;
         for _ in 1..members {
             world.join().await;
         }
@@ -277,6 +298,17 @@ impl World {
 
     pub(crate) fn heal(&self, member: MemberId) {
         self.net.lock().cut.remove(&member);
+    }
+
+    /// Nothing arrives at `member` any more, what it says does.
+    pub(crate) fn deafen(&self, member: MemberId) {
+        self.net.lock().deaf.insert(member);
+    }
+
+    /// Power fails at `member`, and whoever asks it hears nothing, as over a network.
+    pub(crate) async fn vanish(&self, member: MemberId) {
+        self.deafen(member);
+        self.crash(member).await;
     }
 
     pub(crate) fn trace(&self) -> Vec<String> {
