@@ -1,21 +1,27 @@
 //! openraft's log storage on the tables.
 //!
-//! Appending commits and flushes before it returns, on the task that runs Raft. So writes are in order
-//! by construction, entries are readable when `append` returns, and the completion callback never runs
-//! ahead of the disk. The price is that Raft waits for its disk; while it waits, proposals and appends
-//! queue up, and the next append takes them all in one commit.
+//! Appending commits without a flush before it returns, on the task that runs Raft: writes are in order by
+//! construction, and entries are readable. A task of its own flushes then and says so to Raft, which counts nothing as
+//! held before, here or for others. Meanwhile a leader's followers are sent the entries, so that all disks work at the
+//! same time; and whatever was appended before the flush began is covered by it.
+//!
+//! ```text
+//!  append ── commit ──> sent to followers ... their flushes ──┐
+//!              └─> flush ── says so ──────────────────────────┴─> a majority holds it
+//! ```
 
 use std::fmt::Debug;
 use std::io;
 use std::ops::RangeBounds;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mesh_model::codec;
 use openraft::storage::{IOFlushed, LogState, RaftLogStorage};
-use openraft::{OptionalSend, RaftLogReader};
+use openraft::{AsyncRuntime as _, OptionalSend, RaftLogReader};
 use redb::{Durability, ReadableTable as _};
 
 use super::super::records::{EntryRecord, LogIdRecord, VoteRecord};
+use super::super::runtime::Runtime;
 use super::super::types::{Entry, LogId, Types, Vote};
 use super::db::{Db, LOG, META, Row};
 use super::error::StoreError;
@@ -28,9 +34,58 @@ pub(super) const PURGED: Row<LogIdRecord> = Row::new("purged");
 #[derive(Clone)]
 pub(crate) struct LogStore {
     pub(crate) db: Arc<Db>,
+    waiting: Arc<Mutex<Waiting>>,
+}
+
+/// Whom to tell that what they appended is on disk.
+#[derive(Default)]
+struct Waiting {
+    /// In the order they appended. At most one for each message Raft has taken in since the last flush began, and it takes
+    /// in no more than its queues hold.
+    appended: Vec<IOFlushed<Types>>,
+    /// A task is about to flush for all of them.
+    is_flush_due: bool,
 }
 
 impl LogStore {
+    pub(super) fn new(db: Arc<Db>) -> Self {
+        Self { db, waiting: Arc::default() }
+    }
+
+    /// Has `appended`, which is committed, flushed with what else there is, and told so.
+    fn flush_soon(&self, appended: IOFlushed<Types>) {
+        let mut waiting = self.waiting();
+        waiting.appended.push(appended);
+        if !std::mem::replace(&mut waiting.is_flush_due, true) {
+            drop(Runtime::spawn(self.clone().flush()));
+        }
+    }
+
+    async fn flush(self) {
+        let mut covered = Vec::new();
+        let flushed = self.db.write(Durability::Immediate, |_| {
+            covered = self.take_waiting();
+            Ok(())
+        });
+        let flushed = flushed.await;
+        if flushed.is_err() {
+            covered.append(&mut self.take_waiting());
+        }
+        for appended in covered {
+            appended.io_completed(flushed.clone().map_err(io::Error::from));
+        }
+    }
+
+    fn take_waiting(&self) -> Vec<IOFlushed<Types>> {
+        let mut waiting = self.waiting();
+        waiting.is_flush_due = false;
+        std::mem::take(&mut waiting.appended)
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The entries of `range` that exist, without a hole between them.
     pub(super) fn entries(&self, range: impl RangeBounds<u64>) -> Result<Vec<Entry>, StoreError> {
         self.db.read(|txn| {
@@ -132,7 +187,7 @@ impl RaftLogStorage<Types> for LogStore {
         I: IntoIterator<Item = Entry> + OptionalSend,
         I::IntoIter: OptionalSend,
     {
-        let appended = self.db.write(Durability::Immediate, |txn| {
+        let appended = self.db.write(Durability::None, |txn| {
             let mut table = txn.open_table(LOG).map_err(redb::Error::from)?;
             for entry in entries {
                 let index = entry.log_id.index;
@@ -142,7 +197,7 @@ impl RaftLogStorage<Types> for LogStore {
             Ok(())
         });
         appended.await?;
-        callback.io_completed(Ok(()));
+        self.flush_soon(callback);
         Ok(())
     }
 

@@ -128,7 +128,7 @@ impl Store {
             }
             Ok(())
         })?;
-        Ok(Self { log: LogStore { db: Arc::new(db) }, replica, identity })
+        Ok(Self { log: LogStore::new(Arc::new(db)), replica, identity })
     }
 
     /// Opens the store of member `me` of the mesh whose trust starts at `root`, and replays what is
@@ -138,7 +138,7 @@ impl Store {
         if length == 0 {
             return Err(StoreError::Empty);
         }
-        let log = LogStore { db: Arc::new(Db::open(disk)?) };
+        let log = LogStore::new(Arc::new(Db::open(disk)?));
         let (identity, snapshot) = log.db.read(|txn| {
             let meta = txn.open_table(META).map_err(redb::Error::from)?;
             Ok((IDENTITY.read(&meta)?, SNAPSHOT.read(&meta)?))
