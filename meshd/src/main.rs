@@ -44,6 +44,7 @@ const LAST_WORK: Duration = Duration::from_secs(5);
 
 fn main() -> ExitCode {
     exit::end_on_panic();
+    signals::outlive_file_limits();
     let args = match Args::try_parse() {
         Ok(args) => args,
         Err(error) => return usage(&error),

@@ -84,6 +84,11 @@ impl Daemon {
         kill(self.pid(), signal).context(format!("send {signal} to {}", self.pid()))
     }
 
+    /// No file that it writes may become longer than `bytes` from now on (`ulimit -f`).
+    pub fn limit_files(&mut self, bytes: u64) -> Result<()> {
+        raw::limit::file_length(self.pid(), bytes).context("limit the length of files")
+    }
+
     /// Lets it run on after this value is gone; its process id.
     pub fn detach(mut self) -> Pid {
         // A status already collected is what keeps `drop` from killing.

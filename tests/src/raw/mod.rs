@@ -6,6 +6,7 @@ pub(crate) mod batch;
 pub(crate) mod child;
 pub(crate) mod ethtool;
 mod frame;
+pub(crate) mod limit;
 pub(crate) mod signal;
 
 use std::ffi::c_int;

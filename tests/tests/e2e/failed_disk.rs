@@ -1,4 +1,4 @@
-//! The disk below the state directory fills up while the daemon runs.
+//! The disk below the state directory fills up while the daemon runs, or its files may not grow any more.
 
 use mesh_model::api::v1::{DaemonState, ErrorCode, InviteReply, RaftRole, Status};
 use mesh_tests::lab::SETTLE_LIMIT;
@@ -10,6 +10,9 @@ use crate::{alone, assert_reaches};
 
 /// Exit code of a daemon whose disk failed, as promised.
 const DISK: i32 = 74;
+
+/// How long files may be, in bytes: longer than a log of a few minutes, shorter than any store.
+const FILE_LIMIT: u64 = 128 << 10;
 
 /// Has something agreed, again and again, until the disk of host `failing` has no room for it; what that host then
 /// says of itself. The log takes new room only now and then.
@@ -138,4 +141,29 @@ fn a_lone_host_whose_disk_fills_up_acknowledges_nothing_and_can_still_forget_the
     lab.host(1).init().unwrap();
     lab.host(1).wait_for("ready", SETTLE_LIMIT).unwrap();
     assert_eq!(lab.host(1).status().unwrap().degraded, None);
+}
+
+#[test]
+fn a_daemon_whose_files_may_not_grow_any_more_is_degraded_and_not_killed_by_the_signal() {
+    let _alone = alone();
+    let mut lab = Lab::rootless(2).unwrap();
+    lab.expect_errors();
+    lab.form().unwrap();
+    let pid = lab.host(1).pid();
+    let store = lab.host(1).state_dir().join("mesh.redb");
+    // What is there beyond the limit may not be written to either.
+    assert!(std::fs::metadata(&store).unwrap().len() > FILE_LIMIT);
+    lab.host_mut(1).running().unwrap().limit_files(FILE_LIMIT).unwrap();
+    agree_until_it_fails(&lab, 1);
+    assert_refused(&lab, 1, &["invite"]);
+
+    let (member, _) = lab.host(2).membership().unwrap();
+    lab.host(1).mesh().run(&["ping", &member.to_string(), "--count", "1"]).unwrap().json().unwrap();
+    assert_eq!(lab.host(1).pid(), pid);
+    let ended = lab.host_mut(1).terminate().unwrap();
+    assert_eq!(ended.code(), Some(DISK), "{}", lab.host(1).log_tail());
+    lab.host_mut(1).start().unwrap();
+    lab.wait_ready().unwrap();
+    lab.wait_equal_state(2).unwrap();
+    lab.host(1).invite(1).unwrap();
 }
