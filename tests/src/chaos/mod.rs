@@ -6,8 +6,10 @@
 
 mod joins;
 mod outlive;
+mod storm;
 mod strikes;
 
 pub use joins::{JoinRace, Race};
 pub use outlive::{Outlive, Survived};
+pub use storm::{Storm, Weathered};
 pub use strikes::{Blow, Story, Strike, points};

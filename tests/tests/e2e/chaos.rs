@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mesh_tests::chaos::{JoinRace, Outlive};
+use mesh_tests::chaos::{JoinRace, Outlive, Storm};
 use mesh_tests::needs_namespaces;
 
 use crate::alone;
@@ -16,6 +16,9 @@ const RACES: usize = 3;
 /// Long enough for an election nobody can win and for a host to come back. A session lasts two minutes; the long run
 /// is for those.
 const WITHOUT_VOTERS: Duration = Duration::from_secs(20);
+
+/// A dozen faults. More of them are for the long run.
+const STORM: Duration = Duration::from_secs(25);
 
 #[test]
 fn of_many_that_join_with_a_token_for_one_exactly_one_gets_in_whenever_the_supervisor_dies() {
@@ -31,4 +34,11 @@ fn packets_outlive_all_voters_and_a_survivor_comes_back_without_them() {
     needs_namespaces!();
     let _alone = alone();
     Outlive::prepare().unwrap().run(WITHOUT_VOTERS).unwrap();
+}
+
+#[test]
+fn a_mesh_whose_hosts_die_stand_still_and_are_cut_off_keeps_what_it_acknowledged() {
+    needs_namespaces!();
+    let _alone = alone();
+    Storm::prepare(5, 1).unwrap().run(STORM).unwrap();
 }

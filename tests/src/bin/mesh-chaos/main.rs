@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::{Parser, Subcommand};
-use mesh_tests::chaos::{JoinRace, Outlive};
+use mesh_tests::chaos::{JoinRace, Outlive, Storm};
 use mesh_tests::{Error, Result, rights};
 
 /// Real daemons, killed and cut off until something gives, or nothing does.
@@ -41,6 +41,21 @@ enum Verb {
         #[arg(long, default_value_t = 600)]
         seconds: u64,
     },
+    /// Daemons are killed, stopped, cut off and mended, while somebody writes. Needs root
+    Storm {
+        /// How many hosts
+        #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u8).range(3..=50))]
+        hosts: u8,
+        /// For how long, in seconds, each
+        #[arg(long, default_value_t = 60)]
+        seconds: u64,
+        /// Decides what happens when
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// How many storms, each with the next seed
+        #[arg(long, default_value_t = 1)]
+        rounds: u64,
+    },
 }
 
 fn main() -> ExitCode {
@@ -57,6 +72,10 @@ fn run(verb: Verb) -> Result<()> {
     match verb {
         Verb::Joins { joiners, rounds, seed } => joins(joiners.into(), rounds, seed),
         Verb::Packets { seconds } => packets(Duration::from_secs(seconds)),
+        Verb::Storm { hosts, seconds, seed, rounds } => {
+            need_namespaces()?;
+            (seed..seed + rounds).try_for_each(|seed| storm(hosts.into(), seed, seconds))
+        }
     }
 }
 
@@ -82,9 +101,7 @@ fn joins(joiners: usize, rounds: u32, seed: u64) -> Result<()> {
 }
 
 fn packets(span: Duration) -> Result<()> {
-    if let Some(missing) = rights::missing_for_namespaces() {
-        return Err(Error::Failed(missing));
-    }
+    need_namespaces()?;
     let seen = Outlive::prepare()?.run(span)?;
     println!(
         "{} s without voters: {} echoes sent, none lost, the slowest took {} ms; a host started anew had its tunnels \
@@ -96,4 +113,27 @@ fn packets(span: Duration) -> Result<()> {
         seen.oldest_session.as_secs()
     );
     Ok(())
+}
+
+fn storm(hosts: usize, seed: u64, seconds: u64) -> Result<()> {
+    let storm = Storm::prepare(hosts, seed)?;
+    let seen = storm
+        .run(Duration::from_secs(seconds))
+        .map_err(|error| Error::Failed(format!("seed {seed}: {error}")))?;
+    println!(
+        "seed {seed}: {hosts} hosts, {seconds} s, {} killed, {} stopped, {} cuts, {} bad links; {} invites \
+         acknowledged and kept, {} without an answer; whole again after {:.1} s",
+        seen.kills,
+        seen.stops,
+        seen.cuts,
+        seen.losses,
+        seen.acknowledged,
+        seen.unanswered,
+        seen.mended_after.as_secs_f64()
+    );
+    Ok(())
+}
+
+fn need_namespaces() -> Result<()> {
+    rights::missing_for_namespaces().map_or(Ok(()), |missing| Err(Error::Failed(missing)))
 }
