@@ -11,8 +11,8 @@
 
 use mesh_model::signed::SignedError;
 use mesh_model::trust::{
-    AdminChange, Admission, ChainError, Departure, Invite, MAX_ADMIN_CHANGES, MAX_ADMINS, Name,
-    Revocation, Verdict, VoterPolicy,
+    AccessBound, AccessPolicy, AdminChange, Admission, ChainError, Departure, Invite,
+    MAX_ADMIN_CHANGES, MAX_ADMINS, MAX_TAGS, Name, Revocation, Tagging, Verdict, VoterPolicy,
 };
 use mesh_model::wire::join::JoinRefusal;
 use mesh_model::{
@@ -30,8 +30,8 @@ pub struct Proposal {
     pub command: Command,
 }
 
-// A policy on who votes is the largest command, 3.2 kB at most.
-mesh_model::message!(Proposal, "proposal", version 1, limit 4096);
+// A policy on who may reach whom is the largest command, 20 KiB at most.
+mesh_model::message!(Proposal, "proposal", version 1, limit 21 << 10);
 
 /// A change to the agreed state. New kinds go to the end: the log keeps the old numbers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,6 +57,10 @@ pub enum Command {
     Revoke(Signed<Revocation>),
     /// Change who the admins are. Signed by as many of them as they have agreed on.
     ChangeAdmins(Cosigned<AdminChange>),
+    /// Say which tags a member has. Signed by an admin.
+    Tag(Signed<Tagging>),
+    /// Say who may reach whom. Signed by an admin.
+    SetAccess(Signed<AccessPolicy>),
 }
 
 /// What became of a proposal: the same on every member.
@@ -85,6 +89,10 @@ pub enum Outcome {
     InviteRevoked(InviteId),
     /// The change of admins with this number stands, since now or already.
     AdminsChanged(u64),
+    /// The member has the tags of this statement, since now or already.
+    Tagged(MemberId),
+    /// The policy on who may reach whom with this serial stands, since now or already.
+    AccessSet(u64),
 }
 
 // The longest is a refusal with its text, see `MAX_REASON`.
@@ -150,6 +158,23 @@ pub enum Refusal {
     /// A change of admins that cannot be made.
     #[error(transparent)]
     Admins(#[from] AdminRefusal),
+    /// A statement about a member's tags that is not later than the one that stands.
+    #[error("a later statement about the tags of {member}, number {serial}, stands already")]
+    StaleTags {
+        /// Whose tags.
+        member: MemberId,
+        /// The serial of the one that stands.
+        serial: u64,
+    },
+    /// More tags than a member may have.
+    #[error("{0} tags are too many; a member has at most {MAX_TAGS}")]
+    TooManyTags(usize),
+    /// A policy on who may reach whom that is not later than the one that stands.
+    #[error("a later policy on who may reach whom, number {0}, stands already")]
+    StaleAccess(u64),
+    /// A policy on who may reach whom that is beyond its bounds.
+    #[error("the policy is out of bounds: {0}")]
+    AccessBounds(AccessBound),
 }
 
 /// Why the admins stay as they are.

@@ -2,7 +2,8 @@
 //!
 //! Pure: the same view and the same endpoints give the same plan. A peer's key, its id and its
 //! addresses are agreed; where it can be reached is hearsay from gossip, so an endpoint that could
-//! never work, or would send tunnel packets into the tunnel, is left out here.
+//! never work, or would send tunnel packets into the tunnel, is left out here. What a peer may begin with this host
+//! follows from the agreed policy ([`crate::access`]).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
@@ -11,6 +12,8 @@ use std::time::Duration;
 use mesh_model::plan::{MAX_CANDIDATES, PeerPlan, Plan};
 use mesh_model::view::{ClusterView, MemberView};
 use mesh_model::{MemberId, Prefixes};
+
+use crate::access::Doorway;
 
 /// How often an idle tunnel says something, so that NATs and firewalls on the way keep its mapping.
 ///
@@ -38,6 +41,7 @@ pub fn plan(
     }
     let keepalive = (view.members.len() <= KEPT_ALIVE_MEMBERS).then_some(KEEPALIVE);
     let others = view.members.values().filter(|member| member.id != me);
+    let mut doorway = Doorway::of(view, me);
     let peer = |member: &MemberView| {
         let heard = endpoints.get(&member.id).map(Vec::as_slice).unwrap_or_default();
         let peer = PeerPlan {
@@ -46,6 +50,7 @@ pub fn plan(
             endpoints: usable(heard, &view.prefixes),
             keepalive,
             preshared_key: None,
+            inbound: doorway.inbound(member),
         };
         (member.tunnel, peer)
     };

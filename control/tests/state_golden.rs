@@ -6,11 +6,14 @@ mod fixture;
 
 use std::fmt::{Debug, Write as _};
 
-use fixture::{BORN_MS, Host, Log, Mesh, after, ban};
+use fixture::{BORN_MS, Host, Log, Mesh, after, ban, rule, tagged};
 use mesh_control::command::{AdminRefusal, Command, InviteField, Outcome, Proposal, Refusal};
 use mesh_control::state::State;
+use mesh_model::access::{Protocol, Selector};
 use mesh_model::codec::{self, Message};
-use mesh_model::trust::{AdminChange, AdminStep, AdminsHead, Ruling, VoterTarget, Wish};
+use mesh_model::trust::{
+    AccessBound, AdminChange, AdminStep, AdminsHead, Ruling, VoterTarget, Wish,
+};
 use mesh_model::wire::join::JoinRefusal;
 use mesh_model::{AdminId, Cosigned, InviteId, MemberId, OverlayAddrs};
 
@@ -39,11 +42,10 @@ fn proposals() {
     check::<Proposal>(
         &after(1, ticket.add()),
         "
-        01fd01505c18a3010000005401dcdf9834798de5fbc50542ae6e4ca0b35ae0fcd471ee8c4ebe16970d0d24a5
+         01fd01505c18a3010000005501dcdf9834798de5fbc50542ae6e4ca0b35ae0fcd471ee8c4ebe16970d0d24a5
          cfed126ce69fb0d2ad6d70753ff6c05f70813592b324c506963b8b708c369b87f603fd00505c18a3010000fd
-         c0776518a301000068e4224dee359bf9baec91b63fc17fa5821c6aaacbdc6e9357bbea8e19463f0990088bb4
-         65a8fc8782813c3c87a748c240a919a414571b4938cb59e5fdeb290a
-    ",
+         c0776518a301000000c7bd9300291e288a20873746ab40caa60d3c51f25012e6a1802bec4798b74a5387aa9d
+         f442045069660ba04cb9d140e7001806d5f5595ed0fc2eb7fbe383bd02",
     );
     check::<Proposal>(
         &after(2, ticket.admit(&Host::new(1))),
@@ -119,6 +121,29 @@ fn a_change_of_admins() {
 }
 
 #[test]
+fn proposals_about_who_may_reach_whom() {
+    let mesh = Mesh::new(1);
+    let tagging = mesh.tagging((MemberId(3), &Host::new(1)), 7, &["web", "eu"]);
+    check::<Proposal>(
+        &after(7, Command::Tag(tagging)),
+        "
+         01fd07505c18a3010000084301dcdf9834798de5fbc50542ae6e4ca0b3035b5d6f7a4becbff2940e7ca65fe0
+         854e74451eeb02ff72c2c23eade5702280730702067461673a6575077461673a776562c4fd8c15d445b0021f
+         4f2bb8534d3d345e9c8a327e39e061e48fbfe73d32c48ee61fa808ca0b73702b368693ed709f8254b6bdc6bf
+         feb353c07a7fa899313b04",
+    );
+    let to = [tagged("web"), Selector::Member(MemberId(300))];
+    let rules = vec![rule(&[Selector::Any], &to, Protocol::Tcp, &["22", "8000-8999"])];
+    check::<Proposal>(
+        &after(8, Command::SetAccess(mesh.access(7, rules))),
+        "
+         01fd08505c18a3010000092d01dcdf9834798de5fbc50542ae6e4ca0b3070101000202077461673a77656201
+         fb2c0101021616fb401ffb2723cad8da2adb58ebbe2dff9d3815254e84c8bb318d0f3dca9dcd8912846c639d
+         be09191cee950bd996b08f96b14a0268b36410c139800bd4ed423393be888ea703",
+    );
+}
+
+#[test]
 fn outcomes() {
     let addrs =
         OverlayAddrs { v4: [100, 88, 0, 2].into(), v6: "fd00::3".parse().expect("an address") };
@@ -132,6 +157,8 @@ fn outcomes() {
     check(&Outcome::Lapsed(MemberId(3)), "010503");
     check(&Outcome::VotersSet(7), "010607");
     check(&Outcome::InviteRevoked(InviteId([7; 16])), "010707070707070707070707070707070707");
+    check(&Outcome::Tagged(MemberId(3)), "010903");
+    check(&Outcome::AccessSet(7), "010a07");
     check(&Outcome::AdminsChanged(7), "010807");
 }
 
@@ -166,6 +193,12 @@ fn refusals() {
         AdminRefusal::LastAdmin.into(),
         AdminRefusal::BelowThreshold(2).into(),
         AdminRefusal::Threshold { wanted: 3, admins: 2 }.into(),
+        Refusal::StaleTags { member: MemberId(3), serial: 9 },
+        Refusal::TooManyTags(9),
+        Refusal::StaleAccess(5),
+        Refusal::AccessBounds(AccessBound::Rules),
+        Refusal::AccessBounds(AccessBound::Terms),
+        Refusal::AccessBounds(AccessBound::Ports),
     ];
     let refused = refusals.map(|refusal| hex(&codec::encode(&Outcome::Refused(refusal))));
     assert_eq!(
@@ -197,7 +230,13 @@ fn refusals() {
             "01030f0703",
             "01030f08",
             "01030f0902",
-            "01030f0a0302"
+            "01030f0a0302",
+            "0103100309",
+            "01031109",
+            "01031205",
+            "01031300",
+            "01031301",
+            "01031302"
         ]
     );
 }
@@ -208,7 +247,7 @@ fn states() {
     let mesh = Mesh::new(1);
     assert_eq!(
         mesh.state().hash().to_string(),
-        "8cbae738230be94cfc0fbd3824b5fb4c6b2fe5bfa6a3edc8abc33564edf01594"
+        "45bd08e6c81e8a202f0a2c2776b8b8b90c6bed569f8c837afd8ce048f128362d"
     );
     let ticket = mesh.invite(1, 3);
     let mut log = Log::of(&mesh);
@@ -222,15 +261,17 @@ fn states() {
     let mut change = Cosigned::new(&AdminChange { mesh: mesh.id(), serial: 1, before, step });
     assert!(change.sign(&mesh.root_secret));
     log.apply(11, Command::ChangeAdmins(change));
+    log.apply(11, Command::Tag(mesh.tagging((MemberId(4), &Host::new(2)), 1, &["web"])));
+    log.apply(12, Command::SetAccess(mesh.access(1, vec![])));
     assert_eq!(
         log.state.hash().to_string(),
-        "10794b7343dc83904496e3f7c2400e01d75d7bc31e8c89a93cc47d1f86790638"
+        "d9d95ffcec0658c65757317cff5abede8645fd7a0f0875adbf7452cbb4e67b3d"
     );
     assert_eq!(
         log.state.audit().head().to_string(),
-        "63d39eccd0ca76135e956ede9a5e4e6ad3eab17432e42747aec9272d32721a48"
+        "67901cab9e8bd9277eaa97fce1e0189dd4030f3bb27dc4193efea0a33672c2c5"
     );
-    assert_eq!(codec::encode(&log.state).len(), 1579);
+    assert_eq!(codec::encode(&log.state).len(), 1905);
 }
 
 /// Two states that differ in anything at all have different hashes.

@@ -86,6 +86,7 @@ impl End {
             endpoints: vec![at(peer)],
             keepalive: None,
             preshared_key: None,
+            inbound: Default::default(),
         };
         end.engine.handle_update(Update::SetPeer(secret(peer).public(), plan), now, &mut end.out);
         end
@@ -236,6 +237,7 @@ fn look_up(bencher: Bencher<'_, '_>, peers: u16) {
             endpoints: Vec::new(),
             keepalive: None,
             preshared_key: None,
+            inbound: Default::default(),
         };
         let update = Update::SetPeer(TunnelSecret::from_bytes(key).public(), plan);
         near.engine.handle_update(update, near.now, &mut near.out);

@@ -9,7 +9,7 @@ use mesh_model::{InviteId, MemberId};
 
 use super::table::Table;
 use super::theme::Theme;
-use super::{or_nothing, safe, who};
+use super::{list, or_nothing, safe, who};
 use crate::client::Record;
 use crate::moment::Moment;
 
@@ -80,6 +80,11 @@ fn what(entry: &AuditEntry, names: &Names) -> String {
             format!("{admin} and the invites it made")
         }
         Event::AdminThreshold { threshold } => format!("{threshold} to change the admins"),
+        Event::Tagged { member, tags } => format!("{}: {}", named(*member, names), list(tags)),
+        Event::AccessSet { serial, rules } => {
+            let rules = if *rules == 1 { "1 rule".to_owned() } else { format!("{rules} rules") };
+            format!("policy {serial} on who may reach whom: {rules}")
+        }
         Event::Departed { member }
         | Event::Pardoned { member }
         | Event::Removed { member }

@@ -388,6 +388,7 @@ pub(crate) fn token() -> String {
         uses: 1,
         created_ms: 0,
         expires_ms: 600_000,
+        tags: Default::default(),
     };
     let token = Token {
         root: mesh_root,

@@ -11,6 +11,7 @@
 //! trust::MemberRecord ── signed by the invite key ─┘
 //! ```
 
+pub mod access;
 pub mod addr;
 pub mod api;
 pub mod audit;

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use crate::access::Inbound;
 use crate::facts::MAX_ENDPOINTS;
 use crate::id::MemberId;
 use crate::key::{PresharedKey, TunnelKey};
@@ -35,6 +36,8 @@ pub struct PeerPlan {
     pub keepalive: Option<Duration>,
     /// Mixed into its handshakes from the next one on. Members of a mesh have none.
     pub preshared_key: Option<PresharedKey>,
+    /// What it may begin with this host.
+    pub inbound: Inbound,
 }
 
 /// All peers, by key.
@@ -79,6 +82,7 @@ mod tests {
             endpoints: Vec::new(),
             keepalive: None,
             preshared_key: None,
+            inbound: Inbound::Everything,
         }
     }
 

@@ -1,13 +1,14 @@
 //! The agreed state as everyone outside the state machine sees it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use crate::addr::{OverlayAddrs, Prefixes};
 use crate::id::{LogIndex, MemberId, MeshId};
 use crate::key::{IdentityKey, TunnelKey};
-use crate::trust::{MeshRoot, Name, Reason};
+use crate::trust::{AccessPolicy, MeshRoot, Name, Reason, Tag};
 
 /// A hash of the whole agreed state. Equal on all members at equal index, or something is wrong.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -54,6 +55,8 @@ pub struct MemberView {
     pub tunnel: TunnelKey,
     /// Its overlay addresses.
     pub addrs: OverlayAddrs,
+    /// What it is labelled with.
+    pub tags: BTreeSet<Tag>,
 }
 
 /// A member nobody is to have to do with for the time being.
@@ -86,6 +89,8 @@ pub struct ClusterView {
     pub members: BTreeMap<MemberId, MemberView>,
     /// Members that are banned, by id.
     pub banned: BTreeMap<MemberId, BannedView>,
+    /// Who may reach whom; `None`: everybody everybody.
+    pub access: Option<Arc<AccessPolicy>>,
 }
 
 impl ClusterView {

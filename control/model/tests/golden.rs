@@ -13,8 +13,8 @@ use mesh_model::codec::{self, CodecError, Message};
 use mesh_model::facts::Facts;
 use mesh_model::snapshot::{self, SnapshotHeader};
 use mesh_model::trust::{
-    AdminChange, AdminStep, Admission, Departure, Genesis, Invite, MemberRecord, Revocation,
-    Verdict,
+    AccessPolicy, AdminChange, AdminStep, Admission, Departure, Genesis, Invite, MemberRecord,
+    Revocation, Tagging, Verdict,
 };
 use mesh_model::wire::join::{JoinReply, JoinRequest};
 
@@ -69,7 +69,8 @@ fn invite() {
         &sample::invite(),
         "
          0112abf3819f2bbf184856c088556ffd609616ac1e4d939bda604536623a576b36ed4928c628d1c2c6eae903
-         38905995612959273a5c63f93636c14614ac8737d1fb2c01fd00505c18a3010000fdc0776518a3010000",
+         38905995612959273a5c63f93636c14614ac8737d1fb2c01fd00505c18a3010000fdc0776518a30100000206
+         7461673a6575077461673a776562",
     );
 }
 
@@ -157,6 +158,26 @@ fn revocation() {
 }
 
 #[test]
+fn tagging() {
+    check::<Tagging>(
+        &sample::tagging(),
+        "
+         0112abf3819f2bbf184856c088556ffd60fc701101008139770ea87d175f56a35466c34c7ecccb8d8a91b4ee
+         37a25df60f5b8fc9b3940302067461673a6575077461673a776562",
+    );
+}
+
+#[test]
+fn access_policy() {
+    check::<AccessPolicy>(
+        &sample::access(),
+        "
+         0112abf3819f2bbf184856c088556ffd60030201000202077461673a77656201fb2c0101021616fb401ffb27
+         2300000300",
+    );
+}
+
+#[test]
 fn facts() {
     check::<Facts>(
         &sample::facts(),
@@ -226,13 +247,13 @@ fn join_token() {
     let text = sample::token().to_text();
     assert_eq!(
         *text,
-        "mesh1-AYqI4910CfGV_VLbLTy6XXLKZwm_HZQSG_N0iAG0D29ciojj3XQJ8ZX9UtstPLpdcspnCb8dlBIb8\
-         3SIAbQPb1z4kdSRSZpwjnv--2bzXtSIZszUigod9FI8amUxH67dwFYBEqvzgZ8rvxhIVsCIVW_9YJYWrB5N\
-         k5vaYEU2YjpXazbtSSjGKNHCxurpAziQWZVhKVknOlxj-TY2wUYUrIc30fssAf0AUFwYowEAAP3Ad2UYowE\
-         AAKeesS3wO3qA9bLmFs4g6sdtFAu7PRAditp2Aauo9gEWL-BcThUBpK5ELXtYQ55eGMSiOdnQuqepvnqShv\
-         Ym3ggDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwIAwAACAftsyoE5dw6ofRdfVqNUZsNMfszLj\
-         YqRtO43ol32D1uPybOUASABDbgAAAAAAAAAAAAAAAH7bMqBOXcOqH0XX1ajVGbDTH7My42KkbTuN6Jd9g9b\
-         j8mzlA-0bc56227"
+        "mesh1-AYqI4910CfGV_VLbLTy6XXLKZwm_HZQSG_N0iAG0D29ciojj3XQJ8ZX9UtstPLpdcspnCb8dlBIb83\
+         SIAbQPb1z4kdSRSZpwjnv--2bzXtSIZszUigod9FI8amUxH67dwGYBEqvzgZ8rvxhIVsCIVW_9YJYWrB5Nk5\
+         vaYEU2YjpXazbtSSjGKNHCxurpAziQWZVhKVknOlxj-TY2wUYUrIc30fssAf0AUFwYowEAAP3Ad2UYowEAAA\
+         IGdGFnOmV1B3RhZzp3ZWLgAkzpu84sD12btqjC9Zi_2IJuAAKrRnfjyNqFEop-zgiLZs1CTvrnLYzDanasgR\
+         hjDr7hceea_BC81mlkQU8LAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMCAMAAAgH7bMqBOXcOqH\
+         0XX1ajVGbDTH7My42KkbTuN6Jd9g9bj8mzlAEgAQ24AAAAAAAAAAAAAAAB-2zKgTl3Dqh9F19Wo1Rmw0x-zM\
+         uNipG07jeiXfYPW4_Js5Q-e2863932"
     );
 }
 
@@ -252,6 +273,8 @@ fn audit_entries_and_their_hashes() {
         added,
         resigned,
         threshold,
+        tagged,
+        access,
     ] = &trail[..]
     else {
         panic!("one entry of each kind")
@@ -293,6 +316,11 @@ fn audit_entries_and_their_hashes() {
     );
     check::<Entry>(&resigned.entry, "01fc78110100fd00505c18a3010000040200030a0301");
     check::<Entry>(&threshold.entry, "01fc79110100fd00505c18a30100000401030b02");
+    check::<Entry>(
+        &tagged.entry,
+        "01fc7a110100fd00505c18a3010000000cfb2c0102067461673a6575077461673a776562",
+    );
+    check::<Entry>(&access.entry, "01fc7b110100fd00505c18a3010000000d0302");
     let hashes = [sample::beginning().hash(), invited.hash, admitted.hash, departed.hash];
     assert_eq!(
         hashes.map(|hash| hash.to_string()),

@@ -73,6 +73,7 @@ fn invite() -> Invite {
         uses: 3,
         created_ms: BORN_MS,
         expires_ms: BORN_MS + 600_000,
+        tags: Default::default(),
     }
 }
 

@@ -24,6 +24,8 @@ impl fmt::Display for Proposal {
             Command::SetVoters(_) => "set voters",
             Command::ChangeAdmins(_) => "change admins",
             Command::Revoke(_) => "revoke",
+            Command::Tag(_) => "tag",
+            Command::SetAccess(_) => "set access",
         })
     }
 }

@@ -31,6 +31,11 @@ impl State {
                 checked.and_then(|(policy, _)| self.voters.check(&policy)).err()
             }
             Command::ChangeAdmins(signed) => self.genuine_change(signed).err(),
+            Command::Tag(signed) => self.genuine_tagging(signed).err(),
+            Command::SetAccess(signed) => {
+                let checked = self.genuine_access(signed);
+                checked.and_then(|(policy, _)| self.access.check(&policy)).err()
+            }
             Command::Lapse(member) => {
                 self.bans.check_lapse(*member, self.now_ms.max(proposal.at_ms)).err()
             }
@@ -54,7 +59,9 @@ impl State {
             | Command::Lapse(_)
             | Command::SetVoters(_)
             | Command::Revoke(_)
-            | Command::ChangeAdmins(_) => {
+            | Command::ChangeAdmins(_)
+            | Command::Tag(_)
+            | Command::SetAccess(_) => {
                 return None;
             }
         };

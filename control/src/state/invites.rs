@@ -11,11 +11,13 @@ use mesh_model::{AdminId, InviteId, LogIndex, Signed};
 use serde::{Deserialize, Serialize};
 
 use super::members::MAX_MEMBERS;
+use super::tags::check_tags;
 use super::{Admins, Decision, State, Stated};
 use crate::command::{InviteField, Outcome, Refusal};
 
 /// The most invites remembered: one for every member, as each is kept while a member it admitted is
-/// present, and a thousand that wait to be used. At about 250 bytes each, 3 MB of a snapshot.
+/// present, and a thousand that wait to be used. At about 250 bytes each, 3 MB of a snapshot, and twice that
+/// if all carry as many tags as they may.
 pub const MAX_INVITES: usize = MAX_MEMBERS + 1000;
 
 /// How long an invite that admitted no present member is remembered after it expired, in
@@ -185,6 +187,7 @@ pub(super) fn check_bounds(terms: &Invite) -> Result<(), Refusal> {
     if !(1..=MAX_INVITE_USES).contains(&terms.uses) {
         return Err(Refusal::InviteBounds(InviteField::Uses));
     }
+    check_tags(&terms.tags)?;
     match terms.expires_ms.checked_sub(terms.created_ms) {
         Some(1..=MAX_INVITE_LIFETIME_MS) => Ok(()),
         _ => Err(Refusal::InviteBounds(InviteField::Lifetime)),

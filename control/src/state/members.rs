@@ -5,7 +5,6 @@ use std::net::Ipv4Addr;
 
 use mesh_model::codec::CodecError;
 use mesh_model::trust::{Admission, Departure, MemberRecord, Verdict};
-use mesh_model::view::MemberView;
 use mesh_model::wire::join::JoinRefusal;
 use mesh_model::{IdentityKey, InviteId, LogIndex, MemberId, MeshId, OverlayAddrs, Signed};
 use serde::{Deserialize, Serialize};
@@ -249,16 +248,5 @@ impl Members {
         while self.departed.len() > MAX_DEPARTED {
             self.departed.pop_first();
         }
-    }
-
-    /// Everyone with a place in the mesh, as the rest of the house sees it.
-    pub(super) fn views(&self) -> impl Iterator<Item = MemberView> {
-        self.present.iter().map(|(id, member)| MemberView {
-            id: *id,
-            name: member.record.name.clone(),
-            identity: member.record.identity,
-            tunnel: member.record.tunnel,
-            addrs: member.addrs,
-        })
     }
 }

@@ -11,7 +11,7 @@
 //!
 //! **Nobody is believed for being a voter.** The state keeps what was signed, not a summary of it:
 //! the genesis, every change of admins, every invite that admitted a present member, every admission, departure and
-//! verdict, the last policy on who votes. So
+//! verdict, the last word on each member's tags and on who votes, the last policies on who may reach whom. So
 //! [`State::apply`] checks the chain root -> admin -> invite -> record of each entry, and [`State::verify`]
 //! checks all chains again when a snapshot comes from someone else. What signatures cannot show is
 //! what is *missing* (a member left out, a clock set back): whoever holds an earlier state finds that
@@ -20,8 +20,10 @@
 //! **Time** is data: the leader's stamp. The state keeps the latest stamp of an invite or admission
 //! and takes an earlier one as that, so an expired invite does not come back with a slow clock.
 //!
-//! This file routes; [`admins`], [`members`], [`ipam`], [`invites`], [`bans`], [`voters`] and [`audit`] decide.
+//! This file routes; [`admins`], [`members`], [`ipam`], [`invites`], [`bans`], [`voters`], [`tags`], [`access`] and
+//! [`audit`] decide.
 
+pub mod access;
 pub mod admins;
 mod admitting;
 pub mod audit;
@@ -32,10 +34,12 @@ pub mod ipam;
 mod judging;
 pub mod members;
 pub mod stated;
+pub mod tags;
 mod verify;
 pub mod voters;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use mesh_model::audit::Beginning;
 use mesh_model::trust::{ChainError, Departure, Genesis, MeshRoot};
@@ -43,6 +47,7 @@ use mesh_model::view::{BannedView, ClusterView, MemberView, StateHash};
 use mesh_model::{InviteId, LogIndex, MemberId, OverlayAddrs, Signed, codec};
 use serde::{Deserialize, Serialize};
 
+pub use access::{Access, AccessEntry};
 pub use admins::{Admin, Admins};
 pub use audit::Audit;
 pub use bans::{Ban, Bans, RulingEntry};
@@ -51,6 +56,7 @@ pub use ipam::Ipam;
 pub use members::{Member, Members, Origin};
 pub use mesh_model::audit::{Actor, Entry, Event};
 pub use stated::Stated;
+pub use tags::Tags;
 pub use voters::Voters;
 
 use crate::command::{Command, Outcome, Proposal, Refusal};
@@ -70,6 +76,8 @@ pub struct State {
     voters: Voters,
     /// The members with a place in the mesh that ever had a vote.
     voted: BTreeSet<MemberId>,
+    tags: Tags,
+    access: Access,
 }
 
 mesh_model::message!(State, "state", version 2, limit codec::MAX_MESSAGE);
@@ -111,6 +119,8 @@ impl State {
             audit: Audit::of(&Beginning(signed.clone())),
             voters: Voters::default(),
             voted: BTreeSet::new(),
+            tags: Tags::default(),
+            access: Access::default(),
             founding: Founding { signed: signed.clone(), genesis },
         })
     }
@@ -127,6 +137,8 @@ impl State {
             Command::SetVoters(signed) => self.set_voters(index, signed),
             Command::Revoke(signed) => self.revoke(index, signed),
             Command::ChangeAdmins(signed) => self.change_admins(index, signed),
+            Command::Tag(signed) => self.tag(index, signed),
+            Command::SetAccess(signed) => self.set_access(index, signed, now_ms),
         };
         match decided {
             Ok(Decision::Changed(by, event, outcome)) => {
@@ -145,6 +157,7 @@ impl State {
     fn forget(&mut self, member: MemberId) {
         self.bans.forget(member);
         self.voted.remove(&member);
+        self.tags.forget(member);
     }
 
     fn depart(
@@ -186,7 +199,7 @@ impl State {
     pub fn view(&self, applied: LogIndex) -> ClusterView {
         let genesis = &self.founding.genesis;
         let (mut members, mut banned) = (BTreeMap::new(), BTreeMap::new());
-        for member in self.members.views() {
+        for member in self.placed() {
             let id = member.id;
             match self.bans.ban(id) {
                 None => drop(members.insert(id, member)),
@@ -204,6 +217,7 @@ impl State {
             hash: self.hash(),
             members,
             banned,
+            access: self.access.policy().cloned().map(Arc::new),
         }
     }
 
@@ -254,7 +268,19 @@ impl State {
         let came_by = move |member: &MemberView| {
             self.members.present().get(&member.id).and_then(Member::invite) == Some(invite)
         };
-        self.members.views().filter(came_by)
+        self.placed().filter(came_by)
+    }
+
+    /// Everyone with a place in the mesh, as the rest of the house sees it.
+    fn placed(&self) -> impl Iterator<Item = MemberView> {
+        self.members.present().iter().map(|(id, member)| MemberView {
+            id: *id,
+            name: member.record().name.clone(),
+            identity: member.record().identity,
+            tunnel: member.record().tunnel,
+            addrs: member.addrs(),
+            tags: self.tags_of(*id, member),
+        })
     }
 
     /// The invites the mesh remembers.
@@ -270,6 +296,16 @@ impl State {
     /// Who shall vote.
     pub fn voters(&self) -> &Voters {
         &self.voters
+    }
+
+    /// What the root has said of members' tags.
+    pub fn tags(&self) -> &Tags {
+        &self.tags
+    }
+
+    /// Who may reach whom.
+    pub fn access(&self) -> &Access {
+        &self.access
     }
 
     /// What happened lately.

@@ -3,13 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use mesh_model::audit::{Actor, Beginning, Entry, Event};
-use mesh_model::trust::{AdminStatement, ChainError, Departure, Genesis, MeshRoot, Ruling};
+use mesh_model::trust::{
+    AdminStatement, ChainError, Departure, Genesis, MeshRoot, Ruling, Tagging,
+};
 use mesh_model::{IdentityKey, InviteId, LogIndex, MemberId, Prefixes};
 
+use super::access::MAX_HISTORY;
 use super::bans::RulingEntry;
 use super::invites::{InviteEntry, MAX_INVITES, check_bounds};
 use super::ipam;
 use super::members::{Departed, Farewell, MAX_DEPARTED, MAX_MEMBERS, Member, Members, Origin};
+use super::tags::check_tags;
 use super::{State, Stated, voters};
 
 /// A finding that no signature could have excused.
@@ -28,6 +32,7 @@ pub(super) fn verify(state: &State, root: &MeshRoot) -> Result<(), ChainError> {
     state.admins.verify(root)?;
     invites(state, root)?;
     policy(state, root)?;
+    access(state, root)?;
     founder(state, &genesis)?;
     for (id, member) in state.members.present() {
         admission(state, *id, member, root)?;
@@ -35,6 +40,7 @@ pub(super) fn verify(state: &State, root: &MeshRoot) -> Result<(), ChainError> {
     }
     distinct(state)?;
     rulings(state, root)?;
+    taggings(state, root)?;
     let present = state.members.present();
     require(state.voted.iter().all(|id| present.contains_key(id)), "a vote of nobody")?;
     departed(state, root)?;
@@ -42,8 +48,8 @@ pub(super) fn verify(state: &State, root: &MeshRoot) -> Result<(), ChainError> {
 }
 
 /// Whether `later` can have come of `earlier`: members keep their ids, records and addresses until they
-/// leave, those that left stay so, time, the use of invites and the serials of verdicts and of the policy on who votes
-/// only grow, and the past is told as before. Nobody came in, and nothing was said, before the last decision `earlier`
+/// leave, those that left stay so, time, the use of invites and the serials of verdicts, tags and policies only grow,
+/// and the past is told as before. Nobody came in, and nothing was said, before the last decision `earlier`
 /// knows of without its knowing: such things have their signatures, of one who is no admin any more perhaps.
 pub(super) fn continues(later: &State, earlier: &State) -> bool {
     let last = earlier.last_index();
@@ -76,6 +82,16 @@ pub(super) fn continues(later: &State, earlier: &State) -> bool {
         Some(after) => succeeds(after, before, last),
         None => !now.present().contains_key(id),
     };
+    let labelled = |(id, after): (&MemberId, &Stated<Tagging>)| {
+        after.at() > last || earlier.tags.get(*id).is_some()
+    };
+    let tagged = |(id, before): (&MemberId, &Stated<Tagging>)| match later.tags.get(*id) {
+        Some(after) => {
+            let is_later = after.said().serial > before.said().serial;
+            after == before || is_later && after.at() > last
+        }
+        None => !now.present().contains_key(id),
+    };
     let voted = |id: &MemberId| later.voted.contains(id) || !now.present().contains_key(id);
     later.founding == earlier.founding
         && later.now_ms >= earlier.now_ms
@@ -90,6 +106,9 @@ pub(super) fn continues(later: &State, earlier: &State) -> bool {
         && later.audit.continues(&earlier.audit)
         && later.voters.continues(&earlier.voters, last)
         && later.admins.continues(&earlier.admins, last)
+        && later.tags.iter().all(labelled)
+        && earlier.tags.iter().all(tagged)
+        && later.access.continues(&earlier.access, last)
 }
 
 /// Whether the ruling `after` can have followed `before` behind index `last`, or be the same.
@@ -152,6 +171,20 @@ fn policy(state: &State, root: &MeshRoot) -> Result<(), ChainError> {
     let policy = stated.said();
     require(policy.serial > 0, "a policy on who votes without a serial")?;
     require(voters::check_bounds(policy).is_ok(), "a policy with too many wishes")
+}
+
+/// Who may reach whom is the admins' to say, and was said in the order that they gave.
+fn access(state: &State, root: &MeshRoot) -> Result<(), ChainError> {
+    require(state.access.iter().len() <= MAX_HISTORY, "too many policies on who may reach whom")?;
+    let mut last = 0;
+    for entry in state.access.iter() {
+        state.admins.check(entry.stated(), root)?;
+        let policy = entry.policy();
+        require(policy.serial > last, "policies on who may reach whom out of order")?;
+        require(policy.check_bounds().is_ok(), "a policy on who may reach whom out of bounds")?;
+        last = policy.serial;
+    }
+    Ok(())
 }
 
 /// The founder is the one of the genesis, there or gone.
@@ -242,6 +275,22 @@ fn rulings(state: &State, root: &MeshRoot) -> Result<(), ChainError> {
     Ok(())
 }
 
+/// Every label is an admin's, about a member with a place in the mesh.
+fn taggings(state: &State, root: &MeshRoot) -> Result<(), ChainError> {
+    for (id, stated) in state.tags.iter() {
+        state.admins.check(stated, root)?;
+        let tagging = stated.said();
+        require(tagging.member == *id, "tags under another id")?;
+        require(tagging.serial > 0, "tags without a serial")?;
+        require(check_tags(&tagging.tags).is_ok(), "too many tags")?;
+        let Some(member) = state.members.present().get(id) else {
+            return contradiction("tags of nobody");
+        };
+        require(member.record().identity == tagging.identity, "tags of another identity")?;
+    }
+    Ok(())
+}
+
 /// Those who are gone said so themselves, or an admin did.
 fn departed(state: &State, root: &MeshRoot) -> Result<(), ChainError> {
     for (id, departed) in state.members.departed() {
@@ -295,5 +344,7 @@ fn statements(state: &State) -> impl Iterator<Item = (LogIndex, Actor, Event)> {
         .chain(revocations)
         .chain(state.bans.iter().map(|(_, entry)| of(entry.stated())))
         .chain(state.voters.stated().map(of))
+        .chain(state.tags.iter().map(|(_, stated)| of(stated)))
+        .chain(state.access.iter().map(|entry| of(entry.stated())))
         .chain(state.members.departed().values().filter_map(removal))
 }

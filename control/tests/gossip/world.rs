@@ -51,6 +51,7 @@ pub(crate) fn view(members: &[u64], applied: u64) -> Arc<ClusterView> {
             identity: identity(m(*id)).public(),
             tunnel: TunnelKey([*id as u8; 32]),
             addrs: OverlayAddrs { v4: [100, 88, high, low].into(), v6: prefixes.ipv6_of(m(*id)) },
+            tags: Default::default(),
         };
         (m(*id), member)
     };
@@ -61,6 +62,7 @@ pub(crate) fn view(members: &[u64], applied: u64) -> Arc<ClusterView> {
         hash: StateHash([0; 32]),
         members: members.iter().map(member).collect(),
         banned: BTreeMap::new(),
+        access: None,
         root,
     })
 }

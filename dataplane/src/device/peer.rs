@@ -30,6 +30,7 @@ impl Peer {
             endpoints: Vec::new(),
             keepalive: self.keepalive,
             preshared_key: self.preshared_key.clone(),
+            inbound: Default::default(),
         }
     }
 }

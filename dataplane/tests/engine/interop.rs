@@ -59,6 +59,7 @@ fn plan(psk: Option<[u8; 32]>) -> PeerPlan {
         endpoints: vec![underlay(2)],
         keepalive: None,
         preshared_key: psk.map(PresharedKey::from_bytes),
+        inbound: Default::default(),
     }
 }
 

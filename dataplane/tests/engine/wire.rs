@@ -91,6 +91,7 @@ impl Host {
             endpoints: vec![self.at],
             keepalive: None,
             preshared_key: None,
+            inbound: Default::default(),
         }
     }
 

@@ -108,7 +108,9 @@ impl Doorkeeper for Door {
             | Outcome::Lapsed(_)
             | Outcome::VotersSet(_)
             | Outcome::InviteRevoked(_)
-            | Outcome::AdminsChanged(_) => JoinReply::Unavailable,
+            | Outcome::AdminsChanged(_)
+            | Outcome::Tagged(_)
+            | Outcome::AccessSet(_) => JoinReply::Unavailable,
         }
     }
 }
@@ -141,7 +143,8 @@ mod tests {
     fn invite() -> Invite {
         let (key, now) = (identity(100).public(), clock::wall_ms());
         let (id, expires_ms) = (InviteId::of_key(&key), now + 600_000);
-        Invite { mesh: root().mesh, id, key, uses: 2, created_ms: now, expires_ms }
+        let tags = Default::default();
+        Invite { mesh: root().mesh, id, key, uses: 2, created_ms: now, expires_ms, tags }
     }
 
     #[tokio::test]

@@ -37,6 +37,7 @@ impl Daemon {
             uses,
             created_ms: now,
             expires_ms: now.saturating_add(lifetime_ms),
+            tags: Default::default(),
         };
         let signed = Signed::seal(&invite, &root_secret);
         let command = Command::Invite(signed.clone());

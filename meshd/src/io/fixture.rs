@@ -64,6 +64,7 @@ pub(crate) fn view(ids: &[u8]) -> Arc<ClusterView> {
             identity: identity(id).public(),
             tunnel: tunnel(id).public(),
             addrs: addrs(id),
+            tags: Default::default(),
         };
         (member.id, member)
     });
@@ -75,6 +76,7 @@ pub(crate) fn view(ids: &[u8]) -> Arc<ClusterView> {
         hash: StateHash([0; 32]),
         members: members.collect::<BTreeMap<_, _>>(),
         banned: BTreeMap::new(),
+        access: None,
     })
 }
 

@@ -49,6 +49,7 @@ fn plan(id: u8, endpoints: Vec<SocketAddr>) -> PeerPlan {
         endpoints,
         keepalive: None,
         preshared_key: None,
+        inbound: Default::default(),
     }
 }
 

@@ -79,6 +79,7 @@ mod tests {
             endpoints: vec!["127.0.0.1:9".parse().expect("an address")],
             keepalive: Some(Duration::from_secs(25)),
             preshared_key: None,
+            inbound: Default::default(),
         };
         let peer = TunnelSecret::from_bytes([2; 32]).public();
         path.update(vec![Update::SetPeer(peer, plan)]).await;

@@ -100,6 +100,7 @@ impl Mesh {
             uses,
             created_ms: now_ms,
             expires_ms: now_ms + LIFETIME_MS,
+            tags: Default::default(),
         };
         Ticket { signed: Signed::seal(&invite, &self.secret), invite, secret }
     }

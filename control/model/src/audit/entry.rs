@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::actor::Actor;
 use crate::id::{AdminId, InviteId, LogIndex, MemberId};
 use crate::key::IdentityKey;
-use crate::trust::{Name, Reason};
+use crate::trust::{Name, Reason, Tag};
 
 /// Something that changed the agreed state.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,7 +20,7 @@ pub struct Entry {
     pub event: Event,
 }
 
-// A ban with its reason is the longest, 240 bytes at most; the rest is room for events to come. Old entries keep their hashes
+// The tags of a member are the longest, 330 bytes at most; the rest is room for events to come. Old entries keep their hashes
 // only as long as this encoding keeps its version: kinds are added at the end, fields never.
 crate::message!(Entry, "audit entry", version 1, limit 512);
 
@@ -103,11 +103,25 @@ pub enum Event {
         /// So many.
         threshold: u8,
     },
+    /// A member's tags were said anew.
+    Tagged {
+        /// Whose.
+        member: MemberId,
+        /// All it has now.
+        tags: Vec<Tag>,
+    },
+    /// Who may reach whom was said anew.
+    AccessSet {
+        /// The policy's serial.
+        serial: u64,
+        /// How many rules it has.
+        rules: u32,
+    },
 }
 
 impl Event {
     /// The names of all kinds, as the local API and the command line write them.
-    pub const KINDS: [&str; 12] = [
+    pub const KINDS: [&str; 14] = [
         "invite_added",
         "admitted",
         "departed",
@@ -120,6 +134,8 @@ impl Event {
         "admin_added",
         "admin_removed",
         "admin_threshold",
+        "tagged",
+        "access_set",
     ];
 
     /// The name of this kind.
@@ -137,11 +153,14 @@ impl Event {
             Self::AdminAdded { .. } => Self::KINDS[9],
             Self::AdminRemoved { .. } => Self::KINDS[10],
             Self::AdminThreshold { .. } => Self::KINDS[11],
+            Self::Tagged { .. } => Self::KINDS[12],
+            Self::AccessSet { .. } => Self::KINDS[13],
         }
     }
 
     /// Whether the mesh's clock goes by the stamp of such an entry: it was held against a time that somebody
-    /// signed. A goodbye, a ruling, who shall vote, who is an admin and a revocation say nothing about time.
+    /// signed. A goodbye, a ruling, who shall vote, who is an admin, a revocation, tags and a policy say nothing about
+    /// time.
     pub fn tells_time(&self) -> bool {
         match self {
             Self::InviteAdded { .. } | Self::Admitted { .. } | Self::BanLapsed { .. } => true,
@@ -153,7 +172,9 @@ impl Event {
             | Self::InviteRevoked { .. }
             | Self::AdminAdded { .. }
             | Self::AdminRemoved { .. }
-            | Self::AdminThreshold { .. } => false,
+            | Self::AdminThreshold { .. }
+            | Self::Tagged { .. }
+            | Self::AccessSet { .. } => false,
         }
     }
 }

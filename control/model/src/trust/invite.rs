@@ -1,8 +1,10 @@
 //! Permission to bring members in.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
-use super::{AdminStatement, ChainError};
+use super::{AdminStatement, ChainError, Tag};
 use crate::audit::Event;
 use crate::id::{InviteId, MeshId};
 use crate::key::IdentityKey;
@@ -28,9 +30,12 @@ pub struct Invite {
     pub created_ms: u64,
     /// When it stops admitting, in milliseconds since the Unix epoch.
     pub expires_ms: u64,
+    /// What those it admits are tagged with until the root says otherwise; at most
+    /// [`MAX_TAGS`](super::MAX_TAGS).
+    pub tags: BTreeSet<Tag>,
 }
 
-crate::message!(Invite, "invite", version 1, limit 256);
+crate::message!(Invite, "invite", version 1, limit 512);
 
 impl AdminStatement for Invite {
     fn mesh(&self) -> MeshId {

@@ -5,8 +5,9 @@
 //! [`Invite`], and each other [`AdminStatement`]. An invite carries a key of its own; whoever holds the invite's secret (it
 //! travels in the join [`Token`]) may sign a [`MemberRecord`] with it, and the record also carries the joiner's
 //! own signature, which proves that it holds the identity it claims. A member signs its own
-//! [`Departure`]; what becomes of one against its will is a [`Verdict`] of an admin, and who shall vote its
-//! [`VoterPolicy`]. Voters order these statements; they cannot make them.
+//! [`Departure`]; what becomes of one against its will is a [`Verdict`] of an admin, who shall vote its
+//! [`VoterPolicy`], how members are labelled a [`Tagging`], and who may reach whom an [`AccessPolicy`]. Voters order these
+//! statements; they cannot make them.
 //!
 //! ```text
 //! root ──signs──> Genesis (founder's record inside)
@@ -16,6 +17,7 @@
 //!   └─────signs──> Verdict: banned, pardoned, removed
 //! ```
 
+mod access;
 mod admin;
 mod departure;
 mod genesis;
@@ -26,9 +28,11 @@ mod record;
 mod revocation;
 mod share;
 mod statement;
+mod tag;
 mod token;
 mod verdict;
 
+pub use access::{AccessBound, AccessPolicy, MAX_RULES, MAX_TERMS};
 pub use admin::{
     AdminChange, AdminStep, AdminsHead, AdminsHeadError, MAX_ADMIN_CHANGES, MAX_ADMINS,
 };
@@ -41,6 +45,7 @@ pub use record::{Admission, MemberRecord};
 pub use revocation::Revocation;
 pub use share::{MAX_SHARE_FILE, MAX_SHARES, MIN_THRESHOLD, RootShare, ShareError};
 pub use statement::AdminStatement;
+pub use tag::{MAX_TAG_LEN, MAX_TAGS, Tag, TagError, Tagging};
 pub use token::{Bootstrap, MAX_BOOTSTRAPS, MAX_TOKEN_LEN, Token, TokenError};
 pub use verdict::{MAX_BAN_MS, MAX_REASON_LEN, Reason, ReasonError, Ruling, Verdict};
 

@@ -1,15 +1,17 @@
 //! One value of every message, made from fixed seeds.
 #![allow(dead_code, reason = "each test binary compiles this module and uses a part of it")]
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
+use mesh_model::access::{Protocol, Rule, Selector};
 use mesh_model::addr::DEFAULT_IPV4_PREFIX;
 use mesh_model::audit::{Actor, Beginning, Entry, Event, Link};
 use mesh_model::facts::{Capability, Facts};
 use mesh_model::snapshot::SnapshotHeader;
 use mesh_model::trust::{
-    AdminChange, AdminStep, AdminsHead, Admission, Bootstrap, Departure, Genesis, Invite,
-    MemberRecord, MeshRoot, Name, Revocation, Ruling, Token, Verdict,
+    AccessPolicy, AdminChange, AdminStep, AdminsHead, Admission, Bootstrap, Departure, Genesis,
+    Invite, MemberRecord, MeshRoot, Name, Revocation, Ruling, Tag, Tagging, Token, Verdict,
 };
 use mesh_model::view::StateHash;
 use mesh_model::wire::join::{JoinRefusal, JoinReply, JoinRequest, PeerHint, Welcome};
@@ -61,7 +63,33 @@ pub(crate) fn invite() -> Invite {
         uses: 300,
         created_ms: BORN_MS,
         expires_ms: BORN_MS + 600_000,
+        tags: tags(),
     }
+}
+
+/// Two tags.
+pub(crate) fn tags() -> BTreeSet<Tag> {
+    ["web", "tag:eu"].into_iter().map(|text| text.parse().expect("a tag")).collect()
+}
+
+pub(crate) fn tagging() -> Tagging {
+    let identity = identity().public();
+    Tagging { mesh: mesh(), member: MemberId(70_000), identity, serial: 3, tags: tags() }
+}
+
+pub(crate) fn access() -> AccessPolicy {
+    let web = Selector::Tag("web".parse().expect("a tag"));
+    let ports = ["22", "8000-8999"].map(|text| text.parse().expect("ports")).to_vec();
+    let rules = vec![
+        Rule {
+            from: vec![Selector::Any],
+            to: vec![web, Selector::Member(MemberId(300))],
+            protocol: Protocol::Tcp,
+            ports,
+        },
+        Rule { from: vec![], to: vec![], protocol: Protocol::Icmp, ports: vec![] },
+    ];
+    AccessPolicy { mesh: mesh(), serial: 3, rules }
 }
 
 pub(crate) fn admission() -> Admission {
@@ -200,6 +228,8 @@ pub(crate) fn trail() -> Vec<Link> {
             Event::AdminRemoved { admin, invites_revoked: true },
         ),
         (Actor::admin(admin), Event::AdminThreshold { threshold: 2 }),
+        (Actor::Root, Event::Tagged { member, tags: tags().into_iter().collect() }),
+        (Actor::Root, Event::AccessSet { serial: 3, rules: 2 }),
     ];
     let mut head = beginning().hash();
     let mut link = |(at, (by, event))| {

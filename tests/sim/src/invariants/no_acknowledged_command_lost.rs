@@ -60,6 +60,8 @@ impl NoAcknowledgedCommandLost {
                 | Outcome::VotersSet(_)
                 | Outcome::InviteRevoked(_)
                 | Outcome::AdminsChanged(_)
+                | Outcome::Tagged(_)
+                | Outcome::AccessSet(_)
                 | Outcome::Refused(_) => true,
             };
             if !kept {
@@ -161,6 +163,8 @@ fn describe(ack: &Ack) -> String {
         Outcome::InviteRevoked(invite) => format!("the end of invite {invite}"),
         Outcome::AdminsChanged(serial) => format!("change {serial} of admins"),
         Outcome::VotersSet(serial) => format!("policy {serial} on who votes"),
+        Outcome::Tagged(member) => format!("the tags of {member}"),
+        Outcome::AccessSet(serial) => format!("policy {serial} on who may reach whom"),
         Outcome::Refused(refusal) => format!("the refusal ({refusal})"),
     };
     format!("{what}, acknowledged at index {}", ack.index)

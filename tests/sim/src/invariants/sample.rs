@@ -17,12 +17,14 @@ pub(super) fn view(applied: u64, hash: u8, members: &[(u64, [u8; 2])]) -> Cluste
         let addrs = OverlayAddrs { v4: [100, 88, v4[0], v4[1]].into(), v6: prefixes.ipv6_of(id) };
         let tunnel = TunnelSecret::from_bytes([id.0 as u8; 32]).public();
         let name = format!("h{}", id.0).parse().unwrap();
-        (id, MemberView { id, name, identity: key, tunnel, addrs })
+        let tags = Default::default();
+        (id, MemberView { id, name, identity: key, tunnel, addrs, tags })
     };
     let members = members.iter().map(member).collect();
     let mesh_name = "sim".parse().unwrap();
     let (hash, banned) = (StateHash([hash; 32]), BTreeMap::new());
-    ClusterView { root, mesh_name, prefixes, applied, hash, members, banned }
+    let access = None;
+    ClusterView { root, mesh_name, prefixes, applied, hash, members, banned, access }
 }
 
 /// The same view, with `id` banned for good.

@@ -10,7 +10,7 @@ use super::document::Schema;
 use crate::audit::{Actor, AuditHash, Beginning, Break, Entry, Event, Link, verify};
 use crate::id::{AdminId, InviteId, LogIndex, MemberId, MeshId};
 use crate::key::IdentityKey;
-use crate::trust::{ChainError, Genesis, MeshRoot, Name, Reason};
+use crate::trust::{ChainError, Genesis, MeshRoot, Name, Reason, Tag};
 
 /// The trail of a mesh. `E` is what an entry is read as.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -78,6 +78,8 @@ enum EventFields {
     AdminAdded { admin: AdminId, name: Name, key: IdentityKey },
     AdminRemoved { admin: AdminId, invites_revoked: bool },
     AdminThreshold { threshold: u8 },
+    Tagged { member: MemberId, tags: Vec<Tag> },
+    AccessSet { serial: u64, rules: u32 },
 }
 
 impl From<Link> for AuditEntry {
