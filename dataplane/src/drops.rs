@@ -92,6 +92,9 @@ drops! {
     SourceNotAllowed => "source_not_allowed", Peer;
     /// Incoming: the inner destination is not this host.
     NotForUs => "not_for_us", Peer;
+    /// Incoming: nothing that the mesh's policy lets in, nor an answer to anything of ours. The sender may have meant no
+    /// harm; whether the policy is what it should be is for its operator to say.
+    PolicyDenied => "policy_denied", Local;
     /// Either way: a handshake for which no session index is left.
     IndicesFull => "indices_full", Local;
     /// Either way: handed on by another slice for a peer that has changed slices since.

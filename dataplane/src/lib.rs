@@ -1,9 +1,9 @@
-//! The packet core: tunnels, forwarding, source check. Bytes in, bytes out.
+//! The packet core: tunnels, forwarding, source check, policy. Bytes in, bytes out.
 //!
 //! A datagram arrives and [`steer()`] tells from its first bytes whether it is WireGuard's.
 //! Handshakes pass the gate in `handshake`, which spends as little as possible on strangers; data
 //! names its session, is opened, and the inner packet must come from an address that belongs to the
-//! peer that sealed it, judged against the allowed IPs of *all* peers. Packets for the daemon's own
+//! peer that sealed it, judged against the allowed IPs of *all* peers, and must be one that the policy lets in (`access`). Packets for the daemon's own
 //! ports go to [`Sink::control`], other packets for this host stay where they were opened and
 //! [`Engine::handle_datagram`] says where that is.
 //!
@@ -22,6 +22,7 @@
 
 #![forbid(unsafe_code)]
 
+mod access;
 mod backlog;
 pub mod device;
 mod drops;

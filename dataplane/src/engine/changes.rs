@@ -85,6 +85,9 @@ impl Engine {
         self.set_allowed_ips(slot, plan);
         if let Some(peer) = self.peers.get_mut(slot) {
             peer.update(plan, now);
+            if peer.held_to().is_some() {
+                self.access.prepare();
+            }
         }
         self.run_timers(slot, now, sink);
     }

@@ -3,6 +3,8 @@
 use std::ops::Range;
 use std::time::Instant;
 
+use mesh_model::MemberId;
+
 use super::Engine;
 use super::handed::Leg;
 use crate::drops::Drop;
@@ -14,6 +16,15 @@ use crate::sink::{Parcel, Sink};
 use crate::slice::GATEKEEPER;
 use crate::tunnel::{COOKIE, Hello, INITIATION, PLAIN, RESPONSE};
 use crate::turn::room_for;
+
+/// Whose packet it is.
+#[derive(Clone, Copy)]
+struct Sender {
+    slot: Slot,
+    member: MemberId,
+    /// Whether the policy holds it to anything.
+    is_held: bool,
+}
 
 impl Engine {
     /// Type 1: who is it, and may it cost us a handshake? One slice judges all that strangers send; a
@@ -100,37 +111,51 @@ impl Engine {
     ) -> Result<Option<Range<usize>>, Drop> {
         let slot = self.kit.indices.holder(receiver).ok_or(Drop::UnknownIndex)?;
         let peer = self.peers.get_mut(slot).ok_or(Drop::UnknownIndex)?;
-        let member = peer.member();
+        let sender = Sender { slot, member: peer.member(), is_held: peer.held_to().is_some() };
         let opened = peer.handle_data(from, receiver, datagram, &mut self.kit.turn(now, sink));
         self.peers.settle(slot);
         match opened? {
             0 => Ok(None),
-            len => self.accept(slot, member, &datagram[PLAIN..PLAIN + len], sink),
+            len => self.accept(sender, &datagram[PLAIN..PLAIN + len], now, sink),
         }
     }
 
-    /// Takes an inner packet if its source is the sender's. Ours never is, even where a peer holds
+    /// Takes an inner packet if its source is the sender's and the policy lets it in. Ours never is, even where a peer holds
     /// a wide prefix around it: it would pass for this host. Returns where it lies in its datagram
     /// if it is for the kernel.
     fn accept(
         &mut self,
-        from: Slot,
-        member: mesh_model::MemberId,
+        from: Sender,
         plain: &[u8],
+        now: Instant,
         sink: &mut impl Sink,
     ) -> Result<Option<Range<usize>>, Drop> {
         let inner = Inner::parse(plain).map_err(|_| Drop::DecryptedMalformed)?;
-        if self.role.is_own(inner.src()) || !self.fib.is_source_of(from, inner.src()) {
+        if self.role.is_own(inner.src()) || !self.fib.is_source_of(from.slot, inner.src()) {
             return Err(Drop::SourceNotAllowed);
         }
         if !self.role.accepts(inner.dst()) {
             return Err(Drop::NotForUs);
         }
         if self.role.is_control(&inner) {
-            sink.control(member, inner.bytes());
+            sink.control(from.member, inner.bytes());
             return Ok(None);
         }
+        if from.is_held && !self.lets_in(from, &inner, now) {
+            return Err(Drop::PolicyDenied);
+        }
         Ok(Some(PLAIN..PLAIN + inner.bytes().len()))
+    }
+
+    /// Whether the policy lets in what a peer has sent that is held to something. What daemons say to each other is not
+    /// asked about: a mesh that could not agree could not mend its policy either.
+    fn lets_in(&mut self, from: Sender, inner: &Inner<'_>, now: Instant) -> bool {
+        let Self { peers, access, fib, .. } = self;
+        let Some(held_to) = peers.get_mut(from.slot).and_then(|peer| peer.held_to()) else {
+            return false;
+        };
+        let is_its = |address| fib.is_source_of(from.slot, address);
+        access.admits(from.member, held_to, inner, now, is_its)
     }
 
     /// Carries out the gate's answer; `Ok` to go on.

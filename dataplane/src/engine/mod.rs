@@ -17,6 +17,7 @@ use mesh_model::addr::OVERLAY_MTU;
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha20Rng;
 
+use crate::access::Access;
 use crate::drops::{Drop, Drops};
 use crate::endpoint::Endpoint;
 use crate::event::{Event, Events};
@@ -26,7 +27,7 @@ use crate::indices::Indices;
 use crate::peer::Room;
 use crate::peers::{Peers, Slot};
 use crate::sink::Sink;
-use crate::slice::Slice;
+use crate::slice::{MAX_SLICES, Slice};
 use crate::stats::PeerStats;
 use crate::tunnel::{Identity, Message, StampClock};
 use crate::turn::Kit;
@@ -53,6 +54,7 @@ pub struct Engine {
     gate: Gate,
     fib: Fib,
     peers: Peers,
+    access: Access,
     kit: Kit,
     /// Scratch of `handle_timeout`.
     due: Vec<Slot>,
@@ -71,6 +73,10 @@ impl Engine {
         rng.set_stream(slice.this() as u64);
         let mut gate_seed = [0; 32];
         rng.fill_bytes(&mut gate_seed);
+        // A stream of its own: what the policy draws must not shift what handshakes draw.
+        let mut own = ChaCha20Rng::from_seed(seed);
+        own.set_stream((MAX_SLICES + slice.this()) as u64);
+        let access = Access::new(own.next_u64(), now);
         Self {
             role: config.role,
             up: true,
@@ -78,6 +84,7 @@ impl Engine {
             gate: Gate::new(config.budget.share(slice), gate_seed, now),
             fib: Fib::default(),
             peers: Peers::new(slice),
+            access,
             kit: Kit {
                 drops: Drops::default(),
                 events: Events::default(),

@@ -67,6 +67,11 @@ impl Engine {
         let Ok(hops) = hops else {
             return self.kit.drops.add(Drop::RoutingLoop, count);
         };
+        if lane == Lane::Bulk
+            && let Some(held_to) = peer.held_to()
+        {
+            self.access.note(peer.member(), held_to, packets.inner(), now);
+        }
         let write = |n, out: &mut [u8]| packets.write(n, out);
         peer.send_run(lane, hops, count, longest, write, &mut self.kit.turn(now, sink));
         self.peers.settle(slot);

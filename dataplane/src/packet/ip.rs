@@ -10,6 +10,20 @@ pub(crate) const TCP: u8 = 6;
 /// IP protocol number of UDP.
 pub(crate) const UDP: u8 = 17;
 
+/// IP protocol number of ICMP.
+pub(crate) const ICMP: u8 = 1;
+
+/// IP protocol number of ICMPv6.
+pub(crate) const ICMPV6: u8 = 58;
+
+/// The extension header of a part of an IPv6 packet (RFC 8200, section 4.5).
+pub(crate) const FRAGMENT: u8 = 44;
+
+/// Other extension headers that stand before what a packet carries (RFC 8200, sections 4.3, 4.4 and 4.6).
+pub(crate) const HOP_BY_HOP: u8 = 0;
+pub(crate) const ROUTING: u8 = 43;
+pub(crate) const DESTINATION_OPTIONS: u8 = 60;
+
 /// Bytes of an IPv4 header without options.
 pub(super) const V4_HEADER: usize = 20;
 
@@ -46,16 +60,27 @@ impl<'a> Inner<'a> {
     /// Reads the header. Its checksum (IPv4) is the receiving kernel's to verify.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, IpError> {
         match bytes.first().map(|first| first >> 4) {
-            Some(4) => Self::parse_v4(bytes),
-            Some(6) => Self::parse_v6(bytes),
+            Some(4) => Self::parse_v4(bytes, usize::MAX),
+            Some(6) => Self::parse_v6(bytes, usize::MAX),
             _ => Err(IpError::Version),
         }
     }
 
-    fn parse_v4(bytes: &'a [u8]) -> Result<Self, IpError> {
+    /// Reads the header of a packet of which an ICMP error quotes only the beginning: its length may be more than is
+    /// there.
+    pub(crate) fn parse_quoted(bytes: &'a [u8]) -> Result<Self, IpError> {
+        match bytes.first().map(|first| first >> 4) {
+            Some(4) => Self::parse_v4(bytes, bytes.len()),
+            Some(6) => Self::parse_v6(bytes, bytes.len()),
+            _ => Err(IpError::Version),
+        }
+    }
+
+    /// `most` bytes of it are looked at, whatever length it states.
+    fn parse_v4(bytes: &'a [u8], most: usize) -> Result<Self, IpError> {
         let fixed: &[u8; V4_HEADER] = bytes.first_chunk().ok_or(IpError::Truncated)?;
         let header = usize::from(fixed[0] & 0x0f) * 4;
-        let total = usize::from(u16::from_be_bytes([fixed[2], fixed[3]]));
+        let total = usize::from(u16::from_be_bytes([fixed[2], fixed[3]])).min(most);
         if header < V4_HEADER || total < header || total > bytes.len() {
             return Err(IpError::Length);
         }
@@ -72,9 +97,10 @@ impl<'a> Inner<'a> {
         })
     }
 
-    fn parse_v6(bytes: &'a [u8]) -> Result<Self, IpError> {
+    fn parse_v6(bytes: &'a [u8], most: usize) -> Result<Self, IpError> {
         let fixed: &[u8; V6_HEADER] = bytes.first_chunk().ok_or(IpError::Truncated)?;
-        let total = V6_HEADER + usize::from(u16::from_be_bytes([fixed[4], fixed[5]]));
+        let stated = V6_HEADER + usize::from(u16::from_be_bytes([fixed[4], fixed[5]]));
+        let total = stated.min(most);
         if total > bytes.len() {
             return Err(IpError::Length);
         }

@@ -6,7 +6,7 @@
 //! more. The price is that an onlooker can see by the hop limit that a tunnel carries a tunnel, and that
 //! such packets leave one by one.
 
-use super::ip::{Inner, UDP};
+use super::ip::{FRAGMENT, Inner, UDP};
 use super::offload::Segments;
 use crate::steer::{Steer, steer};
 use crate::tunnel::{COOKIE, INITIATION, OVERHEAD, PADDING, RESPONSE};
@@ -14,9 +14,6 @@ use crate::tunnel::{COOKIE, INITIATION, OVERHEAD, PADDING, RESPONSE};
 /// Hops that a wrapping costs: of the 64 that hosts begin with, a tunnel in a tunnel is left with 48, which
 /// leads to everywhere, and one more with 32. The fourth wrapping of a packet is its last.
 const PRICE: u8 = 16;
-
-/// The extension header of a part of an IPv6 packet (RFC 8200, section 4.5).
-const FRAGMENT: u8 = 44;
 
 /// Bytes of a UDP header.
 const UDP_HEADER: usize = 8;

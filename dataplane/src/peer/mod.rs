@@ -32,6 +32,7 @@ use ipnet::IpNet;
 use mesh_model::plan::PeerPlan;
 use mesh_model::{MemberId, PresharedKey, TunnelKey};
 
+use crate::access::Restriction;
 use crate::endpoint::Way;
 use crate::indices::Indices;
 use crate::packet::ip::Inner;
@@ -57,6 +58,8 @@ pub(crate) struct Peer {
     remote: Remote,
     member: MemberId,
     psk: Option<PresharedKey>,
+    /// What it may begin with this host, unless that is everything.
+    held_to: Option<Restriction>,
     endpoints: Endpoints,
     sessions: Sessions,
     /// A handshake of ours under way.
@@ -84,6 +87,7 @@ impl Peer {
             remote: Remote::new(key),
             member,
             psk: None,
+            held_to: None,
             endpoints: Endpoints::default(),
             sessions: Sessions::default(),
             attempt: None,
@@ -106,6 +110,7 @@ impl Peer {
     pub(crate) fn update(&mut self, plan: &PeerPlan, now: Instant) {
         self.member = plan.member;
         self.psk.clone_from(&plan.preshared_key);
+        self.held_to = Restriction::next(self.held_to.as_ref(), &plan.inbound, now);
         if self.endpoints.set_candidates(&plan.endpoints)
             && let Some(attempt) = &mut self.attempt
         {
@@ -160,6 +165,12 @@ impl Peer {
     /// The member behind the key.
     pub(crate) fn member(&self) -> MemberId {
         self.member
+    }
+
+    /// What it may begin with this host; `None`: everything.
+    #[inline]
+    pub(crate) fn held_to(&self) -> Option<&Restriction> {
+        self.held_to.as_ref()
     }
 
     /// Whether anybody knows where it is.

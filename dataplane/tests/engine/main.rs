@@ -2,9 +2,11 @@
 //! that jumps.
 
 mod attacker;
+mod inner;
 mod sliced;
 mod wire;
 
+mod access;
 mod chaos;
 mod clock;
 mod conformance;

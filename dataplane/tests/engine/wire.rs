@@ -301,6 +301,13 @@ impl Wire {
         self.drain(host);
     }
 
+    /// The kernel of `host` sends this inner packet, whatever it says.
+    pub(crate) fn kernel(&mut self, host: usize, packet: &[u8]) {
+        let Host { engine, out, .. } = &mut self.hosts[host];
+        engine.handle_kernel(&single(packet), self.now, out);
+        self.drain(host);
+    }
+
     /// `host` receives this datagram now, whoever sent it. Returns what it sent at once.
     pub(crate) fn inject(
         &mut self,
