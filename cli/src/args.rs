@@ -1,5 +1,6 @@
 //! The arguments, and the help that people read.
 
+mod admin;
 mod audit;
 mod backup;
 mod ban;
@@ -19,6 +20,7 @@ use ipnet::Ipv4Net;
 use mesh_model::api::v1::WaitFor;
 use mesh_model::trust::{MAX_INVITE_USES, Name};
 
+pub(crate) use admin::{AdminVerb, KeygenArgs, SignArgs, SigningArgs};
 pub(crate) use audit::{AuditArgs, AuditVerb, Selection, VerifyArgs};
 pub(crate) use backup::{BackupCreateArgs, BackupRestoreArgs, BackupVerb};
 pub(crate) use ban::{BanArgs, RemoveArgs, UnbanArgs, WaitForAllArgs};
@@ -126,6 +128,9 @@ pub(crate) enum Verb {
     /// Show who votes, or say who shall
     #[command(subcommand)]
     Voters(VotersVerb),
+    /// Show who speaks for the mesh, or say who shall
+    #[command(subcommand)]
+    Admin(AdminVerb),
     /// Show who decided what, or check the record of it
     Audit(AuditArgs),
     /// Make, fetch or look into copies of what the mesh has agreed on

@@ -17,6 +17,7 @@ mod client;
 mod commands;
 mod exit;
 mod file;
+mod key_file;
 mod moment;
 mod offline;
 mod output;

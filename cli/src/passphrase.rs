@@ -1,89 +1,99 @@
-//! A passphrase: the first line of a file, or typed on a terminal that does not show it.
+//! Asking for a passphrase: on the terminal, unseen, or the first line of a file (`/dev/fd/3` is one). Never from an
+//! argument, where `ps` and the shell's history would have it.
 
-use std::io::{self, BufRead as _, IsTerminal as _, Read as _};
+use std::fs::File;
+use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::path::Path;
 
 use age::secrecy::SecretString;
 use nix::sys::termios::{LocalFlags, SetArg, Termios, tcgetattr, tcsetattr};
-use zeroize::{Zeroize as _, Zeroizing};
+use zeroize::Zeroizing;
 
-use super::commands::Session;
 use crate::exit::{Exit, Failure};
-use crate::file;
+use crate::render::safe;
 
-/// The longest, in bytes.
-const MAX_PASSPHRASE: usize = 1024;
+/// The longest passphrase, in bytes: a page of prose.
+const MAX_PASSPHRASE: u64 = 4096;
 
-/// The passphrase in `file`, or the one the person types; twice, if it is a `new` one.
-pub(crate) fn ask(
-    file: Option<&Path>,
-    new: bool,
-    session: &Session,
-) -> Result<SecretString, Failure> {
-    let passphrase = match file {
-        Some(file) => from_file(file)?,
-        None => typed(new, session)?,
-    };
-    match passphrase.is_empty() {
-        true => Err(unusable("the passphrase is empty")),
-        false => Ok(passphrase.to_string().into()),
+/// Where passphrases are asked for, whatever standard input is.
+const TERMINAL: &str = "/dev/tty";
+
+/// What to do where nobody can be asked.
+const HINT: &str = "run it on a terminal, or name a file with `--passphrase-file FILE`";
+
+/// The passphrase of something that has one.
+pub(crate) fn read(file: Option<&Path>, question: &str) -> Result<SecretString, Failure> {
+    match file {
+        Some(file) => from_file(file),
+        None => on_terminal(question),
     }
 }
 
-fn unusable(message: &str) -> Failure {
-    Failure::new(Exit::Failed, "input", message, "give another one")
-}
-
-fn from_file(path: &Path) -> Result<Zeroizing<String>, Failure> {
-    let bytes = Zeroizing::new(file::read(path, MAX_PASSPHRASE)?);
-    let text = std::str::from_utf8(&bytes).map_err(|_| unusable("the passphrase is not text"))?;
-    Ok(Zeroizing::new(text.lines().next().unwrap_or_default().to_owned()))
-}
-
-fn typed(new: bool, session: &Session) -> Result<Zeroizing<String>, Failure> {
-    if !io::stdin().is_terminal() {
-        return Err(Failure::usage(
-            "there is no terminal to ask for a passphrase on: name a file with --passphrase-file",
-        ));
+/// A new passphrase: on a terminal asked for twice.
+pub(crate) fn choose(file: Option<&Path>, question: &str) -> Result<SecretString, Failure> {
+    use age::secrecy::ExposeSecret as _;
+    let chosen = read(file, question)?;
+    if file.is_none() {
+        let again = on_terminal("The same again: ")?;
+        if again.expose_secret() != chosen.expose_secret() {
+            return Err(failed("the two passphrases differ", "try again"));
+        }
     }
-    let first = line("Passphrase: ", session)?;
-    if new && *line("The same again: ", session)? != *first {
-        return Err(unusable("the two are not the same"));
+    match chosen.expose_secret().is_empty() {
+        true => Err(failed("the passphrase is empty", "choose one of several words")),
+        false => Ok(chosen),
     }
-    Ok(first)
 }
 
-/// A line that is typed but not shown.
-fn line(prompt: &str, session: &Session) -> Result<Zeroizing<String>, Failure> {
-    let failed = |error: io::Error| unusable(&format!("cannot read the passphrase: {error}"));
-    session.output.note(prompt);
-    let hidden = Hidden::new().map_err(|errno| failed(errno.into()))?;
-    let mut line = Zeroizing::new(String::with_capacity(MAX_PASSPHRASE));
-    let read = io::stdin().lock().take(MAX_PASSPHRASE as u64).read_line(&mut line);
-    drop(hidden);
-    session.output.note("\n");
-    read.map_err(failed)?;
-    let passphrase = Zeroizing::new(line.trim_end_matches(['\r', '\n']).to_owned());
-    line.zeroize();
-    Ok(passphrase)
+fn failed(message: impl Into<String>, hint: &str) -> Failure {
+    Failure::new(Exit::Failed, "passphrase", message, hint)
+}
+
+fn from_file(path: &Path) -> Result<SecretString, Failure> {
+    let line = File::open(path).and_then(|file| first_line(BufReader::new(file)));
+    line.map_err(|error| {
+        let path = safe(&path.display().to_string());
+        failed(format!("cannot read the passphrase from {path}: {error}"), HINT)
+    })
+}
+
+fn on_terminal(question: &str) -> Result<SecretString, Failure> {
+    let asked = File::options().read(true).write(true).open(TERMINAL).and_then(|mut terminal| {
+        terminal.write_all(question.as_bytes())?;
+        let unseen = Unseen::on(terminal.try_clone()?)?;
+        let line = first_line(BufReader::new(&terminal));
+        drop(unseen);
+        (&terminal).write_all(b"\n")?;
+        line
+    });
+    asked.map_err(|error| failed(format!("cannot ask for the passphrase: {error}"), HINT))
+}
+
+fn first_line(input: impl io::BufRead) -> io::Result<SecretString> {
+    let mut line = Zeroizing::new(String::new());
+    input.take(MAX_PASSPHRASE).read_line(&mut line)?;
+    Ok(SecretString::from(line.trim_end_matches(['\r', '\n']).to_owned()))
 }
 
 /// A terminal that does not show what is typed, until this is dropped.
-struct Hidden(Termios);
+struct Unseen {
+    terminal: File,
+    before: Termios,
+}
 
-impl Hidden {
-    fn new() -> nix::Result<Self> {
-        let before = tcgetattr(io::stdin())?;
-        let mut quiet = before.clone();
-        quiet.local_flags.remove(LocalFlags::ECHO);
-        tcsetattr(io::stdin(), SetArg::TCSAFLUSH, &quiet)?;
-        Ok(Self(before))
+impl Unseen {
+    fn on(terminal: File) -> io::Result<Self> {
+        let before = tcgetattr(&terminal)?;
+        let mut unseen = before.clone();
+        unseen.local_flags.remove(LocalFlags::ECHO);
+        tcsetattr(&terminal, SetArg::TCSAFLUSH, &unseen)?;
+        Ok(Self { terminal, before })
     }
 }
 
-impl Drop for Hidden {
+impl Drop for Unseen {
     fn drop(&mut self) {
-        // A terminal that is gone shows nothing any more.
-        let _ = tcsetattr(io::stdin(), SetArg::TCSAFLUSH, &self.0);
+        // Nothing is left to do when even this fails: the shell has its own `stty sane`.
+        let _ = tcsetattr(&self.terminal, SetArg::TCSANOW, &self.before);
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::Args;
 use mesh_model::trust::Reason;
 
-use super::value;
+use super::{SigningArgs, value};
 
 /// How to wait until every member knows.
 #[derive(Debug, Args)]
@@ -44,6 +44,9 @@ pub(crate) struct BanArgs {
 
     #[command(flatten)]
     pub(crate) wait: WaitForAllArgs,
+
+    #[command(flatten)]
+    pub(crate) signing: SigningArgs,
 }
 
 /// Arguments of `mesh unban`.
@@ -57,6 +60,9 @@ pub(crate) struct UnbanArgs {
 
     #[command(flatten)]
     pub(crate) wait: WaitForAllArgs,
+
+    #[command(flatten)]
+    pub(crate) signing: SigningArgs,
 }
 
 /// Arguments of `mesh remove`.
@@ -77,4 +83,7 @@ pub(crate) struct RemoveArgs {
 
     #[command(flatten)]
     pub(crate) wait: WaitForAllArgs,
+
+    #[command(flatten)]
+    pub(crate) signing: SigningArgs,
 }

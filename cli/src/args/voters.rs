@@ -3,11 +3,13 @@
 use clap::{Args, Subcommand, ValueEnum};
 use mesh_model::api::v1::VoterWish;
 
+use super::SigningArgs;
+
 /// What to do about who votes.
 #[derive(Debug, Subcommand)]
 #[command(
-    after_help = "Only a host that holds the mesh's root key, the one that ran `mesh init`, can say who\n\
-    shall vote. It is carried out as members are ready, one change at a time.\n\n\
+    after_help = "It takes an admin's key to say who shall vote: on the host that ran `mesh init` it is there, elsewhere\n\
+    --admin-key names one. It is carried out as members are ready, one change at a time.\n\n\
     Examples:\n  \
     mesh voters target 5\n  \
     mesh voters set laptop never"
@@ -30,6 +32,9 @@ pub(crate) struct VoterSetArgs {
 
     /// auto, always or never
     pub(crate) wish: WishArg,
+
+    #[command(flatten)]
+    pub(crate) signing: SigningArgs,
 }
 
 /// What is wanted of a member.
@@ -58,6 +63,9 @@ impl From<WishArg> for VoterWish {
 pub(crate) struct VoterTargetArgs {
     /// auto, 1, 3, 5 or 7
     pub(crate) target: TargetArg,
+
+    #[command(flatten)]
+    pub(crate) signing: SigningArgs,
 }
 
 /// How many shall vote.

@@ -85,7 +85,7 @@ fn ask(recipients: Vec<String>, session: &Session) -> Result<Vec<u8>, Failure> {
 
 /// The backup, sealed with a passphrase.
 fn with_passphrase(file: Option<&Path>, session: &Session) -> Result<Vec<u8>, Failure> {
-    let passphrase = passphrase::ask(file, true, session)?;
+    let passphrase = passphrase::choose(file, "Passphrase for the backup: ")?;
     let key = x25519::Identity::generate();
     let sealed = ask(vec![key.to_public().to_string()], session)?;
     let unusable = |error: SealedError| {
@@ -102,7 +102,7 @@ fn restore(args: &BackupRestoreArgs, session: &Session) -> Result<Exit, Failure>
         Some(path) => Opener::Keys(keys(path)?),
         None => {
             let file = args.passphrase_file.as_deref();
-            Opener::Passphrase(passphrase::ask(file, false, session)?)
+            Opener::Passphrase(passphrase::read(file, "Passphrase of the backup: ")?)
         }
     };
     let name = safe(&args.file.display().to_string());

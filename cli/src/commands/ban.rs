@@ -3,25 +3,27 @@
 use std::time::Duration;
 
 use mesh_model::api::v1::{
-    AppliedBy, BanReply, BanRequest, RemoveReply, RemoveRequest, UnbanReply, UnbanRequest, route,
+    AppliedBy, BanReply, BanRequest, RemoveReply, RemoveRequest, UnbanReply, UnbanRequest, Wanted,
+    route,
 };
 use mesh_model::trust::Name;
 use mesh_model::{LogIndex, MemberId};
 
-use super::Session;
 use super::confirm::confirm;
+use super::{Session, signing};
 use crate::args::{BanArgs, RemoveArgs, UnbanArgs, WaitForAllArgs};
 use crate::client::AGREEMENT_PATIENCE;
 use crate::exit::{Exit, Failure};
 use crate::render::{unit, who};
 
 pub(super) fn ban(args: BanArgs, session: &Session) -> Result<Exit, Failure> {
-    let request = BanRequest {
-        member: args.member,
-        for_s: args.duration.map(|duration| duration.as_secs()),
-        reason: args.reason,
-        wait_ms: args.wait.millis(),
-    };
+    let for_s = args.duration.map(|duration| duration.as_secs());
+    if !args.signing.is_plain() {
+        let wanted = Wanted::Ban { member: args.member, for_s, reason: args.reason };
+        return signing::carry(wanted, &args.signing, Some(&args.wait), session);
+    }
+    let request =
+        BanRequest { member: args.member, for_s, reason: args.reason, wait_ms: args.wait.millis() };
     let answer = session.client()?.post(route::BANS, &request, args.wait.patience())?;
     session.show(&answer, |reply: &BanReply, _| {
         let until = match reply.until_ms {
@@ -34,6 +36,10 @@ pub(super) fn ban(args: BanArgs, session: &Session) -> Result<Exit, Failure> {
 }
 
 pub(super) fn unban(args: UnbanArgs, session: &Session) -> Result<Exit, Failure> {
+    if !args.signing.is_plain() {
+        let wanted = Wanted::Unban { member: args.member };
+        return signing::carry(wanted, &args.signing, Some(&args.wait), session);
+    }
     let request = UnbanRequest { member: args.member, wait_ms: args.wait.millis() };
     let answer = session.client()?.post(route::UNBAN, &request, args.wait.patience())?;
     session.show(&answer, |reply: &UnbanReply, _| {
@@ -49,6 +55,10 @@ pub(super) fn remove(args: RemoveArgs, session: &Session) -> Result<Exit, Failur
         crate::render::safe(&args.member),
     );
     confirm(session, args.yes, &question, "nothing was removed: it was not confirmed")?;
+    if !args.signing.is_plain() {
+        let wanted = Wanted::Remove { member: args.member };
+        return signing::carry(wanted, &args.signing, Some(&args.wait), session);
+    }
     let request = RemoveRequest { member: args.member, wait_ms: args.wait.millis() };
     let answer = session.client()?.post(route::REMOVE, &request, args.wait.patience())?;
     session.show(&answer, |reply: &RemoveReply, _| {

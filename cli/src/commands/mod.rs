@@ -1,5 +1,6 @@
 //! One file per verb. A verb checks what only it can check, asks the daemon, shows the answer.
 
+mod admin;
 mod audit;
 mod backup;
 mod ban;
@@ -14,6 +15,7 @@ mod keys;
 mod leave;
 mod peers;
 mod ping;
+mod signing;
 mod snapshot;
 mod status;
 mod supervisor;
@@ -91,6 +93,7 @@ pub(crate) fn run(verb: Verb, session: &mut Session) -> Result<Exit, Failure> {
         Verb::Ping(args) => ping::run(args, session),
         Verb::Supervisor(args) => supervisor::run(args, session),
         Verb::Voters(verb) => voters::run(verb, session),
+        Verb::Admin(verb) => admin::run(verb, session),
         Verb::Audit(args) => audit::run(args, session),
         Verb::Snapshot(verb) => snapshot::run(verb, session),
         Verb::Keys(verb) => keys::run(verb, session),

@@ -1,8 +1,8 @@
 //! `mesh voters`: who votes, and who shall.
 
-use mesh_model::api::v1::{VoterTargetRequest, VoterWish, VoterWishRequest, Voters, route};
+use mesh_model::api::v1::{VoterTargetRequest, VoterWish, VoterWishRequest, Voters, Wanted, route};
 
-use super::Session;
+use super::{Session, signing};
 use crate::args::VotersVerb;
 use crate::client::AGREEMENT_PATIENCE;
 use crate::exit::{Exit, Failure};
@@ -11,16 +11,23 @@ use crate::render::table::{Cell, Table};
 use crate::render::theme::Theme;
 
 pub(super) fn run(verb: VotersVerb, session: &Session) -> Result<Exit, Failure> {
-    let mut client = session.client()?;
     let answer = match verb {
-        VotersVerb::List => client.get(route::VOTERS)?,
+        VotersVerb::List => session.client()?.get(route::VOTERS)?,
+        VotersVerb::Set(args) if !args.signing.is_plain() => {
+            let wanted = Wanted::VoterWish { member: args.member, wish: args.wish.into() };
+            return signing::carry(wanted, &args.signing, None, session);
+        }
         VotersVerb::Set(args) => {
             let request = VoterWishRequest { member: args.member, wish: args.wish.into() };
-            client.post(route::VOTERS_WISH, &request, AGREEMENT_PATIENCE)?
+            session.client()?.post(route::VOTERS_WISH, &request, AGREEMENT_PATIENCE)?
+        }
+        VotersVerb::Target(args) if !args.signing.is_plain() => {
+            let wanted = Wanted::VoterTarget { target: args.target.number() };
+            return signing::carry(wanted, &args.signing, None, session);
         }
         VotersVerb::Target(args) => {
             let request = VoterTargetRequest { target: args.target.number() };
-            client.post(route::VOTERS_TARGET, &request, AGREEMENT_PATIENCE)?
+            session.client()?.post(route::VOTERS_TARGET, &request, AGREEMENT_PATIENCE)?
         }
     };
     session.show(&answer, page)

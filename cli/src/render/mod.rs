@@ -4,6 +4,7 @@ pub(crate) mod age;
 pub(crate) mod audit;
 pub(crate) mod json;
 pub(crate) mod peers;
+pub(crate) mod request;
 pub(crate) mod status;
 pub(crate) mod table;
 pub(crate) mod theme;

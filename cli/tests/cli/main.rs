@@ -1,5 +1,6 @@
 //! The built `mesh` against a daemon of cardboard: what it sends, prints and exits with.
 
+mod admin;
 mod arguments;
 mod audit;
 mod daemon;

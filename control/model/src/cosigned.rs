@@ -9,14 +9,14 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::codec::{self, CodecError, Message};
 use crate::key::{IdentityKey, IdentitySecret, Signature};
-use crate::signed::SignedError;
+use crate::signed::{Signed, SignedError};
 
 /// The most that sign one message: every admin a mesh can have.
 pub const MAX_COSIGNERS: usize = 16;
 
 /// A `T` that some have signed, each for itself and in no order.
 ///
-/// Unlike a [`Signed`](crate::Signed) it says who they are, because whoever adds the last signature has to see whose are
+/// Unlike a [`Signed`] it says who they are, because whoever adds the last signature has to see whose are
 /// there. By key, so that one who signs twice counts once.
 #[derive(Clone, PartialEq, Eq, Serialize)]
 pub struct Cosigned<T> {
@@ -26,7 +26,7 @@ pub struct Cosigned<T> {
     of: PhantomData<fn() -> T>,
 }
 
-/// Payload and signers are bounded wherever they are nested, as those of a [`Signed`](crate::Signed) are.
+/// Payload and signers are bounded wherever they are nested, as those of a [`Signed`] are.
 impl<'de, T: Message> Deserialize<'de> for Cosigned<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
@@ -81,6 +81,12 @@ impl<T: Message> Cosigned<T> {
     /// Whose signatures are there, in ascending order.
     pub fn signers(&self) -> impl ExactSizeIterator<Item = &IdentityKey> {
         self.signatures.keys()
+    }
+
+    /// The message with the signature of `key` alone, if it is there.
+    pub fn signed_by(&self, key: &IdentityKey) -> Option<Signed<T>> {
+        let signature = *self.signatures.get(key)?;
+        Some(Signed::of_parts(self.payload.clone(), signature))
     }
 
     /// The signed bytes.

@@ -64,6 +64,11 @@ impl<T: Message> Signed<T> {
         Self { payload, signature, of: PhantomData }
     }
 
+    /// Bytes and a signature that somebody else put together.
+    pub(crate) fn of_parts(payload: Vec<u8>, signature: Signature) -> Self {
+        Self { payload, signature, of: PhantomData }
+    }
+
     /// The value, if `key` signed it.
     pub fn open(&self, key: &IdentityKey) -> Result<T, SignedError> {
         key.verify(T::NAME, &self.payload, &self.signature)

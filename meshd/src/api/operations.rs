@@ -3,12 +3,12 @@
 use std::future::Future;
 
 use mesh_model::api::v1::{
-    AsOf, Audit, BackupRequest, Backups, BanReply, BanRequest, Bans, ErrorBody, InitRequest,
-    InviteReply, InviteRequest, Invites, JoinRequest, JoinedReply, LeaveReply, LeaveRequest, Peers,
-    PingReply, PingRequest, RemoveReply, RemoveRequest, RevokeReply, RevokeRequest,
-    SnapshotDownload, SnapshotInfo, Snapshots, Status, Supervisor, SupervisorHistory,
-    TransferReply, TransferRequest, Tunnels, UnbanReply, UnbanRequest, VoterTargetRequest,
-    VoterWishRequest, Voters, WaitReply, WaitRequest,
+    Admins, AsOf, Audit, BackupRequest, Backups, BanReply, BanRequest, Bans, Draft, DraftRequest,
+    ErrorBody, InitRequest, InviteReply, InviteRequest, Invites, JoinRequest, JoinedReply,
+    LeaveReply, LeaveRequest, Peers, PingReply, PingRequest, RemoveReply, RemoveRequest,
+    RevokeReply, RevokeRequest, SnapshotDownload, SnapshotInfo, Snapshots, Status, SubmitRequest,
+    Submitted, Supervisor, SupervisorHistory, TransferReply, TransferRequest, Tunnels, UnbanReply,
+    UnbanRequest, VoterTargetRequest, VoterWishRequest, Voters, WaitReply, WaitRequest,
 };
 
 use crate::daemon::Daemon;
@@ -95,6 +95,12 @@ operations! {
     make_backup(BackupRequest) -> Vec<u8>;
     /// The backups that are made by themselves.
     backups() -> Backups;
+    /// Who the admins are.
+    admins() -> Admins;
+    /// Put something into words that can be signed.
+    draft(DraftRequest) -> Draft;
+    /// Propose a statement that has its signatures.
+    submit(SubmitRequest) -> Submitted;
     /// One echo over the overlay.
     ping(PingRequest) -> PingReply;
     /// Answer when something holds.

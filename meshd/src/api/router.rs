@@ -14,10 +14,10 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use mesh_model::api::v1::{
-    BackupRequest, BanRequest, Document, ErrorCode, InitRequest, InviteRequest, JoinRequest,
-    LeaveRequest, PingRequest, RemoveRequest, RevokeRequest, Schema, SnapshotDownload,
-    TransferRequest, UnbanRequest, VersionReply, VoterTargetRequest, VoterWishRequest, WaitRequest,
-    route,
+    BackupRequest, BanRequest, Document, DraftRequest, ErrorCode, InitRequest, InviteRequest,
+    JoinRequest, LeaveRequest, PingRequest, RemoveRequest, RevokeRequest, Schema, SnapshotDownload,
+    SubmitRequest, TransferRequest, UnbanRequest, VersionReply, VoterTargetRequest,
+    VoterWishRequest, WaitRequest, route,
 };
 use serde::Serialize;
 
@@ -56,6 +56,9 @@ pub(super) fn router<O: Operations>(operations: Arc<O>) -> Router {
         .route(route::SNAPSHOTS, get(snapshots::<O>).post(make_snapshot::<O>))
         .route(route::SNAPSHOTS_DOWNLOAD, post(snapshot_file::<O>))
         .route(route::BACKUPS, get(backups::<O>).post(make_backup::<O>))
+        .route(route::ADMINS, get(admins::<O>))
+        .route(route::REQUESTS, post(draft::<O>))
+        .route(route::REQUESTS_SUBMIT, post(submit::<O>))
         .route(route::PING, post(ping::<O>))
         .route(route::WAIT, post(wait::<O>))
         .fallback(unknown_route)
@@ -230,6 +233,28 @@ async fn make_backup<O: Operations>(
 ) -> Response {
     tracing::info!(what = "backup", %caller, "asked for");
     file(daemon.make_backup(request).await)
+}
+
+async fn admins<O: Operations>(State(daemon): Daemon<O>, how: Consistency) -> Response {
+    agreed(&*daemon, how, daemon.admins()).await
+}
+
+/// Changes nothing, but may sign.
+async fn draft<O: Operations>(
+    State(daemon): Daemon<O>,
+    Trusted(caller): Trusted,
+    Body(request): Body<DraftRequest>,
+) -> Response {
+    change("draft", caller, async move { daemon.draft(request).await }).await
+}
+
+async fn submit<O: Operations>(
+    State(daemon): Daemon<O>,
+    Trusted(caller): Trusted,
+    Body(request): Body<SubmitRequest>,
+) -> Result<Response, Problem> {
+    check_timeout("wait_ms", request.wait_ms.unwrap_or(0))?;
+    Ok(change("submit", caller, async move { daemon.submit(request).await }).await)
 }
 
 async fn ping<O: Operations>(

@@ -18,7 +18,7 @@ impl Daemon {
     pub(crate) async fn invite(&self, request: InviteRequest) -> Answer<InviteReply> {
         let mesh = self.mesh()?;
         let (uses, lifetime_ms) = terms(&request)?;
-        let root_secret = self.root_secret("sign invites").await?;
+        let admin_secret = self.admin_secret("sign invites").await?;
         let bootstraps = mesh.bootstraps(&request.endpoints).await;
         if bootstraps.is_empty() {
             return Err(refusal(
@@ -39,13 +39,13 @@ impl Daemon {
             expires_ms: now.saturating_add(lifetime_ms),
             tags: Default::default(),
         };
-        let signed = Signed::seal(&invite, &root_secret);
+        let signed = Signed::seal(&invite, &admin_secret);
         let command = Command::Invite(signed.clone());
         let is_done = |outcome: &Outcome| matches!(outcome, Outcome::InviteAdded(_));
         mesh.carry_out(command, "an invite", is_done, "").await?;
         // With the invite agreed, this host has applied everything an admin was made by.
         let admins = mesh.group.read(|state, _| state.admins().head());
-        let (root, admin) = (view.root, root_secret.public());
+        let (root, admin) = (view.root, admin_secret.public());
         let token = Token { root, admin, admins, invite: signed, secret, bootstraps };
         Ok(InviteReply {
             invite: invite.id,

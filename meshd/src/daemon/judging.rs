@@ -55,24 +55,9 @@ impl Daemon {
     /// Has `ruling` about the member that `text` means agreed.
     async fn judge(&self, text: &str, ruling: Ruling, wait_ms: Option<u64>) -> Answer<Judged> {
         let mesh = self.mesh()?;
-        let view = mesh.view();
-        let member = resolve_any(&view, text)?.clone();
-        if member.id == mesh.me {
-            return Err(refusal(
-                ErrorCode::Refused,
-                "that is this host itself",
-                "to take this host out of the mesh, run `mesh leave`",
-            ));
-        }
-        if ruling == Ruling::Pardoned && !view.banned.contains_key(&member.id) {
-            return Err(refusal(
-                ErrorCode::Refused,
-                format!("{} ({}) is not banned", member.name, member.id),
-                "`mesh bans` lists who is",
-            ));
-        }
-        let root_secret = self.root_secret("rule about members").await?;
-        let ruled = self.unless_stopping(mesh.rule(&member, ruling, &root_secret));
+        let member = mesh.about(text, &ruling)?;
+        let admin_secret = self.admin_secret("rule about members").await?;
+        let ruled = self.unless_stopping(mesh.rule(&member, ruling, &admin_secret));
         let index = ruled.await??;
         let heard = self.unless_stopping(mesh.applied_by_all_within(index, wait_ms));
         let applied_by = heard.await??;
@@ -81,21 +66,47 @@ impl Daemon {
 }
 
 impl Mesh {
-    /// Has `ruling` about `member` agreed; where it stands in the log.
-    pub(super) async fn rule(
-        &self,
-        member: &MemberView,
-        ruling: Ruling,
-        root_secret: &IdentitySecret,
-    ) -> Answer<LogIndex> {
-        let verdict = Verdict {
+    /// The member that `text` means, if `ruling` makes sense about it.
+    pub(super) fn about(&self, text: &str, ruling: &Ruling) -> Answer<MemberView> {
+        let view = self.view();
+        let member = resolve_any(&view, text)?.clone();
+        if member.id == self.me {
+            return Err(refusal(
+                ErrorCode::Refused,
+                "that is this host itself",
+                "to take this host out of the mesh, run `mesh leave`",
+            ));
+        }
+        if *ruling == Ruling::Pardoned && !view.banned.contains_key(&member.id) {
+            return Err(refusal(
+                ErrorCode::Refused,
+                format!("{} ({}) is not banned", member.name, member.id),
+                "`mesh bans` lists who is",
+            ));
+        }
+        Ok(member)
+    }
+
+    /// What an admin signs to have `ruling` about `member`.
+    pub(super) fn verdict(&self, member: &MemberView, ruling: Ruling) -> Verdict {
+        Verdict {
             mesh: self.view().mesh(),
             member: member.id,
             identity: member.identity,
             serial: self.group.next_serial(member.id),
             ruling,
-        };
-        let command = Command::Judge(Signed::seal(&verdict, root_secret));
+        }
+    }
+
+    /// Has `ruling` about `member` agreed; where it stands in the log.
+    pub(super) async fn rule(
+        &self,
+        member: &MemberView,
+        ruling: Ruling,
+        admin_secret: &IdentitySecret,
+    ) -> Answer<LogIndex> {
+        let verdict = self.verdict(member, ruling);
+        let command = Command::Judge(Signed::seal(&verdict, admin_secret));
         let is_done = |outcome: &Outcome| matches!(outcome, Outcome::Judged(_));
         let hint = "`mesh peers` and `mesh bans` show how things are";
         self.carry_out(command, "a ruling about a member", is_done, hint).await
@@ -103,7 +114,7 @@ impl Mesh {
 }
 
 /// When a ban of `for_s` seconds from now ends.
-fn until(for_s: u64) -> Answer<u64> {
+pub(super) fn until(for_s: u64) -> Answer<u64> {
     let longest_s = MAX_BAN_MS / 1000;
     if !(1..=longest_s).contains(&for_s) {
         return Err(refusal(

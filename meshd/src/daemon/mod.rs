@@ -32,6 +32,7 @@ mod reading;
 mod refusal;
 mod remembering;
 mod report;
+mod requesting;
 mod revoking;
 mod snapshots;
 mod spreading;

@@ -35,9 +35,9 @@ impl Daemon {
     pub(crate) async fn revoke_invite(&self, request: RevokeRequest) -> Answer<RevokeReply> {
         let mesh = self.mesh()?;
         let invite = mesh.group.read(|state, _| meant(state, &request.invite))?;
-        let root_secret = self.root_secret("revoke invites").await?;
+        let admin_secret = self.admin_secret("revoke invites").await?;
         let revocation = Revocation { mesh: mesh.view().mesh(), invite };
-        let command = Command::Revoke(Signed::seal(&revocation, &root_secret));
+        let command = Command::Revoke(Signed::seal(&revocation, &admin_secret));
         let is_done = |outcome: &Outcome| matches!(outcome, Outcome::InviteRevoked(_));
         let hint = "`mesh invites` lists them";
         let revoked = mesh.carry_out(command, "revoking an invite", is_done, hint);
@@ -48,7 +48,7 @@ impl Daemon {
             for member in mesh.group.read(|state, _| brought_in(state, invite)) {
                 let reason = format!("came in by invite {invite}, which was revoked").parse().ok();
                 let ruling = Ruling::Banned { until_ms: None, reason };
-                let ruled = self.unless_stopping(mesh.rule(&member, ruling, &root_secret));
+                let ruled = self.unless_stopping(mesh.rule(&member, ruling, &admin_secret));
                 index = ruled.await??;
                 banned.push(MemberName { member: member.id, name: member.name });
             }
@@ -87,7 +87,7 @@ fn brought_in(state: &State, invite: InviteId) -> Vec<MemberView> {
 }
 
 /// The one invite whose id begins with `text`.
-fn meant(state: &State, text: &str) -> Answer<InviteId> {
+pub(super) fn meant(state: &State, text: &str) -> Answer<InviteId> {
     let digits = text.trim().to_ascii_lowercase();
     let begins = |id: &&InviteId| id.to_string().starts_with(&digits);
     let mut found = state.invites().iter().map(|(id, _)| id).filter(begins);

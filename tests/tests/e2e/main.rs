@@ -3,6 +3,7 @@
 // Everything here is test code: a panic is the report.
 #![allow(clippy::unwrap_used)]
 
+mod admins;
 mod audit;
 mod backups;
 mod bad_input;

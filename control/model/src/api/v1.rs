@@ -1,5 +1,6 @@
 //! Version 1 of the local API: one type per document, one constant per route.
 
+mod admin;
 mod audit;
 mod backup;
 mod ban;
@@ -14,6 +15,7 @@ mod status;
 mod supervision;
 mod voters;
 
+pub use admin::{Admin, Admins, Draft, DraftRequest, SubmitRequest, Submitted, Wanted};
 pub use audit::{Audit, AuditEntry};
 pub use backup::{BackupFile, BackupRequest, BackupRestored, Backups, MAX_RECIPIENTS};
 pub use ban::{
@@ -67,6 +69,12 @@ pub mod route {
     pub const SNAPSHOTS_DOWNLOAD: &str = "/v1/snapshots/download";
     /// `GET` -> [`super::Backups`]; `POST` [`super::BackupRequest`] -> an age file, as `application/octet-stream`.
     pub const BACKUPS: &str = "/v1/backups";
+    /// `GET` -> [`super::Admins`].
+    pub const ADMINS: &str = "/v1/admins";
+    /// `POST` [`super::DraftRequest`] -> [`super::Draft`]: nothing is changed.
+    pub const REQUESTS: &str = "/v1/requests";
+    /// `POST` [`super::SubmitRequest`] -> [`super::Submitted`].
+    pub const REQUESTS_SUBMIT: &str = "/v1/requests/submit";
     /// `GET` -> [`super::VersionReply`].
     pub const VERSION: &str = "/v1/version";
     /// `POST` [`super::InitRequest`] -> [`super::JoinedReply`].

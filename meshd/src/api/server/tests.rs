@@ -172,6 +172,18 @@ impl Operations for Fake {
         self.note("backups", ErrorCode::NotJoined)
     }
 
+    async fn admins(&self) -> Answer<Admins> {
+        self.note("admins", ErrorCode::NotJoined)
+    }
+
+    async fn draft(&self, request: DraftRequest) -> Answer<Draft> {
+        self.note(format!("draft {}", request.sign), ErrorCode::Refused)
+    }
+
+    async fn submit(&self, request: SubmitRequest) -> Answer<Submitted> {
+        self.note(format!("submit {}", request.request), ErrorCode::NotAdmin)
+    }
+
     async fn ping(&self, request: PingRequest) -> Answer<PingReply> {
         self.note(format!("ping {}", request.target), ErrorCode::UnknownMember)
     }

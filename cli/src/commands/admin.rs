@@ -1,0 +1,120 @@
+//! `mesh admin`: who speaks for the mesh, and signing for it.
+
+use mesh_model::IdentityKey;
+use mesh_model::IdentitySecret;
+use mesh_model::api::v1::{Admins, Schema, Wanted, route};
+use serde::Serialize;
+use zeroize::Zeroizing;
+
+use super::{Session, confirm::confirm, signing};
+use crate::args::{AdminVerb, KeygenArgs, SignArgs};
+use crate::exit::{Exit, Failure};
+use crate::render::table::{Cell, Table};
+use crate::render::theme::Theme;
+use crate::render::{json, or_nothing, safe};
+use crate::{key_file, passphrase};
+
+pub(super) fn run(verb: AdminVerb, session: &Session) -> Result<Exit, Failure> {
+    match verb {
+        AdminVerb::List => {
+            let answer = session.client()?.get(route::ADMINS)?;
+            session.show(&answer, page)
+        }
+        AdminVerb::Add(args) => {
+            let wanted = Wanted::AddAdmin { name: args.name, key: args.key };
+            signing::carry(wanted, &args.signing, Some(&args.wait), session)
+        }
+        AdminVerb::Remove(args) => {
+            let (admin, revoke_invites) = (args.admin, args.revoke_invites);
+            let wanted = Wanted::RemoveAdmin { admin, revoke_invites };
+            signing::carry(wanted, &args.signing, Some(&args.wait), session)
+        }
+        AdminVerb::Threshold(args) => {
+            let wanted = Wanted::AdminThreshold { threshold: args.threshold };
+            signing::carry(wanted, &args.signing, Some(&args.wait), session)
+        }
+        AdminVerb::Keygen(args) => keygen(&args, session),
+        AdminVerb::Sign(args) => sign(&args, session),
+        AdminVerb::Submit(args) => {
+            signing::submit(&signing::read(&args.request)?, Some(&args.wait), session)
+        }
+    }
+}
+
+fn page(admins: &Admins, theme: Theme) -> String {
+    let mut facts = Table::facts();
+    facts.fact(theme, "threshold", admins.threshold.to_string());
+    facts.fact(theme, "changes", admins.serial.to_string());
+    facts.fact(theme, "head", admins.head.to_string());
+    let mut table = Table::new(theme, &["NAME", "ID", "STATE", ">SINCE", ">UNTIL", "HERE", "KEY"]);
+    for admin in &admins.admins {
+        let state = match admin.until {
+            None => Cell::styled("admin", theme.good_style()),
+            Some(_) => Cell::styled("removed", theme.bad_style()),
+        };
+        table.row([
+            admin.name.to_string().into(),
+            admin.admin.to_string().into(),
+            state,
+            admin.since.to_string().into(),
+            or_nothing(admin.until).into(),
+            Cell::from(if admin.here { "yes" } else { "no" }),
+            admin.key.to_string().into(),
+        ]);
+    }
+    format!("{}\n{}", facts.lines(""), table.lines(""))
+}
+
+/// What `mesh admin keygen` answers.
+#[derive(Debug, Serialize)]
+struct NewKey {
+    /// The public half, for `mesh admin add`.
+    key: IdentityKey,
+    /// Where the secret is.
+    file: String,
+}
+
+impl Schema for NewKey {
+    const SCHEMA: &'static str = "mesh.admin_key/v1";
+}
+
+fn keygen(args: &KeygenArgs, session: &Session) -> Result<Exit, Failure> {
+    if args.file.exists() {
+        let message = format!("{} exists", safe(&args.file.display().to_string()));
+        let hint = "name a file that does not exist yet: a key is never written over";
+        return Err(Failure::new(Exit::Failed, "key_file", message, hint));
+    }
+    let passphrase =
+        passphrase::choose(args.passphrase_file.as_deref(), "Passphrase for the new key: ")?;
+    let mut seed = Zeroizing::new([0; 32]);
+    getrandom::fill(&mut *seed).map_err(|error| {
+        Failure::new(Exit::Failed, "entropy", format!("the system gives no entropy: {error}"), "")
+    })?;
+    let secret = IdentitySecret::from_seed(*seed);
+    key_file::write(&args.file, &secret, passphrase)?;
+    let made = NewKey { key: secret.public(), file: args.file.display().to_string() };
+    if session.output.is_json() {
+        session.output.text(&json::document(made))?;
+    } else {
+        session.output.line(&made.key.to_string())?;
+        session.output.note(
+            "Its holder can speak for the mesh once an admin has run `mesh admin add NAME` with this key.\n",
+        );
+    }
+    Ok(Exit::Ok)
+}
+
+fn sign(args: &SignArgs, session: &Session) -> Result<Exit, Failure> {
+    let mut draft = signing::read(&args.request)?;
+    let request = signing::understood(&draft)?;
+    let says = signing::says(&request)?;
+    let question = format!("For mesh {}: {says}\nSign this?", draft.mesh);
+    if args.yes {
+        session.output.note(&format!("For mesh {}: {says}\n", draft.mesh));
+    }
+    confirm(session, args.yes, &question, "nothing was signed: it was not confirmed")?;
+    let secret = signing::unlock(&args.key, args.passphrase_file.as_deref())?;
+    signing::sign(&mut draft, request, &secret)?;
+    signing::write(&args.request, &draft, false)?;
+    signing::show(&draft, session)
+}
