@@ -178,8 +178,8 @@ pub(crate) struct InitArgs {
 #[command(after_help = "The token alone goes to standard output, so that it can be piped:\n  \
     mesh invite | ssh host2 sudo mesh join\n  \
     mesh invite --uses 20 --lifetime 2h > rack.token\n\n\
-    It is a secret until it is used up or expired. Only a host that holds the mesh's root\n\
-    key, the one that ran `mesh init`, can make it.")]
+    It is a secret until it is used up or expired. It takes an admin's key to make it, such as the\n\
+    root key on the host that ran `mesh init`.")]
 pub(crate) struct InviteArgs {
     /// How many hosts it may admit
     #[arg(long, value_name = "N", default_value_t = 1,
@@ -189,6 +189,15 @@ pub(crate) struct InviteArgs {
     /// How long it is valid: 30s, 10m, 2h, 7d; at most 30d
     #[arg(long, value_name = "TIME", default_value = "10m", value_parser = value::lifetime)]
     pub(crate) lifetime: Duration,
+
+    /// Where the IPv4 addresses of those it admits come from, a part of the mesh's prefix: 100.88.7.0/24, or one
+    /// address as 100.88.7.9/32 [default: anywhere in it]
+    #[arg(long, value_name = "PREFIX", value_parser = value::ipv4_range)]
+    pub(crate) range: Option<Ipv4Net>,
+
+    /// Those it admits vote before others; once three members have that right, nobody else votes
+    #[arg(long)]
+    pub(crate) voter: bool,
 
     /// Where the new host can reach this one; may be repeated, best first [default: what the
     /// daemon knows of itself]

@@ -236,6 +236,8 @@ pub enum InviteField {
     Uses,
     /// From [`Invite::created_ms`] to [`Invite::expires_ms`].
     Lifetime,
+    /// [`Invite::range`]: no part of the mesh's prefix.
+    Range,
 }
 
 impl std::fmt::Display for InviteField {
@@ -243,6 +245,7 @@ impl std::fmt::Display for InviteField {
         f.write_str(match self {
             Self::Uses => "number of uses",
             Self::Lifetime => "lifetime",
+            Self::Range => "address range",
         })
     }
 }

@@ -2,9 +2,10 @@
 
 mod fixture;
 
+use fixture::forge::forged;
 use fixture::{BORN_MS, Host, LIFETIME_MS, Log, Mesh, Purpose, Ticket, seed};
 use mesh_control::command::{Command, InviteField, Outcome, Refusal};
-use mesh_model::trust::{Admission, MAX_INVITE_LIFETIME_MS, MAX_INVITE_USES};
+use mesh_model::trust::{Admission, Invite, MAX_INVITE_LIFETIME_MS, MAX_INVITE_USES};
 use mesh_model::wire::join::JoinRefusal;
 use mesh_model::{IdentitySecret, MemberId, Signed};
 
@@ -319,4 +320,56 @@ fn a_log_applied_out_of_order_cannot_give_an_id_twice() {
         assert_eq!(outcome, Outcome::Refused(Refusal::IndexReused(index)));
     }
     assert_eq!(log.state.verify(&mesh.root), Ok(()));
+}
+
+/// A ticket for hosts whose addresses come from `range`.
+fn ranged(mesh: &Mesh, number: u64, uses: u32, range: &str) -> Ticket {
+    let Ticket { invite, secret, .. } = mesh.invite(number, uses);
+    let range = Some(range.parse().expect("a prefix"));
+    mesh.ticket(Invite { range, ..invite }, secret)
+}
+
+#[test]
+fn addresses_come_from_the_invites_range_until_it_is_full() {
+    let mesh = Mesh::new(1);
+    let mut log = Log::of(&mesh);
+    let ticket = ranged(&mesh, 1, 9, "100.88.7.8/30");
+    log.apply(0, ticket.add());
+    let given = [1, 2].map(|number| log.admit(&ticket, &Host::new(number)).1.v4.to_string());
+    assert_eq!(given, ["100.88.7.9", "100.88.7.10"]);
+    let full = JoinRefusal::AddressesExhausted("100.88.7.8/30".to_owned());
+    let refused = log.apply(0, ticket.admit(&Host::new(3)));
+    assert_eq!(refused, Outcome::Refused(full.into()));
+    assert_eq!(log.state.invites().get(&ticket.invite.id).map(|entry| entry.used()), Some(2));
+    log.apply(0, Host::new(1).depart(mesh.id(), MemberId(3)));
+    assert_eq!(log.admit(&ticket, &Host::new(3)).1.v4.to_string(), "100.88.7.9");
+    // One address, and it is free.
+    let only = ranged(&mesh, 2, 1, "100.88.9.1/32");
+    log.apply(0, only.add());
+    assert_eq!(log.admit(&only, &Host::new(4)).1.v4.to_string(), "100.88.9.1");
+    // Others are given out as before, around those.
+    let any = mesh.invite(3, 1);
+    log.apply(0, any.add());
+    assert_eq!(log.admit(&any, &Host::new(5)).1.v4.to_string(), "100.88.0.2");
+    assert_eq!(log.state.verify(&mesh.root), Ok(()));
+}
+
+#[test]
+fn a_range_outside_of_the_mesh_is_refused_and_an_address_outside_of_the_range_found() {
+    let mesh = Mesh::new(1);
+    let mut log = Log::of(&mesh);
+    for outside in ["100.89.0.0/24", "100.0.0.0/8", "0.0.0.0/0"] {
+        let refused = log.apply(0, ranged(&mesh, 1, 1, outside).add());
+        assert_eq!(refused, Outcome::Refused(Refusal::InviteBounds(InviteField::Range)));
+    }
+    let whole = ranged(&mesh, 1, 1, "100.88.0.0/16");
+    assert!(matches!(log.apply(0, whole.add()), Outcome::InviteAdded(_)));
+    let ticket = ranged(&mesh, 2, 1, "100.88.7.8/30");
+    log.apply(0, ticket.add());
+    let (member, _) = log.admit(&ticket, &Host::new(1));
+    let moved = forged(&log.state, |forge| {
+        forge.present.get_mut(&member).expect("there").1.v4 = [100, 88, 0, 9].into();
+    });
+    let error = moved.verify(&mesh.root).expect_err("not found").to_string();
+    assert!(error.contains("outside of its invite's range"), "{error}");
 }

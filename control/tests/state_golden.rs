@@ -42,10 +42,11 @@ fn proposals() {
     check::<Proposal>(
         &after(1, ticket.add()),
         "
-         01fd01505c18a3010000005501dcdf9834798de5fbc50542ae6e4ca0b35ae0fcd471ee8c4ebe16970d0d24a5
-         cfed126ce69fb0d2ad6d70753ff6c05f70813592b324c506963b8b708c369b87f603fd00505c18a3010000fd
-         c0776518a301000000c7bd9300291e288a20873746ab40caa60d3c51f25012e6a1802bec4798b74a5387aa9d
-         f442045069660ba04cb9d140e7001806d5f5595ed0fc2eb7fbe383bd02",
+        01fd01505c18a3010000005701dcdf9834798de5fbc50542ae6e4ca0b35ae0fcd471ee8c4ebe16970d0d24a5
+        cfed126ce69fb0d2ad6d70753ff6c05f70813592b324c506963b8b708c369b87f603fd00505c18a3010000fd
+        c0776518a3010000000000eb85676a6561df1667ffe0ed51df3ea38267bde04531d2b8b09e5f29a8d4909f7e
+        ce209006620eb8b4da88375ea3b48ce8de52aaa5acf1d6ca8757a6bc15ec0f
+    ",
     );
     check::<Proposal>(
         &after(2, ticket.admit(&Host::new(1))),
@@ -170,6 +171,7 @@ fn refusals() {
         Refusal::Chain("why".to_owned()),
         Refusal::InviteBounds(InviteField::Uses),
         Refusal::InviteBounds(InviteField::Lifetime),
+        Refusal::InviteBounds(InviteField::Range),
         Refusal::InviteExpired,
         Refusal::InviteExists,
         Refusal::TooManyInvites(11_000),
@@ -208,6 +210,7 @@ fn refusals() {
             "01030103776879",
             "01030200",
             "01030201",
+            "01030202",
             "010303",
             "010304",
             "010305fbf82a",
@@ -265,13 +268,13 @@ fn states() {
     log.apply(12, Command::SetAccess(mesh.access(1, vec![])));
     assert_eq!(
         log.state.hash().to_string(),
-        "d9d95ffcec0658c65757317cff5abede8645fd7a0f0875adbf7452cbb4e67b3d"
+        "db5340eab3ecef6f945f06a9c730cf7723c392975a7b51df5b0ae2243fbdf725"
     );
     assert_eq!(
         log.state.audit().head().to_string(),
         "67901cab9e8bd9277eaa97fce1e0189dd4030f3bb27dc4193efea0a33672c2c5"
     );
-    assert_eq!(codec::encode(&log.state).len(), 1905);
+    assert_eq!(codec::encode(&log.state).len(), 1907);
 }
 
 /// Two states that differ in anything at all have different hashes.

@@ -3,10 +3,12 @@
 mod fixture;
 
 use fixture::forge::{by_root, forged};
-use fixture::{Log, Mesh, after, settled};
+use std::collections::BTreeMap;
+
+use fixture::{Host, Log, Mesh, Ticket, after, settled};
 use mesh_control::command::{Command, Outcome, Refusal};
 use mesh_control::state::Event;
-use mesh_model::trust::{MAX_WISHES, VoterPolicy, VoterTarget, Wish};
+use mesh_model::trust::{Invite, MAX_WISHES, VoterPolicy, VoterTarget, Wish};
 use mesh_model::{MemberId, Signed, codec};
 
 const FOUNDER: MemberId = MemberId::FOUNDER;
@@ -129,4 +131,38 @@ fn a_snapshot_with_another_word_is_found() {
     let made_up = Signed::seal(&made_up, &mesh.founder.identity);
     let planted = forged(&log.state, |forge| forge.voters = Some(by_root(made_up)));
     assert!(planted.verify(&mesh.root).is_err());
+}
+
+/// Admits host `number` under an invite with or without the right to vote.
+fn admit(log: &mut Log, mesh: &Mesh, number: u64, voter: bool) -> MemberId {
+    let Ticket { invite, secret, .. } = mesh.invite(number, 1);
+    let ticket = mesh.ticket(Invite { voter, ..invite }, secret);
+    log.apply(0, ticket.add());
+    log.admit(&ticket, &Host::new(number)).0
+}
+
+#[test]
+fn once_three_have_the_right_to_vote_the_others_have_it_no_more() {
+    let mesh = Mesh::new(1);
+    let mut log = Log::of(&mesh);
+    let plain = [1, 2, 3].map(|number| admit(&mut log, &mesh, number, false));
+    let first = admit(&mut log, &mesh, 4, true);
+    assert!(log.state.wishes().is_empty(), "the founder and one more: everybody may");
+    let second = admit(&mut log, &mesh, 5, true);
+    let nobody_else: BTreeMap<MemberId, Wish> =
+        plain.into_iter().map(|member| (member, Wish::Never)).collect();
+    assert_eq!(log.state.wishes(), nobody_else);
+
+    // What the policy wants counts more than what an invite says.
+    log.apply(0, set(mesh.policy(1, None, &[(plain[0], Wish::Always)])));
+    let mut wishes = nobody_else.clone();
+    wishes.insert(plain[0], Wish::Always);
+    assert_eq!(log.state.wishes(), wishes);
+    log.apply(0, set(mesh.policy(2, None, &[(first, Wish::Never)])));
+    let wishes = BTreeMap::from([(first, Wish::Never)]);
+    assert_eq!(log.state.wishes(), wishes, "two are too few");
+    log.apply(0, set(mesh.policy(3, None, &[])));
+    // One that is banned can do nothing with its right.
+    log.apply(0, mesh.judge((second, &Host::new(5)), 1, fixture::ban(None)));
+    assert!(log.state.wishes().is_empty());
 }

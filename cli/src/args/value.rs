@@ -157,6 +157,13 @@ pub(super) fn ipv4_prefix(text: &str) -> Result<Ipv4Net, String> {
     }
 }
 
+/// A part of a mesh's prefix. Which mesh's, the daemon knows.
+pub(super) fn ipv4_range(text: &str) -> Result<Ipv4Net, String> {
+    text.parse::<Ipv4Net>()
+        .map(|range| range.trunc())
+        .map_err(|_| "write an IPv4 prefix, such as 100.88.7.0/24 or 100.88.7.9/32".to_owned())
+}
+
 /// An address another host can send to.
 pub(super) fn endpoint(text: &str) -> Result<SocketAddr, String> {
     let addr: SocketAddr = text.parse().map_err(|_| {

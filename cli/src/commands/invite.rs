@@ -17,6 +17,8 @@ pub(super) fn run(args: InviteArgs, session: &Session) -> Result<Exit, Failure> 
         uses: Some(args.uses),
         lifetime_s: Some(lifetime_s),
         endpoints: args.endpoints,
+        range: args.range,
+        voter: args.voter,
     };
     let answer = session.client()?.post(route::INVITES, &request, AGREEMENT_PATIENCE)?;
     let exit = session.show(&answer, |reply: &InviteReply, _| {

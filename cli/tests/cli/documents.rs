@@ -229,6 +229,8 @@ pub(crate) fn invites() -> Invites {
         used,
         created_ms: now_ms - 3 * 3_600_000 - 500,
         expires_ms: now_ms + 5_400_000 + 30_000,
+        range: None,
+        voter: false,
         members: Vec::new(),
     };
     let members = vec![MemberName { member: MemberId(2), name: name("n2") }];
@@ -389,6 +391,8 @@ pub(crate) fn token() -> String {
         created_ms: 0,
         expires_ms: 600_000,
         tags: Default::default(),
+        range: None,
+        voter: false,
     };
     let token = Token {
         root: mesh_root,

@@ -295,6 +295,8 @@ fn invites_survive() {
         used: 1,
         created_ms: BIG,
         expires_ms: BIG,
+        range: None,
+        voter: false,
         members: members.clone(),
     };
     let value = document(Invites { invites: vec![info], applied: BIG });
@@ -342,6 +344,8 @@ fn requests_survive_and_refuse_a_field_nobody_knows() {
     request(&InviteRequest {
         uses: Some(3),
         lifetime_s: Some(BIG),
+        range: "100.88.7.0/24".parse().ok(),
+        voter: true,
         endpoints: vec![sample::endpoint("192.0.2.1:1")],
     });
     request(&JoinRequest { token: "mesh1-x".to_owned(), name: Some(sample::name("h1")) });

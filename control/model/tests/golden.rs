@@ -68,9 +68,10 @@ fn invite() {
     check::<Invite>(
         &sample::invite(),
         "
-         0112abf3819f2bbf184856c088556ffd609616ac1e4d939bda604536623a576b36ed4928c628d1c2c6eae903
-         38905995612959273a5c63f93636c14614ac8737d1fb2c01fd00505c18a3010000fdc0776518a30100000206
-         7461673a6575077461673a776562",
+        0112abf3819f2bbf184856c088556ffd609616ac1e4d939bda604536623a576b36ed4928c628d1c2c6eae903
+        38905995612959273a5c63f93636c14614ac8737d1fb2c01fd00505c18a3010000fdc0776518a30100000206
+        7461673a6575077461673a7765620000
+    ",
     );
 }
 
@@ -247,13 +248,13 @@ fn join_token() {
     let text = sample::token().to_text();
     assert_eq!(
         *text,
-        "mesh1-AYqI4910CfGV_VLbLTy6XXLKZwm_HZQSG_N0iAG0D29ciojj3XQJ8ZX9UtstPLpdcspnCb8dlBIb83\
-         SIAbQPb1z4kdSRSZpwjnv--2bzXtSIZszUigod9FI8amUxH67dwGYBEqvzgZ8rvxhIVsCIVW_9YJYWrB5Nk5\
-         vaYEU2YjpXazbtSSjGKNHCxurpAziQWZVhKVknOlxj-TY2wUYUrIc30fssAf0AUFwYowEAAP3Ad2UYowEAAA\
-         IGdGFnOmV1B3RhZzp3ZWLgAkzpu84sD12btqjC9Zi_2IJuAAKrRnfjyNqFEop-zgiLZs1CTvrnLYzDanasgR\
-         hjDr7hceea_BC81mlkQU8LAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMCAMAAAgH7bMqBOXcOqH\
-         0XX1ajVGbDTH7My42KkbTuN6Jd9g9bj8mzlAEgAQ24AAAAAAAAAAAAAAAB-2zKgTl3Dqh9F19Wo1Rmw0x-zM\
-         uNipG07jeiXfYPW4_Js5Q-e2863932"
+        "mesh1-AYqI4910CfGV_VLbLTy6XXLKZwm_HZQSG_N0iAG0D29ciojj3XQJ8ZX9UtstPLpdcspnCb8dlBIb8\
+         3SIAbQPb1z4kdSRSZpwjnv--2bzXtSIZszUigod9FI8amUxH67dwGgBEqvzgZ8rvxhIVsCIVW_9YJYWrB5N\
+         k5vaYEU2YjpXazbtSSjGKNHCxurpAziQWZVhKVknOlxj-TY2wUYUrIc30fssAf0AUFwYowEAAP3Ad2UYowE\
+         AAAIGdGFnOmV1B3RhZzp3ZWIAAJQiyh9GZOk4q2emCPDRiB9Rrjfc2XtvdgPVsvgPWp9FmBaFzdU1261SXD\
+         qatJIaTbl0ss3KUVXmry_D_8Fp9QUDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwIAwAACAftsy\
+         oE5dw6ofRdfVqNUZsNMfszLjYqRtO43ol32D1uPybOUASABDbgAAAAAAAAAAAAAAAH7bMqBOXcOqH0XX1aj\
+         VGbDTH7My42KkbTuN6Jd9g9bj8mzlA-3df1ce45"
     );
 }
 

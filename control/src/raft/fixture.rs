@@ -74,6 +74,8 @@ fn invite() -> Invite {
         created_ms: BORN_MS,
         expires_ms: BORN_MS + 600_000,
         tags: Default::default(),
+        range: None,
+        voter: false,
     }
 }
 

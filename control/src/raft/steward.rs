@@ -129,9 +129,10 @@ impl Inner {
         let following = membership.learners.union(&membership.voters);
         let learners: BTreeSet<MemberId> = following.copied().collect();
         members.retain(|id| !leaving.contains_key(id));
-        let policy = self.replica.lock().state.voters().policy().cloned();
-        let target = policy.as_ref().and_then(|policy| policy.target);
-        let wishes = policy.map(|policy| policy.wishes).unwrap_or_default();
+        let (target, wishes) = {
+            let state = &self.replica.lock().state;
+            (state.voters().policy().and_then(|policy| policy.target), state.wishes())
+        };
         let usual = usual_target(members.len(), membership.voters.len());
         let (ready, (lost, until_next)) = (self.ready(), self.lost(&membership.voters));
         let mut roles = Roles {

@@ -9,6 +9,7 @@ use mesh_model::wire::join::JoinRefusal;
 use mesh_model::{IdentityKey, LogIndex, MemberId, OverlayAddrs};
 
 use super::invites::InviteEntry;
+use super::ipam::allocate_within;
 use super::members::{Member, Newcomer};
 use super::{Decision, State};
 use crate::command::{Outcome, Refusal, reason};
@@ -56,10 +57,14 @@ impl State {
         // The invite first: a spent one shall not serve to find out who is there.
         invite.check_open(now_ms, &self.admins)?;
         self.members.check_newcomer(index, &record)?;
-        let v4 = self
-            .ipam
-            .allocate(prefixes.v4, &self.members.ipv4_in_use())
-            .ok_or_else(|| JoinRefusal::AddressesExhausted(prefixes.v4.to_string()))?;
+        let taken = self.members.ipv4_in_use();
+        let (range, used) = (invite.terms().range, invite.used());
+        let v4 = match range {
+            None => self.ipam.allocate(prefixes.v4, &taken),
+            Some(range) => allocate_within(range, prefixes.v4, used, &taken),
+        };
+        let from = range.unwrap_or(prefixes.v4);
+        let v4 = v4.ok_or_else(|| JoinRefusal::AddressesExhausted(from.to_string()))?;
         let member = MemberId(index);
         let addrs = OverlayAddrs { v4, v6: prefixes.ipv6_of(member) };
         let by = Actor::Joiner { invite: admission.invite, member };

@@ -7,7 +7,7 @@ use mesh_model::trust::{
     AdminStatement as _, Invite, MAX_INVITE_LIFETIME_MS, MAX_INVITE_USES, Revocation,
 };
 use mesh_model::wire::join::JoinRefusal;
-use mesh_model::{AdminId, InviteId, LogIndex, Signed};
+use mesh_model::{AdminId, InviteId, LogIndex, Prefixes, Signed};
 use serde::{Deserialize, Serialize};
 
 use super::members::MAX_MEMBERS;
@@ -131,7 +131,7 @@ impl State {
         signed: &Signed<Invite>,
     ) -> Result<(Invite, AdminId), Refusal> {
         let (invite, by) = self.said_by_admin(signed)?;
-        check_bounds(&invite)?;
+        check_bounds(&invite, &self.founding.genesis.prefixes)?;
         Ok((invite, by))
     }
 
@@ -183,7 +183,10 @@ impl State {
 }
 
 /// Whether an invite's terms are ones an admin may set.
-pub(super) fn check_bounds(terms: &Invite) -> Result<(), Refusal> {
+pub(super) fn check_bounds(terms: &Invite, prefixes: &Prefixes) -> Result<(), Refusal> {
+    if !terms.range.is_none_or(|range| prefixes.v4.contains(&range)) {
+        return Err(Refusal::InviteBounds(InviteField::Range));
+    }
     if !(1..=MAX_INVITE_USES).contains(&terms.uses) {
         return Err(Refusal::InviteBounds(InviteField::Uses));
     }

@@ -47,6 +47,27 @@ impl Ipam {
     }
 }
 
+/// A free address of `range`, a part of `prefix`, or `None` when all are `taken`. `spent` addresses of it were given out
+/// under the same invite: like the walk, it goes on where it stood, so an address that was given up rests.
+pub(super) fn allocate_within(
+    range: Ipv4Net,
+    prefix: Ipv4Net,
+    spent: u32,
+    taken: &BTreeSet<Ipv4Addr>,
+) -> Option<Ipv4Addr> {
+    // A range of one or two addresses has no network and no broadcast address of its own.
+    let whole = range.prefix_len() >= 31;
+    let size = u32::try_from(1u64 << (32 - u32::from(range.prefix_len()))).unwrap_or(u32::MAX);
+    let (first, count) = if whole { (0, size) } else { (1, size - 2) };
+    // One more than are taken, and than can be no hosts of the prefix, are enough to find one.
+    let tries = count.min(u32::try_from(taken.len()).unwrap_or(u32::MAX).saturating_add(3));
+    (0..tries)
+        .map(|step| (u64::from(spent) + u64::from(step)) % u64::from(count))
+        .map(|at| u32::try_from(at).expect("a remainder of a u32 fits"))
+        .map(|at| Ipv4Addr::from(u32::from(range.network()).wrapping_add(first).wrapping_add(at)))
+        .find(|addr| is_host(prefix, *addr) && !taken.contains(addr))
+}
+
 /// How many hosts `prefix` has, its network and broadcast addresses not counted.
 pub(super) fn host_count(prefix: Ipv4Net) -> u32 {
     let bits = u32::from(32 - prefix.prefix_len());
@@ -91,6 +112,30 @@ mod tests {
             (0..7).map(|_| ipam.allocate(net("10.0.0.0/29"), &taken).expect("free")).collect();
         assert_eq!(given.iter().collect::<BTreeSet<_>>().len(), 6);
         assert_eq!(given[6], given[0]);
+    }
+
+    #[test]
+    fn a_range_is_used_up_in_order_and_goes_round() {
+        let (prefix, mut taken) = (net("10.0.0.0/24"), BTreeSet::new());
+        let next = |spent, taken: &BTreeSet<Ipv4Addr>| {
+            allocate_within(net("10.0.0.8/29"), prefix, spent, taken).map(|addr| addr.to_string())
+        };
+        for spent in 0..6 {
+            let addr = next(spent, &taken).expect("free");
+            assert_eq!(addr, format!("10.0.0.{}", 9 + spent));
+            taken.insert(addr.parse().expect("an address"));
+        }
+        assert_eq!(next(6, &taken), None);
+        taken.remove(&"10.0.0.11".parse().expect("an address"));
+        assert_eq!(next(6, &taken), Some("10.0.0.11".to_owned()));
+        taken.remove(&"10.0.0.9".parse().expect("an address"));
+        assert_eq!(next(8, &taken), Some("10.0.0.11".to_owned()), "from where it stood");
+        let none = BTreeSet::new();
+        let only = |range, spent| allocate_within(net(range), prefix, spent, &none);
+        assert_eq!(only("10.0.0.77/32", 5), Some([10, 0, 0, 77].into()));
+        assert_eq!(only("10.0.0.0/32", 0), None, "the mesh's network address");
+        assert_eq!(only("10.0.0.254/31", 1), Some([10, 0, 0, 254].into()));
+        assert_eq!(only("10.0.0.0/24", 253), Some([10, 0, 0, 254].into()));
     }
 
     #[test]

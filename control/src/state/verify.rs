@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use ipnet::Ipv4Net;
 use mesh_model::audit::{Actor, Beginning, Entry, Event};
 use mesh_model::trust::{
     AdminStatement, ChainError, Departure, Genesis, MeshRoot, Ruling, Tagging,
@@ -30,7 +31,7 @@ pub(super) fn verify(state: &State, root: &MeshRoot) -> Result<(), ChainError> {
     bounds(state, &genesis)?;
     state.audit.verify(&Beginning(state.founding.signed.clone()))?;
     state.admins.verify(root)?;
-    invites(state, root)?;
+    invites(state, root, &genesis.prefixes)?;
     policy(state, root)?;
     access(state, root)?;
     founder(state, &genesis)?;
@@ -134,7 +135,7 @@ fn bounds(state: &State, genesis: &Genesis) -> Result<(), ChainError> {
 }
 
 /// Every invite is an admin's and was not used more often than that one allowed.
-fn invites(state: &State, root: &MeshRoot) -> Result<(), ChainError> {
+fn invites(state: &State, root: &MeshRoot, prefixes: &Prefixes) -> Result<(), ChainError> {
     let mut admitted: BTreeMap<InviteId, u32> = BTreeMap::new();
     for member in state.members.present().values() {
         if let Some(invite) = member.invite() {
@@ -147,7 +148,7 @@ fn invites(state: &State, root: &MeshRoot) -> Result<(), ChainError> {
         if terms.id != *id {
             return Err(ChainError::InviteMismatch);
         }
-        require(check_bounds(terms).is_ok(), "an invite out of bounds")?;
+        require(check_bounds(terms, prefixes).is_ok(), "an invite out of bounds")?;
         if let Some(revoked) = entry.revoked() {
             state.admins.check(revoked, root)?;
             require(
@@ -219,7 +220,9 @@ fn admission(
                 return contradiction("a member whose invite is missing");
             };
             admission.verify(invite.terms(), root)?;
-            Ok(())
+            let within = |range: Ipv4Net| range.contains(&member.addrs().v4);
+            let range = invite.terms().range;
+            require(range.is_none_or(within), "an address outside of its invite's range")
         }
     }
 }

@@ -1,10 +1,10 @@
 //! The operator's word on who votes, as it stands.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use mesh_model::audit::Actor;
-use mesh_model::trust::{AdminStatement as _, MAX_WISHES, VoterPolicy};
-use mesh_model::{AdminId, LogIndex, Signed};
+use mesh_model::trust::{AdminStatement as _, MAX_WISHES, VoterPolicy, Wish};
+use mesh_model::{AdminId, LogIndex, MemberId, Signed};
 use serde::{Deserialize, Serialize};
 
 use super::{Decision, State, Stated};
@@ -50,7 +50,41 @@ impl Voters {
     }
 }
 
+/// How many members have to have the right to vote before the others have it no more: as many as survive a failure.
+pub const ENTITLED_ENOUGH: usize = 3;
+
 impl State {
+    /// What is wanted of single members: what the policy says, and where it says nothing what their invites say.
+    ///
+    /// An invite can carry the right to vote. Once [`ENTITLED_ENOUGH`] members have it, the founder and those the
+    /// policy wants included, nobody else votes: whoever stole an ordinary token gets no say in what is agreed. With
+    /// fewer, everybody may: a mesh that cannot agree is worse off.
+    pub fn wishes(&self) -> BTreeMap<MemberId, Wish> {
+        let mut wishes =
+            self.voters.policy().map(|policy| policy.wishes.clone()).unwrap_or_default();
+        let votes = |id: &&MemberId| self.bans.ban(**id).is_none() && self.may_vote(**id, &wishes);
+        let present = self.members.present();
+        let entitled: BTreeSet<MemberId> = present.keys().filter(votes).copied().collect();
+        if entitled.len() >= ENTITLED_ENOUGH {
+            for id in present.keys().filter(|id| !entitled.contains(id)) {
+                wishes.entry(*id).or_insert(Wish::Never);
+            }
+        }
+        wishes
+    }
+
+    /// Whether `member`, which is present, has the right to vote by its invite, or by the policy's `wishes`.
+    fn may_vote(&self, member: MemberId, wishes: &BTreeMap<MemberId, Wish>) -> bool {
+        match (wishes.get(&member), self.members.present().get(&member)) {
+            (Some(wish), _) => *wish == Wish::Always,
+            (None, Some(found)) => match found.invite().and_then(|id| self.invites.get(&id)) {
+                Some(invite) => invite.terms().voter,
+                None => member == MemberId::FOUNDER,
+            },
+            (None, None) => false,
+        }
+    }
+
     /// The policy to sign next: the one that stands with one thing changed, and the next serial.
     pub fn next_policy(&self, change: impl FnOnce(&mut VoterPolicy)) -> VoterPolicy {
         let first = || VoterPolicy {

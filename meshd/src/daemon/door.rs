@@ -144,7 +144,17 @@ mod tests {
         let (key, now) = (identity(100).public(), clock::wall_ms());
         let (id, expires_ms) = (InviteId::of_key(&key), now + 600_000);
         let tags = Default::default();
-        Invite { mesh: root().mesh, id, key, uses: 2, created_ms: now, expires_ms, tags }
+        Invite {
+            mesh: root().mesh,
+            id,
+            key,
+            uses: 2,
+            created_ms: now,
+            expires_ms,
+            tags,
+            range: None,
+            voter: false,
+        }
     }
 
     #[tokio::test]

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use ipnet::Ipv4Net;
 use mesh_control::command::{Command, Outcome};
 use mesh_model::api::v1::{DEFAULT_INVITE_LIFETIME_S, ErrorCode, InviteReply, InviteRequest};
 use mesh_model::trust::{
@@ -18,6 +19,7 @@ impl Daemon {
     pub(crate) async fn invite(&self, request: InviteRequest) -> Answer<InviteReply> {
         let mesh = self.mesh()?;
         let (uses, lifetime_ms) = terms(&request)?;
+        check_range(request.range, mesh.view().prefixes.v4)?;
         let admin_secret = self.admin_secret("sign invites").await?;
         let bootstraps = mesh.bootstraps(&request.endpoints).await;
         if bootstraps.is_empty() {
@@ -38,6 +40,8 @@ impl Daemon {
             created_ms: now,
             expires_ms: now.saturating_add(lifetime_ms),
             tags: Default::default(),
+            range: request.range,
+            voter: request.voter,
         };
         let signed = Signed::seal(&invite, &admin_secret);
         let command = Command::Invite(signed.clone());
@@ -78,6 +82,18 @@ fn terms(request: &InviteRequest) -> Answer<(u32, u64)> {
         ));
     }
     Ok((uses, lifetime_s * 1000))
+}
+
+/// Fails when `range` is no part of `prefix`.
+fn check_range(range: Option<Ipv4Net>, prefix: Ipv4Net) -> Answer<()> {
+    match range {
+        Some(range) if !prefix.contains(&range) => Err(refusal(
+            ErrorCode::Refused,
+            format!("{range} is no part of the mesh's prefix {prefix}"),
+            format!("name a part of it, such as {prefix} itself"),
+        )),
+        _ => Ok(()),
+    }
 }
 
 impl Mesh {

@@ -73,6 +73,8 @@ fn info(state: &State, id: InviteId, entry: &InviteEntry, now_ms: u64) -> Invite
         used: entry.used(),
         created_ms: terms.created_ms,
         expires_ms: terms.expires_ms,
+        range: terms.range,
+        voter: terms.voter,
         members: state
             .admitted_under(id)
             .map(|member| MemberName { member: member.id, name: member.name })

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 
 use super::{AdminStatement, ChainError, Tag};
@@ -33,6 +34,11 @@ pub struct Invite {
     /// What those it admits are tagged with until the root says otherwise; at most
     /// [`MAX_TAGS`](super::MAX_TAGS).
     pub tags: BTreeSet<Tag>,
+    /// Where the IPv4 addresses of those it admits come from, a part of the mesh's prefix; the whole when absent.
+    pub range: Option<Ipv4Net>,
+    /// Whether those it admits are among the ones that vote first. While fewer than three members have that right
+    /// everybody may vote, so a mesh in which nobody thinks of it governs itself.
+    pub voter: bool,
 }
 
 crate::message!(Invite, "invite", version 1, limit 512);

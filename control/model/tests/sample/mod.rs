@@ -64,6 +64,8 @@ pub(crate) fn invite() -> Invite {
         created_ms: BORN_MS,
         expires_ms: BORN_MS + 600_000,
         tags: tags(),
+        range: None,
+        voter: false,
     }
 }
 

@@ -1,5 +1,6 @@
 //! Documents about invites that were made: list, revoke.
 
+use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 
 use super::ban::AppliedBy;
@@ -45,6 +46,12 @@ pub struct InviteInfo {
     pub created_ms: u64,
     /// When it expires, in milliseconds since the Unix epoch.
     pub expires_ms: u64,
+    /// Where the addresses of those it admits come from; `None`: from the whole of the mesh's prefix.
+    #[serde(default)]
+    pub range: Option<Ipv4Net>,
+    /// Whether those it admits are among the ones that vote first.
+    #[serde(default)]
+    pub voter: bool,
     /// The members it admitted that have a place in the mesh, banned ones included.
     pub members: Vec<MemberName>,
 }

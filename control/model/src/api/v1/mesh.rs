@@ -73,6 +73,12 @@ pub struct InviteRequest {
     /// How long it is valid, in seconds; [`DEFAULT_INVITE_LIFETIME_S`] when absent.
     #[serde(default)]
     pub lifetime_s: Option<u64>,
+    /// Where the addresses of those it admits come from, a part of the mesh's prefix; the whole when absent.
+    #[serde(default)]
+    pub range: Option<Ipv4Net>,
+    /// Whether those it admits are among the ones that vote first.
+    #[serde(default)]
+    pub voter: bool,
     /// Underlay addresses the token shall name for this host, best first; the ones it knows of
     /// itself when empty.
     #[serde(default)]
