@@ -6,8 +6,10 @@ mod backup;
 mod ban;
 mod invites;
 mod keys;
+mod policy;
 mod snapshot;
 mod supervisor;
+mod tag;
 mod value;
 mod voters;
 
@@ -18,7 +20,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use ipnet::Ipv4Net;
 use mesh_model::api::v1::WaitFor;
-use mesh_model::trust::{MAX_INVITE_USES, Name};
+use mesh_model::trust::{MAX_INVITE_USES, Name, Tag};
 
 pub(crate) use admin::{AdminVerb, KeygenArgs, SignArgs, SigningArgs};
 pub(crate) use audit::{AuditArgs, AuditVerb, Selection, VerifyArgs};
@@ -26,7 +28,9 @@ pub(crate) use backup::{BackupCreateArgs, BackupRestoreArgs, BackupVerb};
 pub(crate) use ban::{BanArgs, RemoveArgs, UnbanArgs, WaitForAllArgs};
 pub(crate) use invites::{InvitesArgs, InvitesVerb};
 pub(crate) use keys::{HostArgs, KeysBackupArgs, KeysRestoreArgs, KeysVerb};
+pub(crate) use policy::{PolicySetArgs, PolicyTestArgs, PolicyVerb};
 pub(crate) use snapshot::{ApplyArgs, DownloadArgs, InspectArgs, SnapshotVerb, VerifySnapshotArgs};
+pub(crate) use tag::TagArgs;
 pub(crate) use value::When;
 
 pub(crate) use supervisor::{SupervisorArgs, SupervisorVerb};
@@ -131,6 +135,13 @@ pub(crate) enum Verb {
     /// Show who speaks for the mesh, or say who shall
     #[command(subcommand)]
     Admin(AdminVerb),
+    /// Show how members are tagged
+    Tags,
+    /// Give a member tags, or take some away
+    Tag(TagArgs),
+    /// Show who may reach whom, or say who may
+    #[command(subcommand)]
+    Policy(PolicyVerb),
     /// Show who decided what, or check the record of it
     Audit(AuditArgs),
     /// Make, fetch or look into copies of what the mesh has agreed on
@@ -203,6 +214,10 @@ pub(crate) struct InviteArgs {
     /// daemon knows of itself]
     #[arg(long = "endpoint", value_name = "ADDR:PORT", value_parser = value::endpoint)]
     pub(crate) endpoints: Vec<SocketAddr>,
+
+    /// What to tag the new hosts with, separated by commas
+    #[arg(long, value_name = "TAGS", value_delimiter = ',')]
+    pub(crate) tags: Vec<Tag>,
 }
 
 /// Arguments of `mesh join`.

@@ -100,6 +100,16 @@ impl Client {
         })
     }
 
+    /// Runs `work`, which waits for a person, on a thread of its own, unless interrupted; then nobody waits for it.
+    pub(crate) fn beside<T: Send + 'static>(
+        &mut self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, ClientError> {
+        let (done, outcome) = tokio::sync::oneshot::channel();
+        std::thread::spawn(move || drop(done.send(work())));
+        self.drive(async { outcome.await.map_err(|_| ClientError::Interrupted) })
+    }
+
     fn ask<T>(
         &mut self,
         method: Method,

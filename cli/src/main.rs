@@ -22,6 +22,7 @@ mod moment;
 mod offline;
 mod output;
 mod passphrase;
+mod policy_file;
 mod render;
 mod sealed;
 mod socket;

@@ -1,7 +1,11 @@
-//! What follows from the agreed policy for one host: what each peer may begin with it.
+//! Who may reach whom: what follows from the agreed policy for one host (`Doorway`), what people's words for it mean
+//! ([`read`], [`write`]), and what another policy would change ([`effect`]).
 //!
 //! The rules that do not lead here are left out first, so that a mesh of a thousand members costs its planner a look at
 //! each member's tags and little more. Peers under the same rules share what was compiled for them.
+
+mod effect;
+mod words;
 
 use std::collections::BTreeMap;
 
@@ -9,7 +13,10 @@ use mesh_model::MemberId;
 use mesh_model::access::{Inbound, Rule};
 use mesh_model::view::{ClusterView, MemberView};
 
-/// The policy as one host sees it.
+pub use effect::{Effect, effect};
+pub use words::{WordError, WordsError, read, write};
+
+/// The policy as one host sees it: what each peer may begin with it.
 pub(crate) struct Doorway<'a> {
     /// The rules that lead to this host; `None` while there is no policy.
     rules: Option<Vec<&'a Rule>>,

@@ -5,7 +5,7 @@
 //! and seeds are arguments, bytes come in and go out. The one asynchronous part is [`raft`], which
 //! runs openraft behind three ports ([`ports`]).
 
-mod access;
+pub mod access;
 pub mod command;
 pub mod gossip;
 pub mod keeping;

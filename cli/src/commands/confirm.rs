@@ -4,6 +4,7 @@
 use std::io::{self, BufRead as _, IsTerminal as _, Read as _};
 
 use super::Session;
+use crate::client::Client;
 use crate::exit::{Exit, Failure};
 
 /// The longest answer to the question, in bytes: a yes, and room for typing errors.
@@ -21,8 +22,31 @@ pub(super) fn confirm(
         return Ok(());
     }
     session.output.note(&format!("{question} [y/N] "));
+    settle(read_answer(), otherwise)
+}
+
+/// The same for who has asked the daemon something before: `client` has taken over Ctrl-C.
+pub(super) fn confirm_with(
+    session: &Session,
+    client: &mut Client,
+    yes: bool,
+    question: &str,
+    otherwise: &str,
+) -> Result<(), Failure> {
+    if yes || !io::stdin().is_terminal() {
+        return Ok(());
+    }
+    session.output.note(&format!("{question} [y/N] "));
+    settle(client.beside(read_answer)?, otherwise)
+}
+
+fn read_answer() -> io::Result<String> {
     let mut line = String::new();
-    io::stdin().lock().take(MAX_CONFIRMATION).read_line(&mut line).map_err(|error| {
+    io::stdin().lock().take(MAX_CONFIRMATION).read_line(&mut line).map(|_| line)
+}
+
+fn settle(answer: io::Result<String>, otherwise: &str) -> Result<(), Failure> {
+    let line = answer.map_err(|error| {
         let message = format!("cannot read the answer from standard input: {error}");
         Failure::new(Exit::Failed, "input", message, "use --yes in scripts")
     })?;

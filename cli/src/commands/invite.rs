@@ -19,6 +19,7 @@ pub(super) fn run(args: InviteArgs, session: &Session) -> Result<Exit, Failure> 
         endpoints: args.endpoints,
         range: args.range,
         voter: args.voter,
+        tags: args.tags.into_iter().collect(),
     };
     let answer = session.client()?.post(route::INVITES, &request, AGREEMENT_PATIENCE)?;
     let exit = session.show(&answer, |reply: &InviteReply, _| {

@@ -15,10 +15,12 @@ mod keys;
 mod leave;
 mod peers;
 mod ping;
+mod policy;
 mod signing;
 mod snapshot;
 mod status;
 mod supervisor;
+mod tags;
 mod tunnels;
 mod version;
 mod voters;
@@ -94,6 +96,9 @@ pub(crate) fn run(verb: Verb, session: &mut Session) -> Result<Exit, Failure> {
         Verb::Supervisor(args) => supervisor::run(args, session),
         Verb::Voters(verb) => voters::run(verb, session),
         Verb::Admin(verb) => admin::run(verb, session),
+        Verb::Tags => tags::tags(session),
+        Verb::Tag(args) => tags::tag(args, session),
+        Verb::Policy(verb) => policy::run(verb, session),
         Verb::Audit(args) => audit::run(args, session),
         Verb::Snapshot(verb) => snapshot::run(verb, session),
         Verb::Keys(verb) => keys::run(verb, session),

@@ -232,6 +232,7 @@ pub(crate) fn invites() -> Invites {
         range: None,
         voter: false,
         members: Vec::new(),
+        tags: Default::default(),
     };
     let members = vec![MemberName { member: MemberId(2), name: name("n2") }];
     let used = InviteInfo { members, ..info(6, InviteState::Used, 1) };

@@ -9,6 +9,7 @@ mod examples;
 mod failures;
 mod files;
 mod interrupts;
+mod policy;
 mod run;
 mod terminals;
 mod verbs;

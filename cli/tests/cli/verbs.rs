@@ -276,10 +276,13 @@ fn invite_prints_the_token_alone() {
         "uses": 20,
         "lifetime_s": 7200,
         "endpoints": ["192.0.2.1:51820", "[2001:db8::1]:51820"],
+        "tags": [],
     });
     assert_eq!(daemon.asked()[0].body, expected);
-    let asked = passes_on("POST /v1/invites", documents::invite(1), &["invite"]);
-    assert_eq!(asked, json!({"uses": 1, "lifetime_s": 600, "endpoints": []}));
+    let words = ["invite", "--tags", "web,tag:eu"];
+    let asked = passes_on("POST /v1/invites", documents::invite(1), &words);
+    let tags = ["tag:eu", "tag:web"];
+    assert_eq!(asked, json!({"uses": 1, "lifetime_s": 600, "endpoints": [], "tags": tags}));
 }
 
 #[test]

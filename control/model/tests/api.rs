@@ -4,13 +4,15 @@ mod sample;
 
 use std::fmt::Debug;
 
+use mesh_model::access::Protocol;
 use mesh_model::api::v1::{
     AppliedBy, Ban, BanReply, BanRequest, Bans, DaemonState, Document, DropCount, ErrorBody,
     ErrorCode, ErrorDocument, Family, GossipMember, GossipState, InitRequest, InviteInfo,
     InviteReply, InviteRequest, InviteState, Invites, JoinRequest, JoinedReply, LeaveReply,
-    LeaveRequest, MemberName, Offload, Path, Peer, Peers, PingReply, PingRequest, RaftRole,
-    RaftStatus, RemoveReply, RemoveRequest, RevokeReply, RevokeRequest, Role, Schema, Status,
-    Supervisor, SupervisorHistory, TransferReply, TransferRequest, Transition, TransitionCause,
+    LeaveRequest, MemberName, Offload, Path, Peer, Peers, PingReply, PingRequest,
+    PolicyPreviewRequest, PolicyRequest, PolicyRule, PolicyTestRequest, RaftRole, RaftStatus,
+    RemoveReply, RemoveRequest, RevokeReply, RevokeRequest, Role, Schema, Status, Supervisor,
+    SupervisorHistory, TagRequest, TransferReply, TransferRequest, Transition, TransitionCause,
     Tunnel, Tunnels, UnbanReply, UnbanRequest, VersionReply, Voter, VoterTargetRequest, VoterWish,
     VoterWishRequest, Voters, WaitFor, WaitReply, WaitRequest,
 };
@@ -298,6 +300,7 @@ fn invites_survive() {
         range: None,
         voter: false,
         members: members.clone(),
+        tags: sample::tags(),
     };
     let value = document(Invites { invites: vec![info], applied: BIG });
     assert_eq!(value["invites"][0]["state"], "revoked");
@@ -347,11 +350,24 @@ fn requests_survive_and_refuse_a_field_nobody_knows() {
         range: "100.88.7.0/24".parse().ok(),
         voter: true,
         endpoints: vec![sample::endpoint("192.0.2.1:1")],
+        tags: sample::tags(),
     });
     request(&JoinRequest { token: "mesh1-x".to_owned(), name: Some(sample::name("h1")) });
     request(&LeaveRequest { force: true });
     request(&VoterTargetRequest { target: Some(7) });
     request(&VoterWishRequest { member: "h1".to_owned(), wish: VoterWish::Always });
+    let rule = PolicyRule {
+        from: vec!["any".to_owned()],
+        to: vec!["tag:web".to_owned()],
+        protocol: Protocol::Tcp,
+        ports: vec!["8000-8999".to_owned()],
+    };
+    request(&PolicyRequest { rules: vec![rule.clone()], wait_ms: Some(BIG) });
+    request(&PolicyPreviewRequest { rules: vec![rule] });
+    let (from, to) = ("h1".to_owned(), "m7".to_owned());
+    request(&PolicyTestRequest { from, to, protocol: Protocol::Udp, port: Some(53) });
+    let (add, remove) = (sample::tags(), sample::tags());
+    request(&TagRequest { member: "h1".to_owned(), add, remove, wait_ms: None });
     request(&TransferRequest { to: Some("h1".to_owned()) });
     request(&PingRequest { target: "h1".to_owned(), family: Family::V4, timeout_ms: BIG });
     for (wait_for, text) in [

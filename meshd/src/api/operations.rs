@@ -5,10 +5,12 @@ use std::future::Future;
 use mesh_model::api::v1::{
     Admins, AsOf, Audit, BackupRequest, Backups, BanReply, BanRequest, Bans, Draft, DraftRequest,
     ErrorBody, InitRequest, InviteReply, InviteRequest, Invites, JoinRequest, JoinedReply,
-    LeaveReply, LeaveRequest, Peers, PingReply, PingRequest, RemoveReply, RemoveRequest,
-    RevokeReply, RevokeRequest, SnapshotDownload, SnapshotInfo, Snapshots, Status, SubmitRequest,
-    Submitted, Supervisor, SupervisorHistory, TransferReply, TransferRequest, Tunnels, UnbanReply,
-    UnbanRequest, VoterTargetRequest, VoterWishRequest, Voters, WaitReply, WaitRequest,
+    LeaveReply, LeaveRequest, Peers, PingReply, PingRequest, Policy, PolicyHistory, PolicyPreview,
+    PolicyPreviewRequest, PolicyReply, PolicyRequest, PolicyTest, PolicyTestRequest, RemoveReply,
+    RemoveRequest, RevokeReply, RevokeRequest, SnapshotDownload, SnapshotInfo, Snapshots, Status,
+    SubmitRequest, Submitted, Supervisor, SupervisorHistory, TagReply, TagRequest, Tags,
+    TransferReply, TransferRequest, Tunnels, UnbanReply, UnbanRequest, VoterTargetRequest,
+    VoterWishRequest, Voters, WaitReply, WaitRequest,
 };
 
 use crate::daemon::Daemon;
@@ -65,6 +67,20 @@ operations! {
     set_voter_target(VoterTargetRequest) -> Voters;
     /// Say what is wanted of one member.
     set_voter_wish(VoterWishRequest) -> Voters;
+    /// How members are labelled.
+    tags() -> Tags;
+    /// Label a member.
+    tag(TagRequest) -> TagReply;
+    /// Who may reach whom.
+    policy() -> Policy;
+    /// Who might before.
+    policy_history() -> PolicyHistory;
+    /// Say who may reach whom.
+    set_policy(PolicyRequest) -> PolicyReply;
+    /// What that would change.
+    preview_policy(PolicyPreviewRequest) -> PolicyPreview;
+    /// Whether one thing is allowed.
+    test_policy(PolicyTestRequest) -> PolicyTest;
     /// Start a mesh.
     init(InitRequest) -> JoinedReply;
     /// Make an invite.

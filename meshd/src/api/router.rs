@@ -1,7 +1,7 @@
 //! The routes.
 //!
-//! `GET` reads and everybody may. `POST` acts, and only [`Trusted`] callers may, except `ping` and
-//! `wait`, which change nothing. A change that has begun runs to its end even when the caller goes away:
+//! `GET` reads and everybody may. `POST` acts, and only [`Trusted`] callers may, except `ping`,
+//! `wait` and the questions about a policy, which change nothing. A change that has begun runs to its end even when the caller goes away:
 //! half a join is worse than one nobody heard of.
 
 use std::future::Future;
@@ -15,9 +15,10 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use mesh_model::api::v1::{
     BackupRequest, BanRequest, Document, DraftRequest, ErrorCode, InitRequest, InviteRequest,
-    JoinRequest, LeaveRequest, PingRequest, RemoveRequest, RevokeRequest, Schema, SnapshotDownload,
-    SubmitRequest, TransferRequest, UnbanRequest, VersionReply, VoterTargetRequest,
-    VoterWishRequest, WaitRequest, route,
+    JoinRequest, LeaveRequest, PingRequest, PolicyPreviewRequest, PolicyRequest, PolicyTestRequest,
+    RemoveRequest, RevokeRequest, Schema, SnapshotDownload, SubmitRequest, TagRequest,
+    TransferRequest, UnbanRequest, VersionReply, VoterTargetRequest, VoterWishRequest, WaitRequest,
+    route,
 };
 use serde::Serialize;
 
@@ -44,6 +45,11 @@ pub(super) fn router<O: Operations>(operations: Arc<O>) -> Router {
         .route(route::VOTERS, get(voters::<O>))
         .route(route::VOTERS_TARGET, post(set_voter_target::<O>))
         .route(route::VOTERS_WISH, post(set_voter_wish::<O>))
+        .route(route::TAGS, get(tags::<O>).post(tag::<O>))
+        .route(route::POLICY, get(policy::<O>).post(set_policy::<O>))
+        .route(route::POLICY_HISTORY, get(policy_history::<O>))
+        .route(route::POLICY_PREVIEW, post(preview_policy::<O>))
+        .route(route::POLICY_TEST, post(test_policy::<O>))
         .route(route::VERSION, get(version))
         .route(route::INIT, post(init::<O>))
         .route(route::INVITES, get(invites::<O>).post(invite::<O>))
@@ -135,6 +141,50 @@ async fn set_voter_wish<O: Operations>(
     Body(request): Body<VoterWishRequest>,
 ) -> Response {
     change("voter wish", caller, async move { daemon.set_voter_wish(request).await }).await
+}
+
+async fn tags<O: Operations>(State(daemon): Daemon<O>, how: Consistency) -> Response {
+    agreed(&*daemon, how, daemon.tags()).await
+}
+
+async fn tag<O: Operations>(
+    State(daemon): Daemon<O>,
+    Trusted(caller): Trusted,
+    Body(request): Body<TagRequest>,
+) -> Result<Response, Problem> {
+    check_timeout("wait_ms", request.wait_ms.unwrap_or(0))?;
+    Ok(change("tag", caller, async move { daemon.tag(request).await }).await)
+}
+
+async fn policy<O: Operations>(State(daemon): Daemon<O>, how: Consistency) -> Response {
+    agreed(&*daemon, how, daemon.policy()).await
+}
+
+async fn policy_history<O: Operations>(State(daemon): Daemon<O>, how: Consistency) -> Response {
+    agreed(&*daemon, how, daemon.policy_history()).await
+}
+
+async fn set_policy<O: Operations>(
+    State(daemon): Daemon<O>,
+    Trusted(caller): Trusted,
+    Body(request): Body<PolicyRequest>,
+) -> Result<Response, Problem> {
+    check_timeout("wait_ms", request.wait_ms.unwrap_or(0))?;
+    Ok(change("policy", caller, async move { daemon.set_policy(request).await }).await)
+}
+
+async fn preview_policy<O: Operations>(
+    State(daemon): Daemon<O>,
+    Body(request): Body<PolicyPreviewRequest>,
+) -> Response {
+    document(daemon.preview_policy(request).await)
+}
+
+async fn test_policy<O: Operations>(
+    State(daemon): Daemon<O>,
+    Body(request): Body<PolicyTestRequest>,
+) -> Response {
+    document(daemon.test_policy(request).await)
 }
 
 async fn version() -> Response {

@@ -39,9 +39,9 @@ impl Daemon {
             uses,
             created_ms: now,
             expires_ms: now.saturating_add(lifetime_ms),
-            tags: Default::default(),
             range: request.range,
             voter: request.voter,
+            tags: request.tags,
         };
         let signed = Signed::seal(&invite, &admin_secret);
         let command = Command::Invite(signed.clone());

@@ -79,6 +79,7 @@ fn info(state: &State, id: InviteId, entry: &InviteEntry, now_ms: u64) -> Invite
             .admitted_under(id)
             .map(|member| MemberName { member: member.id, name: member.name })
             .collect(),
+        tags: terms.tags.clone(),
     }
 }
 

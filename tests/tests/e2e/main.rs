@@ -14,6 +14,7 @@ mod failover;
 mod keys;
 mod lab_program;
 mod membership;
+mod policy;
 mod restart;
 mod rights;
 mod rootless;

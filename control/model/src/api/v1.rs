@@ -10,9 +10,11 @@ mod invite;
 mod keys;
 mod mesh;
 mod peer;
+mod policy;
 mod snapshot;
 mod status;
 mod supervision;
+mod tags;
 mod voters;
 
 pub use admin::{Admin, Admins, Draft, DraftRequest, SubmitRequest, Submitted, Wanted};
@@ -31,6 +33,10 @@ pub use mesh::{
     LeaveReply, LeaveRequest, Supervisor, VersionReply, WaitFor, WaitReply, WaitRequest,
 };
 pub use peer::{Family, GossipState, Path, Peer, Peers, PingReply, PingRequest, Tunnel, Tunnels};
+pub use policy::{
+    Policy, PolicyHistory, PolicyPreview, PolicyPreviewRequest, PolicyReply, PolicyRequest,
+    PolicyRule, PolicyTest, PolicyTestRequest,
+};
 pub use snapshot::{SnapshotApplied, SnapshotDownload, SnapshotInfo, SnapshotVerdict, Snapshots};
 pub use status::{
     DaemonState, DropCount, GossipMember, Offload, RaftRole, RaftStatus, Role, Status,
@@ -38,6 +44,7 @@ pub use status::{
 pub use supervision::{
     SupervisorHistory, TransferReply, TransferRequest, Transition, TransitionCause,
 };
+pub use tags::{MemberTags, TagReply, TagRequest, Tags};
 pub use voters::{Voter, VoterTargetRequest, VoterWish, VoterWishRequest, Voters};
 
 /// Where each document lives. Methods: `GET` reads, `POST` acts. What a `GET` shows of the agreed state is what the
@@ -75,6 +82,16 @@ pub mod route {
     pub const REQUESTS: &str = "/v1/requests";
     /// `POST` [`super::SubmitRequest`] -> [`super::Submitted`].
     pub const REQUESTS_SUBMIT: &str = "/v1/requests/submit";
+    /// `GET` -> [`super::Tags`]; `POST` [`super::TagRequest`] -> [`super::TagReply`].
+    pub const TAGS: &str = "/v1/tags";
+    /// `GET` -> [`super::Policy`]; `POST` [`super::PolicyRequest`] -> [`super::PolicyReply`].
+    pub const POLICY: &str = "/v1/policy";
+    /// `GET` -> [`super::PolicyHistory`].
+    pub const POLICY_HISTORY: &str = "/v1/policy/history";
+    /// `POST` [`super::PolicyPreviewRequest`] -> [`super::PolicyPreview`]: changes nothing.
+    pub const POLICY_PREVIEW: &str = "/v1/policy/preview";
+    /// `POST` [`super::PolicyTestRequest`] -> [`super::PolicyTest`]: changes nothing.
+    pub const POLICY_TEST: &str = "/v1/policy/test";
     /// `GET` -> [`super::VersionReply`].
     pub const VERSION: &str = "/v1/version";
     /// `POST` [`super::InitRequest`] -> [`super::JoinedReply`].
@@ -99,5 +116,5 @@ pub mod route {
     pub const WAIT: &str = "/v1/wait";
 }
 
-/// The most bytes a request body may have: a join token and a name fit ten times over.
-pub const MAX_REQUEST: usize = 32 * 1024;
+/// The most bytes a request body may have: the longest policy, all of whose words are names, takes 45 kB.
+pub const MAX_REQUEST: usize = 64 * 1024;

@@ -64,6 +64,34 @@ impl Operations for Fake {
         Ok(Peers { peers: Vec::new() })
     }
 
+    async fn tags(&self) -> Answer<Tags> {
+        self.note("tags", ErrorCode::NotJoined)
+    }
+
+    async fn tag(&self, _: TagRequest) -> Answer<TagReply> {
+        self.note("tag", ErrorCode::NotAdmin)
+    }
+
+    async fn policy(&self) -> Answer<Policy> {
+        self.note("policy", ErrorCode::NotJoined)
+    }
+
+    async fn policy_history(&self) -> Answer<PolicyHistory> {
+        self.note("policy_history", ErrorCode::NotJoined)
+    }
+
+    async fn set_policy(&self, _: PolicyRequest) -> Answer<PolicyReply> {
+        self.note("set_policy", ErrorCode::NotAdmin)
+    }
+
+    async fn preview_policy(&self, _: PolicyPreviewRequest) -> Answer<PolicyPreview> {
+        self.note("preview_policy", ErrorCode::BadRequest)
+    }
+
+    async fn test_policy(&self, _: PolicyTestRequest) -> Answer<PolicyTest> {
+        self.note("test_policy", ErrorCode::UnknownMember)
+    }
+
     async fn tunnels(&self) -> Answer<Tunnels> {
         self.note("tunnels", ErrorCode::NotJoined)
     }

@@ -1,12 +1,14 @@
 //! Documents about invites that were made: list, revoke.
 
+use std::collections::BTreeSet;
+
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 
 use super::ban::AppliedBy;
 use super::document::schema;
 use crate::id::{InviteId, LogIndex, MemberId};
-use crate::trust::Name;
+use crate::trust::{Name, Tag};
 
 /// Whether an invite admits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,6 +56,9 @@ pub struct InviteInfo {
     pub voter: bool,
     /// The members it admitted that have a place in the mesh, banned ones included.
     pub members: Vec<MemberName>,
+    /// What those it admits are tagged with.
+    #[serde(default)]
+    pub tags: BTreeSet<Tag>,
 }
 
 /// The invites the mesh remembers, the newest last.

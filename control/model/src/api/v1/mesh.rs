@@ -1,5 +1,6 @@
 //! Documents about the mesh as a whole: init, invite, join, leave, supervisor, wait, version.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
 use ipnet::Ipv4Net;
@@ -9,7 +10,7 @@ use super::document::schema;
 use super::supervision::Transition;
 use crate::addr::OverlayAddrs;
 use crate::id::{InviteId, LogIndex, MemberId, MeshId, Term};
-use crate::trust::Name;
+use crate::trust::{Name, Tag};
 use crate::view::StateHash;
 
 /// How long an invite is valid unless said otherwise, in seconds: ten minutes, long enough to walk
@@ -83,6 +84,9 @@ pub struct InviteRequest {
     /// itself when empty.
     #[serde(default)]
     pub endpoints: Vec<SocketAddr>,
+    /// What those it admits are tagged with.
+    #[serde(default)]
+    pub tags: BTreeSet<Tag>,
 }
 
 /// The invite is agreed.

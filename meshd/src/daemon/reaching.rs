@@ -1,0 +1,133 @@
+//! `mesh policy`: who may reach whom.
+//!
+//! A policy is set as a whole. Two hosts that set one at once make two with one serial, of which one is refused: nobody
+//! loses what they have not seen.
+
+use mesh_control::access::{Effect, WordsError, effect, read, write};
+use mesh_control::command::{Command, Outcome};
+use mesh_control::state::AccessEntry;
+use mesh_model::Signed;
+use mesh_model::access::{Protocol, Rule, Traffic};
+use mesh_model::api::v1::{
+    ErrorBody, ErrorCode, MemberName, Policy, PolicyHistory, PolicyPreview, PolicyPreviewRequest,
+    PolicyReply, PolicyRequest, PolicyRule, PolicyTest, PolicyTestRequest,
+};
+use mesh_model::trust::{AccessBound, MAX_RULES};
+use mesh_model::view::{ClusterView, MemberView};
+
+use super::refusal::{Answer, refusal};
+use super::target::resolve_any;
+use super::{Daemon, Mesh};
+
+impl Daemon {
+    /// The policy that stands.
+    pub(crate) async fn policy(&self) -> Answer<Policy> {
+        let mesh = self.mesh()?;
+        let view = mesh.view();
+        let standing = mesh.group.read(|state, _| state.access().iter().last().cloned());
+        let none =
+            || Policy { serial: 0, since_ms: None, rules: Vec::new(), applied: view.applied };
+        Ok(standing.map_or_else(none, |entry| policy(&view, &entry)))
+    }
+
+    /// The policies that are remembered.
+    pub(crate) async fn policy_history(&self) -> Answer<PolicyHistory> {
+        let mesh = self.mesh()?;
+        let view = mesh.view();
+        let policies = mesh
+            .group
+            .read(|state, _| state.access().iter().map(|entry| policy(&view, entry)).collect());
+        Ok(PolicyHistory { policies })
+    }
+
+    /// Has a policy agreed.
+    pub(crate) async fn set_policy(&self, request: PolicyRequest) -> Answer<PolicyReply> {
+        let mesh = self.mesh()?;
+        let rules = mesh.rules(&request.rules)?;
+        let admin_secret = self.admin_secret("say who may reach whom").await?;
+        let policy = mesh.group.read(|state, _| state.next_access(rules));
+        policy.check_bounds().map_err(out_of_bounds)?;
+        let command = Command::SetAccess(Signed::seal(&policy, &admin_secret));
+        let is_done = |outcome: &Outcome| matches!(outcome, Outcome::AccessSet(_));
+        let hint = "see what stands with `mesh policy show`, and try again";
+        let set = mesh.carry_out(command, "a policy on who may reach whom", is_done, hint);
+        let index = self.unless_stopping(set).await??;
+        let heard = self.unless_stopping(mesh.applied_by_all_within(index, request.wait_ms));
+        let applied_by = heard.await??;
+        Ok(PolicyReply { serial: policy.serial, rules: policy.rules.len(), index, applied_by })
+    }
+
+    /// What a policy would change.
+    pub(crate) async fn preview_policy(
+        &self,
+        request: PolicyPreviewRequest,
+    ) -> Answer<PolicyPreview> {
+        let mesh = self.mesh()?;
+        let rules = mesh.rules(&request.rules)?;
+        let Effect { pairs, before, after, lost } = effect(&mesh.view(), &rules);
+        Ok(PolicyPreview { pairs, before, after, lost })
+    }
+
+    /// What the policy says of one thing.
+    pub(crate) async fn test_policy(&self, request: PolicyTestRequest) -> Answer<PolicyTest> {
+        let traffic = traffic(&request)?;
+        let view = self.mesh()?.view();
+        let from = resolve_any(&view, &request.from)?;
+        let to = resolve_any(&view, &request.to)?;
+        let named =
+            |member: &MemberView| MemberName { member: member.id, name: member.name.clone() };
+        let rule = view.access.as_ref().and_then(|policy| policy.allowing(from, to, traffic));
+        let because = rule.zip(view.access.as_ref()).map(|(at, policy)| &policy.rules[at]);
+        Ok(PolicyTest {
+            from: named(from),
+            to: named(to),
+            allowed: view.access.is_none() || rule.is_some(),
+            serial: view.access.as_ref().map_or(0, |policy| policy.serial),
+            rule: rule.map(|at| at + 1),
+            because: because.map(|rule| write(&view, rule)),
+        })
+    }
+}
+
+impl Mesh {
+    /// What `words` say in this mesh, if a policy may say it.
+    fn rules(&self, words: &[PolicyRule]) -> Answer<Vec<Rule>> {
+        if words.len() > MAX_RULES {
+            return Err(out_of_bounds(AccessBound::Rules));
+        }
+        let tags = self.group.read(|state, _| state.known_tags());
+        read(&self.view(), &tags, words).map_err(|error| {
+            let WordsError { reason, .. } = &error;
+            refusal(ErrorCode::BadRequest, &error, reason.hint())
+        })
+    }
+}
+
+fn out_of_bounds(bound: AccessBound) -> ErrorBody {
+    let hint = "tags say in one word what would take many names";
+    refusal(ErrorCode::BadRequest, format!("the policy is out of bounds: {bound}"), hint)
+}
+
+fn policy(view: &ClusterView, entry: &AccessEntry) -> Policy {
+    Policy {
+        serial: entry.policy().serial,
+        since_ms: Some(entry.since_ms()),
+        rules: entry.policy().rules.iter().map(|rule| write(view, rule)).collect(),
+        applied: view.applied,
+    }
+}
+
+/// What is asked about.
+fn traffic(request: &PolicyTestRequest) -> Answer<Traffic> {
+    let told = |message: &str| Err(refusal(ErrorCode::BadRequest, message, ""));
+    match (request.protocol, request.port) {
+        (Protocol::Tcp, Some(port)) => Ok(Traffic::Tcp(port)),
+        (Protocol::Udp, Some(port)) => Ok(Traffic::Udp(port)),
+        (Protocol::Icmp, None) => Ok(Traffic::Icmp),
+        (Protocol::Any, None) => Ok(Traffic::Other),
+        (Protocol::Tcp | Protocol::Udp, None) => told("`port` is missing: tcp and udp go to one"),
+        (Protocol::Icmp | Protocol::Any, Some(_)) => {
+            told("`port` is of no use: only tcp and udp have one")
+        }
+    }
+}
