@@ -9,6 +9,7 @@ use std::fmt::Debug;
 use data_encoding::HEXLOWER;
 use mesh_model::AdminId;
 use mesh_model::audit::Entry;
+use mesh_model::backup::{Backup, BackupError};
 use mesh_model::codec::{self, CodecError, Message};
 use mesh_model::facts::Facts;
 use mesh_model::snapshot::{self, SnapshotHeader};
@@ -360,4 +361,22 @@ fn snapshot_file() {
         "bcc9a33a1b135fc68b0711209aa062ec7df1981e1330bfb8c6cd71939faff331"
     );
     assert_eq!(snapshot::read(&file), Ok((header, &b"xyz"[..])));
+}
+
+#[test]
+fn backup() {
+    check::<Backup>(
+        &sample::backup(),
+        "
+         01fd00505c18a301000012abf3819f2bbf184856c088556ffd608a88e3dd7409f195fd52db2d3cba5d72ca67
+         09bf1d94121bf3748801b40f6f5c0707656467652d3037050505050505050505050505050505050505050505
+         0505050505050505050505060606060606060606060606060606060606060606060606060606060606060601
+         0b6d7475203d20313430300a03616263",
+    );
+    let bytes = sample::backup().to_bytes();
+    assert_eq!(bytes[..8], *b"meshback");
+    assert_eq!(bytes[8..], codec::encode(&sample::backup()));
+    assert_eq!(Backup::from_bytes(&bytes), Ok(sample::backup()));
+    assert_eq!(Backup::from_bytes(&bytes[8..]), Err(BackupError::OtherFile));
+    assert_eq!(format!("{:?}", sample::backup()).matches("5, 5").count(), 0, "no secrets");
 }

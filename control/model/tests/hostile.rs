@@ -2,6 +2,7 @@
 
 mod sample;
 
+use mesh_model::backup::Backup;
 use mesh_model::codec::{self, CodecError, Message};
 use mesh_model::facts::{Capability, Facts, FactsError, MAX_ENDPOINTS, MAX_VERSION_LEN};
 use mesh_model::signed::SignedError;
@@ -372,6 +373,7 @@ fn all_messages(bytes: &[u8]) {
     decodes_or_not::<JoinRequest>(bytes);
     decodes_or_not::<JoinReply>(bytes);
     decodes_or_not::<SnapshotHeader>(bytes);
+    decodes_or_not::<Backup>(bytes);
     let _ = snapshot::read(bytes);
 }
 
@@ -388,11 +390,12 @@ fn genuine(which: usize) -> Vec<u8> {
         7 => codec::encode(&sample::verdict()),
         8 => codec::encode(&sample::snapshot_header()),
         9 => snapshot::write(&sample::snapshot_header(), b"xyz"),
+        10 => codec::encode(&sample::backup()),
         _ => codec::encode(&sample::welcome()),
     }
 }
 
-const KINDS: usize = 11;
+const KINDS: usize = 12;
 
 fn config(cases: u32) -> ProptestConfig {
     ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }

@@ -69,8 +69,7 @@ impl BackupDir {
 
     /// Removes the one made then.
     pub(crate) fn remove(&self, made_ms: u64) -> Result<(), DiskError> {
-        let path = self.path.join(self.name_of(made_ms));
-        std::fs::remove_file(&path).map_err(|source| DiskError { action: "remove", path, source })
+        disk::remove(&self.path.join(self.name_of(made_ms)))
     }
 
     /// The name of the one made then. Fifteen digits, so that names sort as times do.

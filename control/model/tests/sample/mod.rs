@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use mesh_model::access::{Protocol, Rule, Selector};
 use mesh_model::addr::DEFAULT_IPV4_PREFIX;
 use mesh_model::audit::{Actor, Beginning, Entry, Event, Link};
+use mesh_model::backup::Backup;
 use mesh_model::facts::{Capability, Facts};
 use mesh_model::snapshot::SnapshotHeader;
 use mesh_model::trust::{
@@ -260,5 +261,18 @@ pub(crate) fn snapshot_header() -> SnapshotHeader {
         voters: [MemberId(1), MemberId(5), MemberId(9)].into(),
         state_len: 70_000,
         payload_len: 3,
+    }
+}
+
+pub(crate) fn backup() -> Backup {
+    Backup {
+        made_ms: BORN_MS,
+        root: root(),
+        member: MemberId(7),
+        name: name("edge-07"),
+        identity: [5; 32],
+        tunnel: [6; 32],
+        config: Some("mtu = 1400\n".to_owned()),
+        snapshot: b"abc".to_vec(),
     }
 }
