@@ -264,6 +264,9 @@ fn invite_prints_the_token_alone() {
         "192.0.2.1:51820",
         "--endpoint",
         "[2001:db8::1]:51820",
+        "--range",
+        "100.88.7.5/24",
+        "--voter",
     ];
     let ran = mesh(daemon.socket(), &args);
     assert_eq!((ran.code, ran.stdout), (Some(0), format!("{}\n", documents::token())));
@@ -275,6 +278,8 @@ fn invite_prints_the_token_alone() {
     let expected = json!({
         "uses": 20,
         "lifetime_s": 7200,
+        "range": "100.88.7.0/24",
+        "voter": true,
         "endpoints": ["192.0.2.1:51820", "[2001:db8::1]:51820"],
         "tags": [],
     });
@@ -282,7 +287,12 @@ fn invite_prints_the_token_alone() {
     let words = ["invite", "--tags", "web,tag:eu"];
     let asked = passes_on("POST /v1/invites", documents::invite(1), &words);
     let tags = ["tag:eu", "tag:web"];
-    assert_eq!(asked, json!({"uses": 1, "lifetime_s": 600, "endpoints": [], "tags": tags}));
+    assert_eq!(
+        asked,
+        json!({
+            "uses": 1, "lifetime_s": 600, "range": null, "voter": false, "endpoints": [], "tags": tags
+        })
+    );
 }
 
 #[test]
