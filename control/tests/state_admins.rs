@@ -485,6 +485,13 @@ fn a_state_with_more_of_the_past_than_was_known_does_not_continue_it() {
     }));
     assert!(breaks(&|forge| drop(forge.admins.1.pop())), "the removal left out");
     assert!(breaks(&|forge| forge.admins.1[2].1 -= 1), "the removal elsewhere");
+    assert!(
+        breaks(&|forge| {
+            let change = next(&mesh, &earlier, remove("bob", BOB));
+            forge.admins.1.push((signed(&change, &[&mesh.root_secret]), earlier.last_index()));
+        }),
+        "a change nobody had heard of"
+    );
     assert!(breaks(&|forge| {
         let (origin, addrs) = forge.present[&member].clone();
         forge.present.insert(MemberId(6), (origin, addrs));
