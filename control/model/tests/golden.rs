@@ -260,7 +260,7 @@ fn join_token() {
 }
 
 #[test]
-fn audit_entries_and_their_hashes() {
+fn audit_entries() {
     let trail = sample::trail();
     let [
         invited,
@@ -323,7 +323,12 @@ fn audit_entries_and_their_hashes() {
         "01fc7a110100fd00505c18a3010000000cfb2c0102067461673a6575077461673a776562",
     );
     check::<Entry>(&access.entry, "01fc7b110100fd00505c18a3010000000d0302");
-    let hashes = [sample::beginning().hash(), invited.hash, admitted.hash, departed.hash];
+}
+
+#[test]
+fn the_hashes_of_audit_entries() {
+    let trail = sample::trail();
+    let hashes = [sample::beginning().hash(), trail[0].hash, trail[1].hash, trail[2].hash];
     assert_eq!(
         hashes.map(|hash| hash.to_string()),
         [
