@@ -31,6 +31,9 @@ struct Wires {
     cut: BTreeSet<MemberId>,
     /// Nothing arrives at these, neither questions nor answers, and nobody is told.
     deaf: BTreeSet<MemberId>,
+    /// Of so many messages one is lost on its way; none while it is 0.
+    lost_of: u64,
+    sent: u64,
     trace: Vec<String>,
 }
 
@@ -65,9 +68,14 @@ impl Net {
         self.lock().trace.push(format!("{at} {from}->{to} {kind} {len} {}", &hash[..8]));
     }
 
-    /// Never returns when nothing arrives there.
+    /// Never returns when the message does not arrive there.
     async fn arrive_at(&self, member: MemberId) {
-        if self.lock().deaf.contains(&member) {
+        let is_lost = {
+            let mut wires = self.lock();
+            wires.sent += 1;
+            wires.deaf.contains(&member) || wires.sent.checked_rem(wires.lost_of) == Some(0)
+        };
+        if is_lost {
             std::future::pending().await
         }
     }
@@ -298,6 +306,11 @@ impl World {
 
     pub(crate) fn heal(&self, member: MemberId) {
         self.net.lock().cut.remove(&member);
+    }
+
+    /// Of `of` messages one is lost from now on.
+    pub(crate) fn lose_one(&self, of: u64) {
+        self.net.lock().lost_of = of;
     }
 
     /// Nothing arrives at `member` any more, what it says does.
