@@ -26,8 +26,8 @@ use super::socket::Socket;
 const MAX_READERS: usize = 96;
 
 /// The most connections of callers that may change things. Their own number, so that a crowd of
-/// readers cannot lock the administrator out.
-const MAX_TRUSTED: usize = 32;
+/// readers cannot lock the administrator out; large enough for whoever works on a rack of hosts at once.
+const MAX_TRUSTED: usize = 128;
 
 /// The most connections that are told there is no room; more than that are closed without a word.
 const MAX_TURNED_AWAY: usize = 16;

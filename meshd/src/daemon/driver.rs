@@ -25,7 +25,7 @@ use crate::io::overlay::{GossipFrame, Overlay};
 use crate::pipeline::PacketPath;
 
 /// Questions that may wait: as many as the local API has connections, and joiners besides.
-pub(super) const QUESTIONS: usize = 128;
+pub(super) const QUESTIONS: usize = 256;
 
 /// What others ask the driver.
 pub(super) enum Question {
