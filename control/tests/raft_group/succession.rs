@@ -87,3 +87,41 @@ fn a_leader_that_hears_nobody_is_replaced_even_while_it_tries_to_get_something_a
         }
     });
 }
+
+#[test]
+fn a_voter_that_only_misses_the_leader_deposes_nobody() {
+    for seed in 75..80 {
+        in_virtual_time(move || async move {
+            let world = World::of(3, seed).await;
+            let leader = world.leader().await;
+            let term = world.status(leader).leadership.term;
+            let misses = another(&world, leader);
+            world.sever(leader, misses);
+            for _ in 0..60 {
+                sleep(Duration::from_secs(1)).await;
+                world.propose(leader, world.filler()).await.expect("agreed with the other");
+            }
+            world.splice();
+            world.settle().await;
+            assert_eq!(world.status(leader).leadership.term, term, "seed {seed}");
+        });
+    }
+}
+
+#[test]
+fn a_leader_whose_links_are_cut_is_replaced_as_soon_as_a_dead_one() {
+    for seed in 80..85 {
+        in_virtual_time(move || async move {
+            let world = World::of(3, seed).await;
+            let leader = world.leader().await;
+            let others: Vec<_> = world.running().into_iter().filter(|id| *id != leader).collect();
+            for other in &others {
+                world.sever(leader, *other);
+            }
+            let begun = Instant::now();
+            world.propose(others[0], world.filler()).await.expect("agreed by the others");
+            let took = begun.elapsed();
+            assert!(took < soon(), "{took:?} with seed {seed}");
+        });
+    }
+}

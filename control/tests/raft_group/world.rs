@@ -31,6 +31,8 @@ struct Wires {
     cut: BTreeSet<MemberId>,
     /// Nothing arrives at these, neither questions nor answers, and nobody is told.
     deaf: BTreeSet<MemberId>,
+    /// Nothing arrives at the second of these from the first.
+    severed: BTreeSet<(MemberId, MemberId)>,
     /// Of so many messages one is lost on its way; none while it is 0.
     lost_of: u64,
     sent: u64,
@@ -68,12 +70,14 @@ impl Net {
         self.lock().trace.push(format!("{at} {from}->{to} {kind} {len} {}", &hash[..8]));
     }
 
-    /// Never returns when the message does not arrive there.
-    async fn arrive_at(&self, member: MemberId) {
+    /// Never returns when the message does not arrive.
+    async fn arrive(&self, from: MemberId, to: MemberId) {
         let is_lost = {
             let mut wires = self.lock();
             wires.sent += 1;
-            wires.deaf.contains(&member) || wires.sent.checked_rem(wires.lost_of) == Some(0)
+            wires.deaf.contains(&to)
+                || wires.severed.contains(&(from, to))
+                || wires.sent.checked_rem(wires.lost_of) == Some(0)
         };
         if is_lost {
             std::future::pending().await
@@ -88,10 +92,10 @@ impl Net {
     ) -> Result<Bytes, TransportError> {
         self.note(from, to, request);
         sleep(self.travel).await;
-        self.arrive_at(to).await;
+        self.arrive(from, to).await;
         let reply = self.reach(from, to)?.handle_rpc(from, request).await;
         sleep(self.travel).await;
-        self.arrive_at(from).await;
+        self.arrive(to, from).await;
         self.reach(to, from)?;
         reply.map_err(|error| TransportError::Broken { member: to, reason: error.to_string() })
     }
@@ -306,6 +310,16 @@ impl World {
 
     pub(crate) fn heal(&self, member: MemberId) {
         self.net.lock().cut.remove(&member);
+    }
+
+    /// Nothing goes between `a` and `b` any more.
+    pub(crate) fn sever(&self, a: MemberId, b: MemberId) {
+        self.net.lock().severed.extend([(a, b), (b, a)]);
+    }
+
+    /// Whatever was severed is whole.
+    pub(crate) fn splice(&self) {
+        self.net.lock().severed.clear();
     }
 
     /// Of `of` messages one is lost from now on.
