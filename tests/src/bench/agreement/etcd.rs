@@ -39,7 +39,7 @@ const COMMAND_KEYS: u64 = 1000;
 pub enum Pace {
     /// As it comes: a heartbeat each 100 ms, an election after 1 to 2 s of silence.
     Default,
-    /// As fast as our own: a heartbeat each 100 ms, an election after 500 to 1000 ms.
+    /// About as fast as our own: a heartbeat each 100 ms, an election after 500 to 1000 ms.
     AsOurs,
 }
 

@@ -25,7 +25,7 @@ const SCHEMA: &str = "mesh-bench/commits/1";
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// How often everything is measured
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100))]
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
     rounds: u32,
     /// How long each measurement takes, in seconds
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=60))]
