@@ -266,6 +266,17 @@ impl Lab {
         Ok(())
     }
 
+    /// Copies each daemon's log to `dir`, for whoever must find out what went wrong. The logs count as judged by that.
+    pub fn keep_logs(&mut self, dir: &Path) -> Result<()> {
+        self.logs_judged = true;
+        std::fs::create_dir_all(dir).context(format!("make {}", dir.display()))?;
+        for host in &self.hosts {
+            let kept = dir.join(format!("{}.log", host.name()));
+            std::fs::copy(host.log_path(), &kept).context(format!("write {}", kept.display()))?;
+        }
+        Ok(())
+    }
+
     /// The last lines of each daemon's log, for whoever must find out what went wrong. The logs count
     /// as judged by that.
     pub fn show_logs(&mut self) -> String {

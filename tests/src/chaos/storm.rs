@@ -66,6 +66,7 @@ enum Fault {
 #[derive(Debug)]
 pub struct Storm {
     lab: Lab,
+    seed: u64,
     chance: ChaCha8Rng,
     faults: Vec<(Instant, Fault)>,
     seen: Weathered,
@@ -96,7 +97,7 @@ impl Storm {
         let mut lab = Lab::wired(hosts, seed)?;
         lab.form()?;
         let chance = ChaCha8Rng::seed_from_u64(seed);
-        Ok(Self { lab, chance, faults: Vec::new(), seen: Weathered::default() })
+        Ok(Self { lab, seed, chance, faults: Vec::new(), seen: Weathered::default() })
     }
 
     /// Faults for `span`, then everything is mended and held to account.
@@ -116,7 +117,11 @@ impl Storm {
         let outcome = written.and_then(|(written, token)| self.account(&written, token.as_deref()));
         match outcome.and_then(|()| self.lab.check_logs()) {
             Ok(()) => Ok(self.seen),
-            Err(error) => Err(Error::Failed(format!("{error}\n{}", self.lab.show_logs()))),
+            Err(error) => {
+                let kept = std::env::temp_dir().join(format!("mesh-storm-{}", self.seed));
+                self.lab.keep_logs(&kept)?;
+                Err(Error::Failed(format!("{error}; the logs are in {}", kept.display())))
+            }
         }
     }
 
@@ -251,14 +256,7 @@ impl Storm {
     fn account(&mut self, written: &Written, token: Option<&str>) -> Result<()> {
         let started = Instant::now();
         eventually(MEND_LIMIT, "the host that comes and goes is a member", || {
-            let token = match token {
-                Some(token) => token.to_owned(),
-                None => self.lab.host(1).invite(1).ok()?.token,
-            };
-            self.comer().membership().ok().or_else(|| {
-                self.comer().join(&token).ok()?;
-                self.comer().membership().ok()
-            })
+            self.bring_back(token).ok()?.then_some(())
         })?;
         eventually(MEND_LIMIT, "all hosts show the same state and find each other alive", || {
             self.is_whole().ok()?.then_some(())
@@ -277,6 +275,28 @@ impl Storm {
         self.seen.acknowledged = written.acknowledged.len();
         self.seen.unanswered = written.unanswered;
         self.check_running()
+    }
+
+    /// Has the host that comes and goes be a member; whether it is one, by its own account and the mesh's.
+    fn bring_back(&self, token: Option<&str>) -> Result<bool> {
+        let comer = self.comer();
+        let Ok((member, _)) = comer.membership() else {
+            if token.is_none_or(|token| comer.join(token).is_err()) {
+                comer.join(&self.lab.host(1).invite(1)?.token)?;
+            }
+            return Ok(false);
+        };
+        let seen = self.lab.host(1).status()?;
+        if seen.raft.is_some_and(|raft| raft.leader.is_none()) {
+            return Ok(false);
+        }
+        let known = seen.peers.iter().any(|peer| peer.member == member);
+        if !known {
+            // Its goodbye was agreed, and neither the answer nor the news of it came back through the storm: the
+            // error says what to do then.
+            comer.mesh().run(&["leave", "--yes", "--force"])?.json()?;
+        }
+        Ok(known)
     }
 
     fn is_whole(&self) -> Result<bool> {
