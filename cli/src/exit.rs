@@ -50,7 +50,8 @@ impl From<ErrorCode> for Exit {
             | ErrorCode::NotAdmin
             | ErrorCode::Unreachable
             | ErrorCode::Disk
-            | ErrorCode::Internal => Self::Failed,
+            | ErrorCode::Internal
+            | ErrorCode::Outdated => Self::Failed,
         }
     }
 }

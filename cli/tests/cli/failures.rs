@@ -33,6 +33,7 @@ fn every_code_has_its_exit_code_and_its_words() {
         (ErrorCode::Unreachable, "unreachable", 1),
         (ErrorCode::Disk, "disk", 1),
         (ErrorCode::Internal, "internal", 1),
+        (ErrorCode::Outdated, "outdated", 1),
     ] {
         let reply = Reply::error(500, code, "it went wrong", "do better");
         let (people, programs) = status_against(reply);

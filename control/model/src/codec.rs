@@ -73,6 +73,13 @@ pub enum CodecError {
     },
 }
 
+impl CodecError {
+    /// Whether a newer build wrote it: nothing is wrong with it, or with whoever sent it.
+    pub fn is_newer(&self) -> bool {
+        matches!(self, Self::Version { found, known, .. } if found > known)
+    }
+}
+
 /// What to do about another version.
 fn version_advice(found: u8, known: u8) -> &'static str {
     match found > known {

@@ -34,9 +34,10 @@ impl Aftermath {
             GroupFailure::Store(error) => match error {
                 // Whether the disk refuses or gives back something else than was written: it is the log that
                 // is lost to this process, not the view.
-                StoreError::Disk(_) | StoreError::Corrupt(_) | StoreError::Forged(_) => {
-                    Self::Degraded
-                }
+                StoreError::Disk(_)
+                | StoreError::Corrupt(_)
+                | StoreError::OtherVersion(_)
+                | StoreError::Forged(_) => Self::Degraded,
                 // What is found when a store is opened or made. One that runs cannot have become it.
                 StoreError::Closed
                 | StoreError::Empty

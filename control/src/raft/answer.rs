@@ -30,7 +30,11 @@ impl Group {
         if !inner.is_known(from) {
             return Err(RpcError::NotAMember(from));
         }
-        let reply = Box::pin(inner.answer(from, codec::decode(request)?)).await?;
+        let answered = match codec::decode(request) {
+            Ok(request) => Box::pin(inner.answer(from, request)).await,
+            Err(unread) => Err(unread.into()),
+        };
+        let reply = answered.inspect_err(|error| inner.note_unread(from, error))?;
         Ok(reply.encode())
     }
 }
@@ -54,6 +58,7 @@ impl Inner {
                 let spoke = Types::now();
                 let answer = self.raft.append_entries(append).await.map_err(stopped)?;
                 if !matches!(answer, AppendEntriesResponse::HigherVote(_)) {
+                    self.note_read();
                     self.contact.heard(from, spoke, &self.timing);
                 }
                 Ok(Reply::Append(answer.into()))

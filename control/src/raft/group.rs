@@ -21,6 +21,7 @@ use super::herald::Herald;
 use super::history::{History, Transition};
 use super::machine::{Machine, SharedReplica, Views};
 use super::network::{Peers, known_voters};
+use super::outdated::Outdated;
 use super::pulse::Pulse;
 use super::reading::Confirmations;
 use super::runtime::{Runtime, fold};
@@ -66,6 +67,7 @@ pub(super) struct Inner {
     pub(super) wall: Box<dyn WallClock>,
     pub(super) timing: Timing,
     pub(super) contact: Contact,
+    pub(super) outdated: Outdated,
     pub(super) speakers: Speakers,
     pub(super) confirmations: Confirmations,
     pub(super) stewardship: Stewardship,
@@ -125,6 +127,7 @@ impl Group {
             wall,
             timing,
             contact: Contact::default(),
+            outdated: Outdated::default(),
             speakers: Speakers::default(),
             confirmations: Confirmations::default(),
             stewardship: Stewardship::default(),

@@ -20,6 +20,7 @@
 //! - [`roles`] decides who votes; `steward` has it carried out, going by what `followers` knows of the others.
 //! - `warden` has bans end when their time is over.
 //! - `aftermath` says what is left when agreement has ended.
+//! - `outdated` is what a member does that hears a newer version spoken.
 //! - `herald` tells who leads and `history` remembers it; `transfer` has another lead on request.
 //! - `welcome` is what a joining host starts from.
 //! - `pulse` says when a leader shows itself and when a voter asks for votes, `patience` how long that takes.
@@ -41,6 +42,7 @@ mod history;
 mod machine;
 mod memory;
 mod network;
+mod outdated;
 mod patience;
 mod propose;
 mod pulse;

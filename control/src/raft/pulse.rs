@@ -5,7 +5,8 @@
 //! - a leader, when a heartbeat is due. One that no majority answers falls silent now and then: as long as its heartbeats
 //!   go on, those who could elect another do not;
 //! - everybody else, when its leader has been silent for too long by what is usual on its line ([`patience`]), to find out
-//!   whether a majority would vote for it. One that has no vote does nothing then.
+//!   whether a majority would vote for it. One that has no vote does nothing then, nor does one that was left behind
+//!   (`outdated`).
 //!
 //! ```text
 //! heard ──── silence ────> asks ──── retry ────> asks ──── twice that ────> asks ...
@@ -118,7 +119,7 @@ impl Pulse {
     async fn follow(&mut self) -> Result<Instant, Fatal<Types>> {
         self.leads_since = None;
         self.inner.peers.may_append(true);
-        let Inner { contact, timing, raft, .. } = &*self.inner;
+        let Inner { contact, outdated, timing, raft, .. } = &*self.inner;
         let (heard, cadence) = contact.last_and_cadence();
         if heard.is_some_and(|at| at > self.since) {
             self.vain = 0;
@@ -129,6 +130,10 @@ impl Pulse {
         let now = Types::now();
         if due > now {
             return Ok(due);
+        }
+        if outdated.get().is_some() {
+            // It could not read what it would lead. Whoever it understands again is heard.
+            return Ok(now + timing.election_max);
         }
         raft.trigger().elect(true).await?;
         (self.since, self.vain) = (now, self.vain.saturating_add(1));

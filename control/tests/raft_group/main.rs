@@ -15,4 +15,5 @@ mod reads;
 mod repeat;
 mod succession;
 mod transfer;
+mod versions;
 mod world;

@@ -36,6 +36,7 @@ struct Wires {
     /// Of so many messages one is lost on its way; none while it is 0.
     lost_of: u64,
     sent: u64,
+    newer: BTreeSet<MemberId>,
     trace: Vec<String>,
 }
 
@@ -60,6 +61,17 @@ impl Net {
         let connected = !wires.cut.contains(&from) && !wires.cut.contains(&to);
         let group = wires.groups.get(&to).filter(|_| connected);
         group.cloned().ok_or(TransportError::Unreachable(to))
+    }
+
+    /// What `to` hears: members of the next version are understood by each other only.
+    fn as_said(&self, from: MemberId, to: MemberId, request: &[u8]) -> Vec<u8> {
+        let wires = self.lock();
+        let mut said = request.to_vec();
+        if wires.newer.contains(&from) && !wires.newer.contains(&to) {
+            // The first byte is the version.
+            said[0] += 1;
+        }
+        said
     }
 
     fn note(&self, from: MemberId, to: MemberId, request: &[u8]) {
@@ -93,7 +105,8 @@ impl Net {
         self.note(from, to, request);
         sleep(self.travel).await;
         self.arrive(from, to).await;
-        let reply = self.reach(from, to)?.handle_rpc(from, request).await;
+        let said = self.as_said(from, to, request);
+        let reply = self.reach(from, to)?.handle_rpc(from, &said).await;
         sleep(self.travel).await;
         self.arrive(to, from).await;
         self.reach(to, from)?;
@@ -336,6 +349,11 @@ impl World {
     pub(crate) async fn vanish(&self, member: MemberId) {
         self.deafen(member);
         self.crash(member).await;
+    }
+
+    /// From now on `members` ask in the next version, which the others do not understand.
+    pub(crate) fn speak_newer(&self, members: impl IntoIterator<Item = MemberId>) {
+        self.net.lock().newer = members.into_iter().collect();
     }
 
     pub(crate) fn trace(&self) -> Vec<String> {

@@ -45,7 +45,9 @@ fn status_of(code: ErrorCode) -> StatusCode {
         ErrorCode::NotJoined | ErrorCode::AlreadyJoined | ErrorCode::Refused => {
             StatusCode::CONFLICT
         }
-        ErrorCode::NoQuorum | ErrorCode::Unreachable => StatusCode::SERVICE_UNAVAILABLE,
+        ErrorCode::NoQuorum | ErrorCode::Unreachable | ErrorCode::Outdated => {
+            StatusCode::SERVICE_UNAVAILABLE
+        }
         ErrorCode::TimedOut => StatusCode::GATEWAY_TIMEOUT,
         ErrorCode::Disk | ErrorCode::Internal => StatusCode::INTERNAL_SERVER_ERROR,
     }

@@ -1,14 +1,18 @@
-//! A member whose disk has failed while it ran.
+//! A member whose disk has failed while it ran, or whose mesh has gone on to a version it does not understand.
 //!
 //! Agreement on this host has ended, and what it was last told is all it knows: it votes no more, acknowledges
 //! nothing, admits nobody and refuses every change. What needs no disk goes on: tunnels by the last view,
 //! gossip, the local API. That lasts until the process ends, with the disk's exit code however it was asked to;
 //! a new one opens the store afresh and learns from the others what it missed.
 //!
+//! One that was left behind is much the same, but for the end: nothing has ended, and it follows again as soon as it
+//! understands its leader.
+//!
 //! Nothing is remembered here. That agreement has ended, and why, is the group's to say.
 
 use mesh_control::raft::{Aftermath, Group, GroupFailure};
 use mesh_model::api::v1::{ErrorBody, ErrorCode};
+use mesh_model::codec::CodecError;
 
 use super::Mesh;
 use super::ending::agreement_exit;
@@ -30,9 +34,10 @@ pub(super) async fn unfit(group: &Group) -> Exit {
 }
 
 impl Mesh {
-    /// Why this host takes no part in agreement any more, if its disk has failed.
+    /// Why this host takes no part in agreement, if its disk has failed or the mesh has gone on to a newer version.
     pub(super) fn degraded(&self) -> Option<ErrorBody> {
-        self.survived().as_ref().map(told)
+        let failed = self.survived().as_ref().map(told);
+        failed.or_else(|| self.group.outdated().as_ref().map(left_behind))
     }
 
     /// How the process ends that was asked to end with `exit`: a disk that failed is not forgotten.
@@ -47,6 +52,18 @@ impl Mesh {
     fn survived(&self) -> Option<GroupFailure> {
         self.group.fatal().filter(|failure| Aftermath::of(failure) == Aftermath::Degraded)
     }
+}
+
+/// What the local API says while this host's voters speak a newer version.
+fn left_behind(unread: &CodecError) -> ErrorBody {
+    refusal(
+        ErrorCode::Outdated,
+        format!(
+            "the mesh has gone on to a version this build does not understand ({unread}); this host does not vote and \
+             hears of no change, bans included; its tunnels go on by what it knew before"
+        ),
+        "install the version of meshd that the others run, and restart it; it catches up",
+    )
 }
 
 /// `failure` as the local API and the log tell it.
@@ -79,6 +96,17 @@ mod tests {
             body.hint,
             "mend the state directory's disk or make room on it, then restart meshd"
         );
+    }
+
+    #[test]
+    fn a_host_that_was_left_behind_is_told_to_be_upgraded() {
+        let newer = CodecError::Version { name: "agreement request", found: 2, known: 1 };
+        let body = left_behind(&newer);
+        assert_eq!(body.code, ErrorCode::Outdated);
+        for part in ["version 2", "does not vote", "bans included", "tunnels go on"] {
+            assert!(body.message.contains(part), "{body:?}");
+        }
+        assert!(body.hint.contains("install"), "{body:?}");
     }
 
     #[test]

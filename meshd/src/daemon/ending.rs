@@ -33,6 +33,9 @@ pub(crate) fn store_exit(error: &StoreError, what: impl Display) -> Exit {
                 .meaning("the store is not the one this identity voted with; voting with another could undo what was agreed")
                 .remedy(afresh)
         }
+        StoreError::OtherVersion(_) => Exit::because(Reason::Environment, what)
+            .meaning("nothing is damaged, and nothing was changed; this build does not understand it")
+            .remedy("start the meshd that wrote it, or one that reads both: of the version next to it"),
         StoreError::Corrupt(_) | StoreError::Occupied | StoreError::Forged(_) => {
             Exit::because(Reason::Corrupt, what)
                 .meaning("the agreed log on this host is damaged; nothing was changed")
@@ -93,6 +96,7 @@ impl From<PathError> for Exit {
 #[cfg(test)]
 mod tests {
     use mesh_model::MemberId;
+    use mesh_model::codec::CodecError;
 
     use super::*;
 
@@ -101,6 +105,8 @@ mod tests {
         let code = |error| store_exit(&error, &error).reason.code();
         assert_eq!(code(StoreError::Disk("no space".to_owned())), 74);
         assert_eq!(code(StoreError::Corrupt("bad page".to_owned())), 65);
+        let newer = CodecError::Version { name: "log entry", found: 9, known: 1 };
+        assert_eq!(code(newer.into()), 64);
         assert_eq!(code(StoreError::Empty), 66);
         let other = StoreError::OtherMember { expected: MemberId(2), found: MemberId(3) };
         assert_eq!(code(other), 66);

@@ -112,6 +112,11 @@ fn unfit(exit: Exit) -> ErrorBody {
 fn disbelieve(error: StoreError) -> ErrorBody {
     match error {
         StoreError::Disk(_) => failed(error),
+        StoreError::OtherVersion(version) => refusal(
+            ErrorCode::Outdated,
+            format!("this build does not understand the mesh's state: {version}"),
+            "nothing was changed on this host; install the version of meshd that the mesh's members run",
+        ),
         _ => refusal(
             ErrorCode::Refused,
             format!("the state a member sent does not hold: {error}"),

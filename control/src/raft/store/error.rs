@@ -18,6 +18,9 @@ pub enum StoreError {
     /// Readable, but not what was written: damaged, or no store at all.
     #[error("the agreement store is damaged: {0}")]
     Corrupt(String),
+    /// Whole, but written by another version.
+    #[error("the agreement store was written by another version of meshd: {0}")]
+    OtherVersion(CodecError),
     /// The disk failed to read, write or keep what was written. Agreement on this host ends with the
     /// first of these.
     #[error("the disk below the agreement store failed: {0}")]
@@ -55,6 +58,7 @@ impl StoreError {
             Self::Empty
             | Self::Occupied
             | Self::Corrupt(_)
+            | Self::OtherVersion(_)
             | Self::OtherMember { .. }
             | Self::OtherMesh { .. } => Fault::Local,
         }
@@ -80,13 +84,21 @@ impl From<redb::Error> for StoreError {
 
 impl From<CodecError> for StoreError {
     fn from(error: CodecError) -> Self {
-        Self::Corrupt(error.to_string())
+        match error {
+            CodecError::Version { .. } => Self::OtherVersion(error),
+            damaged => Self::Corrupt(damaged.to_string()),
+        }
     }
 }
 
 impl From<SnapshotError> for StoreError {
     fn from(error: SnapshotError) -> Self {
-        Self::Forged(error)
+        match error {
+            SnapshotError::Codec(version @ CodecError::Version { .. }) => {
+                Self::OtherVersion(version)
+            }
+            forged => Self::Forged(forged),
+        }
     }
 }
 

@@ -34,7 +34,7 @@ pub use error::StoreError;
 pub(crate) use log::LogStore;
 
 use super::replica::Replica;
-use super::snapshot::{SNAPSHOT_LIMIT, peek_meta};
+use super::snapshot::{SNAPSHOT_LIMIT, SnapshotError, peek_meta};
 use super::types::{Payload, StoredMembership};
 use crate::ports::LogDisk;
 use crate::state::State;
@@ -152,11 +152,10 @@ impl Store {
             return Err(StoreError::OtherMember { expected: me, found: identity.me });
         }
         let mut replica = match snapshot {
-            Some(Stored(bytes)) => Replica::open(&bytes, root)
-                .map_err(|error| StoreError::Corrupt(error.to_string()))?,
+            Some(Stored(bytes)) => Replica::open(&bytes, root).map_err(damaged)?,
             None => State::genesis(&identity.genesis, root)
                 .map(Replica::new)
-                .map_err(|error| StoreError::Corrupt(error.to_string()))?,
+                .map_err(|error| damaged(error.into()))?,
         };
         replay(&log, &mut replica)?;
         Ok(Self { log, replica, identity })
@@ -204,6 +203,14 @@ impl Store {
         let (purged, last) = self.log.bounds()?;
         let founder = self.identity.me == MemberId::FOUNDER;
         Ok(founder && purged.is_none() && last.is_none() && self.log.vote()?.is_none())
+    }
+}
+
+/// What this host wrote itself and does not believe any more is damaged, or another version's.
+fn damaged(error: SnapshotError) -> StoreError {
+    match error.into() {
+        StoreError::Forged(forged) => StoreError::Corrupt(forged.to_string()),
+        other => other,
     }
 }
 
@@ -256,3 +263,5 @@ impl Db {
 
 #[cfg(test)]
 mod suite;
+#[cfg(test)]
+mod versions;

@@ -30,6 +30,8 @@ pub enum ErrorCode {
     Disk,
     /// A bug in meshd. Exit code 1.
     Internal,
+    /// The mesh speaks a version that this host's build does not understand. Exit code 1.
+    Outdated,
 }
 
 /// What happened, what it means, what to do.

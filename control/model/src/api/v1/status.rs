@@ -109,8 +109,9 @@ pub struct Status {
     pub version: String,
     /// Whether it belongs to a mesh. All fields below are absent or empty when it does not.
     pub state: DaemonState,
-    /// Why this host takes no part in agreement any more, if its disk has failed: it hears of no change and makes
-    /// none, while its tunnels go on as they were. Until the daemon is started anew.
+    /// Why this host takes no part in agreement, if its disk has failed or the mesh has gone on to a version that this
+    /// build does not understand: it hears of no change, while its tunnels go on as they were. Until the daemon is started
+    /// anew, or upgraded.
     #[serde(default)]
     pub degraded: Option<ErrorBody>,
     /// The mesh.

@@ -1,0 +1,32 @@
+//! A store that another version wrote.
+
+use mesh_model::MemberId;
+use redb::Durability;
+
+use super::db::META;
+use super::{Start, Store, StoreError};
+use crate::raft::MemoryDisk;
+use crate::raft::fixture::{genesis, root};
+
+#[test]
+fn a_row_of_another_version_is_not_called_damaged() {
+    for (row, version) in [("identity", 9), ("identity", 0), ("vote", 9), ("snapshot", 9)] {
+        let disk = MemoryDisk::new();
+        let start = Start::Genesis(genesis());
+        let store = Store::create(disk.attach(), &root(), start).expect("an empty disk");
+        let written = store.log.db.write_now(Durability::Immediate, |txn| {
+            let mut meta = txn.open_table(META).map_err(redb::Error::from)?;
+            meta.insert(row, [version, 1, 2, 3].as_slice()).map_err(redb::Error::from)?;
+            Ok(())
+        });
+        written.expect("the disk works");
+        drop(store);
+        let opened = Store::open(disk.attach(), MemberId::FOUNDER, &root());
+        // The vote is read when agreement starts.
+        let opened = opened.and_then(|store| store.is_unborn().map(drop));
+        match opened {
+            Err(StoreError::OtherVersion(found)) => assert_eq!(found.is_newer(), version == 9),
+            other => panic!("{row}, version {version}: {other:?}"),
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! Members of one version among members of the next.
+
+use mesh_control::raft::{MemoryDisk, Start};
+use mesh_control::raft::{Role, Store, StoreError, Timing};
+use mesh_model::MemberId;
+use mesh_model::codec::CodecError;
+use mesh_model::trust::AdminsHead;
+use tokio::time::sleep;
+
+use crate::world::{World, in_virtual_time};
+
+/// The leader of `world`, one of its other voters, and everybody but that one.
+async fn one_left_behind(world: &World) -> (MemberId, MemberId, Vec<MemberId>) {
+    let leader = world.leader().await;
+    let voters = world.status(leader).voters;
+    let behind = voters.into_iter().find(|voter| *voter != leader).expect("three voters");
+    let others = world.running().into_iter().filter(|id| *id != behind).collect();
+    (leader, behind, others)
+}
+
+#[test]
+fn a_voter_left_behind_says_so_keeps_what_it_has_and_gives_its_vote_to_another() {
+    in_virtual_time(|| async {
+        let mut world = World::of(4, 90).await;
+        let (leader, behind, others) = one_left_behind(&world).await;
+        let before = (world.status(behind).leadership.term, world.status(behind).state_hash);
+        world.speak_newer(others);
+        let says_so = |world: &World| world.group(behind).outdated().is_some();
+        world.until("it says that it was left behind", says_so).await;
+        let heard = world.group(behind).outdated().expect("just seen");
+        assert!(matches!(heard, CodecError::Version { found: 2, known: 1, .. }), "{heard:?}");
+
+        world.admit(leader).await.expect("two of three understand each other");
+        sleep(Timing::default().settle).await;
+        let replaced = |world: &World| {
+            let now = world.status(leader);
+            now.voters.len() == 3 && !now.voters.contains(&behind) && !now.changing
+        };
+        world.until("its vote is another's", replaced).await;
+        let now = world.status(behind);
+        assert_eq!((now.leadership.term, now.state_hash), before, "nothing is made up");
+        assert_eq!(now.leadership.leader, None);
+        assert_eq!(world.status(leader).leadership.term, before.0, "it disturbed nobody");
+
+        // The others go back, or it was upgraded in place: it follows, and votes when there is room.
+        world.speak_newer([]);
+        let follows = |world: &World| {
+            world.group(behind).outdated().is_none()
+                && world.status(behind).state_hash == world.status(leader).state_hash
+        };
+        world.until("it follows again", follows).await;
+    });
+}
+
+#[test]
+fn one_left_behind_asks_for_no_votes_even_when_nobody_leads() {
+    in_virtual_time(|| async {
+        let world = World::of(3, 91).await;
+        let (leader, behind, others) = one_left_behind(&world).await;
+        world.speak_newer(others.clone());
+        let says_so = |world: &World| world.group(behind).outdated().is_some();
+        world.until("it says that it was left behind", says_so).await;
+        let term = world.status(behind).leadership.term;
+        world.crash(leader).await;
+        sleep(Timing::default().settle).await;
+        let now = world.status(behind).leadership;
+        assert_eq!((now.term, now.role), (term, Role::Follower));
+    });
+}
+
+#[test]
+fn who_understands_its_leader_was_not_left_behind_whatever_others_speak() {
+    in_virtual_time(|| async {
+        let world = World::of(4, 92).await;
+        let leader = world.leader().await;
+        let others: Vec<_> = world.running().into_iter().filter(|id| *id != leader).collect();
+        for newer in &others {
+            world.speak_newer([*newer]);
+            let proposed = world.propose(*newer, world.filler()).await;
+            assert!(proposed.is_err(), "nobody understood it: {proposed:?}");
+            assert!(world.running().iter().all(|id| world.group(*id).outdated().is_none()));
+        }
+        assert_eq!(world.leader().await, leader);
+    });
+}
+
+#[test]
+fn a_snapshot_of_another_version_is_neither_damaged_nor_forged() {
+    in_virtual_time(|| async {
+        let mut world = World::of(2, 93).await;
+        let leader = world.leader().await;
+        let member = world.admit(leader).await.expect("agreed");
+        let mut snapshot = world.group(leader).snapshot();
+        for (change, newer) in [(1, true), (255, false)] {
+            snapshot[0] = snapshot[0].wrapping_add(change);
+            let genesis = world.mesh.genesis.clone();
+            let admins = AdminsHead::of_root(&world.mesh.root.key);
+            let start = Start::Welcome { member, genesis, admins, snapshot: snapshot.clone() };
+            let refused = Store::create(MemoryDisk::new().attach(), &world.mesh.root, start);
+            match refused.map(drop) {
+                Err(StoreError::OtherVersion(version)) => assert_eq!(version.is_newer(), newer),
+                other => panic!("{other:?}"),
+            }
+            // Back to what it was, then below it.
+            snapshot[0] = snapshot[0].wrapping_sub(change);
+        }
+    });
+}
