@@ -222,9 +222,9 @@ impl<'a> Told<'a> {
                 let kept: Option<InviteId> = self.invite.as_ref().map(|invite| invite.invite);
                 known.invites.iter().any(|invite| Some(invite.invite) == kept)
             }
-            // A ban that came later leaves it admitted.
+            // A ban that came later, with or without an answer, leaves it admitted.
             Step::LetIn => {
-                self.acknowledged.contains(&Step::Ban)
+                self.is_done(Step::Ban)?
                     || member(other.status()?.state) && struck.status()?.members == 2
             }
             Step::Join => member(struck.status()?.state) && other.status()?.members == 2,
