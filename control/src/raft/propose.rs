@@ -193,8 +193,13 @@ impl Inner {
         let _ = Types::timeout(limit, self.other_leader(before)).await;
     }
 
-    /// Until somebody other than `leader` leads.
+    /// Until somebody other than `leader` leads. One that hands over names its successor while it still leads itself, and
+    /// that it does is no news.
     async fn successor_of(&self, leader: MemberId) {
+        let now = self.raft.server_metrics().borrow_watched().current_leader;
+        if now == Some(self.me.0) {
+            self.other_leader(now).await;
+        }
         self.other_leader(Some(leader.0)).await;
     }
 
