@@ -1,5 +1,5 @@
 //! Who may reach whom: what follows from the agreed policy for one host (`Doorway`), what people's words for it mean
-//! ([`read`], [`write`]), and what another policy would change ([`effect`]).
+//! ([`read()`], [`write()`]), and what another policy would change ([`effect()`]).
 //!
 //! The rules that do not lead here are left out first, so that a mesh of a thousand members costs its planner a look at
 //! each member's tags and little more. Peers under the same rules share what was compiled for them.

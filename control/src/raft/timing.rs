@@ -24,7 +24,7 @@ const SNAPSHOT_LIMIT: Duration = Duration::from_secs(10);
 const QUEUE: u64 = 1024;
 
 /// How fast agreement notices things. One setting for the whole mesh; what depends on the lines between its members
-/// is measured ([`patience`](super::patience)).
+/// is measured (`raft::patience`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timing {
     /// How often a leader shows that it is there.

@@ -97,7 +97,7 @@ struct StoredAdmins {
 impl TryFrom<StoredAdmins> for Admins {
     type Error = Refusal;
 
-    /// Follows the history without checking its signatures: [`Admins::verify`] does.
+    /// Follows the history without checking its signatures: `verify` does.
     fn try_from(stored: StoredAdmins) -> Result<Self, Refusal> {
         let mut admins = Self::of_root(stored.root);
         for Agreed { signed, at } in stored.history {
