@@ -101,8 +101,8 @@ impl Mesh {
             created_ms: now_ms,
             expires_ms: now_ms + LIFETIME_MS,
             tags: Default::default(),
-        range: None,
-        voter: false,
+            range: None,
+            voter: false,
         };
         Ticket { signed: Signed::seal(&invite, &self.secret), invite, secret }
     }
