@@ -175,6 +175,14 @@ pub enum Refusal {
     /// A policy on who may reach whom that is beyond its bounds.
     #[error("the policy is out of bounds: {0}")]
     AccessBounds(AccessBound),
+    /// A serial so far ahead that few could follow it.
+    #[error("its serial is {serial}, the most that may follow is {most}; is a clock wrong?")]
+    SerialTooFar {
+        /// The statement's.
+        serial: u64,
+        /// The highest that would do.
+        most: u64,
+    },
 }
 
 /// Why the admins stay as they are.

@@ -3,8 +3,11 @@
 mod fixture;
 
 use fixture::forge::{Forge, Said, forged};
-use fixture::{BORN_MS, Host, LIFETIME_MS, Log, Mesh, Purpose, Ticket, after, ban, name, seed};
+use fixture::{
+    BORN_MS, Host, LIFETIME_MS, Log, Mesh, Purpose, Ticket, after, ban, name, seed, settled,
+};
 use mesh_control::command::{AdminRefusal, Command, Outcome, Refusal};
+use mesh_control::state::serial::MAX_LEAP;
 use mesh_control::state::{Actor, Event, State};
 use mesh_model::trust::{
     AdminChange, AdminStep, ChainError, MAX_ADMIN_CHANGES, MAX_ADMINS, Ruling, Verdict, VoterPolicy,
@@ -534,4 +537,28 @@ fn an_error_says_what_to_do() {
     assert!(text(AdminRefusal::BelowThreshold(2)).contains("lower the threshold first"));
     assert!(text(AdminRefusal::Stale(4)).contains("make and sign it again"));
     let _: ChainError = ChainError::OtherMesh;
+}
+
+#[test]
+fn nobody_has_the_last_word_by_its_serial() {
+    let (mesh, mut log) = settled();
+    let (member, host) = (MemberId(3), Host::new(1));
+    let pardon = |serial| mesh.judge((member, &host), serial, Ruling::Pardoned);
+    let last_words = [
+        pardon(u64::MAX),
+        pardon(BORN_MS + 1 + MAX_LEAP + 1),
+        Command::SetVoters(mesh.policy(MAX_LEAP + 1, None, &[])),
+        Command::SetAccess(mesh.access(u64::MAX, Vec::new())),
+        Command::Tag(mesh.tagging((member, &host), MAX_LEAP + 1, &["web"])),
+    ];
+    for command in last_words {
+        let refused = log.state.would_refuse(&after(1, command.clone()));
+        assert!(matches!(refused, Some(Refusal::SerialTooFar { .. })), "{command:?}: {refused:?}");
+        assert_eq!(log.apply(1, command), Outcome::Refused(refused.expect("just seen")));
+    }
+    assert_eq!(log.apply(1, pardon(BORN_MS + 1 + MAX_LEAP)), Outcome::Judged(member));
+    let next = log.state.bans().next_serial(member, BORN_MS + 2);
+    let removal = mesh.judge((member, &host), next, Ruling::Removed);
+    assert_eq!(log.state.verify(&mesh.root), Ok(()));
+    assert_eq!(log.apply(2, removal), Outcome::Judged(member), "there is always a next");
 }

@@ -6,6 +6,7 @@ use fixture::forge::{Said, forged};
 use fixture::{Host, Log, Mesh, after, rule, tag_set, tagged};
 use mesh_control::command::{Command, Outcome, Refusal};
 use mesh_control::state::access::MAX_HISTORY;
+use mesh_control::state::serial::MAX_LEAP;
 use mesh_control::state::{Event, State};
 use mesh_model::access::{Protocol, Rule, Selector};
 use mesh_model::trust::{
@@ -119,7 +120,7 @@ fn tags_are_bounded_wherever_they_come_from() {
     let refusal = Outcome::Refused(Refusal::TooManyTags(MAX_TAGS + 1));
     let about = (FOUNDER, &mesh.founder);
     assert_eq!(log.apply(0, Command::Tag(mesh.tagging(about, 1, &more))), refusal);
-    let said = log.apply(0, Command::Tag(mesh.tagging(about, u64::MAX, &most)));
+    let said = log.apply(0, Command::Tag(mesh.tagging(about, MAX_LEAP, &most)));
     assert_eq!(said, Outcome::Tagged(FOUNDER));
     assert_eq!(log.apply(0, mesh.invite_tagged(1, &more).add()), refusal);
     let ticket = mesh.invite_tagged(2, &most);
@@ -217,10 +218,10 @@ fn policies_are_bounded() {
     let from: Vec<Selector> = (0..MAX_TERMS - MAX_RULES + 1).map(selector).collect();
     let mut rules = vec![rule(&from, &[], Protocol::Any, &[])];
     rules.extend(vec![rule(&[selector(0)], &[], Protocol::Any, &[]); MAX_RULES - 1]);
-    let most = set(&mesh.access(u64::MAX - 1, rules.clone()));
+    let most = set(&mesh.access(MAX_LEAP, rules.clone()));
     let proposal = after(u64::MAX / 2, most.clone());
     assert_eq!(codec::decode(&codec::encode(&proposal)), Ok(proposal), "it fits an entry");
-    assert_eq!(log.apply(0, most), Outcome::AccessSet(u64::MAX - 1));
+    assert_eq!(log.apply(0, most), Outcome::AccessSet(MAX_LEAP));
     assert_eq!(log.state.verify(&mesh.root), Ok(()));
 
     rules[0].to.push(Selector::Any);

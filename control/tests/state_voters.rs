@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use fixture::{Host, Log, Mesh, Ticket, after, settled};
 use mesh_control::command::{Command, Outcome, Refusal};
 use mesh_control::state::Event;
+use mesh_control::state::serial::MAX_LEAP;
 use mesh_model::trust::{Invite, MAX_WISHES, VoterPolicy, VoterTarget, Wish};
 use mesh_model::{MemberId, Signed, codec};
 
@@ -102,10 +103,10 @@ fn wishes_are_bounded() {
         (0..number as u64).map(|below| (MemberId(u64::MAX - below), Wish::Never)).collect()
     };
     let mut log = Log::of(&mesh);
-    let most = set(mesh.policy(u64::MAX - 1, Some(VoterTarget::Seven), &wishes(MAX_WISHES)));
+    let most = set(mesh.policy(MAX_LEAP, Some(VoterTarget::Seven), &wishes(MAX_WISHES)));
     let proposal = after(0, most.clone());
     assert_eq!(codec::decode(&codec::encode(&proposal)), Ok(proposal), "it fits an entry");
-    assert_eq!(log.apply(0, most), Outcome::VotersSet(u64::MAX - 1));
+    assert_eq!(log.apply(0, most), Outcome::VotersSet(MAX_LEAP));
     let more = set(mesh.policy(u64::MAX, None, &wishes(MAX_WISHES + 1)));
     assert_eq!(log.apply(0, more), Outcome::Refused(Refusal::TooManyWishes(MAX_WISHES + 1)));
 }

@@ -1,6 +1,6 @@
 //! A member that meets something newer than itself.
 //!
-//! Members of two neighbouring versions run together (record 32). One that was left behind further hears voters speak a
+//! Members of two neighbouring versions shall run together (record 32). One that was left behind further hears voters speak a
 //! version it does not understand. It cannot know what they agree on, so it asks nobody for a vote, says so, and
 //! goes on with what it has: the view, and the tunnels that follow from it. Its leader hears no answer from it, takes it for silent, and gives
 //! its vote to another after the settle time.

@@ -11,6 +11,7 @@ use mesh_model::trust::{AccessPolicy, AdminStatement as _};
 use mesh_model::{AdminId, LogIndex, Signed};
 use serde::{Deserialize, Serialize};
 
+use super::serial::check_leap;
 use super::{Decision, State, Stated};
 use crate::command::{Outcome, Refusal};
 
@@ -67,7 +68,7 @@ impl Access {
         match self.policy() {
             Some(standing) if standing == policy => Ok(false),
             _ if policy.serial <= self.serial() => Err(Refusal::StaleAccess(self.serial())),
-            _ => Ok(true),
+            _ => check_leap(policy.serial, self.serial()).map(|()| true),
         }
     }
 

@@ -20,6 +20,7 @@ use mesh_model::trust::{Reason, Ruling, Verdict};
 use serde::{Deserialize, Serialize};
 
 use super::Stated;
+use super::serial::check_leap;
 use crate::command::Refusal;
 
 /// The last verdict about a member.
@@ -111,14 +112,17 @@ impl Bans {
         self.0.iter().filter_map(due).min().map(|(due_ms, member)| (member, due_ms))
     }
 
-    /// Whether `verdict` says something new. `false`: it is the last one again.
-    pub(super) fn is_news(&self, verdict: &Verdict) -> Result<bool, Refusal> {
+    /// Whether `verdict` says something new at `now_ms`. `false`: it is the last one again.
+    pub(super) fn is_news(&self, verdict: &Verdict, now_ms: u64) -> Result<bool, Refusal> {
         match self.0.get(&verdict.member) {
             Some(last) if last.verdict() == verdict => Ok(false),
             Some(last) if last.verdict().serial >= verdict.serial => {
                 Err(Refusal::Overruled { member: verdict.member, serial: last.verdict().serial })
             }
-            _ => Ok(true),
+            last => {
+                let last = last.map_or(0, |last| last.verdict().serial);
+                check_leap(verdict.serial, last.max(now_ms)).map(|()| true)
+            }
         }
     }
 

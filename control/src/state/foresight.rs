@@ -14,6 +14,7 @@ impl State {
     /// have made up or goes on saying: its signatures do not hold, it is about what does not exist, or it is that
     /// of one who was put out.
     pub fn would_refuse(&self, proposal: &Proposal) -> Option<Refusal> {
+        let now_ms = self.now_ms.max(proposal.at_ms);
         match &proposal.command {
             Command::Invite(signed) => self.genuine_invite(signed).err(),
             Command::Admit(admission) => match self.genuine_record(admission) {
@@ -24,7 +25,7 @@ impl State {
                 let mesh = self.founding.genesis.root.mesh;
                 self.members.check_departure(*member, departure, mesh).err()
             }
-            Command::Judge(signed) => self.genuine_verdict(signed).err(),
+            Command::Judge(signed) => self.genuine_verdict(signed, now_ms).err(),
             Command::Revoke(signed) => self.genuine_revocation(signed).err(),
             Command::SetVoters(signed) => {
                 let checked = self.genuine_policy(signed);
@@ -36,21 +37,20 @@ impl State {
                 let checked = self.genuine_access(signed);
                 checked.and_then(|(policy, _)| self.access.check(&policy)).err()
             }
-            Command::Lapse(member) => {
-                self.bans.check_lapse(*member, self.now_ms.max(proposal.at_ms)).err()
-            }
+            Command::Lapse(member) => self.bans.check_lapse(*member, now_ms).err(),
         }
     }
 
     /// Who would be out of the [view](State::view) with this proposal, and is not yet.
     pub fn would_lose(&self, proposal: &Proposal) -> Option<MemberId> {
+        let now_ms = self.now_ms.max(proposal.at_ms);
         let mesh = self.founding.genesis.root.mesh;
         let member = match &proposal.command {
             Command::Depart { member, departure } => {
                 self.members.check_departure(*member, departure, mesh).ok()??;
                 *member
             }
-            Command::Judge(signed) => match self.genuine_verdict(signed).ok()? {
+            Command::Judge(signed) => match self.genuine_verdict(signed, now_ms).ok()? {
                 (Verdict { ruling: Ruling::Pardoned, .. }, ..) | (_, _, false) => return None,
                 (verdict, _, true) => verdict.member,
             },

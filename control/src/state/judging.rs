@@ -12,10 +12,11 @@ use super::{Decision, State, Stated};
 use crate::command::{Outcome, Refusal};
 
 impl State {
-    /// What an admin ruled, if one did, and whether that is news.
+    /// What an admin ruled, if one did, and whether that is news at `now_ms`.
     pub(super) fn genuine_verdict(
         &self,
         signed: &Signed<Verdict>,
+        now_ms: u64,
     ) -> Result<(Verdict, AdminId, bool), Refusal> {
         let (verdict, by) = self.said_by_admin(signed)?;
         if self.members.was_removed(verdict.member, signed) {
@@ -26,7 +27,7 @@ impl State {
         if member.record().identity != verdict.identity {
             return Err(Refusal::OtherIdentity(verdict.member));
         }
-        let is_news = self.bans.is_news(&verdict)?;
+        let is_news = self.bans.is_news(&verdict, now_ms)?;
         Ok((verdict, by, is_news))
     }
 
@@ -37,7 +38,7 @@ impl State {
         signed: &Signed<Verdict>,
         now_ms: u64,
     ) -> Result<Decision, Refusal> {
-        let (verdict, by, is_news) = self.genuine_verdict(signed)?;
+        let (verdict, by, is_news) = self.genuine_verdict(signed, now_ms)?;
         let (member, identity, event) = (verdict.member, verdict.identity, verdict.event());
         let outcome = Outcome::Judged(member);
         if !is_news {

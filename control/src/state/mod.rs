@@ -33,6 +33,7 @@ pub mod invites;
 pub mod ipam;
 mod judging;
 pub mod members;
+pub mod serial;
 pub mod stated;
 pub mod tags;
 mod verify;

@@ -11,6 +11,7 @@ use mesh_model::{AdminId, LogIndex, MemberId, Signed};
 use serde::{Deserialize, Serialize};
 
 use super::members::Member;
+use super::serial::check_leap;
 use super::{Decision, State, Stated};
 use crate::command::{Outcome, Refusal};
 
@@ -42,7 +43,7 @@ impl Tags {
             _ if tagging.serial <= self.serial(member) => {
                 Err(Refusal::StaleTags { member, serial: self.serial(member) })
             }
-            _ => Ok(true),
+            _ => check_leap(tagging.serial, self.serial(member)).map(|()| true),
         }
     }
 

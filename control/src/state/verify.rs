@@ -14,8 +14,12 @@ use super::bans::RulingEntry;
 use super::invites::{InviteEntry, MAX_INVITES, check_bounds};
 use super::ipam;
 use super::members::{Departed, Farewell, MAX_DEPARTED, MAX_MEMBERS, Member, Members, Origin};
+use super::serial::is_reachable;
 use super::tags::check_tags;
 use super::{State, Stated, voters};
+
+/// What no statement was ever let in with.
+const FAR_SERIAL: &str = "a serial that nothing leads to";
 
 /// A finding that no signature could have excused.
 fn contradiction<T>(what: &'static str) -> Result<T, ChainError> {
@@ -171,6 +175,7 @@ fn policy(state: &State, root: &MeshRoot) -> Result<(), ChainError> {
     state.admins.check(stated, root)?;
     let policy = stated.said();
     require(policy.serial > 0, "a policy on who votes without a serial")?;
+    require(is_reachable(policy.serial, 0, stated.at()), FAR_SERIAL)?;
     require(voters::check_bounds(policy).is_ok(), "a policy with too many wishes")
 }
 
@@ -183,6 +188,7 @@ fn access(state: &State, root: &MeshRoot) -> Result<(), ChainError> {
         let policy = entry.policy();
         require(policy.serial > last, "policies on who may reach whom out of order")?;
         require(policy.check_bounds().is_ok(), "a policy on who may reach whom out of bounds")?;
+        require(is_reachable(policy.serial, 0, entry.stated().at()), FAR_SERIAL)?;
         last = policy.serial;
     }
     Ok(())
@@ -274,6 +280,8 @@ fn rulings(state: &State, root: &MeshRoot) -> Result<(), ChainError> {
         require(ended || !entry.has_lapsed(), "a ban that ended before its time")?;
         let born_ms = state.founding.genesis.created_ms;
         require(entry.since_ms() >= born_ms, "a verdict from before the genesis")?;
+        let (serial, since_ms) = (verdict.serial, entry.since_ms());
+        require(is_reachable(serial, since_ms, entry.stated().at()), FAR_SERIAL)?;
     }
     Ok(())
 }
@@ -285,6 +293,7 @@ fn taggings(state: &State, root: &MeshRoot) -> Result<(), ChainError> {
         let tagging = stated.said();
         require(tagging.member == *id, "tags under another id")?;
         require(tagging.serial > 0, "tags without a serial")?;
+        require(is_reachable(tagging.serial, 0, stated.at()), FAR_SERIAL)?;
         require(check_tags(&tagging.tags).is_ok(), "too many tags")?;
         let Some(member) = state.members.present().get(id) else {
             return contradiction("tags of nobody");

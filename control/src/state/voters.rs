@@ -7,6 +7,7 @@ use mesh_model::trust::{AdminStatement as _, MAX_WISHES, VoterPolicy, Wish};
 use mesh_model::{AdminId, LogIndex, MemberId, Signed};
 use serde::{Deserialize, Serialize};
 
+use super::serial::check_leap;
 use super::{Decision, State, Stated};
 use crate::command::{Outcome, Refusal};
 
@@ -39,7 +40,7 @@ impl Voters {
         match self.policy() {
             Some(standing) if standing == policy => Ok(false),
             _ if policy.serial <= self.serial() => Err(Refusal::StalePolicy(self.serial())),
-            _ => Ok(true),
+            _ => check_leap(policy.serial, self.serial()).map(|()| true),
         }
     }
 
