@@ -42,6 +42,11 @@ pub(crate) fn check_free(path: &Path) -> Result<(), Failure> {
 /// Makes the file `path` with `bytes` in it, for its owner only and on disk when this returns.
 pub(crate) fn make(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     check_free(path)?;
+    replace(path, bytes)
+}
+
+/// The same, in the place of what is there.
+pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     let draft = draft(path);
     let made = write_draft(&draft, bytes).and_then(|()| {
         std::fs::rename(&draft, path)?;

@@ -1,8 +1,7 @@
 //! `mesh admin`: who speaks for the mesh, and signing for it.
 
-use mesh_model::IdentityKey;
-use mesh_model::IdentitySecret;
 use mesh_model::api::v1::{Admins, Schema, Wanted, route};
+use mesh_model::{IdentityKey, IdentitySecret};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
@@ -11,8 +10,8 @@ use crate::args::{AdminVerb, KeygenArgs, SignArgs};
 use crate::exit::{Exit, Failure};
 use crate::render::table::{Cell, Table};
 use crate::render::theme::Theme;
-use crate::render::{json, or_nothing, safe};
-use crate::{key_file, passphrase};
+use crate::render::{json, or_nothing};
+use crate::{file, key_file, passphrase};
 
 pub(super) fn run(verb: AdminVerb, session: &Session) -> Result<Exit, Failure> {
     match verb {
@@ -79,11 +78,7 @@ impl Schema for NewKey {
 }
 
 fn keygen(args: &KeygenArgs, session: &Session) -> Result<Exit, Failure> {
-    if args.file.exists() {
-        let message = format!("{} exists", safe(&args.file.display().to_string()));
-        let hint = "name a file that does not exist yet: a key is never written over";
-        return Err(Failure::new(Exit::Failed, "key_file", message, hint));
-    }
+    file::check_free(&args.file)?;
     let passphrase =
         passphrase::choose(args.passphrase_file.as_deref(), "Passphrase for the new key: ")?;
     let mut seed = Zeroizing::new([0; 32]);
@@ -91,7 +86,7 @@ fn keygen(args: &KeygenArgs, session: &Session) -> Result<Exit, Failure> {
         Failure::new(Exit::Failed, "entropy", format!("the system gives no entropy: {error}"), "")
     })?;
     let secret = IdentitySecret::from_seed(*seed);
-    key_file::write(&args.file, &secret, passphrase)?;
+    key_file::write(&args.file, &secret, &passphrase)?;
     let made = NewKey { key: secret.public(), file: args.file.display().to_string() };
     if session.output.is_json() {
         session.output.text(&json::document(made))?;

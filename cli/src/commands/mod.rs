@@ -7,6 +7,7 @@ mod ban;
 mod bans;
 mod completion;
 mod confirm;
+mod fitting;
 mod init;
 mod invite;
 mod invites;

@@ -5,9 +5,6 @@
 //!                                                                └─ no ──> --out FILE ──> mesh admin sign ──> mesh admin submit
 //! ```
 
-use std::fs::File;
-use std::io::{Read as _, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use mesh_model::IdentitySecret;
@@ -16,15 +13,17 @@ use mesh_model::trust::{MAX_REQUEST_LEN, Request};
 
 use super::Session;
 use super::ban::heard;
+use super::confirm::confirm_with;
+use super::fitting::fits;
 use crate::args::{SigningArgs, WaitForAllArgs};
 use crate::client::{AGREEMENT_PATIENCE, read_document};
 use crate::exit::{Exit, Failure};
 use crate::render::request::words;
 use crate::render::{json, safe};
-use crate::{key_file, passphrase};
+use crate::{file, key_file, passphrase};
 
 /// The longest file with a request: the request, and as much again around it.
-const MAX_FILE: u64 = 2 * MAX_REQUEST_LEN as u64;
+const MAX_FILE: usize = 2 * MAX_REQUEST_LEN;
 
 /// What to do when signatures are missing.
 const SIGN_IT: &str = "sign with `--admin-key FILE`, or write it with `--out FILE` and have it signed with `mesh admin sign`";
@@ -42,12 +41,28 @@ pub(super) fn carry(
         None => None,
     };
     let question = DraftRequest { wanted, sign: secret.is_none() };
-    let answer = session.client()?.post(route::REQUESTS, &question, AGREEMENT_PATIENCE)?;
+    let mut client = session.client()?;
+    let answer = client.post(route::REQUESTS, &question, AGREEMENT_PATIENCE)?;
     let mut draft: Draft = answer.body;
+    let request = understood(&draft)?;
+    let says = says(&request)?;
+    if !fits(&question.wanted, &request).is_ok_and(|fits| fits) {
+        let message = format!("the daemon made something else of it: {says}");
+        let hint = "nothing was signed or sent; ask another member's daemon, and find out what is wrong with this one";
+        return Err(Failure::new(Exit::Failed, "bad_answer", message, hint));
+    }
     if let Some(secret) = &secret {
-        let request = understood(&draft)?;
+        let question = format!("For mesh {}: {says}\nSign this?", draft.mesh);
+        confirm_with(
+            session,
+            &mut client,
+            false,
+            &question,
+            "nothing was signed: it was not confirmed",
+        )?;
         sign(&mut draft, request, secret)?;
     }
+    drop(client);
     if let Some(out) = &signing.out {
         write(out, &draft, true)?;
         let missing = missing(&draft);
@@ -154,41 +169,21 @@ pub(super) fn says(request: &Request) -> Result<String, Failure> {
 
 /// The request in the file at `path`.
 pub(super) fn read(path: &Path) -> Result<Draft, Failure> {
-    let source = safe(&path.display().to_string());
-    let mut text = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(MAX_FILE + 1).read_to_end(&mut text));
-    read.map_err(|error| {
-        Failure::new(Exit::Failed, "input", format!("cannot read {source}: {error}"), "")
-    })?;
-    let bad = |reason: &str| {
+    let text = file::read(path, MAX_FILE)?;
+    read_document(&text).map(|answer| answer.body).map_err(|reason| {
+        let source = safe(&path.display().to_string());
         let message = format!("{source} holds no request: {reason}");
         Failure::new(Exit::Failed, "bad_request_file", message, "`--out FILE` writes one")
-    };
-    if text.len() as u64 > MAX_FILE {
-        return Err(bad("it is longer than any"));
-    }
-    read_document(&text).map(|answer| answer.body).map_err(|reason| bad(&reason))
+    })
 }
 
 /// Writes `draft` to `path`: a new file, or in the place of what is there.
 pub(super) fn write(path: &Path, draft: &Draft, new: bool) -> Result<(), Failure> {
     let text = json::document(draft.clone());
-    let target = if new { path.to_owned() } else { path.with_extension("signing") };
-    let mut options = File::options();
-    options.write(true).create_new(true).mode(0o600);
-    let written = options.open(&target).and_then(|mut file| {
-        file.write_all(text.as_bytes())?;
-        file.sync_all()
-    });
-    let placed = written.and_then(|()| match new {
-        true => Ok(()),
-        false => std::fs::rename(&target, path),
-    });
-    placed.map_err(|error| {
-        let name = safe(&target.display().to_string());
-        let hint = "name a file that does not exist yet";
-        Failure::new(Exit::Failed, "output", format!("cannot write {name}: {error}"), hint)
-    })
+    match new {
+        true => file::make(path, text.as_bytes()),
+        false => file::replace(path, text.as_bytes()),
+    }
 }
 
 /// Shows `draft` as the answer.
