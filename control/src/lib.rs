@@ -14,3 +14,4 @@ pub mod planner;
 pub mod ports;
 pub mod raft;
 pub mod state;
+pub mod sync;

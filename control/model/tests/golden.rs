@@ -18,6 +18,7 @@ use mesh_model::trust::{
     Revocation, Tagging, Verdict,
 };
 use mesh_model::wire::join::{JoinReply, JoinRequest};
+use mesh_model::wire::sync::Checkpoint;
 
 /// Holds one message to its vector and to the laws of the codec.
 #[track_caller]
@@ -242,6 +243,17 @@ fn join_reply_refused() {
         ]
     );
     check(&JoinReply::Unavailable, "0102");
+}
+
+#[test]
+fn checkpoint() {
+    check::<Checkpoint>(
+        &sample::checkpoint(),
+        "
+         0112abf3819f2bbf184856c088556ffd600703fb2c0105050505050505050505050505050505050505050505
+         0505050505050505050506060606060606060606060606060606060606060606060606060606060606060204
+         01",
+    );
 }
 
 #[test]

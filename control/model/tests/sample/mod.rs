@@ -16,6 +16,7 @@ use mesh_model::trust::{
 };
 use mesh_model::view::StateHash;
 use mesh_model::wire::join::{JoinRefusal, JoinReply, JoinRequest, PeerHint, Welcome};
+use mesh_model::wire::sync::{Checkpoint, ElectorateHash, Lead, Place};
 use mesh_model::{
     AdminId, IdentitySecret, InviteId, MemberId, MeshId, Prefixes, Signed, TunnelSecret,
 };
@@ -274,5 +275,17 @@ pub(crate) fn backup() -> Backup {
         tunnel: [6; 32],
         config: Some("mtu = 1400\n".to_owned()),
         snapshot: b"abc".to_vec(),
+    }
+}
+
+pub(crate) fn checkpoint() -> Checkpoint {
+    Checkpoint {
+        mesh: mesh(),
+        member: MemberId(7),
+        at: Place { term: 3, index: 300 },
+        state: StateHash([5; 32]),
+        electorate: ElectorateHash([6; 32]),
+        encoding: 2,
+        lead: Lead { term: 4, leader: MemberId(1) },
     }
 }
