@@ -1,8 +1,8 @@
 //! What a node has to say.
 
-use mesh_model::MemberId;
 use mesh_model::api::v1::GossipState;
 use mesh_model::plan::Update;
+use mesh_model::{LogIndex, MemberId};
 
 /// Something to do or to tell.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +15,16 @@ pub enum Event {
         member: MemberId,
         /// What gossip thinks now.
         state: GossipState,
+    },
+    /// A member is known to be alive or dead, or to have applied more of the log, than was known before. For
+    /// [`Group::handle_sighting`](crate::raft::Group::handle_sighting).
+    Sighted {
+        /// Who.
+        member: MemberId,
+        /// It does not answer.
+        dead: bool,
+        /// How far it says it has applied the log; 0 while it has said nothing.
+        applied: LogIndex,
     },
     /// The agreed view no longer has this host. Said once; nothing but removals comes with it.
     Removed,

@@ -17,11 +17,12 @@ mod endpoints;
 mod event;
 mod farewell;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
+use mesh_model::api::v1::GossipState;
 use mesh_model::plan::{Plan, Update};
 use mesh_model::view::ClusterView;
 use mesh_model::wire::join::PeerHint;
@@ -52,6 +53,8 @@ pub struct Node {
     stale: bool,
     /// At most two updates per peer: refilled only when empty.
     updates: VecDeque<Update>,
+    /// Members of whom there is something new to tell.
+    sighted: BTreeSet<MemberId>,
     removed: Removal,
 }
 
@@ -91,6 +94,7 @@ impl Node {
             plan: Plan::default(),
             stale: true,
             updates: VecDeque::new(),
+            sighted: BTreeSet::new(),
             removed: Removal::Present,
         };
         node.adopt(view);
@@ -153,8 +157,14 @@ impl Node {
             }
             Removal::Told => return None,
         }
-        let (member, state) = self.gossip.poll_change()?;
-        Some(Event::Peer { member, state })
+        if let Some((member, state)) = self.gossip.poll_change() {
+            self.sighted.insert(member);
+            return Some(Event::Peer { member, state });
+        }
+        let member = self.sighted.pop_first()?;
+        let peer = self.gossip.peer(member);
+        let applied = peer.facts.map_or(0, |facts| facts.applied);
+        Some(Event::Sighted { member, dead: peer.state == GossipState::Dead, applied })
     }
 
     /// When to call [`Self::handle_timeout`], and why.
@@ -217,6 +227,7 @@ impl Node {
         // Where a banned one was is worth knowing when it is pardoned: it may have forgotten where we are.
         let placed = self.view.members.keys().chain(self.view.banned.keys());
         self.endpoints.keep(placed.copied().filter(|id| *id != self.me));
+        self.sighted.retain(|member| self.view.members.contains_key(member));
         for member in self.view.members.keys().filter(|id| **id != self.me) {
             if let Some(facts) = self.gossip.peer(*member).facts {
                 self.endpoints.announce(*member, &facts.endpoints);
@@ -228,6 +239,7 @@ impl Node {
     /// Takes over what gossip has learnt of others' endpoints.
     fn learn(&mut self) {
         while let Some(member) = self.gossip.poll_news() {
+            self.sighted.insert(member);
             if let Some(facts) = self.gossip.peer(member).facts {
                 self.stale |= self.endpoints.announce(member, &facts.endpoints);
             }

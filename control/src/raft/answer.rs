@@ -105,6 +105,8 @@ impl Inner {
                 self.check_present(from)?;
                 Ok(Reply::ReadIndex(self.confirmed_index().await.map_err(stopped)?))
             }
+            Request::Pull(pull) => Ok(Reply::Pulled(self.answer_pull(from, pull).await?)),
+            Request::Attest { index, word } => self.answer_attest(from, index, word),
         }
     }
 
@@ -161,7 +163,11 @@ impl Inner {
 
     /// Checked here, where a bad one is the sender's fault. openraft would take a failed installation for
     /// a failed disk, and panics over a snapshot no correct leader can have.
-    fn check_snapshot(&self, vote: &Vote, snapshot: Vec<u8>) -> Result<Snapshot, RpcError> {
+    pub(super) fn check_snapshot(
+        &self,
+        vote: &Vote,
+        snapshot: Vec<u8>,
+    ) -> Result<Snapshot, RpcError> {
         let root = self.view().root;
         let opened = Replica::open(&snapshot, &root)?;
         let meta = opened.meta();

@@ -6,6 +6,7 @@
 //! (section 6.2) has the leader step down for the same reason.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use mesh_model::MemberId;
 use openraft::async_runtime::Instant as _;
@@ -21,6 +22,10 @@ use super::types::Instant;
 /// begun to ask for votes.
 const PATIENCE: u32 = 2;
 
+/// The same for a host that the leader does not feed, and that is told of it by others: each level of them may pass it on a
+/// second late, and there are four in a mesh of a thousand. That another one leads is told at once.
+const PATIENCE_TOLD: Duration = Duration::from_secs(6);
+
 /// When the leader was last heard, and how often it is.
 #[derive(Default)]
 pub(super) struct Contact(Mutex<Heard>);
@@ -29,6 +34,8 @@ pub(super) struct Contact(Mutex<Heard>);
 struct Heard {
     last: Option<(MemberId, Instant)>,
     cadence: Cadence,
+    /// Who was heard by others, as they said, and not before when.
+    told: Option<(MemberId, Instant)>,
 }
 
 impl Contact {
@@ -46,6 +53,30 @@ impl Contact {
     /// Who was heard last, and when.
     pub(super) fn last(&self) -> Option<(MemberId, Instant)> {
         self.lock().last
+    }
+
+    /// Others say that they heard `leader`, not before `at`.
+    pub(super) fn told(&self, leader: MemberId, at: Instant) {
+        let mut heard = self.lock();
+        if heard.told.is_none_or(|(_, before)| before <= at) {
+            heard.told = Some((leader, at));
+        }
+    }
+
+    /// When `leader` spoke to this host, and when others say that it spoke to them.
+    pub(super) fn signs_of(&self, leader: MemberId) -> (Option<Instant>, Option<Instant>) {
+        let heard = self.lock();
+        let at = |sign: Option<(MemberId, Instant)>| {
+            sign.filter(|(of, _)| *of == leader).map(|(_, at)| at)
+        };
+        (at(heard.last), at(heard.told))
+    }
+
+    /// When a leader was heard last, by this host or by those who tell it.
+    pub(super) fn latest(&self) -> Option<Instant> {
+        let heard = self.lock();
+        let signs = heard.last.into_iter().chain(heard.told);
+        signs.map(|(_, at)| at).max()
     }
 
     /// When somebody was heard last, and in what intervals.
@@ -79,9 +110,11 @@ impl Inner {
         let confirmed = match believed.leader {
             None => true,
             Some(leader) if leader == self.me => self.has_majority(),
-            Some(leader) => self.contact.last().is_some_and(|(last, at)| {
-                last == leader && at.elapsed() < PATIENCE * self.timing.recent
-            }),
+            Some(leader) => {
+                let (heard, told) = self.contact.signs_of(leader);
+                heard.is_some_and(|at| at.elapsed() < PATIENCE * self.timing.recent)
+                    || told.is_some_and(|at| at.elapsed() < PATIENCE_TOLD)
+            }
         };
         if confirmed { believed } else { unconfirmed(believed) }
     }
@@ -90,14 +123,16 @@ impl Inner {
     /// then. `None` when it needs no confirmation: there is none, or it votes alone.
     pub(super) fn confirmed_until(&self, since: Instant) -> Option<Instant> {
         let leader = leadership(&self.raft).leader?;
+        let (heard, told) = self.contact.signs_of(leader);
         let heard = if leader != self.me {
-            self.contact.last().filter(|(last, _)| *last == leader).map(|(_, at)| at)
+            heard
         } else if self.membership().voters.iter().eq([&self.me]) {
             return None;
         } else {
             self.raft.metrics().borrow_watched().last_quorum_acked.map(|at| *at)
         };
-        Some(heard.map_or(since, |at| at.max(since)) + PATIENCE * self.timing.recent)
+        let until = heard.map_or(since, |at| at.max(since)) + PATIENCE * self.timing.recent;
+        Some(told.map_or(until, |at| until.max(at + PATIENCE_TOLD)))
     }
 
     /// Whether a majority of the voters answered this leader lately.

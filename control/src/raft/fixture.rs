@@ -32,7 +32,7 @@ pub(crate) fn wall_ms() -> u64 {
 /// The member that is let in.
 pub(crate) const GUEST: MemberId = MemberId(3);
 
-fn secret(number: u8) -> IdentitySecret {
+pub(crate) fn secret(number: u8) -> IdentitySecret {
     IdentitySecret::from_seed([number; 32])
 }
 

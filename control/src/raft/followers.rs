@@ -79,22 +79,27 @@ impl Inner {
         members.iter().rev().max_by_key(|id| held(id).map(|held| held.index)).copied()
     }
 
-    /// Others of `voters` that have been silent for [`Timing::settle`](super::Timing), and how long it is
-    /// until there may be another. What a voter did before this host led is not known: its silence begins
+    /// Others of `fed`, voters and learners, that have been silent for [`Timing::settle`](super::Timing), and how long it is
+    /// until there may be another. What one did before this host led is not known: its silence begins
     /// with the term.
-    pub(super) fn lost(&self, voters: &BTreeSet<MemberId>) -> (BTreeSet<MemberId>, Duration) {
+    pub(super) fn lost(&self, fed: &BTreeSet<MemberId>) -> (BTreeSet<MemberId>, Duration) {
         let Some(led) = self.succession.began(leadership(&self.raft).term) else {
             return (BTreeSet::new(), LOOK_AGAIN);
         };
+        let learners = self.membership().learners;
         let metrics = self.raft.metrics();
         let metrics = metrics.borrow_watched();
         let mut lost = BTreeSet::new();
         let mut until_next = IDLE;
-        for voter in voters.iter().filter(|id| **id != self.me) {
-            let answered = metrics.heartbeat.as_ref().and_then(|at| at.get(&voter.0).copied());
+        for other in fed.iter().filter(|id| **id != self.me) {
+            let answered = metrics.heartbeat.as_ref().and_then(|at| at.get(&other.0).copied());
+            if answered.flatten().is_none() && learners.contains(other) {
+                // It was asked to follow a moment ago; since when, nobody wrote down. Gossip says if it is dead.
+                continue;
+            }
             let silent = answered.flatten().map_or(led, |at| led.max(*at)).elapsed();
             match self.timing.settle.saturating_sub(silent) {
-                Duration::ZERO => drop(lost.insert(*voter)),
+                Duration::ZERO => drop(lost.insert(*other)),
                 left => until_next = until_next.min(left),
             }
         }

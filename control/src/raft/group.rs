@@ -5,11 +5,12 @@
 //! [`Group::handle_rpc`](Group::handle_rpc). Behind it run openraft and the steward.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::AtomicU8;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use mesh_model::view::ClusterView;
-use mesh_model::{LogIndex, MemberId};
+use mesh_model::{IdentitySecret, LogIndex, MemberId};
 use openraft::ConfigError;
 use openraft::async_runtime::watch::WatchReceiver as _;
 use openraft::async_runtime::{AsyncRuntime as _, Select2};
@@ -17,10 +18,12 @@ use openraft::type_config::TypeConfigExt as _;
 use tokio::sync::watch;
 
 use super::contact::Contact;
+use super::following::Following;
 use super::herald::Herald;
 use super::history::{History, Transition};
 use super::machine::{Machine, SharedReplica, Views};
 use super::network::{Peers, known_voters};
+use super::notary::Notary;
 use super::outdated::Outdated;
 use super::pulse::Pulse;
 use super::reading::Confirmations;
@@ -29,13 +32,15 @@ use super::speaker::Speakers;
 use super::status::{Follower, GroupFailure, GroupStatus, Leadership};
 use super::steward::{Steward, Stewardship};
 use super::store::{Db, Store, StoreError};
+use super::testimony::Testimony;
 use super::timing::Timing;
 use super::transfer::Succession;
-use super::types::{Raft, StoredMembership, Types};
+use super::types::{Instant, Raft, StoredMembership, Types};
 use super::warden::Warden;
 use super::watch as ordered;
 use crate::ports::{Seeds, Transport, WallClock};
 use crate::state::State;
+use crate::sync::{Desk, MAX_DEPTH, Sync};
 
 /// Why a group could not start.
 #[derive(Debug, thiserror::Error)]
@@ -72,6 +77,14 @@ pub(super) struct Inner {
     pub(super) confirmations: Confirmations,
     pub(super) stewardship: Stewardship,
     pub(super) succession: Succession,
+    pub(super) key: IdentitySecret,
+    pub(super) testimony: Arc<Testimony>,
+    pub(super) sync: Mutex<Sync>,
+    pub(super) desk: Mutex<Desk>,
+    pub(super) nudges: ordered::Sender<u64>,
+    /// How many members are between this one and agreement, while it follows one.
+    pub(super) depth: AtomicU8,
+    pub(super) born: Instant,
     history: Mutex<History>,
     pub(super) views: ordered::Receiver<Arc<ClusterView>>,
     public_views: watch::Receiver<Arc<ClusterView>>,
@@ -80,25 +93,30 @@ pub(super) struct Inner {
 }
 
 impl Group {
-    /// Starts agreement on `store`. A founder's first start founds the group; a sole voter leads at once.
+    /// Starts agreement on `store`, for the member whose identity is `key`. A founder's first start founds the group; a sole voter leads at once.
     ///
     /// Needs a tokio runtime with its timer on.
     pub async fn start(
         store: Store,
+        key: IdentitySecret,
         transport: impl Transport,
         seeds: &impl Seeds,
         wall: impl WallClock,
         timing: Timing,
     ) -> Result<Self, GroupError> {
         let peers = Peers::new(store.me(), transport);
-        let start = Self::start_among(peers, store, Box::new(wall), timing);
-        Box::pin(Runtime::scope(fold(seeds.seed()), start)).await
+        let seed = seeds.seed();
+        let mut sync = Sync::new(store.me(), seed);
+        sync.handle_members(store.view().members.keys().copied());
+        let start = Self::start_among(peers, store, (key, sync), Box::new(wall), timing);
+        Box::pin(Runtime::scope(fold(seed), start)).await
     }
 
     /// Knows neither the transport's nor the seeds' nor the clock's type, so that openraft is compiled here, once.
     async fn start_among(
         peers: Peers,
         store: Store,
+        (key, sync): (IdentitySecret, Sync),
         wall: Box<dyn WallClock>,
         timing: Timing,
     ) -> Result<Self, GroupError> {
@@ -110,7 +128,10 @@ impl Group {
         let (public, public_views) = watch::channel(store.view());
         let root = *store.root();
         let replica = SharedReplica::new(store.replica);
-        let machine = Machine::new(Arc::clone(&db), root, replica.clone(), Views { own, public });
+        let testimony = Testimony::of(&replica, root.mesh, me);
+        let views_out = Views { own, public };
+        let shared = (replica.clone(), Arc::clone(&testimony));
+        let machine = Machine::new((me, root), Arc::clone(&db), shared, views_out);
         let raft = Raft::new(me.0, config, peers.clone(), store.log, machine)
             .await
             .map_err(|error| GroupError::Start(error.to_string()))?;
@@ -132,6 +153,13 @@ impl Group {
             confirmations: Confirmations::default(),
             stewardship: Stewardship::default(),
             succession: Succession::default(),
+            key,
+            testimony,
+            sync: Mutex::new(sync),
+            desk: Mutex::default(),
+            nudges: ordered::channel(0).0,
+            depth: AtomicU8::new(MAX_DEPTH),
+            born: Types::now(),
             history: Mutex::new(History::new(me)),
             views,
             public_views,
@@ -142,11 +170,15 @@ impl Group {
         let steward = Steward::new(Arc::clone(&inner));
         let pulse = Pulse::new(Arc::clone(&inner));
         let warden = Warden::new(Arc::clone(&inner));
+        let notary = Notary::new(Arc::clone(&inner));
+        let following = Following::new(Arc::clone(&inner));
         // They run until Raft ends; nobody waits for them.
         drop(Runtime::spawn(herald.run()));
         drop(Runtime::spawn(pulse.run()));
         drop(Runtime::spawn(steward.run()));
         drop(Runtime::spawn(warden.run()));
+        drop(Runtime::spawn(notary.run()));
+        drop(Runtime::spawn(following.run()));
         Ok(Self { inner })
     }
 

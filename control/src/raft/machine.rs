@@ -8,6 +8,7 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::{Stream, TryStreamExt as _};
+use mesh_model::MemberId;
 use mesh_model::trust::MeshRoot;
 use mesh_model::view::ClusterView;
 use openraft::async_runtime::WatchSender as _;
@@ -18,6 +19,7 @@ use tokio::sync::watch;
 use super::replica::Replica;
 use super::snapshot::peek_meta;
 use super::store::{Db, StoreError};
+use super::testimony::{Testimony, is_marked};
 use super::types::{LogId, Snapshot, SnapshotMeta, StoredMembership, Types};
 use super::watch as ordered;
 
@@ -46,24 +48,40 @@ pub(crate) struct Views {
 
 /// See the [module](self).
 pub(crate) struct Machine {
+    me: MemberId,
     db: Arc<Db>,
     root: MeshRoot,
     replica: SharedReplica,
+    testimony: Arc<Testimony>,
     views: Views,
 }
 
 impl Machine {
-    pub(crate) fn new(db: Arc<Db>, root: MeshRoot, replica: SharedReplica, views: Views) -> Self {
-        Self { db, root, replica, views }
+    pub(crate) fn new(
+        (me, root): (MemberId, MeshRoot),
+        db: Arc<Db>,
+        (replica, testimony): (SharedReplica, Arc<Testimony>),
+        views: Views,
+    ) -> Self {
+        Self { me, db, root, replica, testimony, views }
     }
 
     fn publish(&self) {
-        let view = self.replica.lock().view();
+        let (view, mark) = {
+            let replica = self.replica.lock();
+            let view = replica.view();
+            let mark = replica.applied.map(|at| replica.mark_of(at, view.hash));
+            (view, mark.map(|mark| (mark, replica.has_vote(self.me))))
+        };
         self.views.own.send_if_modified(|before| {
             *before = Arc::clone(&view);
             true
         });
         self.views.public.send_replace(view);
+        // Whoever is told of it by a word finds the view there already.
+        if let Some((mark, votes)) = mark {
+            self.testimony.note(mark, votes);
+        }
     }
 }
 
@@ -82,7 +100,14 @@ impl RaftStateMachine<Types> for Machine {
     {
         let mut answers = Vec::new();
         while let Some((entry, responder)) = entries.try_next().await? {
-            let outcome = self.replica.lock().apply(&entry);
+            let outcome = {
+                let mut replica = self.replica.lock();
+                let outcome = replica.apply(&entry);
+                if is_marked(&entry) {
+                    self.testimony.note_replica(&replica, self.me);
+                }
+                outcome
+            };
             if let Some(responder) = responder {
                 answers.push((responder, outcome));
             }

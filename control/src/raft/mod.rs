@@ -22,6 +22,9 @@
 //! - `aftermath` says what is left when agreement has ended.
 //! - `outdated` is what a member does that hears a newer version spoken.
 //! - `herald` tells who leads and `history` remembers it; `transfer` has another lead on request.
+//! - `following` asks another member for what was agreed, where the leader does not send it: `draft` holds it until it is
+//!   proven, `serving` answers such questions, `notary` signs what the log led to and `testimony` keeps what others
+//!   signed. Whom to ask is [`sync`](crate::sync)'s to say.
 //! - `welcome` is what a joining host starts from.
 //! - `pulse` says when a leader shows itself and when a voter asks for votes, `patience` how long that takes.
 //! - `runtime` makes it repeatable: **its head says how equal seeds give equal runs**.
@@ -32,16 +35,19 @@
 mod aftermath;
 mod answer;
 mod contact;
+mod draft;
 mod export;
 #[cfg(test)]
 mod fixture;
 mod followers;
+mod following;
 mod group;
 mod herald;
 mod history;
 mod machine;
 mod memory;
 mod network;
+mod notary;
 mod outdated;
 mod patience;
 mod propose;
@@ -52,11 +58,14 @@ mod replica;
 pub mod roles;
 mod rpc;
 mod runtime;
+mod serving;
 mod snapshot;
 mod speaker;
 mod status;
 mod steward;
 pub mod store;
+mod sync_status;
+mod testimony;
 mod timing;
 mod transfer;
 mod types;
@@ -75,5 +84,6 @@ pub use rpc::RpcError;
 pub use snapshot::SnapshotError;
 pub use status::{Follower, GroupFailure, GroupStatus, Leadership, Role};
 pub use store::{CatchUpError, Start, Store, StoreError};
+pub use sync_status::SyncStatus;
 pub use timing::Timing;
 pub use transfer::{HandOverRefusal, TransferError};

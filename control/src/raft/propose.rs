@@ -61,6 +61,11 @@ pub enum ProposeError {
     /// Agreement on this host has ended.
     #[error("agreement on this host has ended")]
     Stopped,
+    /// Members hold different states at this index, and nobody comes in until somebody has looked why.
+    #[error(
+        "members hold different states at index {0}; who is a member stays as it is until that is settled"
+    )]
+    Diverged(LogIndex),
 }
 
 impl ProposeError {
@@ -80,6 +85,9 @@ impl Group {
     /// Has `proposal` agreed on, wherever the leader is, within [`Timing::propose`](super::Timing).
     pub async fn propose(&self, proposal: Proposal) -> Result<Applied, ProposeError> {
         let inner = &self.inner;
+        if let Some(index) = inner.frozen_against(&proposal) {
+            return Err(ProposeError::Diverged(index));
+        }
         let trying = Box::pin(inner.unless_ended(inner.propose_until_decided(&proposal)));
         match Types::timeout(inner.timing.propose, trying).await {
             Ok(Some(Ok(applied))) => Ok(applied),
@@ -117,6 +125,9 @@ impl Inner {
     ///
     /// The leader stamps: a member with a clock far ahead would have every invite expire, for good.
     pub(super) async fn propose_here(&self, mut proposal: Proposal) -> Result<Tried, ProposeError> {
+        if let Some(index) = self.frozen_against(&proposal) {
+            return Err(ProposeError::Diverged(index));
+        }
         proposal.at_ms = self.wall.wall_ms();
         if let Some(refused) = self.refuse_unwritten(&proposal).await {
             return Ok(Tried::Applied(refused));

@@ -157,7 +157,7 @@ impl Inner {
         }
     }
 
-    fn silence(&self) -> Option<Duration> {
+    pub(super) fn silence(&self) -> Option<Duration> {
         let metrics = self.raft.metrics();
         let led_by_itself = leadership(&self.raft).role == Role::Leader;
         if led_by_itself && self.membership().voters.iter().eq([&self.me]) {
@@ -165,7 +165,7 @@ impl Inner {
         }
         let heard = match led_by_itself {
             true => metrics.borrow_watched().last_quorum_acked.map(|at| *at),
-            false => self.contact.last().map(|(_, at)| at),
+            false => self.contact.latest(),
         };
         heard.map(|at| at.elapsed())
     }

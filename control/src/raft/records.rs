@@ -117,6 +117,9 @@ pub(crate) struct StoredMembershipRecord {
     membership: MembershipRecord,
 }
 
+// Written as a whole only to be hashed.
+mesh_model::message!(StoredMembershipRecord, "stored membership", version 1, limit ENTRY_LIMIT + 32);
+
 impl From<&StoredMembership> for StoredMembershipRecord {
     fn from(stored: &StoredMembership) -> Self {
         Self { by: stored.log_id().map(Into::into), membership: stored.membership().into() }

@@ -1,7 +1,8 @@
 //! Who votes: what the leader does next so that Raft's membership follows the mesh's.
 //!
-//! The agreed state says who is a member. Raft's membership says who takes part in agreement: every
-//! member follows, a few vote. The leader brings the second in line with the first, one step at a
+//! The agreed state says who is a member. Raft's membership says who takes part in agreement: a few vote, and
+//! as many follow the leader as may soon have to vote. All others follow by [`sync`](crate::sync), so that what a leader
+//! sends does not grow with the mesh. The leader brings the second in line with the first, one step at a
 //! time, and any leader at any time continues where another left off, because a step is a function of
 //! nothing but the two. A change of voters takes two entries; one that was left half way is finished
 //! before anything else.
@@ -12,6 +13,9 @@
 //! members, so that the set does not churn; new ones are taken by lowest id, because those have been
 //! members longest, and only once they have caught up: a voter that is not there counts against the
 //! majority from its first moment.
+//!
+//! **Candidates.** The leader feeds, besides the voters, one learner for each vote that is to be given away and [`SPARES`] more. One
+//! that is silent, or may not vote, has its place taken by another; where there is no other it keeps it.
 //!
 //! **Wishes.** The policy may name members that vote before all others, and members that never do. The first
 //! get a vote as soon as they are ready, the second lose theirs as soon as others can do without them. Where
@@ -42,6 +46,11 @@ pub const LEAST_TARGET: usize = 3;
 /// there it ends. A mesh that grows and shrinks by a few members shall not change its voters with each of them.
 const LARGER_TARGETS: [(usize, usize, usize); 2] = [(7, 50, 40), (5, 10, 7)];
 
+/// How many learners there are besides those that are about to vote. A voter that is lost is replaced at once if one
+/// of them is ready, and a second may be lost with it: hosts fail in pairs, a rack or a site at a time. Each more would cost
+/// the leader a copy of every entry and three heartbeats a second, for a failure that the first two outlast.
+pub const SPARES: usize = 2;
+
 /// How many voters a mesh of `members`, of which `voting` vote, shall have unless the policy says otherwise.
 pub fn usual_target(members: usize, voting: usize) -> usize {
     let larger = LARGER_TARGETS
@@ -65,8 +74,10 @@ pub struct Roles<'a> {
     pub learners: &'a BTreeSet<MemberId>,
     /// Those, voters or learners, that hold nearly all of the log and answered lately.
     pub ready: &'a BTreeSet<MemberId>,
-    /// Voters that have been silent for the settle time.
+    /// Voters and learners that have been silent for the settle time.
     pub lost: &'a BTreeSet<MemberId>,
+    /// Members that gossip takes for dead.
+    pub absent: &'a BTreeSet<MemberId>,
     /// How many voters there shall be, an odd number.
     pub target: usize,
     /// What the operator wants of single members.
@@ -116,16 +127,55 @@ pub fn next_step(roles: &Roles<'_>) -> Option<Step> {
         let voters = if voters.is_empty() { those_there(roles) } else { voters };
         return Some(Step::SetVoters(voters));
     }
-    let newcomer =
-        roles.members.iter().find(|id| !roles.voters.contains(id) && !roles.learners.contains(id));
-    if let Some(newcomer) = newcomer {
-        return Some(Step::AddLearner(*newcomer));
+    if let Some(candidate) = missing_candidate(roles) {
+        return Some(Step::AddLearner(candidate));
     }
     // With nobody left the mesh is over; the last voter keeps what there is.
     if !voters.is_empty() && voters != *roles.voters {
         return Some(Step::SetVoters(voters));
     }
-    roles.learners.difference(roles.members).next().map(|gone| Step::Remove(*gone))
+    let gone = roles.learners.difference(roles.members).next().copied();
+    gone.or_else(|| surplus_learner(roles)).map(Step::Remove)
+}
+
+/// How many learners are wanted: one for each vote to be given away, and the spares.
+fn wanted_learners(roles: &Roles<'_>) -> usize {
+    let there = |id: &&MemberId| roles.may_vote(id) && !roles.lost.contains(id);
+    let voting = roles.voters.iter().filter(there).count();
+    roles.target.saturating_sub(voting) + SPARES
+}
+
+/// A learner that is there, as far as the leader knows, and may vote.
+fn is_candidate(roles: &Roles<'_>, learner: &MemberId) -> bool {
+    roles.may_vote(learner) && !roles.lost.contains(learner) && !roles.absent.contains(learner)
+}
+
+/// Who should follow the leader and does not, the best.
+fn missing_candidate(roles: &Roles<'_>) -> Option<MemberId> {
+    let outside = |id: &&MemberId| !roles.voters.contains(id) && !roles.learners.contains(id);
+    let mut others = roles.members.iter().filter(outside).filter(|id| is_candidate(roles, id));
+    // Whom the operator wants to vote has to follow first, however many do.
+    let wished = others.clone().find(|id| roles.wishes_always(id));
+    let candidates = roles.learners.iter().filter(|id| is_candidate(roles, id)).count();
+    let missing = || (candidates < wanted_learners(roles)).then(|| others.next()).flatten();
+    wished.or_else(missing).copied()
+}
+
+/// A learner that need not follow the leader, the least useful: as long as there are candidates enough without it. One
+/// that gossip takes for dead may be back in a moment, so it goes only when it has been silent for the settle time.
+fn surplus_learner(roles: &Roles<'_>) -> Option<MemberId> {
+    let candidates = roles.learners.iter().filter(|id| is_candidate(roles, id));
+    let wanted = wanted_learners(roles);
+    let number = candidates.clone().count();
+    let useless = |id: &&MemberId| !roles.may_vote(id) || roles.lost.contains(id);
+    if number >= wanted
+        && let Some(useless) = roles.learners.iter().rev().find(useless)
+    {
+        return Some(*useless);
+    }
+    // Those that came last have been members for the shortest time.
+    let unwished = candidates.rev().find(|id| !roles.wishes_always(id));
+    unwished.filter(|_| number > wanted).copied()
 }
 
 /// Who should vote; nobody when that cannot be had now.

@@ -9,12 +9,15 @@
 //! member ──IsVoter──> voter it knows          "somebody I know no vote of speaks to me; rightly?"
 //! member ──HandOver──> leader                 "let another lead", as an operator asked
 //! member ──ReadIndex──> leader                "how far is the log agreed now?"
+//! member ──Pull──> any other                  "what was agreed after this?", by one that the leader does not feed
+//! voter ──Attest──> those the leader feeds    "here my log leads to this", signed; or "what do they say of it?"
 //! ```
 //!
 //! The link says who speaks; [`speaker`](super::speaker) decides who may say what.
 
 use mesh_model::codec::{self, CodecError};
-use mesh_model::{Fault, LogIndex, MemberId, Term};
+use mesh_model::wire::sync::{Checkpoint, MAX_CHECKPOINTS, MAX_ENTRY_BYTES, Pull, Pulled};
+use mesh_model::{Fault, LogIndex, MemberId, Signed, Term};
 use openraft::errors::ForwardToLeader;
 use openraft::raft::{
     AppendEntriesRequest, AppendEntriesResponse, TransferLeaderError, TransferLeaderRequest,
@@ -44,6 +47,12 @@ const REQUEST_LIMIT: usize = {
     longest + 1024
 };
 
+/// A snapshot, or one entry that is longer than all others of an answer may be together, with what proves it.
+const REPLY_LIMIT: usize = {
+    let entries = if ENTRY_LIMIT > MAX_ENTRY_BYTES { ENTRY_LIMIT } else { MAX_ENTRY_BYTES };
+    SNAPSHOT_LIMIT + entries + MAX_CHECKPOINTS * 320 + 1024
+};
+
 /// A question about agreement.
 #[derive(Serialize, Deserialize)]
 pub(crate) enum Request {
@@ -60,6 +69,12 @@ pub(crate) enum Request {
     /// The one that shall lead; the best there is when absent.
     HandOver(Option<MemberId>),
     ReadIndex,
+    Pull(Pull),
+    /// What the sender signed of `index`, and a question for what others did.
+    Attest {
+        index: LogIndex,
+        word: Option<Signed<Checkpoint>>,
+    },
 }
 
 mesh_model::message!(Request, "agreement request", version 1, limit REQUEST_LIMIT);
@@ -78,10 +93,12 @@ pub(crate) enum Reply {
     HandOver(HandOverReply),
     /// `None` when the member asked does not lead, or no majority confirms it.
     ReadIndex(Option<LogIndex>),
+    Pulled(Pulled),
+    Attested(Vec<Signed<Checkpoint>>),
 }
 
-// The longest is an outcome: 1024 bytes, its bound.
-mesh_model::message!(Reply, "agreement reply", version 1, limit 2048);
+// A snapshot is the longest thing said, and 64 checkpoints of 256 bytes come with it.
+mesh_model::message!(Reply, "agreement reply", version 1, limit REPLY_LIMIT);
 
 /// Entries to follow `prev`.
 #[derive(Serialize, Deserialize)]

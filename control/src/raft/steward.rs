@@ -134,7 +134,8 @@ impl Inner {
             (state.voters().policy().and_then(|policy| policy.target), state.wishes())
         };
         let usual = usual_target(members.len(), membership.voters.len());
-        let (ready, (lost, until_next)) = (self.ready(), self.lost(&membership.voters));
+        let (ready, (lost, until_next)) = (self.ready(), self.lost(&learners));
+        let absent = self.sync().absent();
         let mut roles = Roles {
             leader: self.me,
             members: &members,
@@ -143,6 +144,7 @@ impl Inner {
             learners: &membership.learners,
             ready: &ready,
             lost: &lost,
+            absent: &absent,
             target: target.map_or(usual, |target| target.number().into()),
             wishes: &wishes,
         };
@@ -239,6 +241,11 @@ impl Steward {
                 Ok(due) => due,
                 Err(_) => return self.give_up().await,
             };
+            if self.inner.is_frozen() {
+                // Who votes stays as it is until somebody has looked who cheats. One that leaves still may.
+                wait = flush;
+                continue;
+            }
             wait = flush.min(match Box::pin(self.inner.step()).await {
                 Looked::Stepped => Duration::ZERO,
                 Looked::Waiting(pause) => pause,

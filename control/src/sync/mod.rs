@@ -55,7 +55,7 @@ const TRAVEL: Duration = Duration::from_millis(1500);
 const SNAPSHOT_TRAVEL: Duration = Duration::from_secs(10);
 
 /// How long a leader may be silent before one it is to feed looks elsewhere: a lease and an election.
-const FED_PATIENCE: Duration = Duration::from_secs(2);
+pub const FED_PATIENCE: Duration = Duration::from_secs(2);
 
 /// How long news may take to come down the tree after gossip told of it. Then another source is asked.
 const HURRY: Duration = Duration::from_millis(700);
@@ -376,10 +376,12 @@ impl Sync {
             return None;
         }
         let to = self.choose(now)?;
+        // One that has not served yet is to answer at once: it may not be there.
+        let hold = if self.following == Some(to) { HOLD } else { Duration::ZERO };
         let travel = if self.snapshot { SNAPSHOT_TRAVEL } else { TRAVEL };
-        let limit = HOLD + travel;
+        let limit = hold + travel;
         self.asking = Some(Asking { to, since: now, until: now + limit });
-        Some(Ask { to, hold: HOLD, limit, snapshot: self.snapshot })
+        Some(Ask { to, hold, limit, snapshot: self.snapshot })
     }
 
     /// Whether a question is under way.
@@ -507,12 +509,13 @@ impl Sync {
                 return Some(member);
             }
         }
-        let mut best: Option<((u8, u8, u32, u32), MemberId)> = None;
+        let mut best: Option<((u32, u8, u32, u32), MemberId)> = None;
         for (member, source) in &self.sources {
             if source.dead || !source.is_free(now) {
                 continue;
             }
-            let doubted = u8::from(source.reliability() < 25);
+            // Whoever fell silent comes after all that have not: hosts go down together.
+            let doubted = source.silences().min(3) + u32::from(source.reliability() < 25);
             let tier = match (self.leader == Some(*member), self.fed.contains(member)) {
                 (false, true) => 0,
                 (true, _) => 1,

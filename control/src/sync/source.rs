@@ -66,6 +66,11 @@ impl Source {
         self.wrong
     }
 
+    /// How often in a row it did not answer.
+    pub(super) fn silences(&self) -> u32 {
+        self.silences
+    }
+
     /// When it may be asked.
     pub(super) fn free_at(&self) -> Option<Moment> {
         self.not_before

@@ -239,6 +239,7 @@ impl World {
                     self.verdicts.push((elapsed, member, about, state));
                 }
                 Event::Removed => self.removed.push(member),
+                Event::Sighted { .. } => {}
             }
         }
         for datagram in out {

@@ -7,6 +7,7 @@ mod crash;
 mod failed_disk;
 #[path = "../fixture/mod.rs"]
 mod fixture;
+mod following;
 mod leaving;
 mod lost;
 mod members;

@@ -206,7 +206,8 @@ impl World {
         let link = Link { me, net: self.net.clone() };
         let wall_ms = Arc::clone(&self.wall_ms);
         let wall = move || wall_ms.load(Ordering::Relaxed);
-        let started = Group::start(store, link, &Entropy(seed), wall, Timing::default()).await;
+        let (key, timing) = (node.host.identity.clone(), Timing::default());
+        let started = Group::start(store, key, link, &Entropy(seed), wall, timing).await;
         self.net.lock().groups.insert(me, started.expect("starts"));
     }
 

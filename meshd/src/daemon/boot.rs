@@ -110,9 +110,9 @@ impl Mesh {
             JoinServer::open(path.underlay_socket(listen, joiners), &tls).map_err(unusable)?;
         let socket = overlay.agreement_socket(control.agreement);
         let agreement = Agreement::open(socket, tls, directory.clone()).map_err(unusable)?;
+        let (key, timing) = (identity.identity.clone(), Timing::default());
         let group =
-            Group::start(store, agreement.clone(), &Entropy, clock::wall_ms, Timing::default())
-                .await?;
+            Group::start(store, key, agreement.clone(), &Entropy, clock::wall_ms, timing).await?;
 
         let (questions, asked) = mpsc::channel(QUESTIONS);
         let driver = Driver {
@@ -120,6 +120,7 @@ impl Mesh {
             path: path.clone(),
             overlay: overlay.clone(),
             agreement: agreement.clone(),
+            group: group.clone(),
             directory: directory.clone(),
             gossip: control.gossip,
             events,

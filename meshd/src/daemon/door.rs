@@ -170,7 +170,8 @@ mod tests {
         let disk = MemoryDisk::new();
         let start = Start::Genesis(genesis.clone());
         let store = Store::create(disk.attach(), &root(), start).expect("an empty disk");
-        let group = Group::start(store, Nobody, &Entropy, clock::wall_ms, Timing::default())
+        let timing = Timing::default();
+        let group = Group::start(store, identity(1), Nobody, &Entropy, clock::wall_ms, timing)
             .await
             .expect("starts");
         let (questions, asked) = mpsc::channel(8);

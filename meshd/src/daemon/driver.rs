@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use mesh_control::node::{Event, Node};
+use mesh_control::raft::Group;
 use mesh_dataplane::Event as PathEvent;
 use mesh_model::addr::port;
 use mesh_model::api::v1::GossipState;
@@ -65,6 +66,7 @@ pub(super) struct Driver {
     pub(super) path: PacketPath,
     pub(super) overlay: Overlay,
     pub(super) agreement: Agreement,
+    pub(super) group: Group,
     pub(super) directory: Directory,
     pub(super) gossip: mpsc::Receiver<GossipFrame>,
     pub(super) events: mpsc::Receiver<PathEvent>,
@@ -117,6 +119,9 @@ impl Driver {
             match event {
                 Event::Update(update) => updates.push(update),
                 Event::Peer { member, state } => tracing::info!(%member, ?state, "gossip"),
+                Event::Sighted { member, dead, applied } => {
+                    self.group.handle_sighting(member, dead, applied);
+                }
                 Event::Removed => tracing::warn!("the mesh has agreed that this host is no member"),
             }
         }

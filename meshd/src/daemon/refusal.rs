@@ -68,6 +68,11 @@ pub(super) fn not_agreed(what: &str, error: &ProposeError) -> ErrorBody {
             "wait until another member is alive in `mesh peers`, and try again",
         ),
         ProposeError::Stopped => internal(error),
+        ProposeError::Diverged(_) => refusal(
+            ErrorCode::Refused,
+            format!("{what} is refused: {error}"),
+            "`mesh status` names who disagrees; ban the one that is broken or cheats with `mesh ban`, and restart meshd",
+        ),
     }
 }
 

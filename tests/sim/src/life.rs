@@ -257,6 +257,11 @@ impl Life {
                     }
                 }
                 Event::Peer { .. } => {}
+                Event::Sighted { member, dead, applied } => {
+                    if let Some(group) = &self.group {
+                        group.handle_sighting(member, dead, applied);
+                    }
+                }
                 Event::Removed => self.pending.removed = true,
             }
         }

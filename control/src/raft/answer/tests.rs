@@ -10,15 +10,21 @@ use crate::raft::fixture::{
 };
 use crate::raft::rpc::Append;
 use crate::raft::store::StoreError;
+use crate::raft::testimony::Testimony;
 use crate::raft::types::SnapshotMeta;
-use crate::raft::{GroupFailure, MemoryDisk, Role, Timing};
+use crate::raft::{GroupFailure, MemoryDisk, Role, Store, Timing};
 
 const FOUNDER: MemberId = MemberId::FOUNDER;
+
+async fn start(store: Store, key: u8) -> Group {
+    let (key, timing) = (fixture::secret(key), Timing::default());
+    Group::start(store, key, Nobody, &Fixed, fixture::wall_ms, timing).await.expect("starts")
+}
 
 /// The guest, following the founder, which this test plays.
 async fn guest() -> Group {
     let store = guest_store(MemoryDisk::new());
-    Group::start(store, Nobody, &Fixed, fixture::wall_ms, Timing::default()).await.expect("starts")
+    start(store, 4).await
 }
 
 fn campaigns(node: MemberId, term: u64) -> Vote {
@@ -197,9 +203,7 @@ fn bytes_that_are_no_request_are_refused() {
 fn an_oversized_proposal_is_refused_and_does_not_end_agreement() {
     Types::run(async {
         let store = fixture::founder_store(MemoryDisk::new());
-        let founder = Group::start(store, Nobody, &Fixed, fixture::wall_ms, Timing::default())
-            .await
-            .expect("starts");
+        let founder = start(store, 2).await;
         founder.propose(fixture::invitation()).await.expect("agreed");
         founder.propose(fixture::admission()).await.expect("agreed");
 
@@ -229,9 +233,7 @@ fn a_follower_whose_disk_cannot_flush_does_not_say_it_holds_the_entry() {
     Types::run(async {
         let disk = MemoryDisk::new();
         let store = guest_store(disk.attach());
-        let guest = Group::start(store, Nobody, &Fixed, fixture::wall_ms, Timing::default())
-            .await
-            .expect("starts");
+        let guest = start(store, 4).await;
         disk.fail_flushes_after(0);
         let reply = say(&guest, FOUNDER, &append(leads(FOUNDER, 1), 4, 1)).await;
         assert_eq!(reply.err(), Some(RpcError::Stopped));
@@ -245,9 +247,7 @@ fn a_host_whose_disk_failed_answers_nothing_it_could_say_from_memory() {
     Types::run(async {
         let disk = MemoryDisk::new();
         let store = guest_store(disk.attach());
-        let guest = Group::start(store, Nobody, &Fixed, fixture::wall_ms, Timing::default())
-            .await
-            .expect("starts");
+        let guest = start(store, 4).await;
         let asked = Request::IsVoter(FOUNDER);
         assert!(matches!(say(&guest, FOUNDER, &asked).await, Ok(Reply::IsVoter(true))));
         disk.fail_flushes_after(0);
@@ -277,7 +277,9 @@ fn openraft_installs_only_what_verifies_whoever_asks() {
         let views = Views { own, public };
         let replica = SharedReplica::new(store.replica);
         let db = std::sync::Arc::clone(&store.log.db);
-        let mut machine = Machine::new(db, fixture::root(), replica.clone(), views);
+        let testimony = Testimony::of(&replica, fixture::root().mesh, GUEST);
+        let mut machine =
+            Machine::new((GUEST, fixture::root()), db, (replica.clone(), testimony), views);
         let lie = forged();
         let meta: SnapshotMeta = lie.meta();
         assert!(machine.install_snapshot(&meta, lie.to_snapshot()).await.is_err());

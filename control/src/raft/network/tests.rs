@@ -58,9 +58,16 @@ async fn lied_to(lie: Vote) {
     let asked = Arc::default();
     let liar = Liar { lie, asked };
     let store = founder_store(MemoryDisk::new());
-    let founder = Group::start(store, liar.clone(), &Fixed, fixture::wall_ms, Timing::default())
-        .await
-        .expect("starts");
+    let founder = Group::start(
+        store,
+        fixture::secret(2),
+        liar.clone(),
+        &Fixed,
+        fixture::wall_ms,
+        Timing::default(),
+    )
+    .await
+    .expect("starts");
     founder.propose(invitation()).await.expect("agreed");
     let admitted = founder.propose(admission()).await.expect("agreed");
     assert!(matches!(admitted.outcome, Outcome::Admitted { member: GUEST, .. }));

@@ -26,6 +26,7 @@ fn step_when(
         learners: &ids(learners),
         ready: &ids(ready),
         lost: &ids(&[]),
+        absent: &BTreeSet::new(),
         target: LEAST_TARGET,
         wishes: &BTreeMap::new(),
     })
@@ -44,6 +45,7 @@ fn step_among(there: &[u64], learners: &[u64]) -> Option<Step> {
         learners: &ids(learners),
         ready: &ids(there),
         lost: &lost,
+        absent: &BTreeSet::new(),
         target: LEAST_TARGET,
         wishes: &BTreeMap::new(),
     })
@@ -74,6 +76,7 @@ fn a_change_of_voters_that_was_begun_is_finished_first() {
             learners: &ids(learners),
             ready: &ids(&[4, 6]),
             lost: &ids(&[]),
+            absent: &BTreeSet::new(),
             target: LEAST_TARGET,
             wishes: &BTreeMap::new(),
         })
@@ -96,6 +99,7 @@ fn a_change_that_strands_on_those_who_leave_is_finished_with_them() {
             learners: &ids(&[]),
             ready: &ids(ready),
             lost: &ids(&[]),
+            absent: &BTreeSet::new(),
             target: LEAST_TARGET,
             wishes: &BTreeMap::new(),
         })
@@ -155,6 +159,7 @@ fn a_vote_is_not_left_to_one_that_is_lost_while_another_answers() {
             learners: &ids(&[8]),
             ready: &ids(&[8]),
             lost: &ids(lost),
+            absent: &BTreeSet::new(),
             target: LEAST_TARGET,
             wishes: &BTreeMap::new(),
         })
@@ -241,6 +246,7 @@ fn comes_to_rest(bits: u32, target: usize, wishes: &BTreeMap<MemberId, Wish>) {
             learners: &learners,
             ready: &ready,
             lost: &lost,
+            absent: &BTreeSet::new(),
             target,
             wishes,
         };

@@ -48,7 +48,7 @@ struct Waiting {
 }
 
 impl LogStore {
-    pub(super) fn new(db: Arc<Db>) -> Self {
+    pub(crate) fn new(db: Arc<Db>) -> Self {
         Self { db, waiting: Arc::default() }
     }
 
@@ -87,7 +87,7 @@ impl LogStore {
     }
 
     /// The entries of `range` that exist, without a hole between them.
-    pub(super) fn entries(&self, range: impl RangeBounds<u64>) -> Result<Vec<Entry>, StoreError> {
+    pub(crate) fn entries(&self, range: impl RangeBounds<u64>) -> Result<Vec<Entry>, StoreError> {
         self.db.read(|txn| {
             let table = txn.open_table(LOG).map_err(redb::Error::from)?;
             let mut entries: Vec<Entry> = Vec::new();

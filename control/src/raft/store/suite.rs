@@ -10,6 +10,7 @@ use crate::raft::MemoryDisk;
 use crate::raft::fixture::{self, founder_store};
 use crate::raft::machine::{Machine, SharedReplica, Views};
 use crate::raft::runtime::Runtime;
+use crate::raft::testimony::Testimony;
 use crate::raft::types::Types;
 use crate::raft::watch as ordered;
 
@@ -23,7 +24,9 @@ impl StoreBuilder<Types, LogStore, Machine> for Builder {
         let views =
             Views { own: ordered::channel(store.view()).0, public: watch::channel(store.view()).0 };
         let (db, root) = (Arc::clone(&store.log.db), *store.root());
-        let machine = Machine::new(db, root, SharedReplica::new(store.replica), views);
+        let replica = SharedReplica::new(store.replica);
+        let testimony = Testimony::of(&replica, root.mesh, MemberId::FOUNDER);
+        let machine = Machine::new((MemberId::FOUNDER, root), db, (replica, testimony), views);
         Ok(((), store.log, machine))
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use mesh_control::raft::{Group, GroupFailure, Leadership, Start, Store, StoreError, Timing};
 use mesh_model::MemberId;
+use mesh_model::api::v1::GossipState;
 use mesh_model::view::ClusterView;
 use mesh_model::wire::join::PeerHint;
 
@@ -111,11 +112,12 @@ impl World {
         let seeds = GroupSeeds(self.seed.of("group", life.0));
         let notice = self.notice.clone();
         let Some(host) = self.hosts.get(&no) else { return };
-        let (time, clock) = (self.clock, host.clock.clone());
+        let (time, clock, key) = (self.clock, host.clock.clone(), host.keys.identity.clone());
         let wall_ms = move || clock.millis(time.elapsed());
         tokio::spawn(async move {
+            let timing = Timing::default();
             let started =
-                Box::pin(Group::start(store, line, &seeds, wall_ms, Timing::default())).await;
+                Box::pin(Group::start(store, key, line, &seeds, wall_ms, timing)).await;
             // The world going away means that the run is over.
             let _ = notice.send(Said { host: no, life, notice: Notice::Started(started) });
         });
@@ -165,6 +167,10 @@ impl World {
     fn agreement_started(&mut self, no: HostNo, id: LifeId, group: Group) -> Result<(), Violation> {
         let Some(life) = self.hosts.get_mut(&no).and_then(Host::life_mut) else { return Ok(()) };
         let me = life.me;
+        for peer in life.node.peers() {
+            let applied = peer.facts.map_or(0, |facts| facts.applied);
+            group.handle_sighting(peer.member, peer.state == GossipState::Dead, applied);
+        }
         life.group = Some(group.clone());
         self.switchboard.answer_with(me, group.clone());
         self.watch(no, id, &group);

@@ -1,0 +1,238 @@
+//! Entries that were pulled and are not believed yet, and what proves them.
+//!
+//! ```text
+//! this host's replica, or a pulled snapshot
+//!    └─ a copy, entry by entry ──> at an index that voters signed: is it what they say?
+//! ```
+//!
+//! **Whose word counts.** A majority of the voters this host knows: those of the last entry it has proven. Where the pulled
+//! entries change who votes, they count for what comes after them. So trust goes from electorate to electorate,
+//! and none of them has to be believed by its successor's word alone.
+//!
+//! The change itself takes two entries, and is signed by those who vote until then as well as those who vote after it.
+//!
+//! A host that was away while more than half of the voters it knows were replaced finds no such majority. After a while it takes
+//! the word of the voters that the entries themselves name, if each is one it knows or one that a voter it knows vouches
+//! for: what [`speaker`](super::speaker) asks of a leader.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use mesh_model::codec::{self, CodecError};
+use mesh_model::trust::MeshRoot;
+use mesh_model::wire::sync::{Checkpoint, Claim, Lead, MAX_CHECKPOINTS, News, Place};
+use mesh_model::{LogIndex, MemberId, Signed};
+
+use super::records::EntryRecord;
+use super::replica::Replica;
+use super::snapshot::SnapshotError;
+use super::types::Entry;
+use crate::sync::majority;
+
+/// The most entries a draft holds: whoever lacks more is sent a snapshot, because no source keeps more.
+const MAX_DRAFT: usize = 2048;
+
+/// The most they may come to, in bytes as they were sent. They grow to about twice that when decoded.
+const MAX_DRAFT_BYTES: usize = 8 << 20;
+
+/// Why pulled entries were not taken. The source's fault.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum DraftError {
+    #[error(transparent)]
+    Malformed(#[from] CodecError),
+    #[error(transparent)]
+    Snapshot(#[from] SnapshotError),
+    #[error("the entries do not follow what was asked for")]
+    Gap,
+    #[error("the snapshot does not follow from what was agreed before")]
+    Contradiction,
+    #[error("more entries than may wait for their proof")]
+    TooMuch,
+    #[error("the entries lead to another state at index {0} than the voters signed")]
+    Refuted(LogIndex),
+}
+
+/// A snapshot as it came, and what is in it.
+pub(super) struct Base {
+    pub(super) bytes: Vec<u8>,
+    pub(super) replica: Replica,
+}
+
+/// What one source sent; see the [module](self).
+#[derive(Default)]
+pub(super) struct Draft {
+    pub(super) base: Option<Base>,
+    pub(super) entries: Vec<Entry>,
+    words: Vec<Signed<Checkpoint>>,
+    bytes: usize,
+}
+
+/// How far a draft is proven.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Proven {
+    pub(super) upto: LogIndex,
+    /// Whom those that signed it took for elected.
+    pub(super) lead: Lead,
+}
+
+impl Draft {
+    /// The last entry in it, or of `own` if it is empty.
+    pub(super) fn end(&self, own: Option<Place>) -> Option<Place> {
+        let last = self.entries.last().map(|entry| entry.log_id);
+        let last = last.or_else(|| self.base.as_ref()?.replica.applied);
+        last.map_or(own, |id| Some(Place { term: id.leader_id.term, index: id.index }))
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.base.is_none() && self.entries.is_empty()
+    }
+
+    /// Adds what the source sent to what `own` holds.
+    pub(super) fn add(
+        &mut self,
+        news: News,
+        own: &Replica,
+        root: &MeshRoot,
+    ) -> Result<(), DraftError> {
+        if let Some(bytes) = news.snapshot {
+            let replica = Replica::open(&bytes, root)?;
+            if replica.index() < own.index() || !replica.state.continues(&own.state) {
+                return Err(DraftError::Contradiction);
+            }
+            // One that leads no further would replace what this host has for nothing.
+            if replica.applied > own.applied {
+                *self = Self { base: Some(Base { bytes, replica }), ..Self::default() };
+            }
+        }
+        let own_end = own.applied.map(|id| Place { term: id.leader_id.term, index: id.index });
+        for bytes in news.entries {
+            let record: EntryRecord = codec::decode(&bytes)?;
+            let end = self.end(own_end);
+            let entry = record.open()?;
+            let follows = entry.log_id.index == end.map_or(0, |end| end.index + 1)
+                && entry.log_id.leader_id.term >= end.map_or(0, |end| end.term);
+            if !follows {
+                return Err(DraftError::Gap);
+            }
+            self.bytes += bytes.len();
+            if self.entries.len() == MAX_DRAFT || self.bytes > MAX_DRAFT_BYTES {
+                return Err(DraftError::TooMuch);
+            }
+            self.entries.push(entry);
+        }
+        self.words.extend(news.checkpoints);
+        let surplus = self.words.len().saturating_sub(2 * MAX_CHECKPOINTS);
+        self.words.drain(..surplus);
+        Ok(())
+    }
+
+    /// The words that came with it.
+    pub(super) fn words(&self) -> &[Signed<Checkpoint>] {
+        &self.words
+    }
+
+    /// Members that signed what follows `own`, by their own account.
+    pub(super) fn signers(&self) -> BTreeSet<MemberId> {
+        self.words.iter().filter_map(|word| Some(word.peek().ok()?.member)).collect()
+    }
+
+    /// How far the draft is proven, for a host that holds `own`.
+    pub(super) fn prove(
+        &self,
+        own: &Replica,
+        leniency: &Leniency,
+    ) -> Result<Option<Proven>, DraftError> {
+        let mut said: BTreeMap<LogIndex, Vec<(Checkpoint, &Signed<Checkpoint>)>> = BTreeMap::new();
+        for signed in &self.words {
+            if let Ok(word) = signed.peek() {
+                said.entry(word.at.index).or_default().push((word, signed));
+            }
+        }
+        let mut copy = self.base.as_ref().map_or_else(|| own.clone(), |base| base.replica.clone());
+        let mut jury = Jury { electorate: own.electorate(), leniency };
+        let mut proven = None;
+        let judge = |copy: &Replica, jury: &mut Jury<'_>| -> Result<Option<Proven>, DraftError> {
+            let Some(words) = said.get(&copy.index()) else { return Ok(None) };
+            let found = jury.weigh(copy, own, words)?;
+            if found.is_some() {
+                // A set of voters that both agreed on needs the old one no more.
+                jury.electorate = copy.electorate().pop().into_iter().collect();
+            }
+            Ok(found)
+        };
+        if self.base.is_some() {
+            proven = judge(&copy, &mut jury)?.or(proven);
+        }
+        for entry in &self.entries {
+            copy.apply(entry);
+            proven = judge(&copy, &mut jury)?.or(proven);
+        }
+        Ok(proven)
+    }
+}
+
+/// Whom else to believe, when those this host knows have not signed in time.
+#[derive(Debug, Default)]
+pub(super) struct Leniency {
+    /// Long enough without a proof.
+    pub(super) granted: bool,
+    /// Voters that a voter it knows vouched for.
+    pub(super) vouched: BTreeSet<MemberId>,
+}
+
+/// Those whose word counts.
+struct Jury<'a> {
+    electorate: Vec<BTreeSet<MemberId>>,
+    leniency: &'a Leniency,
+}
+
+impl Jury<'_> {
+    /// Whether enough of `words` say what `copy` is. Keys are those in `copy`: each is signed from the root.
+    fn weigh(
+        &self,
+        copy: &Replica,
+        own: &Replica,
+        words: &[(Checkpoint, &Signed<Checkpoint>)],
+    ) -> Result<Option<Proven>, DraftError> {
+        let Some(mark) = copy.mark() else { return Ok(None) };
+        let mut agreeing = BTreeMap::new();
+        let mut differing: BTreeMap<Claim, BTreeSet<MemberId>> = BTreeMap::new();
+        for (word, signed) in words {
+            let member = word.member;
+            let places = [&own.state, &copy.state].into_iter();
+            let mut keys = places.filter_map(|state| state.members().present().get(&member));
+            let genuine = word.mesh == copy.state.founding().root.mesh
+                && keys.any(|member| signed.open(&member.record().identity).is_ok());
+            match word.claim() == mark {
+                _ if !genuine => {}
+                true => drop(agreeing.insert(member, word.lead)),
+                false if word.encoding == mark.encoding => {
+                    differing.entry(word.claim()).or_default().insert(member);
+                }
+                false => {}
+            }
+        }
+        let refuted = |others: &BTreeSet<MemberId>| {
+            majority(&self.electorate, |voter| others.contains(voter))
+        };
+        if differing.values().any(refuted) {
+            return Err(DraftError::Refuted(mark.at.index));
+        }
+        let known = majority(&self.electorate, |voter| agreeing.contains_key(voter));
+        let knows = |voter: &MemberId| {
+            self.leniency.vouched.contains(voter)
+                || self.electorate.iter().any(|set| set.contains(voter))
+        };
+        let named = copy.electorate();
+        let vouched = || majority(&named, |voter| agreeing.contains_key(voter) && knows(voter));
+        if !(known || self.leniency.granted && vouched()) {
+            return Ok(None);
+        }
+        let leads = agreeing.iter().filter(|(voter, _)| knows(voter)).map(|(_, lead)| *lead);
+        // No voter speaks of an entry of a later term than the leader it follows.
+        let lead = leads.filter(|lead| lead.term >= mark.at.term).max();
+        Ok(lead.map(|lead| Proven { upto: mark.at.index, lead }))
+    }
+}
+
+#[cfg(test)]
+mod tests;

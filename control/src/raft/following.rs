@@ -1,0 +1,384 @@
+//! Following by sync: pulls what was agreed from another member and hands it to Raft.
+//!
+//! ```text
+//! Sync: whom to ask ──Pull──> source ──News──> draft ──proven?──> Raft, as its leader's append ──> log, apply, views
+//! ```
+//!
+//! Raft is given nothing that a majority of the known voters has not signed. So it needs to be told no more than a leader
+//! would tell: the vote of the leader those voters followed, entries, and that they are agreed. It keeps them as it keeps
+//! all entries, and a member that becomes a candidate for a vote goes on from there as a learner. One that has
+//! no vote by its own log never asks for any. One that has, and has not heard that it lost it, is fed the entry
+//! that says so.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use mesh_model::MemberId;
+use mesh_model::wire::sync::{Lead, News, Pull, Pulled};
+use openraft::async_runtime::watch::{WatchReceiver as _, WatchSender as _};
+use openraft::async_runtime::{AsyncRuntime as _, Instant as _, Select2};
+use openraft::raft::{AppendEntriesRequest, AppendEntriesResponse};
+use openraft::rt::Select3;
+use openraft::type_config::TypeConfigExt as _;
+
+use super::draft::{Base, Draft, DraftError, Leniency, Proven};
+use super::group::{Inner, leadership};
+use super::network::AskError;
+use super::rpc::{MAX_APPEND, Reply, Request, RpcError};
+use super::runtime::Runtime;
+use super::status::Role;
+use super::types::{Entry, Instant, LogId, Types, Vote};
+use super::watch as ordered;
+use crate::sync::{Ask, FED_PATIENCE, Heard, MAX_DEPTH, Moment};
+
+/// How long entries may stay without a proof before this host asks the voters it knows who votes today. A checkpoint
+/// comes within half a second of its entry.
+const UNPROVEN_PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long Raft may take to apply what it was given.
+const APPLY_LIMIT: Duration = Duration::from_secs(10);
+
+/// The longest this task sleeps: whether this host still leads, or is still fed, no event says.
+const LOOK_AGAIN: Duration = Duration::from_secs(2);
+
+type Asked = Pin<Box<dyn Future<Output = Result<Reply, AskError>> + Send>>;
+
+/// The task; see the [module](self).
+pub(super) struct Following {
+    inner: Arc<Inner>,
+    /// The question that is under way.
+    asked: Option<(Ask, Instant, Asked)>,
+    draft: Draft,
+    /// Who sent it.
+    source: Option<MemberId>,
+    /// Since when it has no proof.
+    unproven_since: Option<Instant>,
+    leniency: Leniency,
+}
+
+/// Why Raft was not given, or did not take, what was proven.
+enum NotTaken {
+    /// It follows a later leader, or waits for the votes of an election.
+    Later,
+    Snapshot(RpcError),
+    Ended,
+}
+
+impl Following {
+    pub(super) fn new(inner: Arc<Inner>) -> Self {
+        let (draft, leniency) = (Draft::default(), Leniency::default());
+        Self { inner, asked: None, draft, source: None, unproven_since: None, leniency }
+    }
+
+    /// Until Raft ends.
+    pub(super) async fn run(mut self) {
+        let mut nudges = self.inner.nudges.subscribe();
+        let mut server = self.inner.raft.server_metrics();
+        while self.inner.ended().is_none() {
+            let sleep = Runtime::sleep(self.ask_next());
+            let woken = async {
+                let changed = Runtime::select3(server.changed(), nudges.changed(), sleep).await;
+                !matches!(changed, Select3::First(Err(_)) | Select3::Second(Err(_)))
+            };
+            let Some((_, _, asked)) = &mut self.asked else {
+                if woken.await {
+                    continue;
+                }
+                return;
+            };
+            let reply = match Runtime::select2(asked, woken).await {
+                Select2::First(reply) => reply,
+                Select2::Second(true) => continue,
+                Select2::Second(false) => return,
+            };
+            if let Some((ask, at, _)) = self.asked.take() {
+                let heard = Box::pin(self.hear(ask.to, at, reply)).await;
+                self.inner.observe();
+                let now = self.inner.moment();
+                self.inner.sync().handle_answer(ask.to, heard, now);
+            }
+        }
+    }
+
+    /// Asks, if it is time; how long until it may be otherwise.
+    fn ask_next(&mut self) -> Duration {
+        self.inner.observe();
+        let now = self.inner.moment();
+        let mut sync = self.inner.sync();
+        let ask = sync.poll_ask(now);
+        if ask.is_some() || !sync.is_asking() {
+            self.asked = None;
+        }
+        let wake = sync.poll_timeout(now).map(|(at, _)| at.saturating_sub(now));
+        drop(sync);
+        if let Some(ask) = ask {
+            self.ask(ask);
+        }
+        wake.map_or(LOOK_AGAIN, |wake| wake.min(LOOK_AGAIN))
+    }
+
+    fn ask(&mut self, ask: Ask) {
+        if self.source != Some(ask.to) {
+            self.draft = Draft::default();
+            self.source = Some(ask.to);
+        }
+        let inner = &self.inner;
+        let have = self.draft.end(inner.place());
+        let request = Request::Pull(Pull {
+            have,
+            proven: inner.proven(),
+            lead: inner.elected(),
+            hold_ms: u32::try_from(ask.hold.as_millis()).unwrap_or(u32::MAX),
+            snapshot: ask.snapshot,
+        });
+        let peers = inner.peers.clone();
+        let asked = Box::pin(async move { peers.ask(ask.to, &request, ask.limit).await });
+        self.asked = Some((ask, Types::now(), asked));
+    }
+
+    /// What `from` answered to what it was asked at `at`.
+    async fn hear(&mut self, from: MemberId, at: Instant, reply: Result<Reply, AskError>) -> Heard {
+        let pulled = match reply {
+            Ok(Reply::Pulled(pulled)) => pulled,
+            Ok(_) => return Heard::Silent,
+            Err(error) => {
+                tracing::debug!(%from, %error, "a source did not answer");
+                return Heard::Silent;
+            }
+        };
+        if let Err(error) = pulled.check() {
+            tracing::warn!(%from, %error, "a source's answer is out of bounds");
+            return Heard::Wrong;
+        }
+        match pulled {
+            Pulled::Busy { instead } => Heard::Busy(instead),
+            Pulled::Adrift => Heard::Adrift,
+            Pulled::Elsewhere => {
+                self.draft = Draft::default();
+                tracing::warn!(%from, "a source has another entry where this host's last one is");
+                Heard::Adrift
+            }
+            Pulled::News(news) => Box::pin(self.take(from, at, *news)).await,
+        }
+    }
+
+    async fn take(&mut self, from: MemberId, asked_at: Instant, news: News) -> Heard {
+        let inner = Arc::clone(&self.inner);
+        inner.take_words(&news.checkpoints);
+        let (proven, depth) = (news.proven, news.depth);
+        let held = Duration::from_millis(news.held_ms.into());
+        let (lead, confirmed) = (news.lead, news.confirmed_ms);
+        let gained = match Box::pin(self.extend(news)).await {
+            Ok(gained) => gained,
+            Err(error) => {
+                self.draft = Draft::default();
+                self.unproven_since = None;
+                tracing::warn!(%from, %error, "what a source sent was not taken");
+                return Heard::Wrong;
+            }
+        };
+        inner.adopt_lead().await;
+        if let (Some(Lead { leader, .. }), Some(ago)) = (lead, confirmed)
+            && leadership(&inner.raft).leader == Some(leader)
+            && leader != inner.me
+        {
+            // It was asked after `asked_at`, so the leader was not heard before this.
+            let ago = Duration::from_millis(ago.into());
+            inner.contact.told(leader, asked_at + held - ago);
+        }
+        inner.set_depth(depth.saturating_add(1));
+        Heard::News { gained, proven, held, depth, attached: lead.is_some() }
+    }
+
+    /// Adds what came to the draft and gives Raft what is proven of it; how many entries that brought.
+    async fn extend(&mut self, news: News) -> Result<u64, DraftError> {
+        if news.entries.is_empty() && news.snapshot.is_none() && self.draft.is_empty() {
+            return Ok(0);
+        }
+        let own = self.inner.replica.lock().clone();
+        let root = self.inner.view().root;
+        self.draft.add(news, &own, &root)?;
+        let Some(proven) = self.draft.prove(&own, &self.leniency)? else {
+            self.wait_for_proof().await;
+            return Ok(0);
+        };
+        self.unproven_since = None;
+        self.leniency = Leniency::default();
+        let mut draft = std::mem::take(&mut self.draft);
+        let (before, base) = (own.index(), draft.base.take());
+        match Box::pin(self.inner.feed(base, &draft.entries, own.applied, proven)).await {
+            Ok(()) => {
+                self.inner.take_words(draft.words());
+                Ok(proven.upto.saturating_sub(before))
+            }
+            Err(NotTaken::Snapshot(error)) => {
+                tracing::warn!(%error, "a snapshot was not installed");
+                Err(DraftError::Contradiction)
+            }
+            Err(NotTaken::Later) => {
+                tracing::debug!("what was proven is of an earlier leader than the one followed");
+                Ok(0)
+            }
+            Err(NotTaken::Ended) => Ok(0),
+        }
+    }
+
+    /// The draft has no proof by voters this host knows. After a while it asks those for the others.
+    async fn wait_for_proof(&mut self) {
+        let since = *self.unproven_since.get_or_insert(Types::now());
+        if since.elapsed() < UNPROVEN_PATIENCE {
+            return;
+        }
+        self.unproven_since = None;
+        self.leniency.granted = true;
+        let inner = &self.inner;
+        let voters = inner.known_voters();
+        let unknown = self.draft.signers().into_iter().filter(|signer| !voters.contains(signer));
+        for signer in unknown.collect::<Vec<_>>() {
+            if inner.speakers.check(signer, &voters, &inner.peers).await.is_ok() {
+                self.leniency.vouched.insert(signer);
+            }
+        }
+    }
+}
+
+impl Inner {
+    /// Tells sync what there is to see here.
+    fn observe(&self) {
+        let view = self.view();
+        let membership = self.membership();
+        let led = leadership(&self.raft);
+        let leads = led.role == Role::Leader && self.has_majority();
+        let heard = self.contact.last();
+        let now = self.moment();
+        let mut sync = self.sync();
+        if !sync.knows(view.members.keys().copied()) {
+            sync.handle_members(view.members.keys().copied());
+        }
+        let fed = membership.voters.union(&membership.learners).copied().collect();
+        sync.handle_agreement(fed, led.leader, leads);
+        if let Some((_, at)) = heard {
+            sync.handle_leader_heard(self.moment_of(at));
+        }
+        sync.handle_applied(view.applied, now);
+    }
+
+    /// Now, as sync counts.
+    pub(super) fn moment(&self) -> Moment {
+        self.moment_of(Types::now())
+    }
+
+    fn moment_of(&self, at: Instant) -> Moment {
+        // Counted from a while before the start, so that what was confirmed before it is not in the future.
+        (at + MAX_MOMENT_AGO) - self.born
+    }
+
+    /// How far this host is from agreement.
+    pub(super) fn depth(&self) -> u8 {
+        let led = leadership(&self.raft);
+        let (heard, _) = led.leader.map_or((None, None), |leader| self.contact.signs_of(leader));
+        let lately = heard.is_some_and(|at| at.elapsed() < FED_PATIENCE);
+        if led.role == Role::Leader || lately && self.is_fed() {
+            return 0;
+        }
+        self.depth.load(std::sync::atomic::Ordering::Relaxed).min(MAX_DEPTH)
+    }
+
+    fn set_depth(&self, depth: u8) {
+        self.depth.store(depth, std::sync::atomic::Ordering::Relaxed);
+    }
+
+    /// Gives Raft what is proven of a draft that follows `own`, as its leader would, and waits until it is applied.
+    async fn feed(
+        &self,
+        base: Option<Base>,
+        entries: &[Entry],
+        own: Option<LogId>,
+        proven: Proven,
+    ) -> Result<(), NotTaken> {
+        let Proven { upto, lead } = proven;
+        let vote = self.vote_of(lead).ok_or(NotTaken::Later)?;
+        let mut prev = own;
+        if let Some(Base { bytes, replica }) = base {
+            let snapshot = self.check_snapshot(&vote, bytes).map_err(NotTaken::Snapshot)?;
+            let answer = self.raft.install_full_snapshot(vote, snapshot).await;
+            if answer.map_err(|_| NotTaken::Ended)?.vote != vote {
+                return Err(NotTaken::Later);
+            }
+            prev = replica.applied;
+        }
+        let proven = entries.iter().filter(|entry| entry.log_id.index <= upto);
+        let proven: Vec<Entry> = proven.cloned().collect();
+        for entries in proven.chunks(MAX_APPEND) {
+            let last = entries.last().map(|entry| entry.log_id);
+            let append = AppendEntriesRequest {
+                vote,
+                prev_log_id: prev,
+                entries: entries.to_vec(),
+                leader_commit: last,
+            };
+            match self.raft.append_entries(append).await.map_err(|_| NotTaken::Ended)? {
+                AppendEntriesResponse::Success | AppendEntriesResponse::PartialSuccess(_) => {}
+                AppendEntriesResponse::Conflict | AppendEntriesResponse::HigherVote(_) => {
+                    return Err(NotTaken::Later);
+                }
+            }
+            prev = last;
+        }
+        let mut views = self.views.clone();
+        let applied = views.wait_until(|view| view.applied >= upto);
+        match Types::timeout(APPLY_LIMIT, applied).await {
+            Ok(Ok(_)) => Ok(()),
+            _ => Err(NotTaken::Ended),
+        }
+    }
+
+    /// Has Raft follow whom the voters followed when they signed what this host holds. One that just came in has heard of no
+    /// leader, and would hear of none before the next entry.
+    async fn adopt_lead(&self) {
+        let (applied, electorate) = {
+            let replica = self.replica.lock();
+            (replica.applied, replica.electorate())
+        };
+        let Some(applied) = applied else { return };
+        let signed = self.testimony.words().proof(applied.index, &electorate);
+        let own = self.raft.server_metrics().borrow_watched().vote;
+        let Some(vote) = signed.and_then(|(_, lead)| self.vote_of(lead)) else { return };
+        if vote > own {
+            let prev_log_id = Some(applied);
+            let append = AppendEntriesRequest {
+                vote,
+                prev_log_id,
+                entries: Vec::new(),
+                leader_commit: prev_log_id,
+            };
+            if self.raft.append_entries(append).await.is_err() {
+                tracing::debug!("agreement has ended");
+            }
+        }
+    }
+
+    /// The vote under which this host's Raft takes what those that follow `lead` agreed on.
+    fn vote_of(&self, lead: Lead) -> Option<Vote> {
+        let own = self.raft.server_metrics().borrow_watched().vote;
+        let vote = Vote::new_committed(lead.term, lead.leader.0);
+        if own.committed && own.leader_id.term >= lead.term {
+            // It heard of a later leader, whose log has all that was agreed before.
+            return (own.leader_id.voted_for != self.me.0).then_some(own);
+        }
+        (lead.leader != self.me && vote >= own).then_some(vote)
+    }
+}
+
+/// How long before the start of this process something may have been confirmed that is told of in it.
+const MAX_MOMENT_AGO: Duration = Duration::from_secs(3600);
+
+/// Wakes the task: somebody was seen, or the operator wants something.
+pub(super) fn nudge(nudges: &ordered::Sender<u64>) {
+    nudges.send_if_modified(|count| {
+        *count += 1;
+        true
+    });
+}

@@ -1,0 +1,246 @@
+//! Signs what this host's log led to, if it votes, and gathers what the other voters signed.
+//!
+//! ```text
+//! applied ──mark──> sign ──Attest(word)──> everyone the leader feeds
+//!                            <──their words for that index──
+//! ```
+//!
+//! The first word after a pause is signed at once, so that whoever follows by sync hears of a ban without delay; then at
+//! most one in [`DEBOUNCE`]. A word that got lost is not sent again: who lacks the proof of its own last mark asks, voter after
+//! voter, until it has it. Nothing of this holds up agreement, which needs no checkpoints.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use mesh_model::wire::sync::{Checkpoint, Lead};
+use mesh_model::{IdentityKey, LogIndex, MemberId, Signed};
+use openraft::async_runtime::AsyncRuntime as _;
+use openraft::async_runtime::watch::WatchReceiver as _;
+use openraft::rt::Select3;
+use openraft::type_config::TypeConfigExt as _;
+
+use super::group::Inner;
+use super::rpc::{Reply, Request, RpcError};
+use super::runtime::Runtime;
+use super::steward::IDLE;
+use super::testimony::GRID;
+use super::types::{Instant, Types};
+use crate::sync::Mark;
+
+/// The shortest pause between two signings. Commits of one burst share a word; a signature and its hundred checks in
+/// a mesh of seven voters stay far below a percent of one core.
+const DEBOUNCE: Duration = Duration::from_millis(250);
+
+/// How long the other voters' words may be on their way before this host asks for them.
+const ASK_AFTER: Duration = Duration::from_secs(1);
+
+/// The longest pause between two such questions, after a while without an answer that helps.
+const ASK_LONGEST: Duration = Duration::from_secs(16);
+
+/// How long one that is asked or told may take.
+const ANSWER_LIMIT: Duration = Duration::from_secs(2);
+
+/// The task; see the [module](self).
+pub(super) struct Notary {
+    inner: Arc<Inner>,
+    signed: LogIndex,
+    sign_at: Instant,
+    /// The mark whose proof is being asked for, when to ask next, and how often that was done.
+    lacking: Option<(LogIndex, Instant, u32)>,
+}
+
+impl Notary {
+    pub(super) fn new(inner: Arc<Inner>) -> Self {
+        Self { inner, signed: 0, sign_at: Types::now(), lacking: None }
+    }
+
+    /// Until Raft ends.
+    pub(super) async fn run(mut self) {
+        let mut marks = self.inner.testimony.changes();
+        let mut server = self.inner.raft.server_metrics();
+        let mut wait = Duration::ZERO;
+        loop {
+            let sleep = Runtime::sleep(wait);
+            match Runtime::select3(server.changed(), marks.changed(), sleep).await {
+                Select3::First(Err(_)) | Select3::Second(Err(_)) => return,
+                Select3::First(Ok(())) | Select3::Second(Ok(())) | Select3::Third(()) => {}
+            }
+            if self.inner.ended().is_some() {
+                return;
+            }
+            wait = self.sign_when_due().min(self.ask_when_due());
+        }
+    }
+
+    /// Signs if there is something and it is time; how long until it may be.
+    fn sign_when_due(&mut self) -> Duration {
+        let marks = self.inner.testimony.words().to_sign(self.signed, GRID);
+        let Some(last) = marks.last() else { return IDLE };
+        // Without an elected leader there is nothing to say of it, and the one that comes changes the log.
+        let Some(lead) = self.inner.elected().filter(|lead| lead.term >= last.at.term) else {
+            return IDLE;
+        };
+        let now = Types::now();
+        if now < self.sign_at {
+            return self.sign_at - now;
+        }
+        self.signed = last.at.index;
+        self.sign_at = now + DEBOUNCE;
+        let words: Vec<_> = marks.into_iter().map(|mark| self.inner.sign(mark, lead)).collect();
+        for to in self.inner.fed_others() {
+            let (inner, words) = (Arc::clone(&self.inner), words.clone());
+            drop(Runtime::spawn(async move {
+                for word in words {
+                    inner.attest(to, word).await;
+                }
+            }));
+        }
+        IDLE
+    }
+
+    /// Asks a voter if the proof of the last mark has not come by itself; how long until it may have to.
+    fn ask_when_due(&mut self) -> Duration {
+        let inner = &self.inner;
+        let others = inner.fed_others();
+        let (last, proven) = {
+            let electorate = inner.replica.lock().electorate();
+            let words = inner.testimony.words();
+            let last = words.last_mark().map_or(0, |mark| mark.at.index);
+            (last, words.proven(&electorate).map_or(0, |claim| claim.at.index))
+        };
+        if proven >= last || others.is_empty() || !inner.is_fed() {
+            self.lacking = None;
+            return IDLE;
+        }
+        let now = Types::now();
+        let (_, at, asked) = match self.lacking {
+            Some(lacking) if lacking.0 == last => lacking,
+            _ => *self.lacking.insert((last, now + ASK_AFTER, 0)),
+        };
+        if now < at {
+            return at - now;
+        }
+        let pause = (ASK_AFTER * (1 << asked.min(5))).min(ASK_LONGEST);
+        self.lacking = Some((last, now + pause, asked.saturating_add(1)));
+        let voters: Vec<_> =
+            inner.known_voters().into_iter().filter(|id| *id != inner.me).collect();
+        if let Some(voter) = voters.get(asked as usize % voters.len().max(1)).copied() {
+            let inner = Arc::clone(inner);
+            drop(Runtime::spawn(async move { inner.ask_words(voter, last).await }));
+        }
+        pause
+    }
+}
+
+impl Inner {
+    /// Whom this host takes for elected.
+    pub(super) fn elected(&self) -> Option<Lead> {
+        let vote = self.raft.server_metrics().borrow_watched().vote;
+        let (term, leader) = (vote.leader_id.term, MemberId(vote.leader_id.voted_for));
+        vote.committed.then_some(Lead { term, leader })
+    }
+
+    /// Everyone else that takes part in agreement.
+    pub(super) fn fed_others(&self) -> Vec<MemberId> {
+        let membership = self.membership();
+        let all = membership.voters.union(&membership.learners);
+        all.copied().filter(|member| *member != self.me).collect()
+    }
+
+    /// Whether the leader feeds this host, as far as its own log knows.
+    pub(super) fn is_fed(&self) -> bool {
+        let membership = self.membership();
+        membership.voters.contains(&self.me) || membership.learners.contains(&self.me)
+    }
+
+    /// This host's word on `mark`.
+    fn sign(&self, mark: Mark, lead: Lead) -> Signed<Checkpoint> {
+        let mesh = self.view().mesh();
+        let Mark { at, state, electorate, encoding } = mark;
+        let word = Checkpoint { mesh, member: self.me, at, state, electorate, encoding, lead };
+        let signed = Signed::seal(&word, &self.key);
+        self.take_word(&signed, self.me, &self.key.public());
+        signed
+    }
+
+    /// Tells `to` what this host signed, and takes what it knows of that index.
+    async fn attest(&self, to: MemberId, word: Signed<Checkpoint>) {
+        let Ok(index) = word.peek().map(|word| word.at.index) else { return };
+        let request = Request::Attest { index, word: Some(word) };
+        self.exchange_words(to, &request).await;
+    }
+
+    async fn ask_words(&self, to: MemberId, index: LogIndex) {
+        self.exchange_words(to, &Request::Attest { index, word: None }).await;
+    }
+
+    async fn exchange_words(&self, to: MemberId, request: &Request) {
+        if let Ok(Reply::Attested(words)) = self.peers.ask(to, request, ANSWER_LIMIT).await {
+            self.take_words(&words);
+        }
+    }
+
+    /// A member tells what it signed, or asks what is known of `index`.
+    pub(super) fn answer_attest(
+        &self,
+        from: MemberId,
+        index: LogIndex,
+        word: Option<Signed<Checkpoint>>,
+    ) -> Result<Reply, RpcError> {
+        if let Some(word) = word {
+            let named = word.peek()?.member;
+            if named != from || !self.take_words(&[word]) {
+                return Err(RpcError::NotEntitled { from, claimed: named });
+            }
+        }
+        let mut known = self.testimony.words().at(index);
+        known.truncate(mesh_model::wire::sync::MAX_CHECKPOINTS);
+        Ok(Reply::Attested(known))
+    }
+
+    /// Takes the words of members that vote, or voted: who gives up its vote signs the entry that takes it. `false` if one
+    /// was not such a member's own.
+    pub(super) fn take_words(&self, words: &[Signed<Checkpoint>]) -> bool {
+        let known = self.known_voters();
+        let votes = |member: MemberId| {
+            known.contains(&member) || self.replica.lock().state.has_voted(member)
+        };
+        let view = self.view();
+        let mut genuine = true;
+        for signed in words {
+            let Ok(word) = signed.peek() else {
+                genuine = false;
+                continue;
+            };
+            match view.members.get(&word.member).filter(|member| votes(member.id)) {
+                Some(member) => genuine &= self.take_word(signed, member.id, &member.identity),
+                None => genuine = false,
+            }
+        }
+        genuine
+    }
+
+    /// Takes `member`'s word; `false` if it is not its own.
+    fn take_word(&self, signed: &Signed<Checkpoint>, member: MemberId, key: &IdentityKey) -> bool {
+        let mut words = self.testimony.words();
+        let before = words.divergences().len();
+        let taken = words.take(signed, member, key);
+        let diverged = words.divergences().len() > before;
+        drop(words);
+        if diverged {
+            self.testimony.report(before);
+        }
+        match taken {
+            Ok(news) => {
+                if news {
+                    self.testimony.tell();
+                }
+                true
+            }
+            Err(error) => {
+                tracing::warn!(%member, %error, "a checkpoint was not taken");
+                false
+            }
+        }
+    }
+}

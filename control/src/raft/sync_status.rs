@@ -1,0 +1,97 @@
+//! Sync as the rest of the house sees and steers it.
+
+use mesh_model::{LogIndex, MemberId};
+
+use super::following::nudge;
+use super::group::{Group, Inner};
+use crate::command::{Command, Proposal};
+use crate::sync::{Desk, Divergence, Progress, Sync};
+
+/// How this member follows, and whom it serves.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SyncStatus {
+    /// Where it gets the log from.
+    pub progress: Progress,
+    /// Up to where a majority of the voters signed what it holds.
+    pub proven: LogIndex,
+    /// Who asks it.
+    pub served: Vec<MemberId>,
+    /// How many it turned away because all places were taken.
+    pub turned_away: u64,
+}
+
+impl Group {
+    /// Gossip knows `member`: whether it answers, and how far it says it has applied the log.
+    pub fn handle_sighting(&self, member: MemberId, dead: bool, applied: LogIndex) {
+        let inner = &self.inner;
+        let matters = inner.sync().handle_sighting(member, dead, applied, inner.moment());
+        if matters {
+            nudge(&inner.nudges);
+        }
+    }
+
+    /// How this member follows.
+    pub fn sync_status(&self) -> SyncStatus {
+        let now = self.inner.moment();
+        let progress = self.inner.sync().progress(now);
+        let proven = self.inner.proven();
+        let desk = self.inner.desk();
+        let (served, turned_away) = (desk.served(now).collect(), desk.turned_away());
+        SyncStatus { progress, proven, served, turned_away }
+    }
+
+    /// Has this member ask `preferred` before all others; nobody ends that.
+    pub fn sync_from(&self, preferred: Vec<MemberId>) {
+        self.inner.sync().handle_preference(preferred);
+        nudge(&self.inner.nudges);
+    }
+
+    /// Has this member look for a source anew.
+    pub fn resync(&self) {
+        self.inner.sync().handle_resync();
+        nudge(&self.inner.nudges);
+    }
+
+    /// Has this member ask for the whole state.
+    pub fn sync_fast(&self) {
+        self.inner.sync().handle_fast();
+        nudge(&self.inner.nudges);
+    }
+
+    /// Members that hold different states at one index, as far as this one has seen.
+    pub fn divergences(&self) -> Vec<Divergence> {
+        self.inner.testimony.words().divergences().to_vec()
+    }
+}
+
+impl Inner {
+    /// Whether changes of membership wait until somebody has looked at a divergence.
+    pub(super) fn is_frozen(&self) -> bool {
+        !self.testimony.words().divergences().is_empty()
+    }
+
+    /// Where members diverged, if `proposal` has to wait because of it. What takes rights away does not: a ban is how a
+    /// voter that cheats is put out, and everybody may leave. Nor does what changes nothing about who is a member.
+    pub(super) fn frozen_against(&self, proposal: &Proposal) -> Option<LogIndex> {
+        match proposal.command {
+            Command::Invite(_) | Command::Admit(_) | Command::SetVoters(_) => {
+                self.testimony.words().divergences().first().map(|divergence| divergence.index)
+            }
+            Command::Depart { .. }
+            | Command::Judge(_)
+            | Command::Lapse(_)
+            | Command::Revoke(_)
+            | Command::ChangeAdmins(_)
+            | Command::Tag(_)
+            | Command::SetAccess(_) => None,
+        }
+    }
+
+    pub(super) fn sync(&self) -> std::sync::MutexGuard<'_, Sync> {
+        self.sync.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    pub(super) fn desk(&self) -> std::sync::MutexGuard<'_, Desk> {
+        self.desk.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}

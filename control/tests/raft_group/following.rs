@@ -1,0 +1,206 @@
+//! Members that the leader does not feed have what was agreed all the same.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use mesh_control::raft::Role;
+use mesh_control::sync::Supply;
+use mesh_model::MemberId;
+use tokio::time::{Instant, sleep};
+
+use crate::world::{World, in_virtual_time};
+
+/// Three voters, two spares, and three that follow; one more makes no more voters.
+const MEMBERS: usize = 8;
+
+fn fed(world: &World, leader: MemberId) -> BTreeSet<MemberId> {
+    let status = world.status(leader);
+    status.voters.iter().chain(&status.learners).copied().collect()
+}
+
+/// The mesh once nobody is being made a learner any more, and its leader.
+async fn crowd(seed: u8) -> (World, MemberId) {
+    let world = World::of(MEMBERS, seed).await;
+    let leader = world.leader().await;
+    world.until("five that are fed", |world| fed(world, leader).len() == 5).await;
+    (world, leader)
+}
+
+async fn everywhere(world: &World, index: u64) {
+    world
+        .until("applied everywhere", |world| {
+            world.running().iter().all(|id| world.status(*id).applied >= index)
+        })
+        .await;
+}
+
+#[test]
+fn a_commit_reaches_those_the_leader_does_not_feed() {
+    in_virtual_time(|| async {
+        let (world, leader) = crowd(90).await;
+        sleep(Duration::from_secs(3)).await;
+        let fed = fed(&world, leader);
+        let before = world.trace().len();
+        for _ in 0..5 {
+            let begun = Instant::now();
+            let applied = world.propose(leader, world.filler()).await.expect("agreed");
+            everywhere(&world, applied.index).await;
+            assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
+            sleep(Duration::from_secs(2)).await;
+        }
+        // An append is a request of kind 0.
+        let trace = world.trace();
+        let appends = trace[before..].iter().filter_map(|line| {
+            let mut words = line.split(' ').skip(1);
+            let (way, kind) = (words.next()?, words.next()?);
+            (kind == "0").then(|| way.split_once("->").expect("a way").1.to_owned())
+        });
+        let appended: BTreeSet<String> = appends.collect();
+        let fed: BTreeSet<String> = fed.iter().map(ToString::to_string).collect();
+        assert!(appended.is_subset(&fed), "{appended:?} were sent entries by Raft, {fed:?} should");
+    });
+}
+
+#[test]
+fn a_follower_knows_who_leads_and_that_nobody_does() {
+    in_virtual_time(|| async {
+        let (world, leader) = crowd(91).await;
+        let all = world.running();
+        let fed = fed(&world, leader);
+        let follower = *all.iter().find(|id| !fed.contains(id)).expect("somebody follows");
+        world
+            .until("the follower hears of the leader", |world| {
+                let seen = world.status(follower).leadership;
+                seen.leader == Some(leader) && seen.role == Role::Learner
+            })
+            .await;
+        assert!(matches!(world.group(follower).sync_status().progress.supply, Supply::Source(_)));
+        world.stop(leader).await;
+        let another = world.leader().await;
+        world
+            .until("it hears of the next", |world| {
+                world.status(follower).leadership.leader == Some(another)
+            })
+            .await;
+        for voter in world.status(another).voters {
+            if world.running().contains(&voter) {
+                world.cut(voter);
+            }
+        }
+        world
+            .until("and that it is gone", |world| {
+                world.status(follower).leadership.leader.is_none()
+            })
+            .await;
+    });
+}
+
+#[test]
+fn a_followers_proposal_is_agreed_and_comes_back_to_it() {
+    in_virtual_time(|| async {
+        let (mut world, leader) = crowd(92).await;
+        let fed = fed(&world, leader);
+        let all = world.running();
+        let follower = *all.iter().find(|id| !fed.contains(id)).expect("somebody follows");
+        let member = world.admit(follower).await.expect("forwarded");
+        everywhere(&world, member.0).await;
+    });
+}
+
+#[test]
+fn a_follower_that_was_away_for_long_is_sent_the_whole_state() {
+    in_virtual_time(|| async {
+        let (mut world, leader) = crowd(93).await;
+        let fed = fed(&world, leader);
+        let all = world.running();
+        let follower = *all.iter().find(|id| !fed.contains(id)).expect("somebody follows");
+        world.stop(follower).await;
+        // The leader makes a snapshot every 1000 entries and keeps 200 before it.
+        for _ in 0..25 {
+            let fillers = (0..50).map(|_| world.propose(leader, world.filler()));
+            for agreed in join_all(fillers).await {
+                agreed.expect("agreed");
+            }
+        }
+        // The last thing agreed changes the state, so a state that is not the mesh's would show.
+        let last = world.admit(leader).await.expect("agreed");
+        world.restart(follower).await;
+        assert!(world.status(follower).applied + 1200 < last.0);
+        everywhere(&world, last.0).await;
+        world.settle().await;
+    });
+}
+
+#[test]
+fn a_follower_that_was_away_for_a_while_is_sent_what_it_lacks() {
+    in_virtual_time(|| async {
+        let (mut world, leader) = crowd(94).await;
+        let fed = fed(&world, leader);
+        let all = world.running();
+        let follower = *all.iter().find(|id| !fed.contains(id)).expect("somebody follows");
+        world.cut(follower);
+        for _ in 0..150 {
+            world.propose(leader, world.filler()).await.expect("agreed");
+        }
+        let last = world.admit(leader).await.expect("agreed");
+        world.heal(follower);
+        everywhere(&world, last.0).await;
+    });
+}
+
+#[test]
+fn a_follower_becomes_a_voter_when_others_are_lost() {
+    in_virtual_time(|| async {
+        let (world, leader) = crowd(95).await;
+        let fed = fed(&world, leader);
+        let follows: Vec<MemberId> =
+            world.running().into_iter().filter(|id| !fed.contains(id)).collect();
+        // Both spares first, then a voter: only one that followed by sync is left to take its vote.
+        for spare in world.status(leader).learners {
+            world.stop(spare).await;
+            world.group(leader).handle_sighting(spare, true, 0);
+        }
+        world
+            .until("those that followed take their place", |world| {
+                world.status(leader).learners.iter().any(|id| follows.contains(id))
+            })
+            .await;
+        let voters = world.status(leader).voters;
+        let lost = *voters.iter().find(|id| **id != leader).expect("another voter");
+        world.stop(lost).await;
+        sleep(Duration::from_secs(30)).await;
+        world
+            .until("one of them votes", |world| {
+                world.status(leader).voters.iter().any(|id| follows.contains(id))
+            })
+            .await;
+        world.propose(leader, world.filler()).await.expect("agreed");
+    });
+}
+
+#[test]
+fn one_that_lost_its_vote_while_it_was_away_hears_of_it() {
+    in_virtual_time(|| async {
+        let (mut world, leader) = crowd(96).await;
+        let voters = world.status(leader).voters;
+        let lost = *voters.iter().find(|id| **id != leader).expect("another voter");
+        world.stop(lost).await;
+        sleep(Duration::from_secs(70)).await;
+        world
+            .until("its vote is another's, and it is not fed", |world| {
+                !fed(world, leader).contains(&lost)
+            })
+            .await;
+        let last = world.propose(leader, world.filler()).await.expect("agreed");
+        world.restart(lost).await;
+        world
+            .until("it follows", |world| {
+                let status = world.status(lost);
+                status.applied >= last.index
+                    && status.leadership.role == Role::Learner
+                    && status.leadership.leader == Some(leader)
+            })
+            .await;
+    });
+}
