@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use mesh_model::MemberId;
-use mesh_model::api::v1::{DaemonState, GossipState, RaftRole, RaftStatus, Status};
+use mesh_model::api::v1::{DaemonState, Divergence, GossipState, RaftRole, RaftStatus, Status};
 use mesh_model::trust::Name;
 
 use super::table::{Cell, Table};
@@ -42,6 +42,12 @@ fn head(status: &Status, detailed: bool, theme: Theme) -> String {
         facts.row([Cell::styled("degraded", theme.bad_style()), (&degraded.message).into()]);
         facts.row([Cell::styled("what to do", theme.bad_style()), (&degraded.hint).into()]);
     }
+    if let Some(divergence) = status.divergences.first() {
+        let alarm = diverged(divergence);
+        facts.row([Cell::styled("diverged", theme.bad_style()), (&alarm).into()]);
+        let remedy = "compare `mesh status` on them, ban the one that is wrong with `mesh ban`, and restart meshd here";
+        facts.row([Cell::styled("what to do", theme.bad_style()), remedy.into()]);
+    }
     let mut fact = |label: &str, value: String| facts.fact(theme, label, value);
     match (&status.mesh_name, &status.mesh) {
         (Some(name), Some(mesh)) => fact("mesh", format!("{name} ({mesh})")),
@@ -71,6 +77,22 @@ fn head(status: &Status, detailed: bool, theme: Theme) -> String {
     let uptime = unit::duration(Duration::from_secs(status.uptime_s));
     fact("meshd", format!("{}, up {uptime}", status.version));
     facts.lines("")
+}
+
+/// Who differs, and what follows from it.
+fn diverged(divergence: &Divergence) -> String {
+    let parties = divergence.parties.iter();
+    let named: Vec<String> = parties
+        .map(|party| {
+            let hash = party.state_hash.to_string();
+            format!("{} has {}", party.member, hash.get(..SHORT_HASH).unwrap_or(&hash))
+        })
+        .collect();
+    format!(
+        "at index {} members hold different states ({}); nobody comes in here and no vote changes hands",
+        divergence.index,
+        named.join(", ")
+    )
 }
 
 fn supervisor(status: &Status, raft: &RaftStatus) -> String {

@@ -1,6 +1,8 @@
 //! Each verb as it goes well, for people and for programs.
 
-use mesh_model::api::v1::{AsOf, Document, ErrorCode, VersionReply};
+use mesh_model::MemberId;
+use mesh_model::api::v1::{AsOf, Divergence, DivergentState, Document, ErrorCode, VersionReply};
+use mesh_model::view::StateHash;
 use serde_json::{Value, json};
 
 use crate::daemon::{Daemon, Reply};
@@ -112,6 +114,28 @@ fn status_of_a_host_whose_disk_failed_says_so_first() {
         "{page}"
     );
     assert!(page.contains("supervisor  none, term 3"), "{page}");
+}
+
+#[test]
+fn status_of_a_mesh_whose_members_differ_names_them_first() {
+    let mut status = documents::status();
+    let party = |member, byte| DivergentState {
+        member: MemberId(member),
+        state_hash: StateHash([byte; 32]),
+    };
+    status.divergences =
+        vec![Divergence { index: 44, parties: vec![party(1, 0xaa), party(3, 0xbb)] }];
+    let page = table("GET /v1/status", Reply::document(status), &["status"]);
+    let lines: Vec<&str> = page.lines().take(2).collect();
+    assert_eq!(
+        lines,
+        [
+            "diverged    at index 44 members hold different states (m1 has aaaaaaaaaaaa, m3 has bbbbbbbbbbbb); \
+             nobody comes in here and no vote changes hands",
+            "what to do  compare `mesh status` on them, ban the one that is wrong with `mesh ban`, and restart meshd here",
+        ],
+        "{page}"
+    );
 }
 
 #[test]

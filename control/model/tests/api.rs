@@ -93,6 +93,7 @@ fn status() -> Status {
         version: "0.1.0".to_owned(),
         state: DaemonState::Member,
         degraded: None,
+        divergences: Vec::new(),
         mesh: Some(sample::mesh()),
         mesh_name: Some(sample::name("office")),
         prefixes: Some(sample::genesis().prefixes),

@@ -3,11 +3,12 @@
 use std::time::Instant;
 
 use mesh_control::raft::GroupStatus;
+use mesh_control::sync::Divergence as Seen;
 use mesh_dataplane::PeerStats;
 use mesh_model::MemberId;
 use mesh_model::api::v1::{
-    DaemonState, DropCount, GossipMember, GossipState, Offload, Path, Peer, Peers, RaftStatus,
-    Role, Status, Tunnel, Tunnels,
+    DaemonState, Divergence, DivergentState, DropCount, GossipMember, GossipState, Offload, Path,
+    Peer, Peers, RaftStatus, Role, Status, Tunnel, Tunnels,
 };
 use mesh_model::view::{ClusterView, MemberView};
 
@@ -25,6 +26,7 @@ impl Daemon {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             state: DaemonState::NotJoined,
             degraded: None,
+            divergences: Vec::new(),
             mesh: None,
             mesh_name: None,
             prefixes: None,
@@ -86,6 +88,7 @@ impl Mesh {
         let view = self.view();
         status.state = self.state(&view);
         status.degraded = self.degraded();
+        status.divergences = self.group.divergences().into_iter().map(divergence).collect();
         status.mesh = Some(view.mesh());
         status.mesh_name = Some(view.mesh_name.clone());
         status.prefixes = Some(view.prefixes);
@@ -158,6 +161,11 @@ impl Mesh {
             last_seen_ms: path.and_then(|peer| ago(peer.last_received, now)),
         }
     }
+}
+
+fn divergence(seen: Seen) -> Divergence {
+    let party = |(member, state_hash)| DivergentState { member, state_hash };
+    Divergence { index: seen.index, parties: seen.parties.into_iter().map(party).collect() }
 }
 
 /// A member's part in agreement.

@@ -39,7 +39,8 @@ pub use policy::{
 };
 pub use snapshot::{SnapshotApplied, SnapshotDownload, SnapshotInfo, SnapshotVerdict, Snapshots};
 pub use status::{
-    DaemonState, DropCount, GossipMember, Offload, RaftRole, RaftStatus, Role, Status,
+    DaemonState, Divergence, DivergentState, DropCount, GossipMember, Offload, RaftRole,
+    RaftStatus, Role, Status,
 };
 pub use supervision::{
     SupervisorHistory, TransferReply, TransferRequest, Transition, TransitionCause,

@@ -52,6 +52,24 @@ pub enum RaftRole {
     Stopped,
 }
 
+/// Members that hold different states at one index: one of them is broken or cheats.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Divergence {
+    /// Where in the log.
+    pub index: LogIndex,
+    /// Who signed what there, this host's own state among them if it is one.
+    pub parties: Vec<DivergentState>,
+}
+
+/// What one member holds where members differ.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DivergentState {
+    /// Who.
+    pub member: MemberId,
+    /// Its state's hash. Equal hashes there mean that they differ in who votes.
+    pub state_hash: StateHash,
+}
+
 /// Agreement as this host sees it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RaftStatus {
@@ -114,6 +132,10 @@ pub struct Status {
     /// anew, or upgraded.
     #[serde(default)]
     pub degraded: Option<ErrorBody>,
+    /// Where members hold different states, as far as this host has seen since it started. While there is one, nobody
+    /// comes in here and no vote changes hands.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub divergences: Vec<Divergence>,
     /// The mesh.
     pub mesh: Option<MeshId>,
     /// What people call it.
