@@ -13,6 +13,7 @@ use super::group::{Group, Inner};
 use super::propose::{FORWARD_LIMIT, ProposeError, Tried};
 use super::replica::Replica;
 use super::rpc::{MAX_TERM_AHEAD, ProposeReply, Reply, Request, RpcError};
+use super::snapshot::SnapshotError;
 use super::types::{Snapshot, Types, Vote};
 use crate::command::Proposal;
 
@@ -34,8 +35,12 @@ impl Group {
             Ok(request) => Box::pin(inner.answer(from, request)).await,
             Err(unread) => Err(unread.into()),
         };
-        let reply = answered.inspect_err(|error| inner.note_unread(from, error))?;
-        Ok(reply.encode())
+        if let Err(RpcError::Malformed(unread) | RpcError::Snapshot(SnapshotError::Codec(unread))) =
+            &answered
+        {
+            inner.note_unread(from, unread);
+        }
+        Ok(answered?.encode())
     }
 }
 

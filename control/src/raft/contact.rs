@@ -111,12 +111,17 @@ impl Inner {
             None => true,
             Some(leader) if leader == self.me => self.has_majority(),
             Some(leader) => {
-                let (heard, told) = self.contact.signs_of(leader);
-                heard.is_some_and(|at| at.elapsed() < PATIENCE * self.timing.recent)
-                    || told.is_some_and(|at| at.elapsed() < PATIENCE_TOLD)
+                let (_, told) = self.contact.signs_of(leader);
+                self.hears(leader) || told.is_some_and(|at| at.elapsed() < PATIENCE_TOLD)
             }
         };
         if confirmed { believed } else { unconfirmed(believed) }
+    }
+
+    /// Whether `leader` is this host, or spoke to it lately.
+    pub(super) fn hears(&self, leader: MemberId) -> bool {
+        let (heard, _) = self.contact.signs_of(leader);
+        leader == self.me || heard.is_some_and(|at| at.elapsed() < PATIENCE * self.timing.recent)
     }
 
     /// When the leader that is believed in since `since` will be one no more, if nothing confirms it until

@@ -28,6 +28,7 @@ use super::group::{Inner, leadership};
 use super::network::AskError;
 use super::rpc::{MAX_APPEND, Reply, Request, RpcError};
 use super::runtime::Runtime;
+use super::snapshot::SnapshotError;
 use super::status::Role;
 use super::types::{Entry, Instant, LogId, Types, Vote};
 use super::watch as ordered;
@@ -144,6 +145,9 @@ impl Following {
             Ok(Reply::Pulled(pulled)) => pulled,
             Ok(_) => return Heard::Silent,
             Err(error) => {
+                if let AskError::Codec(unread) = &error {
+                    self.inner.note_unread(from, unread);
+                }
                 tracing::debug!(%from, %error, "a source did not answer");
                 return Heard::Silent;
             }
@@ -173,6 +177,11 @@ impl Following {
         let gained = match Box::pin(self.extend(news)).await {
             Ok(gained) => gained,
             Err(error) => {
+                if let DraftError::Malformed(unread)
+                | DraftError::Snapshot(SnapshotError::Codec(unread)) = &error
+                {
+                    inner.note_unread(from, unread);
+                }
                 self.draft = Draft::default();
                 self.unproven_since = None;
                 tracing::warn!(%from, %error, "what a source sent was not taken");
@@ -187,6 +196,9 @@ impl Following {
             // It was asked after `asked_at`, so the leader was not heard before this.
             let ago = Duration::from_millis(ago.into());
             inner.contact.told(leader, asked_at + held - ago);
+            if !inner.known_voters().contains(&inner.me) {
+                inner.note_read();
+            }
         }
         inner.set_depth(depth.saturating_add(1));
         Heard::News { gained, proven, held, depth, attached: lead.is_some() }

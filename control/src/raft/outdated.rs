@@ -13,8 +13,9 @@
 //!          a leader is understood: it was upgraded, or they went back
 //! ```
 //!
-//! A version is said by one byte, and a plain member could say any: only voters are believed. One of them may
-//! lie, and block elections; so it may anyhow.
+//! A version is said by one byte, and a plain member could say any: who has a vote believes only voters. One of them may
+//! lie, and block elections; so it may anyhow. Who has none hears what was agreed from plain members, and has nothing to
+//! lose by believing them: it campaigns for nothing.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -22,9 +23,6 @@ use mesh_model::MemberId;
 use mesh_model::codec::CodecError;
 
 use super::group::{Group, Inner};
-use super::rpc::RpcError;
-use super::snapshot::SnapshotError;
-
 /// What was heard and not understood.
 #[derive(Default)]
 pub(super) struct Outdated(Mutex<Option<CodecError>>);
@@ -52,18 +50,16 @@ impl Group {
 }
 
 impl Inner {
-    /// `from` said something that led to `error`.
-    pub(super) fn note_unread(&self, from: MemberId, error: &RpcError) {
-        let (RpcError::Malformed(unread) | RpcError::Snapshot(SnapshotError::Codec(unread))) =
-            error
-        else {
-            return;
-        };
-        if !unread.is_newer() || !self.known_voters().contains(&from) {
+    /// `from` said something that is `unread`.
+    pub(super) fn note_unread(&self, from: MemberId, unread: &CodecError) {
+        let voters = self.known_voters();
+        let votes = voters.contains(&self.me);
+        if !unread.is_newer() || votes && !voters.contains(&from) {
             return;
         }
-        // Whoever still understands its leader, or leads, has not been left behind by the others.
-        if self.confirmed_leadership().leader.is_some() {
+        // Whoever still understands its leader, or leads, has not been left behind by the others. A voter has to
+        // understand it itself.
+        if self.confirmed_leadership().leader.is_some_and(|leader| !votes || self.hears(leader)) {
             return;
         }
         if self.outdated.replace(Some(unread.clone())) {

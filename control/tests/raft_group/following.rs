@@ -204,3 +204,27 @@ fn one_that_lost_its_vote_while_it_was_away_hears_of_it() {
             .await;
     });
 }
+
+#[test]
+fn a_follower_left_behind_says_so_until_it_understands_its_source_again() {
+    in_virtual_time(|| async {
+        let (world, leader) = crowd(93).await;
+        let fed = fed(&world, leader);
+        let (followers, others): (Vec<_>, Vec<_>) =
+            world.running().into_iter().partition(|id| !fed.contains(id));
+        world.speak_newer(others);
+        world
+            .until("they say that they were left behind", |world| {
+                followers.iter().all(|id| world.group(*id).outdated().is_some())
+            })
+            .await;
+        world.speak_newer([]);
+        let applied = world.propose(leader, world.filler()).await.expect("agreed");
+        everywhere(&world, applied.index).await;
+        world
+            .until("they understand the mesh again", |world| {
+                followers.iter().all(|id| world.group(*id).outdated().is_none())
+            })
+            .await;
+    });
+}

@@ -64,9 +64,9 @@ impl Net {
     }
 
     /// What `to` hears: members of the next version are understood by each other only.
-    fn as_said(&self, from: MemberId, to: MemberId, request: &[u8]) -> Vec<u8> {
+    fn as_said(&self, from: MemberId, to: MemberId, message: &[u8]) -> Vec<u8> {
         let wires = self.lock();
-        let mut said = request.to_vec();
+        let mut said = message.to_vec();
         if wires.newer.contains(&from) && !wires.newer.contains(&to) {
             // The first byte is the version.
             said[0] += 1;
@@ -110,6 +110,7 @@ impl Net {
         sleep(self.travel).await;
         self.arrive(to, from).await;
         self.reach(to, from)?;
+        let reply = reply.map(|reply| self.as_said(to, from, &reply).into());
         reply.map_err(|error| TransportError::Broken { member: to, reason: error.to_string() })
     }
 }
@@ -352,7 +353,7 @@ impl World {
         self.crash(member).await;
     }
 
-    /// From now on `members` ask in the next version, which the others do not understand.
+    /// From now on `members` speak the next version, which the others do not understand.
     pub(crate) fn speak_newer(&self, members: impl IntoIterator<Item = MemberId>) {
         self.net.lock().newer = members.into_iter().collect();
     }
