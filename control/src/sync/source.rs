@@ -76,8 +76,9 @@ impl Source {
         self.not_before
     }
 
-    pub(super) fn is_free(&self, now: Moment) -> bool {
-        self.not_before.is_none_or(|at| at <= now)
+    /// It is there, and nothing that it did has it rest.
+    pub(super) fn may_be_asked(&self, now: Moment) -> bool {
+        !self.dead && self.not_before.is_none_or(|at| at <= now)
     }
 
     /// It answered, `took` being the time on the way.

@@ -188,6 +188,29 @@ fn whom_the_operator_prefers_is_asked_first_and_a_snapshot_when_asked_for() {
 }
 
 #[test]
+fn one_that_is_preferred_is_gone_back_to_and_another_is_followed_until_then() {
+    let (preferred, other) = (MemberId(7), MemberId(8));
+    let mut sync = sync();
+    sync.handle_preference(vec![preferred]);
+    let mut turn = |second: u64, has_place: bool| {
+        let now = START + Duration::from_secs(second);
+        let to = ask(&mut sync, now).to;
+        let heard = match to == preferred && !has_place {
+            true => Heard::Busy(vec![other]),
+            false => news(1),
+        };
+        sync.handle_answer(to, heard, now);
+        (to, sync.progress(now).supply)
+    };
+    let (first, next) = (turn(0, false), turn(0, false));
+    assert_eq!((first.0, next), (preferred, (other, Supply::Source(other))));
+    let turns = [1, 2, 3, 4].map(|second| turn(second, false).0);
+    assert_eq!(turns, [other, preferred, other, preferred], "it rests while it has no place");
+    assert_eq!(turn(5, true).0, other);
+    assert_eq!(turn(6, true), (preferred, Supply::Source(preferred)));
+}
+
+#[test]
 fn those_that_are_dead_or_gone_are_not_asked() {
     let mut sync = Sync::new(ME, [5; 32]);
     sync.handle_members([1, 2].map(MemberId).into_iter());

@@ -1,0 +1,105 @@
+//! Whom to ask next, and whom not to ask for a while.
+
+use std::time::Duration;
+
+use mesh_model::MemberId;
+use mesh_model::wire::sync::MAX_INSTEAD;
+use rand::RngExt as _;
+
+use super::source::Source;
+use super::{Moment, Sync};
+
+/// How long nobody relies on what a member says it has applied, after it led to nothing.
+const UNRELIABLE: Duration = Duration::from_secs(60);
+
+/// The most suggestions kept of busy sources.
+const MAX_SUGGESTED: usize = 4 * MAX_INSTEAD;
+
+/// The least is asked first.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Rank {
+    /// Whoever fell silent comes after all that have not: hosts go down together.
+    doubt: u32,
+    /// Levels below agreement, as far as this member can know; the leader has enough to do.
+    tier: u8,
+    /// In steps of 16 ms: who is a little nearer is not worth a crowd.
+    distance: u32,
+}
+
+impl Rank {
+    fn of(source: &Source, leads: bool, fed: bool) -> Self {
+        Self {
+            doubt: source.silences().min(3) + u32::from(source.reliability() < 25),
+            tier: match (leads, fed) {
+                (false, true) => 0,
+                (true, _) => 1,
+                (false, false) => 2,
+            },
+            distance: source.round_trip().map_or(2, |way| (way.as_millis() / 16).min(64) as u32),
+        }
+    }
+}
+
+impl Sync {
+    /// Whom the operator prefers, whom this member follows, whom a busy source named, and then the best of all.
+    pub(super) fn choose(&mut self, now: Moment) -> Option<MemberId> {
+        let sources = &self.sources;
+        let free = |member: &MemberId| sources.get(member).is_some_and(|one| one.may_be_asked(now));
+        let known = self.preferred.iter().chain(&self.following).find(|member| free(member));
+        if let Some(member) = known {
+            return Some(*member);
+        }
+        while let Some(member) = self.suggested.pop_front() {
+            if free(&member) {
+                return Some(member);
+            }
+        }
+        let (sources, rng) = (&self.sources, &mut self.rng);
+        let free = sources.iter().filter(|(_, source)| source.may_be_asked(now));
+        let ranked = free.map(|(member, source)| {
+            let fed = self.fed.contains(member);
+            let rank = Rank::of(source, self.leader == Some(*member), fed);
+            ((rank, rng.random::<u32>()), *member)
+        });
+        ranked.min().map(|(_, member)| member)
+    }
+
+    /// A busy source named these.
+    pub(super) fn suggest(&mut self, instead: Vec<MemberId>) {
+        for member in instead {
+            if self.suggested.len() == MAX_SUGGESTED {
+                self.suggested.pop_front();
+            }
+            if self.sources.contains_key(&member) && !self.suggested.contains(&member) {
+                self.suggested.push_back(member);
+            }
+        }
+    }
+
+    /// `member` is followed no more, if it was.
+    pub(super) fn leave(&mut self, member: MemberId) {
+        self.following.take_if(|following| *following == member);
+    }
+
+    /// `member` did not answer in time.
+    pub(super) fn give_up_on(&mut self, member: MemberId, now: Moment) {
+        if let Some(source) = self.sources.get_mut(&member) {
+            source.silent(now);
+        }
+        self.leave(member);
+    }
+
+    /// There is news elsewhere that `member` has not told of. If others do not know of it either, whoever said so is
+    /// not relied upon for a while: one member must not keep all others changing their sources.
+    pub(super) fn look_elsewhere(&mut self, member: MemberId, now: Moment) {
+        if let Some(source) = self.sources.get_mut(&member) {
+            source.idle(now);
+        }
+        if let Some(hurry) = self.hurry.take()
+            && let Some(teller) = self.sources.get_mut(&hurry.by)
+        {
+            teller.unreliable_until = Some(now + UNRELIABLE);
+        }
+        self.leave(member);
+    }
+}
