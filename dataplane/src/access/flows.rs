@@ -1,8 +1,9 @@
-//! The flows that this host began, as far as they are remembered.
+//! Flows that are remembered, in a table of fixed size.
 //!
-//! A table of fixed size, made when the first peer is held to anything. A flow has [`WAYS`] places where it may stand;
-//! when all are taken, the one that was silent for longest makes room. That costs its owner little: the next packet of it
-//! that leaves brings it back, and one that has nothing to say misses nothing.
+//! A flow has [`WAYS`] places where it may stand, its row. Flows with one peer take half of a row at most; where those with
+//! others have left no place, one of whoever has most there makes room, and what makes room is what was silent for longest.
+//! So one peer pushes out nobody's flows but its own, whatever it sends or has this host send, and several together push
+//! nobody below its fair part of a row.
 
 use std::time::Instant;
 
@@ -13,9 +14,15 @@ use crate::packet::ip::{FRAGMENT, ICMP, TCP};
 /// Places of a flow: a search of three cache lines.
 const WAYS: usize = 8;
 
-/// Rows of [`WAYS`] places. All together 32,768 flows, as many as a host has ports to begin them from, in 768 KiB.
-const ROWS: usize = 1 << ROW_BITS;
-const ROW_BITS: u32 = 12;
+/// Places in a row for flows with one peer.
+const SHARE: usize = WAYS / 2;
+
+/// Seconds of silence after which a flow of UDP or the like ends: RFC 4787, REQ-5, as it recommends.
+pub(super) const UDP_PATIENCE: u32 = 300;
+
+/// Members told apart when it is said whose flows were forgotten. Two that are not are both believed less than
+/// they might be, for a while.
+const LOSERS: usize = 256;
 
 /// One flow between this host and a peer. Each has one address of a family, so these are the ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,8 +46,7 @@ impl Flow {
             ICMP => 60,
             // As long as Linux keeps parts.
             FRAGMENT => 30,
-            // UDP and all that is like it: RFC 4787, REQ-5, as it recommends.
-            _ => 300,
+            _ => UDP_PATIENCE,
         }
     }
 }
@@ -53,67 +59,79 @@ struct Entry {
     heard: u32,
 }
 
+impl Entry {
+    fn lives(&self, now: u32) -> bool {
+        now.saturating_sub(self.heard) < self.flow.patience()
+    }
+}
+
+/// Where a flow may stand.
+#[derive(Debug, Clone, Copy)]
+struct Row([Option<Entry>; WAYS]);
+
 /// See the [module](self).
 pub(super) struct Flows {
     seed: u64,
     epoch: Instant,
-    /// Empty until it is needed, then [`ROWS`] rows.
-    rows: Vec<[Option<Entry>; WAYS]>,
+    /// How many rows there are to be.
+    size: usize,
+    /// Empty until they are needed.
+    rows: Vec<Row>,
+    /// When a living flow of a member was last forgotten, by its id's last bits.
+    lost: Vec<Option<u32>>,
 }
 
 impl Flows {
-    pub(super) fn new(seed: u64, now: Instant) -> Self {
-        Self { seed, epoch: now, rows: Vec::new() }
+    /// A table of so many rows. Nobody who does not know `seed` can choose whose row a flow shares.
+    pub(super) fn new(size: usize, seed: u64, now: Instant) -> Self {
+        Self { seed, epoch: now, size, rows: Vec::new(), lost: Vec::new() }
     }
 
     /// Has room for flows from now on.
     pub(super) fn make_room(&mut self) {
         if self.rows.is_empty() {
-            self.rows = vec![[None; WAYS]; ROWS];
+            self.rows = vec![Row([None; WAYS]); self.size];
+            self.lost = vec![None; LOSERS];
         }
     }
 
-    /// `flow` is ours, and was heard of.
+    /// Keeps `flow`, which was heard of.
     pub(super) fn remember(&mut self, flow: Flow, now: Instant) {
-        let heard = self.seconds(now);
-        let Some(row) = self.row_mut(flow) else { return };
-        let entry = Some(Entry { flow, heard });
-        if let Some(place) = row.iter_mut().find(|place| is_of(place, flow)) {
-            *place = entry;
-            return;
-        }
-        // An empty place comes before all others, and one that was silent for long before one that was not.
-        let oldest = row.iter_mut().min_by_key(|place| place.map(|entry| entry.heard));
-        if let Some(place) = oldest {
-            *place = entry;
+        let now = self.seconds(now);
+        let row = self.row_of(flow);
+        let Some(row) = self.rows.get_mut(row) else { return };
+        let place = row.place_for(flow, now);
+        let before = row.0[place].replace(Entry { flow, heard: now });
+        if let Some(before) = before.filter(|it| it.flow != flow && it.lives(now)) {
+            self.lost[loser(before.flow.member)] = Some(now);
         }
     }
 
-    /// Whether `flow` is ours. If so, it was heard of.
+    /// Whether `flow` is known. If so, it was heard of.
     pub(super) fn refresh(&mut self, flow: Flow, now: Instant) -> bool {
-        let heard = self.seconds(now);
-        let row = self.row_mut(flow);
-        let Some(entry) = row.and_then(|row| row.iter_mut().flatten().find(|it| it.flow == flow))
-        else {
+        let now = self.seconds(now);
+        let row = self.row_of(flow);
+        let Some(entry) = self.rows.get_mut(row).and_then(|row| row.find_mut(flow)) else {
             return false;
         };
-        let lives = heard.saturating_sub(entry.heard) < flow.patience();
+        let lives = entry.lives(now);
         if lives {
-            entry.heard = heard;
+            entry.heard = now;
         }
         lives
     }
 
-    /// Whether `flow` is ours.
+    /// Whether `flow` is known.
     pub(super) fn knows(&self, flow: Flow, now: Instant) -> bool {
         let Some(row) = self.rows.get(self.row_of(flow)) else { return false };
-        let found = row.iter().flatten().find(|entry| entry.flow == flow);
-        found.is_some_and(|it| self.seconds(now).saturating_sub(it.heard) < flow.patience())
+        let found = row.0.iter().flatten().find(|entry| entry.flow == flow);
+        found.is_some_and(|entry| entry.lives(self.seconds(now)))
     }
 
-    fn row_mut(&mut self, flow: Flow) -> Option<&mut [Option<Entry>; WAYS]> {
-        let row = self.row_of(flow);
-        self.rows.get_mut(row)
+    /// Whether a flow with `member` may have been forgotten that would live at `now`, if it was UDP's.
+    pub(super) fn has_lost(&self, member: MemberId, now: Instant) -> bool {
+        let lost = self.lost.get(loser(member)).copied().flatten();
+        lost.is_some_and(|at| self.seconds(now).saturating_sub(at) < UDP_PATIENCE)
     }
 
     fn row_of(&self, flow: Flow) -> usize {
@@ -122,7 +140,7 @@ impl Flows {
             | u64::from(flow.protocol) << 8
             | u64::from(flow.v6);
         let stirred = stir(stir(self.seed, flow.member.0), ends);
-        (stirred >> (u64::BITS - ROW_BITS)) as usize
+        ((u128::from(stirred) * self.size as u128) >> u64::BITS) as usize
     }
 
     fn seconds(&self, now: Instant) -> u32 {
@@ -131,8 +149,51 @@ impl Flows {
     }
 }
 
-fn is_of(place: &Option<Entry>, flow: Flow) -> bool {
-    place.is_some_and(|entry| entry.flow == flow)
+impl Row {
+    fn find_mut(&mut self, flow: Flow) -> Option<&mut Entry> {
+        self.0.iter_mut().flatten().find(|entry| entry.flow == flow)
+    }
+
+    /// The place of `flow`, or where it is to stand.
+    fn place_for(&self, flow: Flow, now: u32) -> usize {
+        let stands = |place: &Option<Entry>| place.is_some_and(|entry| entry.flow == flow);
+        if let Some(place) = self.0.iter().position(stands) {
+            return place;
+        }
+        let own = self.count(flow.member, now);
+        let free = self.0.iter().position(|place| !place.is_some_and(|entry| entry.lives(now)));
+        match free {
+            Some(place) if own < SHARE => place,
+            _ => self.oldest_of(self.payer(flow.member, own, now), now),
+        }
+    }
+
+    /// Whose flow is to make room for one with `member`, which has `own` places: its own, unless somebody has more.
+    fn payer(&self, member: MemberId, own: usize, now: u32) -> MemberId {
+        let members = self.0.iter().flatten().map(|entry| entry.flow.member);
+        let richest = members.max_by_key(|it| self.count(*it, now)).unwrap_or(member);
+        if self.count(richest, now) > own { richest } else { member }
+    }
+
+    /// Places of living flows with `member`.
+    fn count(&self, member: MemberId, now: u32) -> usize {
+        let living = self.0.iter().flatten().filter(|entry| entry.lives(now));
+        living.filter(|entry| entry.flow.member == member).count()
+    }
+
+    /// Where the flow with `member` stands that was silent for longest.
+    fn oldest_of(&self, member: MemberId, now: u32) -> usize {
+        let silence = |at: &usize| match self.0[*at] {
+            Some(entry) if entry.flow.member == member => Some(now.saturating_sub(entry.heard)),
+            _ => None,
+        };
+        (0..WAYS).max_by_key(silence).unwrap_or(0)
+    }
+}
+
+/// Where it is noted that flows with `member` were forgotten.
+fn loser(member: MemberId) -> usize {
+    (member.0 % LOSERS as u64) as usize
 }
 
 /// Stirs `word` into `state`: the halves of a product, laid over each other, have something of every bit of
@@ -143,65 +204,4 @@ fn stir(state: u64, word: u64) -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::*;
-
-    fn flow(n: u32) -> Flow {
-        let (ours, theirs) = ((n >> 16) as u16, n as u16);
-        Flow { member: MemberId(7), protocol: TCP, ours, theirs, v6: false }
-    }
-
-    fn table() -> (Flows, Instant) {
-        // The only instant there is; nothing measures it.
-        #[allow(clippy::disallowed_methods)]
-        let now = Instant::now();
-        let mut flows = Flows::new(42, now);
-        flows.make_room();
-        (flows, now)
-    }
-
-    #[test]
-    fn a_full_table_forgets_those_that_were_silent_for_longest() {
-        let (mut flows, start) = table();
-        assert_eq!(size_of_val(flows.rows.as_slice()), 768 << 10);
-        let (room, places) = (flows.rows.len(), (WAYS * ROWS) as u32);
-        let early: Vec<u32> = (0..2_000).collect();
-        early.iter().for_each(|n| flows.remember(flow(*n), start));
-        let now = start + Duration::from_secs(10);
-        (2_000..2_000 + places).for_each(|n| flows.remember(flow(n), now));
-        assert_eq!(flows.rows.len(), room, "it does not grow");
-        let known = |from: u32, to: u32| (from..to).filter(|n| flows.knows(flow(*n), now)).count();
-        assert!(known(0, 2_000) < 1_000, "the early ones made room");
-        assert!(
-            known(2_000, 2_000 + places) > 8 * places as usize / 10,
-            "most of the rest are there"
-        );
-        assert!(flows.knows(flow(2_000 + places - 1), now), "the last one always is");
-    }
-
-    #[test]
-    fn silence_ends_a_flow_and_words_keep_it() {
-        let (mut flows, start) = table();
-        let at = |seconds| start + Duration::from_secs(seconds);
-        for (protocol, patience) in
-            [(TCP, 7_440), (17, 300), (ICMP, 60), (FRAGMENT, 30), (132, 300)]
-        {
-            let flow = Flow { protocol, ..flow(1) };
-            flows.remember(flow, at(0));
-            assert!(flows.refresh(flow, at(patience - 1)));
-            assert!(flows.knows(flow, at(2 * patience - 2)));
-            assert!(!flows.knows(flow, at(2 * patience - 1)));
-            assert!(!flows.refresh(flow, at(2 * patience - 1)), "protocol {protocol}");
-        }
-    }
-
-    #[test]
-    fn without_room_nothing_is_ours() {
-        let (_, now) = table();
-        let mut flows = Flows::new(42, now);
-        flows.remember(flow(1), now);
-        assert!(!flows.knows(flow(1), now) && !flows.refresh(flow(1), now));
-    }
-}
+mod tests;

@@ -1,80 +1,88 @@
 //! The policy at the receiver: what a peer may begin with this host, and what answers what.
 //!
 //! ```text
-//! out   a packet to a peer that is held to something ──> its flow is remembered as ours
+//! out   a packet to a peer that is held to something ──> what it begins is remembered as ours
 //! in    a rule lets it in? ─no─> does it answer a flow of ours? ─no─> an error about one? ─no─> dropped
 //! ```
 //!
 //! Nobody is asked about what leaves: each host guards itself, so a member that was broken into gains nothing by
-//! forgetting the policy. A peer that is held to nothing costs one look at a flag.
+//! forgetting the policy. Where there is no policy a packet costs one look at a flag.
 //!
-//! **Who began a flow** decides, not who may: what a rule lets in is never remembered, so a rule that is taken back
-//! takes the connections with it that were made under it. A TCP flow is ours by the SYN we sent, and answers
-//! never begin with one. Of a flow that is older than the peer's restriction, be it the first policy or a daemon
-//! started anew, nobody saw the beginning; for [`PICK_UP`] the side with the lower port passes for the server. Of UDP
-//! there is nothing to see: who sends from a port that no rule opens wants to be answered.
+//! **Who began a flow** decides, not who may ([`beginnings`]): what a peer began under a rule goes when the rule goes, what
+//! this host began goes on. A TCP flow is ours by the SYN we sent, and answers never begin with one.
 //!
 //! **Parts of packets** follow the first, which alone has ports; one that overtakes it is dropped.
 
+mod beginnings;
 mod flows;
 mod part;
 
 use std::net::IpAddr;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use mesh_model::MemberId;
 use mesh_model::access::{Inbound, Openings, Traffic};
 
 use crate::packet::ip::{FRAGMENT, ICMP, Inner, TCP, UDP};
+use beginnings::Beginnings;
 use flows::{Flow, Flows};
 use part::{Part, Transport, quoted};
 
-/// How long a TCP flow whose beginning was not seen is taken up, from when its peer was first held to anything. Whatever
-/// goes on at all says something in that time; later nobody is spared an old connection by its ports.
-const PICK_UP: Duration = Duration::from_secs(300);
-
-/// What a peer is held to.
-#[derive(Debug)]
-pub(crate) struct Restriction {
-    openings: Arc<Openings>,
-    since: Instant,
-}
-
-impl Restriction {
-    /// What follows from the plan's `inbound` for a peer that was held to `before`.
-    pub(crate) fn next(before: Option<&Self>, inbound: &Inbound, now: Instant) -> Option<Self> {
-        match inbound {
-            Inbound::Everything => None,
-            Inbound::Only(openings) => {
-                let since = before.map_or(now, |before| before.since);
-                Some(Self { openings: Arc::clone(openings), since })
-            }
-        }
-    }
-}
+/// Rows of 8 for packets that come in parts, half of them for one peer's. A tunnel keeps order, so that few have parts on
+/// their way at once. 24 KiB.
+const PARTED: usize = 128;
 
 /// The policy in one slice of a host: packets of a peer go through the same slice in both directions.
 pub(crate) struct Access {
-    flows: Flows,
+    beginnings: Beginnings,
+    /// Packets whose first part was let in.
+    parted: Flows,
+}
+
+/// Between which two ends a packet goes.
+#[derive(Clone, Copy)]
+struct Ends {
+    member: MemberId,
+    v6: bool,
+}
+
+impl Ends {
+    fn of(member: MemberId, packet: &Inner<'_>) -> Self {
+        Self { member, v6: packet.src().is_ipv6() }
+    }
+
+    fn flow(self, protocol: u8, ours: u16, theirs: u16) -> Flow {
+        Flow { member: self.member, protocol, ours, theirs, v6: self.v6 }
+    }
+
+    /// What the parts marked `ident` belong to.
+    fn parted(self, ident: u32) -> Flow {
+        self.flow(FRAGMENT, (ident >> 16) as u16, ident as u16)
+    }
 }
 
 impl Access {
     /// Without any flows. Nobody who does not know `seed` can choose whose place a flow takes.
     pub(crate) fn new(seed: u64, now: Instant) -> Self {
-        Self { flows: Flows::new(seed, now) }
+        Self { beginnings: Beginnings::new(seed, now), parted: Flows::new(PARTED, seed, now) }
     }
 
-    /// A peer is held to something: makes room for what is to be remembered, so that no packet has to.
-    pub(crate) fn prepare(&mut self) {
-        self.flows.make_room();
+    /// A peer that was held to `before` is held to `inbound` from now on. Makes room for what is to be remembered, so that no
+    /// packet has to.
+    pub(crate) fn hold(&mut self, before: Option<&Openings>, inbound: &Inbound, now: Instant) {
+        let Inbound::Only(openings) = inbound else { return };
+        self.beginnings.watch(now);
+        self.parted.make_room();
+        if before.is_some_and(|before| !openings.include(before)) {
+            self.beginnings.take_back(now);
+        }
     }
 
     /// `packet` leaves for `member`, which is held to `held`.
     pub(crate) fn note(
         &mut self,
         member: MemberId,
-        held: &Restriction,
+        held: &Openings,
         packet: &Inner<'_>,
         now: Instant,
     ) {
@@ -82,32 +90,25 @@ impl Access {
         else {
             return;
         };
-        let flow = |protocol, ours, theirs| Flow {
-            member,
-            protocol,
-            ours,
-            theirs,
-            v6: packet.src().is_ipv6(),
-        };
+        let (ends, beginnings) = (Ends::of(member, packet), &mut self.beginnings);
         match transport {
             Transport::Tcp { src, dst, begins } => {
-                let flow = flow(TCP, src, dst);
-                let is_old = now.saturating_duration_since(held.since) >= PICK_UP;
-                if begins || !is_old && src > dst {
-                    self.flows.remember(flow, now);
+                let flow = ends.flow(TCP, src, dst);
+                let passes_for_client = || src > dst && !held.permits(Traffic::Tcp(src));
+                if begins || beginnings.takes_up(now) && passes_for_client() {
+                    beginnings.begin(flow, now);
                 } else {
-                    self.flows.refresh(flow, now);
+                    beginnings.refresh(flow, now);
                 }
             }
-            Transport::Udp { src, dst } if !held.openings.permits(Traffic::Udp(src)) => {
-                self.flows.remember(flow(UDP, src, dst), now);
+            Transport::Udp { src, dst } => {
+                beginnings.speak(ends.flow(UDP, src, dst), held.permits(Traffic::Udp(src)), now);
             }
-            Transport::EchoRequest { id } => self.flows.remember(flow(ICMP, id, 0), now),
-            Transport::Other { protocol } => self.flows.remember(flow(protocol, 0, 0), now),
-            Transport::Udp { .. }
-            | Transport::EchoReply { .. }
-            | Transport::IcmpError { .. }
-            | Transport::Icmp => {}
+            Transport::EchoRequest { id } => beginnings.begin(ends.flow(ICMP, id, 0), now),
+            Transport::Other { protocol } => {
+                beginnings.speak(ends.flow(protocol, 0, 0), held.permits(Traffic::Other), now);
+            }
+            Transport::EchoReply { .. } | Transport::IcmpError { .. } | Transport::Icmp => {}
         }
     }
 
@@ -116,66 +117,56 @@ impl Access {
     pub(crate) fn admits(
         &mut self,
         member: MemberId,
-        held: &Restriction,
+        held: &Openings,
         packet: &Inner<'_>,
         now: Instant,
         is_its: impl FnOnce(IpAddr) -> bool,
     ) -> bool {
-        let v6 = packet.src().is_ipv6();
-        let part = |ident: u32| {
-            let (ours, theirs) = ((ident >> 16) as u16, ident as u16);
-            Flow { member, protocol: FRAGMENT, ours, theirs, v6 }
-        };
+        let ends = Ends::of(member, packet);
         match Part::of(packet) {
             None => false,
             Some(Part::Whole(transport)) => {
-                self.admits_whole((member, held), packet, transport, now, is_its)
+                self.admits_whole((ends, held), packet, transport, now, is_its)
             }
             Some(Part::First { ident, transport }) => {
-                let admitted = self.admits_whole((member, held), packet, transport, now, is_its);
+                let admitted = self.admits_whole((ends, held), packet, transport, now, is_its);
                 if admitted {
-                    self.flows.remember(part(ident), now);
+                    self.parted.remember(ends.parted(ident), now);
                 }
                 admitted
             }
-            Some(Part::Later { ident }) => self.flows.refresh(part(ident), now),
+            Some(Part::Later { ident }) => self.parted.refresh(ends.parted(ident), now),
         }
     }
 
     fn admits_whole(
         &mut self,
-        (member, held): (MemberId, &Restriction),
+        (ends, held): (Ends, &Openings),
         packet: &Inner<'_>,
         transport: Transport<'_>,
         now: Instant,
         is_its: impl FnOnce(IpAddr) -> bool,
     ) -> bool {
-        let permits = |traffic| held.openings.permits(traffic);
-        let flow = |protocol, ours, theirs| Flow {
-            member,
-            protocol,
-            ours,
-            theirs,
-            v6: packet.src().is_ipv6(),
-        };
+        let permits = |traffic| held.permits(traffic);
+        let beginnings = &mut self.beginnings;
         match transport {
             Transport::Tcp { src, dst, begins } => {
                 permits(Traffic::Tcp(dst))
-                    || !begins && self.flows.refresh(flow(TCP, dst, src), now)
+                    || !begins && beginnings.refresh(ends.flow(TCP, dst, src), now)
             }
             Transport::Udp { src, dst } => {
-                permits(Traffic::Udp(dst)) || self.flows.refresh(flow(UDP, dst, src), now)
+                beginnings.hear(ends.flow(UDP, dst, src), permits(Traffic::Udp(dst)), now)
             }
             Transport::EchoReply { id } => {
-                permits(Traffic::Icmp) || self.flows.refresh(flow(ICMP, id, 0), now)
+                permits(Traffic::Icmp) || beginnings.refresh(ends.flow(ICMP, id, 0), now)
             }
             Transport::IcmpError { message } => {
                 permits(Traffic::Icmp)
-                    || self.is_about_ours((member, held), packet, message, now, is_its)
+                    || self.is_about_ours((ends.member, held), packet, message, now, is_its)
             }
             Transport::EchoRequest { .. } | Transport::Icmp => permits(Traffic::Icmp),
             Transport::Other { protocol } => {
-                permits(Traffic::Other) || self.flows.refresh(flow(protocol, 0, 0), now)
+                beginnings.hear(ends.flow(protocol, 0, 0), permits(Traffic::Other), now)
             }
         }
     }
@@ -184,7 +175,7 @@ impl Access {
     /// rule let in.
     fn is_about_ours(
         &self,
-        (member, held): (MemberId, &Restriction),
+        (member, held): (MemberId, &Openings),
         packet: &Inner<'_>,
         message: &[u8],
         now: Instant,
@@ -196,17 +187,19 @@ impl Access {
         }
         let Some((protocol, ours, theirs)) = quoted(&sent) else { return false };
         let let_in = match protocol {
-            TCP => held.openings.permits(Traffic::Tcp(ours)),
-            UDP => held.openings.permits(Traffic::Udp(ours)),
+            TCP => held.permits(Traffic::Tcp(ours)),
+            UDP => held.permits(Traffic::Udp(ours)),
             _ => false,
         };
-        let flow = Flow { member, protocol, ours, theirs, v6: sent.src().is_ipv6() };
-        let_in || self.flows.knows(flow, now)
+        let flow = Ends::of(member, &sent).flow(protocol, ours, theirs);
+        let_in || self.beginnings.knows(flow, now)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use allocation_counter::measure;
 
     use super::*;
@@ -224,9 +217,9 @@ mod tests {
         let (asked, denied) = (packet(ends([5_000, 53])), packet(ends([53, 5_001])));
         let [answer] = [ends([5_000, 53])].map(|[a, b]| packet([b, a]));
         let member = MemberId(7);
-        let held = Restriction::next(None, &Inbound::Only(Arc::default()), now).unwrap();
+        let held = Openings::default();
         let mut access = Access::new(1, now);
-        access.prepare();
+        access.hold(None, &Inbound::Only(Arc::default()), now);
         let mut let_in = 0;
         let allocated = measure(|| {
             for _ in 0..100 {

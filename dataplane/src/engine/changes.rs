@@ -84,10 +84,8 @@ impl Engine {
         let slot = self.peers.slot_for(key, |slot| Peer::new(slot, key, plan.member));
         self.set_allowed_ips(slot, plan);
         if let Some(peer) = self.peers.get_mut(slot) {
+            self.access.hold(peer.held_to(), &plan.inbound, now);
             peer.update(plan, now);
-            if peer.held_to().is_some() {
-                self.access.prepare();
-            }
         }
         self.run_timers(slot, now, sink);
     }

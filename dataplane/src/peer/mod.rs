@@ -26,13 +26,14 @@ mod timers;
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ipnet::IpNet;
+use mesh_model::access::{Inbound, Openings};
 use mesh_model::plan::PeerPlan;
 use mesh_model::{MemberId, PresharedKey, TunnelKey};
 
-use crate::access::Restriction;
 use crate::endpoint::Way;
 use crate::indices::Indices;
 use crate::packet::ip::Inner;
@@ -58,8 +59,8 @@ pub(crate) struct Peer {
     remote: Remote,
     member: MemberId,
     psk: Option<PresharedKey>,
-    /// What it may begin with this host, unless that is everything.
-    held_to: Option<Restriction>,
+    /// What it may begin with this host; `None` where there is no policy.
+    held_to: Option<Arc<Openings>>,
     endpoints: Endpoints,
     sessions: Sessions,
     /// A handshake of ours under way.
@@ -110,7 +111,10 @@ impl Peer {
     pub(crate) fn update(&mut self, plan: &PeerPlan, now: Instant) {
         self.member = plan.member;
         self.psk.clone_from(&plan.preshared_key);
-        self.held_to = Restriction::next(self.held_to.as_ref(), &plan.inbound, now);
+        self.held_to = match &plan.inbound {
+            Inbound::Everything => None,
+            Inbound::Only(openings) => Some(Arc::clone(openings)),
+        };
         if self.endpoints.set_candidates(&plan.endpoints)
             && let Some(attempt) = &mut self.attempt
         {
@@ -167,10 +171,10 @@ impl Peer {
         self.member
     }
 
-    /// What it may begin with this host; `None`: everything.
+    /// What it may begin with this host; `None` where there is no policy.
     #[inline]
-    pub(crate) fn held_to(&self) -> Option<&Restriction> {
-        self.held_to.as_ref()
+    pub(crate) fn held_to(&self) -> Option<&Openings> {
+        self.held_to.as_deref()
     }
 
     /// Whether anybody knows where it is.

@@ -167,6 +167,77 @@ fn a_rule_taken_back_ends_what_was_begun_under_it() {
 }
 
 #[test]
+fn a_datagram_let_in_is_no_flow_of_ours_however_long_it_is_answered() {
+    for v6 in [false, true] {
+        let mut wire = world(&[rule(Protocol::Udp, &["53"])]);
+        let to_host = ends(&wire, v6);
+        let (question, answer) = (to_host.udp(40_000, 53), to_host.back().udp(53, 40_000));
+        // Before it is known who began what there was, and after.
+        for _ in 0..2 {
+            hold(&mut wire, HOST, PEER, &[rule(Protocol::Udp, &["53"])]);
+            assert!(gets_in(&mut wire, &question));
+            goes_out(&mut wire, &answer);
+            hold(&mut wire, HOST, PEER, &[]);
+            for _ in 0..4 {
+                goes_out(&mut wire, &answer);
+                assert!(!gets_in(&mut wire, &question), "it is still an answer");
+                wire.run_ms(298_000);
+            }
+        }
+        // What this host begins is another matter, from the same port or after it was silent.
+        goes_out(&mut wire, &to_host.back().udp(53, 41_000));
+        assert!(gets_in(&mut wire, &to_host.udp(41_000, 53)));
+        wire.run_ms(2_000);
+        goes_out(&mut wire, &answer);
+        assert!(gets_in(&mut wire, &question), "nobody had said a word for five minutes");
+    }
+}
+
+#[test]
+fn a_flow_that_this_host_began_outlives_the_rules_around_it() {
+    let everything = rule(Protocol::Any, &[]);
+    let every_port = rule(Protocol::Udp, &[]);
+    for wide in [everything, every_port] {
+        let mut wire = world(std::slice::from_ref(&wide));
+        let to_host = ends(&wire, true);
+        wire.run_ms(300_000);
+        goes_out(&mut wire, &to_host.back().udp(5_000, 53));
+        assert!(gets_in(&mut wire, &to_host.udp(53, 5_000)));
+        hold(&mut wire, HOST, PEER, &[]);
+        assert!(gets_in(&mut wire, &to_host.udp(53, 5_000)), "under {wide:?}");
+        goes_out(&mut wire, &to_host.back().udp(5_001, 53));
+        assert!(gets_in(&mut wire, &to_host.udp(53, 5_001)), "a new one");
+    }
+}
+
+#[test]
+fn a_rule_for_everything_lets_nobody_begin_for_good() {
+    let mut wire = world(&[rule(Protocol::Any, &[])]);
+    let to_host = ends(&wire, false);
+    let out = to_host.back();
+    wire.run_ms(300_000);
+    goes_out(&mut wire, &out.tcp(50_000, 22, SYN));
+    for packet in [
+        to_host.tcp(1_000, 50_000, SYN),
+        to_host.udp(1_000, 50_000),
+        to_host.packet(SCTP, &[0; 12]),
+        to_host.ping(1),
+    ] {
+        assert!(gets_in(&mut wire, &packet));
+    }
+    hold(&mut wire, HOST, PEER, &[]);
+    for (said, answer) in [
+        (to_host.tcp(1_000, 50_000, ACK), out.tcp(50_000, 1_000, ACK)),
+        (to_host.udp(1_000, 50_000), out.udp(50_000, 1_000)),
+        (to_host.packet(SCTP, &[0; 12]), out.packet(SCTP, &[1; 12])),
+    ] {
+        goes_out(&mut wire, &answer);
+        assert!(!gets_in(&mut wire, &said), "{said:x?}");
+    }
+    assert!(gets_in(&mut wire, &to_host.tcp(22, 50_000, ACK)), "what this host began goes on");
+}
+
+#[test]
 fn a_connection_that_is_older_than_the_policy_is_the_higher_ports() {
     let mut wire = Wire::mesh(2);
     let to_host = ends(&wire, false);
@@ -177,14 +248,68 @@ fn a_connection_that_is_older_than_the_policy_is_the_higher_ports() {
     assert!(!gets_in(&mut wire, &to_host.tcp(40_000, 22, ACK)), "begun there");
     goes_out(&mut wire, &out.tcp(50_000, 22, ACK));
     assert!(gets_in(&mut wire, &to_host.tcp(22, 50_000, ACK)), "begun here");
-    // Another policy is no new beginning, and after a while nobody is spared.
-    wire.run_ms(299_000);
+    // Each packet takes 50 ms: this is the last one that is taken up, and the next one is not.
     hold(&mut wire, HOST, PEER, &[rule(Protocol::Icmp, &[])]);
-    wire.run_ms(1_000);
+    wire.run_ms(300_000 - 5 * 50);
     goes_out(&mut wire, &out.tcp(50_001, 22, ACK));
-    assert!(!gets_in(&mut wire, &to_host.tcp(22, 50_001, ACK)));
+    goes_out(&mut wire, &out.tcp(50_002, 22, ACK));
+    assert!(gets_in(&mut wire, &to_host.tcp(22, 50_001, ACK)));
+    assert!(!gets_in(&mut wire, &to_host.tcp(22, 50_002, ACK)));
     goes_out(&mut wire, &out.tcp(50_000, 22, ACK));
     assert!(gets_in(&mut wire, &to_host.tcp(22, 50_000, ACK)), "what was taken up stays");
+}
+
+#[test]
+fn what_a_rule_let_in_is_not_taken_up_by_its_ports() {
+    // From a lower port than it leads to; what was said since the policy began, and what was not.
+    for is_silent in [false, true] {
+        let mut wire = world(&[rule(Protocol::Tcp, &["50000"])]);
+        let to_host = ends(&wire, true);
+        let answer = to_host.back().tcp(50_000, 1_000, ACK);
+        if !is_silent {
+            assert!(gets_in(&mut wire, &to_host.tcp(1_000, 50_000, ACK)));
+            goes_out(&mut wire, &answer);
+        }
+        hold(&mut wire, HOST, PEER, &[rule(Protocol::Udp, &[])]);
+        goes_out(&mut wire, &answer);
+        assert!(!gets_in(&mut wire, &to_host.tcp(1_000, 50_000, ACK)), "silent: {is_silent}");
+    }
+}
+
+#[test]
+fn what_may_be_an_answer_over_udp_is_none_of_ours_at_first() {
+    let mut wire = world(&[rule(Protocol::Udp, &["53"])]);
+    let to_host = ends(&wire, true);
+    let out = to_host.back();
+    // To what was asked before there was a policy, or this daemon.
+    goes_out(&mut wire, &out.udp(53, 40_000));
+    goes_out(&mut wire, &out.udp(5_000, 40_000));
+    hold(&mut wire, HOST, PEER, &[]);
+    goes_out(&mut wire, &out.udp(53, 40_000));
+    assert!(!gets_in(&mut wire, &to_host.udp(40_000, 53)));
+    assert!(gets_in(&mut wire, &to_host.udp(40_000, 5_000)), "no rule let it in");
+    // Later it would have ended.
+    hold(&mut wire, HOST, PEER, &[rule(Protocol::Udp, &["53"])]);
+    wire.run_ms(300_000);
+    goes_out(&mut wire, &out.udp(53, 41_000));
+    hold(&mut wire, HOST, PEER, &[]);
+    assert!(gets_in(&mut wire, &to_host.udp(41_000, 53)));
+}
+
+#[test]
+fn nobody_is_taken_up_twice() {
+    // Restricted, released and restricted: all that is too young to have been there at first.
+    let mut wire = world(&[]);
+    let to_host = ends(&wire, false);
+    wire.run_ms(300_000);
+    hold(&mut wire, HOST, PEER, &[rule(Protocol::Any, &[])]);
+    assert!(gets_in(&mut wire, &to_host.tcp(1_000, 50_000, SYN)));
+    let (key, mut plan) = (wire.hosts[PEER].key(), wire.hosts[PEER].plan());
+    plan.inbound = Inbound::Everything;
+    wire.update(HOST, Update::SetPeer(key, plan));
+    hold(&mut wire, HOST, PEER, &[]);
+    goes_out(&mut wire, &to_host.back().tcp(50_000, 1_000, ACK));
+    assert!(!gets_in(&mut wire, &to_host.tcp(1_000, 50_000, ACK)));
 }
 
 #[test]
@@ -264,6 +389,81 @@ fn the_parts_of_a_packet_follow_the_first() {
         let answer = to_host.part(UDP, 4, 0, true, &udp_header(99, 5_000, 2_000));
         assert!(gets_in(&mut wire, &answer) && gets_in(&mut wire, &later(4)));
     }
+}
+
+/// Gets as many packets in as one peer may want to send, of each number one.
+fn floods_in(wire: &mut Wire, packet: impl Fn(u16) -> Vec<u8>) {
+    for n in 0..=u16::MAX {
+        wire.kernel(PEER, &packet(n));
+        if n % 64 == 63 {
+            wire.run_ms(1);
+        }
+    }
+    wire.run_ms(50);
+    assert_eq!(wire.hosts[HOST].out.delivered.drain(..).count(), 1 << 16);
+}
+
+#[test]
+fn what_a_peer_sends_pushes_out_no_flow() {
+    let mut wire = world(&[rule(Protocol::Udp, &["53"])]);
+    hold(&mut wire, HOST, 2, &[rule(Protocol::Udp, &["53"])]);
+    let [to_peer, to_third] = [PEER, 2].map(|peer| between(&wire, HOST, peer, true));
+    let to_host = to_peer.back();
+    goes_out(&mut wire, &to_peer.tcp(40_000, 443, SYN));
+    assert!(passes(&mut wire, HOST, 2, &to_third.tcp(40_000, 443, SYN)));
+    let first_of_third = to_third.back().part(UDP, 1, 0, true, &udp_header(40_000, 53, 2_000));
+    assert!(passes(&mut wire, 2, HOST, &first_of_third));
+    wire.run_ms(1_000);
+
+    floods_in(&mut wire, |n| to_host.part(UDP, n, 0, true, &udp_header(40_000, 53, 2_000)));
+    floods_in(&mut wire, |n| to_host.udp(n, 53));
+    assert!(gets_in(&mut wire, &to_host.tcp(443, 40_000, ACK)));
+    assert!(passes(&mut wire, 2, HOST, &to_third.back().tcp(443, 40_000, ACK)));
+    let rest_of_third = to_third.back().part(UDP, 1, 1_200, false, &[7; 800]);
+    assert!(passes(&mut wire, 2, HOST, &rest_of_third));
+}
+
+#[test]
+fn what_is_sent_to_a_peer_pushes_out_no_flow_with_another() {
+    let mut wire = world(&[]);
+    hold(&mut wire, HOST, 2, &[]);
+    let [to_peer, to_third] = [PEER, 2].map(|peer| between(&wire, HOST, peer, false));
+    assert!(passes(&mut wire, HOST, 2, &to_third.tcp(40_000, 443, SYN)));
+    wire.run_ms(1_000);
+    for n in 0..=u16::MAX {
+        wire.kernel(HOST, &to_peer.tcp(n, 443, SYN));
+        if n % 64 == 63 {
+            wire.run_ms(1);
+        }
+    }
+    wire.run_ms(50);
+    assert!(passes(&mut wire, 2, HOST, &to_third.back().tcp(443, 40_000, ACK)));
+}
+
+#[test]
+fn a_peer_that_has_its_beginnings_forgotten_gains_nothing() {
+    let mut wire = world(&[rule(Protocol::Udp, &["53"])]);
+    let to_host = ends(&wire, true);
+    let out = to_host.back();
+    wire.run_ms(300_000);
+    assert!(gets_in(&mut wire, &to_host.udp(1, 53)), "there is a session again");
+    floods_in(&mut wire, |n| to_host.udp(n, 53));
+    hold(&mut wire, HOST, PEER, &[]);
+    for n in (0..=u16::MAX).step_by(64) {
+        wire.kernel(HOST, &out.udp(53, n));
+    }
+    wire.run_ms(50);
+    let before = wire.hosts[HOST].drops(Drop::PolicyDenied);
+    for n in (0..=u16::MAX).step_by(64) {
+        wire.kernel(PEER, &to_host.udp(n, 53));
+    }
+    wire.run_ms(50);
+    assert_eq!(wire.hosts[HOST].drops(Drop::PolicyDenied) - before, 1 << 10, "all of them");
+    // Whoever did nothing of the kind is answered.
+    hold(&mut wire, HOST, 2, &[]);
+    let to_third = between(&wire, HOST, 2, true);
+    assert!(passes(&mut wire, HOST, 2, &to_third.udp(53, 40_000)));
+    assert!(passes(&mut wire, 2, HOST, &to_third.back().udp(40_000, 53)));
 }
 
 #[test]

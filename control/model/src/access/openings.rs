@@ -7,18 +7,18 @@ use super::rule::{PortRange, Protocol, Rule, Traffic};
 /// What comes in from a peer that answers nothing of ours.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Inbound {
-    /// All of it: there is no policy, or its rules leave nothing out.
+    /// All of it, and nobody asks who began what: there is no policy.
     #[default]
     Everything,
-    /// This only. Peers under the same rules share it.
+    /// What this permits, were it everything: who began what still counts when rules change. Peers under the same rules
+    /// share it.
     Only(Arc<Openings>),
 }
 
 impl Inbound {
     /// What `rules`, all of which lead from the peer to this host, allow.
     pub fn of<'a>(rules: impl Iterator<Item = &'a Rule>) -> Self {
-        let openings = Openings::of(rules);
-        if openings.other { Self::Everything } else { Self::Only(Arc::new(openings)) }
+        Self::Only(Arc::new(Openings::of(rules)))
     }
 
     /// Whether `traffic` is let in.
@@ -70,6 +70,15 @@ impl Openings {
                 Traffic::Other => false,
             }
     }
+
+    /// Whether all is let in that `others` let in.
+    pub fn include(&self, others: &Self) -> bool {
+        self.other
+            || !others.other
+                && (self.icmp || !others.icmp)
+                && self.tcp.include(&others.tcp)
+                && self.udp.include(&others.udp)
+    }
 }
 
 /// Ranges in order, none touching the next.
@@ -95,8 +104,22 @@ impl Ports {
 
     #[inline]
     fn contain(&self, port: u16) -> bool {
+        self.around(port).is_some()
+    }
+
+    fn include(&self, others: &Self) -> bool {
+        let is_inside = |range: &PortRange| {
+            self.around(range.first()).is_some_and(|around| range.last() <= around.last())
+        };
+        others.0.iter().all(is_inside)
+    }
+
+    /// The range that `port` is in.
+    #[inline]
+    fn around(&self, port: u16) -> Option<&PortRange> {
         let next = self.0.partition_point(|range| range.first() <= port);
-        next.checked_sub(1).is_some_and(|at| self.0[at].contains(port))
+        let range = self.0.get(next.checked_sub(1)?)?;
+        range.contains(port).then_some(range)
     }
 }
 
@@ -126,17 +149,38 @@ mod tests {
         }
     }
 
+    fn only(rules: &[(Protocol, &[&str])]) -> Openings {
+        let rules = rules.iter().map(|(protocol, ports)| {
+            let ports = ports.iter().map(|text| range(text)).collect();
+            Rule { from: vec![], to: vec![], protocol: *protocol, ports }
+        });
+        Openings::of(rules.collect::<Vec<_>>().iter())
+    }
+
     #[test]
-    fn a_rule_for_everything_leaves_nothing_to_check() {
-        let rule = |protocol| Rule { from: vec![], to: vec![], protocol, ports: vec![] };
-        assert_eq!(
-            Inbound::of([rule(Protocol::Any), rule(Protocol::Tcp)].iter()),
-            Inbound::Everything
-        );
-        let all_but_others = [Protocol::Tcp, Protocol::Udp, Protocol::Icmp].map(rule);
-        let only = Inbound::of(all_but_others.iter());
-        assert!(matches!(only, Inbound::Only(_)) && !only.permits(Traffic::Other));
-        assert!(only.permits(Traffic::Tcp(u16::MAX)) && only.permits(Traffic::Icmp));
-        assert!(!Inbound::of([].iter()).permits(Traffic::Icmp));
+    fn only_a_rule_for_everything_lets_other_protocols_in() {
+        let all = [Traffic::Tcp(u16::MAX), Traffic::Udp(1), Traffic::Icmp, Traffic::Other];
+        let permitted = |openings: &Openings| all.map(|traffic| openings.permits(traffic));
+        assert_eq!(permitted(&only(&[(Protocol::Any, &[]), (Protocol::Tcp, &[])])), [true; 4]);
+        let all_but_others = [Protocol::Tcp, Protocol::Udp, Protocol::Icmp].map(|it| (it, &[][..]));
+        assert_eq!(permitted(&only(&all_but_others)), [true, true, true, false]);
+        assert_eq!(permitted(&only(&[])), [false; 4]);
+    }
+
+    #[test]
+    fn openings_include_what_they_leave_open() {
+        let [few, more] = [&["22", "100-200"][..], &["22-23", "90-300"]];
+        let (tcp, udp, icmp, any) = (Protocol::Tcp, Protocol::Udp, Protocol::Icmp, Protocol::Any);
+        for (wide, narrow) in [
+            (only(&[(tcp, more)]), only(&[(tcp, few)])),
+            (only(&[(udp, more), (tcp, few)]), only(&[(udp, few), (tcp, few)])),
+            (only(&[(icmp, &[])]), only(&[])),
+            (only(&[(any, &[])]), only(&[(icmp, &[]), (tcp, &[])])),
+        ] {
+            assert!(wide.include(&narrow) && wide.include(&wide), "{wide:?}");
+            assert!(!narrow.include(&wide), "{narrow:?}");
+        }
+        assert!(!only(&[(tcp, more)]).include(&only(&[(udp, few)])));
+        assert!(!only(&[(tcp, &["100-150", "160-200"])]).include(&only(&[(tcp, few)])));
     }
 }
