@@ -7,8 +7,9 @@
 //!
 //! What nobody speaks in for a while has ended, and can be begun anew. What is **theirs** is remembered for one purpose: when
 //! the rule is taken back, answers of this host must not pass for a beginning, not even those of a server that goes on sending
-//! of itself. That is room which a peer can fill, though nobody's but its own: what it pushes out it cannot make ours by that,
-//! for in the [`AFTERMATH`] of a rule nothing new is begun with whoever had flows forgotten.
+//! of itself. Those that are answered without a rule are **cut** off, and remembered where peers put nothing. The room for
+//! what is theirs a peer can fill, though nobody's but its own: what it pushes out does not become ours by that, for in the
+//! [`AFTERMATH`] of a rule nothing new is begun with whoever had flows forgotten.
 //!
 //! **At first nobody knows.** What is older than the first policy, or than this daemon, was begun by somebody. While that is so
 //! ([`BLIND`]) the side of a TCP flow with the lower port passes for the server, unless a rule opens our port to the peer: then
@@ -33,10 +34,14 @@ const OURS: usize = 4_096;
 /// Rows of 8 for what peers begin over UDP. Half of them hold a dozen new flows a second of one peer. 192 KiB.
 const THEIRS: usize = 1_024;
 
+/// Rows of 8 for those of them that this host goes on answering without a rule. 96 KiB.
+const CUT: usize = 512;
+
 /// See the [module](self).
 pub(super) struct Beginnings {
     ours: Flows,
     theirs: Flows,
+    cut: Flows,
     /// When the first peer was held to anything.
     since: Option<Instant>,
     /// When a rule was last taken back, from whomever.
@@ -45,14 +50,15 @@ pub(super) struct Beginnings {
 
 impl Beginnings {
     pub(super) fn new(seed: u64, now: Instant) -> Self {
-        let [ours, theirs] = [OURS, THEIRS].map(|rows| Flows::new(rows, seed, now));
-        Self { ours, theirs, since: None, taken_back: None }
+        let [ours, theirs, cut] = [OURS, THEIRS, CUT].map(|rows| Flows::new(rows, seed, now));
+        Self { ours, theirs, cut, since: None, taken_back: None }
     }
 
     /// Somebody is held to something from now on.
     pub(super) fn watch(&mut self, now: Instant) {
         self.ours.make_room();
         self.theirs.make_room();
+        self.cut.make_room();
         self.since.get_or_insert(now);
     }
 
@@ -83,13 +89,14 @@ impl Beginnings {
 
     /// This host speaks in `flow`, which shows no beginning. `is_open` says whether a rule lets the peer begin it.
     pub(super) fn speak(&mut self, flow: Flow, is_open: bool, now: Instant) {
-        if self.ours.refresh(flow, now) || self.theirs.refresh(flow, now) {
+        if self.ours.refresh(flow, now) || is_open && self.theirs.refresh(flow, now) {
             return;
         }
-        if is_open && self.is_blind(now) || self.may_be_answer(flow, now) {
-            self.theirs.remember(flow, now);
-        } else {
-            self.ours.remember(flow, now);
+        let is_theirs = self.theirs.knows(flow, now) || self.cut.knows(flow, now);
+        match is_theirs || self.may_be_answer(flow, is_open, now) {
+            true if is_open => self.theirs.remember(flow, now),
+            true => self.cut.remember(flow, now),
+            false => self.ours.remember(flow, now),
         }
     }
 
@@ -104,10 +111,12 @@ impl Beginnings {
         is_open
     }
 
-    /// Whether `flow`, which nobody knows, may be the peer's by a rule that is gone.
-    fn may_be_answer(&self, flow: Flow, now: Instant) -> bool {
+    /// Whether `flow`, which nobody knows, may be the peer's: of the time before, or by a rule that is gone.
+    fn may_be_answer(&self, flow: Flow, is_open: bool, now: Instant) -> bool {
         let is_recent = |at| now.saturating_duration_since(at) < AFTERMATH;
-        self.taken_back.is_some_and(is_recent) && self.theirs.has_lost(flow.member, now)
+        is_open && self.is_blind(now)
+            || self.taken_back.is_some_and(is_recent) && self.theirs.has_lost(flow.member, now)
+            || self.cut.has_lost(flow.member, now)
     }
 
     fn is_blind(&self, now: Instant) -> bool {

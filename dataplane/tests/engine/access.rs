@@ -176,7 +176,10 @@ fn a_datagram_let_in_is_no_flow_of_ours_however_long_it_is_answered() {
         for _ in 0..2 {
             hold(&mut wire, HOST, PEER, &[rule(Protocol::Udp, &["53"])]);
             assert!(gets_in(&mut wire, &question));
-            goes_out(&mut wire, &answer);
+            for _ in 0..2 {
+                goes_out(&mut wire, &answer);
+                wire.run_ms(200_000);
+            }
             hold(&mut wire, HOST, PEER, &[]);
             for _ in 0..4 {
                 goes_out(&mut wire, &answer);
@@ -449,21 +452,46 @@ fn a_peer_that_has_its_beginnings_forgotten_gains_nothing() {
     assert!(gets_in(&mut wire, &to_host.udp(1, 53)), "there is a session again");
     floods_in(&mut wire, |n| to_host.udp(n, 53));
     hold(&mut wire, HOST, PEER, &[]);
-    for n in (0..=u16::MAX).step_by(64) {
-        wire.kernel(HOST, &out.udp(53, n));
+    // More than this host remembers to have answered since, for longer than answers may follow by themselves.
+    let flows = (0..=u16::MAX).step_by(16);
+    for _ in 0..3 {
+        goes_out(&mut wire, &out.udp(53, 0));
+        for n in flows.clone() {
+            wire.kernel(HOST, &out.udp(53, n));
+        }
+        wire.run_ms(200_000);
     }
-    wire.run_ms(50);
+    assert!(!gets_in(&mut wire, &to_host.udp(0, 53)));
     let before = wire.hosts[HOST].drops(Drop::PolicyDenied);
-    for n in (0..=u16::MAX).step_by(64) {
+    for n in flows.clone() {
         wire.kernel(PEER, &to_host.udp(n, 53));
     }
     wire.run_ms(50);
-    assert_eq!(wire.hosts[HOST].drops(Drop::PolicyDenied) - before, 1 << 10, "all of them");
+    assert_eq!(wire.hosts[HOST].drops(Drop::PolicyDenied) - before, flows.count() as u64, "all");
     // Whoever did nothing of the kind is answered.
     hold(&mut wire, HOST, 2, &[]);
     let to_third = between(&wire, HOST, 2, true);
     assert!(passes(&mut wire, HOST, 2, &to_third.udp(53, 40_000)));
     assert!(passes(&mut wire, 2, HOST, &to_third.back().udp(40_000, 53)));
+}
+
+#[test]
+fn what_a_peer_may_begin_pushes_out_nothing_that_it_may_not_any_more() {
+    let [served, other] = [53, 54].map(|port: u16| rule(Protocol::Udp, &[&port.to_string()]));
+    let mut wire = world(&[served, other.clone()]);
+    let to_host = ends(&wire, false);
+    let answer = to_host.back().udp(53, 40_000);
+    wire.run_ms(300_000);
+    assert!(gets_in(&mut wire, &to_host.udp(40_000, 53)));
+    hold(&mut wire, HOST, PEER, &[other]);
+    for _ in 0..2 {
+        goes_out(&mut wire, &answer);
+        wire.run_ms(200_000);
+    }
+    assert!(gets_in(&mut wire, &to_host.udp(1, 54)), "there is a session again");
+    floods_in(&mut wire, |n| to_host.udp(n, 54));
+    goes_out(&mut wire, &answer);
+    assert!(!gets_in(&mut wire, &to_host.udp(40_000, 53)));
 }
 
 #[test]
