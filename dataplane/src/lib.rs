@@ -47,7 +47,7 @@ mod wall;
 pub use backlog::{Backlog, Origin};
 pub use drops::{Drop, Drops};
 pub use endpoint::{Endpoint, Way};
-pub use engine::{Engine, EngineConfig, MAX_DATAGRAM, MAX_INNER, Role};
+pub use engine::{Engine, EngineConfig, MAX_DATAGRAM, MAX_INNER, MAX_SEALING, Role};
 pub use event::Event;
 pub use handshake::{HandshakeBudget, Rate};
 pub use sink::{Lane, Parcel, Sink};

@@ -29,7 +29,7 @@ use crate::peers::{Peers, Slot};
 use crate::sink::Sink;
 use crate::slice::{MAX_SLICES, Slice};
 use crate::stats::PeerStats;
-use crate::tunnel::{Identity, Message, StampClock};
+use crate::tunnel::{Identity, Message, OVERHEAD, PADDING, StampClock};
 use crate::turn::Kit;
 use crate::wall::WallTime;
 pub use config::{EngineConfig, Role};
@@ -41,6 +41,9 @@ pub const MAX_DATAGRAM: usize = 65_535;
 /// The longest inner packet, in bytes: a UDP payload over IPv4 (65507) less WireGuard's 32, cut to
 /// whole paddings of 16.
 pub const MAX_INNER: usize = 65_472;
+
+/// What an inner packet becomes longer by when it is sealed, in bytes, at most: padding, header and tag.
+pub const MAX_SEALING: usize = PADDING - 1 + OVERHEAD;
 
 /// The packet core of one host.
 ///

@@ -65,7 +65,12 @@ impl SendBatch {
 
     /// Whether a datagram of `max` bytes still fits.
     pub(crate) fn has_room(&self, max: usize) -> bool {
-        self.written.len() < MAX_DATAGRAMS && self.arena.len() - self.end >= max
+        self.has_room_for(1, max)
+    }
+
+    /// Whether `count` datagrams of `max` bytes each still fit.
+    pub(crate) fn has_room_for(&self, count: usize, max: usize) -> bool {
+        self.written.len() + count <= MAX_DATAGRAMS && self.arena.len() - self.end >= count * max
     }
 
     /// Room for one datagram; the same room again until [`SendBatch::push`] keeps it. Empty when the

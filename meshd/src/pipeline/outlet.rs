@@ -7,7 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use mesh_dataplane::packet::offload::Gathered;
-use mesh_dataplane::{Endpoint, Lane, Parcel, Sink, Uplink};
+use mesh_dataplane::{Endpoint, Lane, MAX_SEALING, Parcel, Sink, Uplink};
 use mesh_model::MemberId;
 
 use super::batch::{BULK_ARENA, CONTROL_ARENA, SendBatch};
@@ -104,6 +104,16 @@ impl Outlet {
     /// which is as long as the uplink is fast; what is sealed and has not can neither wait nor be dropped.
     pub(super) fn is_enough(&self, sealed: usize) -> bool {
         sealed >= LEAVE_EVERY.min(self.uplink.share())
+    }
+
+    /// Makes room for `count` inner packets of at most `longest` bytes, by sending what was written before. `false` where
+    /// the kernel has none for that: nothing of them is to be sealed then, or what finds no room is lost.
+    pub(super) fn makes_room(&mut self, count: usize, longest: usize) -> bool {
+        let max = longest + MAX_SEALING;
+        if !self.bulk.has_room_for(count, max) {
+            self.flush_lane(Lane::Bulk, Runs::All);
+        }
+        self.bulk.has_room_for(count, max)
     }
 
     /// Lets go on what gains nothing by waiting: what is other threads', control, and runs of bulk that are

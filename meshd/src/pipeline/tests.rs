@@ -2,7 +2,7 @@
 //! namespace of the test's own.
 
 mod allocation;
-mod flooder;
+pub(in crate::pipeline) mod flooder;
 mod saturated;
 
 use std::net::{IpAddr, SocketAddr};

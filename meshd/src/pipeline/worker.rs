@@ -17,13 +17,15 @@ mod handed;
 mod link;
 mod orders;
 mod receive;
+#[cfg(test)]
+mod tests;
 mod wait;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
-use mesh_dataplane::packet::offload::{Coalescer, Takes};
+use mesh_dataplane::packet::offload::{Coalescer, Segments, Takes};
 use mesh_dataplane::{Backlog, Engine, Event, Lane};
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
@@ -213,6 +215,12 @@ impl Worker {
             drain(&mut self.engine, &self.ends.events, &mut self.outlet);
         }
     }
+}
+
+/// Whether `packets` are to wait in the backlog: because others do, or because there is no room to seal them in.
+fn must_wait(packets: &Segments<'_>, backlog: &Backlog, outlet: &mut Outlet) -> bool {
+    backlog.must_take(packets, &outlet.uplink)
+        || !outlet.makes_room(packets.count(), packets.longest())
 }
 
 /// Hands the packet core's events on. An event lost to a full queue is repaired by the next

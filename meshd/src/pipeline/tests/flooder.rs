@@ -17,42 +17,42 @@ use crate::pipeline::handover::Outgoing;
 use crate::pipeline::outlet::Outlet;
 
 /// An engine and a port without the loop that drives them otherwise.
-pub(super) struct Flooder {
+pub(in crate::pipeline) struct Flooder {
     id: u8,
     engine: Engine,
     outlet: Outlet,
     heard: ReceiveBatch,
     /// Whether there is a session.
-    pub(super) is_established: bool,
+    pub(in crate::pipeline) is_established: bool,
 }
 
 impl Flooder {
     /// Member `id`, on a loopback port of its own.
-    pub(super) fn new(id: u8) -> Self {
+    pub(in crate::pipeline) fn new(id: u8) -> Self {
         let outlet = Outlet::new(loopback().0, None, Ingress::new().0, Outgoing::default());
         let engine = Engine::new(config(id), [id; 32], clock::now());
         Self { id, engine, outlet, heard: ReceiveBatch::new(), is_established: false }
     }
 
     /// Makes member `target`, who listens at `at`, its peer.
-    pub(super) fn knows(&mut self, target: u8, at: SocketAddr) {
+    pub(in crate::pipeline) fn knows(&mut self, target: u8, at: SocketAddr) {
         let update = Update::SetPeer(tunnel(target).public(), plan(target, vec![at]));
         self.engine.handle_update(update, clock::now(), &mut self.outlet);
     }
 
     /// A packet for `target` with so much payload.
-    pub(super) fn packet(&self, target: u8, payload: usize) -> Vec<u8> {
+    pub(in crate::pipeline) fn packet(&self, target: u8, payload: usize) -> Vec<u8> {
         let [source, target] = [self.id, target].map(|id| SocketAddr::from((addrs(id).v6, 9)));
         udp::encode(source, target, &vec![0; payload]).expect("it fits")
     }
 
     /// How many packets ended early.
-    pub(super) fn dropped(&self) -> u64 {
+    pub(in crate::pipeline) fn dropped(&self) -> u64 {
         self.outlet.drops.iter().map(|(_, count)| count).sum()
     }
 
     /// Sends `packet` `run` more times, as bulk, and hears what there is to hear; how often, with a session.
-    pub(super) fn send(&mut self, packet: &[u8], run: u64) -> u64 {
+    pub(in crate::pipeline) fn send(&mut self, packet: &[u8], run: u64) -> u64 {
         let Self { engine, outlet, heard, is_established, .. } = self;
         let packet = Segments::one(packet).expect("a packet");
         *is_established = *is_established || engine.peers().all(|peer| peer.established);

@@ -4,7 +4,7 @@ use mesh_dataplane::packet::offload::{Coalescer, Segments};
 use mesh_dataplane::{Backlog, Engine, Event, Lane, Origin};
 use tokio::sync::mpsc;
 
-use super::{Ends, Worker, drain};
+use super::{Ends, Worker, drain, must_wait};
 use crate::io::clock;
 use crate::pipeline::drops::PathDrop;
 use crate::pipeline::handover::{CRATES, Crate, Label};
@@ -49,9 +49,7 @@ fn unpack(
         let (label, at) = it.packet(n);
         match label {
             Label::Inner { lane, header } => match Segments::of(header, &it.bytes()[at]) {
-                Ok(packets)
-                    if lane == Lane::Bulk && backlog.must_take(&packets, &outlet.uplink) =>
-                {
+                Ok(packets) if lane == Lane::Bulk && must_wait(&packets, backlog, outlet) => {
                     backlog.push(Origin::Handed, &packets, &outlet.uplink, now);
                 }
                 Ok(packets) => {

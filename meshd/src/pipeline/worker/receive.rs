@@ -5,11 +5,11 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use mesh_dataplane::packet::offload::Segments;
-use mesh_dataplane::{Lane, MAX_DATAGRAM, Origin, Steer, steer};
+use mesh_dataplane::{Lane, MAX_DATAGRAM, MAX_INNER, Origin, Steer, steer};
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
-use super::{Ends, Worker, drain};
+use super::{Ends, Worker, drain, must_wait};
 use crate::io::quic_socket::Inbound;
 use crate::io::{clock, tun};
 use crate::pipeline::drops::PathDrop;
@@ -82,7 +82,7 @@ impl Worker {
             };
             bytes += packet.len();
             match header.and_then(|header| Segments::of(header, packet).ok()) {
-                Some(packets) if self.backlog.must_take(&packets, &self.outlet.uplink) => {
+                Some(packets) if must_wait(&packets, &self.backlog, &mut self.outlet) => {
                     let uplink = &self.outlet.uplink;
                     self.backlog.push(Origin::Kernel, &packets, uplink, clock::now());
                 }
@@ -113,6 +113,7 @@ impl Worker {
         while !self.outlet.uplink.is_full()
             && bytes < share
             && bytes + MAX_DATAGRAM <= TUN_BYTES_PER_TURN
+            && self.outlet.makes_room(1, MAX_INNER)
         {
             let now = clock::now();
             let Self { engine, outlet, backlog, .. } = self;
