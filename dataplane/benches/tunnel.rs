@@ -16,6 +16,7 @@ use mesh_dataplane::packet::udp;
 use mesh_dataplane::{
     Endpoint, Engine, EngineConfig, HandshakeBudget, Lane, Rate, Role, Sink, WallTime,
 };
+use mesh_model::access::{Inbound, Protocol, Rule};
 use mesh_model::plan::{PeerPlan, Update};
 use mesh_model::{MemberId, TunnelSecret};
 use x25519_dalek::{PublicKey, StaticSecret};
@@ -80,16 +81,22 @@ impl End {
         };
         let out = Last { slot: Box::new([0; ROOM]), len: 0 };
         let mut end = Self { engine: Engine::new(config, [host; 32], now), out, now };
+        end.hold(peer, Inbound::Everything);
+        end
+    }
+
+    /// Has `peer`, which may begin what `inbound` says.
+    fn hold(&mut self, peer: u8, inbound: Inbound) {
         let plan = PeerPlan {
             member: MemberId(peer.into()),
             allowed_ips: vec![format!("10.0.0.{peer}/32").parse().unwrap()],
             endpoints: vec![at(peer)],
             keepalive: None,
             preshared_key: None,
-            inbound: Default::default(),
+            inbound,
         };
-        end.engine.handle_update(Update::SetPeer(secret(peer).public(), plan), now, &mut end.out);
-        end
+        let update = Update::SetPeer(secret(peer).public(), plan);
+        self.engine.handle_update(update, self.now, &mut self.out);
     }
 
     fn send(&mut self, packet: &[u8]) -> &[u8] {
@@ -193,6 +200,46 @@ fn decapsulate_reference(bencher: Bencher<'_, '_>, len: usize) {
             let opened = far.decapsulate(None, datagram, &mut out);
             assert!(matches!(opened, TunnResult::WriteToTunnelV4(_, _)));
         });
+}
+
+/// Policies: none, one that allows everything, and one that allows what is sent here.
+const POLICIES: [&str; 3] = ["none", "everything", "ports"];
+
+fn inbound(policy: &str) -> Inbound {
+    let rule = |protocol, ports: &str| Rule {
+        from: vec![],
+        to: vec![],
+        protocol,
+        ports: ports.split_terminator(' ').map(|range| range.parse().unwrap()).collect(),
+    };
+    match policy {
+        "none" => Inbound::Everything,
+        "everything" => Inbound::of([rule(Protocol::Any, "")].iter()),
+        _ => Inbound::of(
+            [rule(Protocol::Udp, "2 53 123 4000-4999"), rule(Protocol::Tcp, "22")].iter(),
+        ),
+    }
+}
+
+/// What the policy costs a packet of UDP on its way out, which may be an answer.
+#[divan::bench(args = POLICIES)]
+fn encapsulate_under(bencher: Bencher<'_, '_>, policy: &str) {
+    let (mut near, _) = engines();
+    near.hold(2, inbound(policy));
+    let packet = packet([10, 0, 0, 2], SIZES[1]);
+    bencher.bench_local(|| near.send(black_box(&packet)).len());
+}
+
+/// What it costs one that is let in.
+#[divan::bench(args = POLICIES)]
+fn decapsulate_under(bencher: Bencher<'_, '_>, policy: &str) {
+    let (near, mut far) = engines();
+    far.hold(1, inbound(policy));
+    let near = RefCell::new(near);
+    let packet = packet([10, 0, 0, 2], SIZES[1]);
+    bencher
+        .with_inputs(|| near.borrow_mut().send(&packet).to_vec())
+        .bench_local_refs(|datagram| assert_eq!(far.receive(1, datagram), SIZES[1]));
 }
 
 /// What an initiation costs its responder: from a peer, and from somebody who only knows our key.

@@ -89,7 +89,7 @@ impl Beginnings {
 
     /// This host speaks in `flow`, which shows no beginning. `is_open` says whether a rule lets the peer begin it.
     pub(super) fn speak(&mut self, flow: Flow, is_open: bool, now: Instant) {
-        if self.ours.refresh(flow, now) || is_open && self.theirs.refresh(flow, now) {
+        if is_open && self.theirs.refresh(flow, now) || self.ours.refresh(flow, now) {
             return;
         }
         let is_theirs = self.theirs.knows(flow, now) || self.cut.knows(flow, now);
@@ -102,7 +102,7 @@ impl Beginnings {
 
     /// The peer speaks in `flow`, which shows no beginning. Whether it is let in: by a rule if `is_open`, or in answer.
     pub(super) fn hear(&mut self, flow: Flow, is_open: bool, now: Instant) -> bool {
-        if self.ours.refresh(flow, now) {
+        if is_open && self.theirs.refresh(flow, now) || self.ours.refresh(flow, now) {
             return true;
         }
         if is_open {
