@@ -13,6 +13,15 @@ pub fn shown() -> Duration {
     SHOWN.get()
 }
 
+/// A runtime on this thread whose time passes when nobody has anything to do.
+pub fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .expect("a runtime without threads or sockets needs nothing that could fail")
+}
+
 /// The clock of one world.
 #[derive(Debug, Clone, Copy)]
 pub struct Clock {

@@ -6,6 +6,7 @@
 
 pub mod admin;
 pub mod clock;
+pub mod crowd;
 pub mod cuts;
 pub mod disk;
 pub mod faults;

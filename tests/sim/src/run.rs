@@ -79,12 +79,7 @@ pub fn run(options: Options, log: Option<Targets>) -> Report {
 
 /// One world, from its founding to its end.
 fn live(options: Options) -> Left {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .start_paused(true)
-        .build()
-        .expect("a runtime without threads or sockets needs nothing that could fail");
-    runtime.block_on(async {
+    crate::clock::runtime().block_on(async {
         let mut world = World::new(options);
         let violation = world.run().await.err();
         let (digest, trace) = world.story();

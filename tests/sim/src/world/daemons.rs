@@ -116,8 +116,7 @@ impl World {
         let wall_ms = move || clock.millis(time.elapsed());
         tokio::spawn(async move {
             let timing = Timing::default();
-            let started =
-                Box::pin(Group::start(store, key, line, &seeds, wall_ms, timing)).await;
+            let started = Box::pin(Group::start(store, key, line, &seeds, wall_ms, timing)).await;
             // The world going away means that the run is over.
             let _ = notice.send(Said { host: no, life, notice: Notice::Started(started) });
         });
