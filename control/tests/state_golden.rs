@@ -270,13 +270,13 @@ fn states() {
     log.apply(12, Command::SetAccess(mesh.access(1, vec![])));
     assert_eq!(
         log.state.hash().to_string(),
-        "db5340eab3ecef6f945f06a9c730cf7723c392975a7b51df5b0ae2243fbdf725"
+        "6be94f7f25d0074e55ca03781ef733966631de7d071c2fe0736f5a33ea2540a1"
     );
     assert_eq!(
         log.state.audit().head().to_string(),
-        "67901cab9e8bd9277eaa97fce1e0189dd4030f3bb27dc4193efea0a33672c2c5"
+        "0f4857e008b1068109ecc459b87b88f2b8428df57e4760f666beeca2512cb990"
     );
-    assert_eq!(codec::encode(&log.state).len(), 1907);
+    assert_eq!(codec::encode(&log.state).len(), 1908);
 }
 
 /// Two states that differ in anything at all have different hashes.

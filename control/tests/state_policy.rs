@@ -49,7 +49,7 @@ fn an_invite_tags_whom_it_admits_until_an_admin_says_otherwise() {
     assert_eq!(log.apply(5, said.clone()), Outcome::Tagged(member));
     assert_eq!(tags(&log.state, member), ["tag:db"]);
     let last = log.state.audit().iter().last().expect("an entry");
-    let event = Event::Tagged { member, tags: vec!["db".parse().expect("a tag")] };
+    let event = Event::Tagged { member, serial: 1, tags: vec!["db".parse().expect("a tag")] };
     assert_eq!(last.event, event);
     let before = log.state.hash();
     assert_eq!(log.apply(9, said), Outcome::Tagged(member), "again");
@@ -73,12 +73,15 @@ fn earlier_tags_do_not_come_back() {
         assert_eq!(log.apply(0, Command::Tag(tagging.clone())), Outcome::Tagged(FOUNDER));
     }
     let before = log.state.hash();
-    for stale in [first, mesh.tagging(about, 4, &["db"]), mesh.tagging(about, 0, &[])] {
+    let [unsaid, other] =
+        [(2, ["web"]), (4, ["db"])].map(|(n, tags)| mesh.tagging(about, n, &tags));
+    for stale in [unsaid, other, mesh.tagging(about, 1, &["db"]), mesh.tagging(about, 0, &[])] {
         let refusal = Refusal::StaleTags { member: FOUNDER, serial: 4 };
         let command = Command::Tag(stale);
         assert_eq!(log.state.would_refuse(&after(0, command.clone())), Some(refusal.clone()));
         assert_eq!(log.apply(0, command), Outcome::Refused(refusal));
     }
+    assert_eq!(log.apply(0, Command::Tag(first)), Outcome::Tagged(FOUNDER), "said once already");
     assert_eq!(log.state.hash(), before);
 }
 
@@ -182,7 +185,8 @@ fn an_earlier_policy_does_not_come_back() {
         log.apply(0, set(policy));
     }
     let before = log.state.hash();
-    for stale in [policies[0].clone(), mesh.access(5, vec![]), mesh.access(0, vec![])] {
+    assert_eq!(log.apply(0, set(&policies[0])), Outcome::AccessSet(1), "said once already");
+    for stale in [mesh.access(1, vec![]), mesh.access(5, vec![]), mesh.access(0, vec![])] {
         let refusal = Refusal::StaleAccess(5);
         assert_eq!(log.state.would_refuse(&after(0, set(&stale))), Some(refusal.clone()));
         assert_eq!(log.apply(0, set(&stale)), Outcome::Refused(refusal));

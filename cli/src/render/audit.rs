@@ -80,7 +80,7 @@ fn what(entry: &AuditEntry, names: &Names) -> String {
             format!("{admin} and the invites it made")
         }
         Event::AdminThreshold { threshold } => format!("{threshold} to change the admins"),
-        Event::Tagged { member, tags } => format!("{}: {}", named(*member, names), list(tags)),
+        Event::Tagged { member, tags, .. } => format!("{}: {}", named(*member, names), list(tags)),
         Event::AccessSet { serial, rules } => {
             let rules = if *rules == 1 { "1 rule".to_owned() } else { format!("{rules} rules") };
             format!("policy {serial} on who may reach whom: {rules}")

@@ -332,7 +332,7 @@ fn audit_entries() {
     check::<Entry>(&threshold.entry, "01fc79110100fd00505c18a30100000401030b02");
     check::<Entry>(
         &tagged.entry,
-        "01fc7a110100fd00505c18a3010000000cfb2c0102067461673a6575077461673a776562",
+        "01fc7a110100fd00505c18a3010000000cfb2c010202067461673a6575077461673a776562",
     );
     check::<Entry>(&access.entry, "01fc7b110100fd00505c18a3010000000d0302");
 }

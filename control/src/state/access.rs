@@ -62,13 +62,19 @@ impl Access {
         self.policy().map_or(0, |policy| policy.serial)
     }
 
-    /// Whether `policy`, whose signature was checked, may stand. `false` when it does already.
-    pub(super) fn check(&self, policy: &AccessPolicy) -> Result<bool, Refusal> {
+    /// Where in the log `policy` was agreed, if it stands or is remembered to have stood.
+    pub(super) fn agreed_at(&self, policy: &AccessPolicy) -> Option<LogIndex> {
+        let same = |entry: &&AccessEntry| entry.policy() == policy;
+        self.0.iter().rev().find(same).map(|entry| entry.stated.at())
+    }
+
+    /// Whether `policy`, whose signature was checked, may stand. `false` when it does, or did.
+    fn is_news(&self, policy: &AccessPolicy) -> Result<bool, Refusal> {
         policy.check_bounds().map_err(Refusal::AccessBounds)?;
-        match self.policy() {
-            Some(standing) if standing == policy => Ok(false),
-            _ if policy.serial <= self.serial() => Err(Refusal::StaleAccess(self.serial())),
-            _ => check_leap(policy.serial, self.serial()).map(|()| true),
+        match self.agreed_at(policy) {
+            Some(_) => Ok(false),
+            None if policy.serial <= self.serial() => Err(Refusal::StaleAccess(self.serial())),
+            None => check_leap(policy.serial, self.serial()).map(|()| true),
         }
     }
 
@@ -98,12 +104,14 @@ impl State {
         AccessPolicy { mesh, serial: self.access.serial().saturating_add(1), rules }
     }
 
-    /// Who an admin says may reach whom, and which, if one does.
+    /// Who an admin says may reach whom, and which, if one does, and whether that is news.
     pub(super) fn genuine_access(
         &self,
         signed: &Signed<AccessPolicy>,
-    ) -> Result<(AccessPolicy, AdminId), Refusal> {
-        self.said_by_admin(signed)
+    ) -> Result<(AccessPolicy, AdminId, bool), Refusal> {
+        let (policy, by): (AccessPolicy, _) = self.said_by_admin(signed)?;
+        let is_news = self.access.is_news(&policy)?;
+        Ok((policy, by, is_news))
     }
 
     /// Has a policy stand.
@@ -113,9 +121,9 @@ impl State {
         signed: &Signed<AccessPolicy>,
         now_ms: u64,
     ) -> Result<Decision, Refusal> {
-        let (policy, by) = self.genuine_access(signed)?;
+        let (policy, by, is_news) = self.genuine_access(signed)?;
         let (outcome, event) = (Outcome::AccessSet(policy.serial), policy.event());
-        if !self.access.check(&policy)? {
+        if !is_news {
             return Ok(Decision::Already(outcome));
         }
         let stated = Stated::new(signed.clone(), policy, by, index);

@@ -318,6 +318,12 @@ impl Admins {
         self.history.push(Agreed { signed, at });
     }
 
+    /// Where in the log the change that `signed` says was made, if it was.
+    pub(super) fn agreed_at(&self, signed: &Cosigned<AdminChange>) -> Option<LogIndex> {
+        let same = |agreed: &&Agreed| agreed.signed.payload() == signed.payload();
+        self.history.iter().rev().find(same).map(|agreed| agreed.at)
+    }
+
     /// Whether this can have come of `earlier`, in which `last` was the last index with a decision.
     pub(super) fn continues(&self, earlier: &Self, last: LogIndex) -> bool {
         let (old, new) = match self.history.split_at_checked(earlier.history.len()) {
@@ -369,16 +375,19 @@ impl State {
         Ok(self.admins.open(signed, &self.founding.genesis.root)?)
     }
 
-    /// What `signed` changes about the admins, if it does; `None` when it is the last change again.
+    /// What `signed` changes about the admins, if it does, who signed it, and whether that is news.
+    ///
+    /// A change that was made before is that change, whatever was made of the admins since: who signed it may be none any more.
     pub(super) fn genuine_change(
         &self,
         signed: &Cosigned<AdminChange>,
-    ) -> Result<Option<(AdminChange, Vec<AdminId>)>, Refusal> {
-        let last = self.admins.history.last();
-        if last.is_some_and(|last| last.signed.payload() == signed.payload()) {
-            return Ok(None);
+    ) -> Result<(AdminChange, Vec<AdminId>, bool), Refusal> {
+        if self.admins.agreed_at(signed).is_some() {
+            let change = signed.peek().map_err(SignedError::from)?;
+            return Ok((change, Vec::new(), false));
         }
-        self.admins.genuine(signed, &self.founding.genesis.root).map(Some)
+        let (change, signers) = self.admins.genuine(signed, &self.founding.genesis.root)?;
+        Ok((change, signers, true))
     }
 
     /// Changes who the admins are.
@@ -387,11 +396,12 @@ impl State {
         index: LogIndex,
         signed: &Cosigned<AdminChange>,
     ) -> Result<Decision, Refusal> {
-        let Some((change, signers)) = self.genuine_change(signed)? else {
-            return Ok(Decision::Already(Outcome::AdminsChanged(self.admins.serial())));
-        };
-        self.admins.take(signed.clone(), &change, index);
+        let (change, signers, is_news) = self.genuine_change(signed)?;
         let outcome = Outcome::AdminsChanged(change.serial);
+        if !is_news {
+            return Ok(Decision::Already(outcome));
+        }
+        self.admins.take(signed.clone(), &change, index);
         Ok(Decision::Changed(Actor::admins(signers), event_of(&change), outcome))
     }
 }

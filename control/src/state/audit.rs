@@ -8,7 +8,7 @@
 use std::collections::VecDeque;
 
 use mesh_model::LogIndex;
-use mesh_model::audit::{self, AuditHash, Beginning, Break, Entry, Link};
+use mesh_model::audit::{self, AuditHash, Beginning, Break, Entry, Event, Link};
 use serde::{Deserialize, Serialize};
 
 pub use mesh_model::audit::MAX_ENTRIES;
@@ -43,6 +43,11 @@ impl Audit {
     /// The entries, oldest first.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Entry> + ExactSizeIterator {
         self.links.iter().map(|link| &link.entry)
+    }
+
+    /// Where in the log `event` was last decided, as far back as the trail goes.
+    pub(super) fn index_of(&self, event: &Event) -> Option<LogIndex> {
+        self.iter().rev().find(|entry| entry.event == *event).map(|entry| entry.index)
     }
 
     /// The same with their hashes.

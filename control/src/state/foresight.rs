@@ -33,10 +33,7 @@ impl State {
             }
             Command::ChangeAdmins(signed) => self.genuine_change(signed).err(),
             Command::Tag(signed) => self.genuine_tagging(signed).err(),
-            Command::SetAccess(signed) => {
-                let checked = self.genuine_access(signed);
-                checked.and_then(|(policy, _)| self.access.check(&policy)).err()
-            }
+            Command::SetAccess(signed) => self.genuine_access(signed).err(),
             Command::Lapse(member) => self.bans.check_lapse(*member, now_ms).err(),
         }
     }

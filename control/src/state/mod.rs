@@ -26,6 +26,7 @@
 pub mod access;
 pub mod admins;
 mod admitting;
+mod agreed;
 pub mod audit;
 pub mod bans;
 mod foresight;

@@ -75,7 +75,9 @@ impl State {
             return Err(Refusal::OtherIdentity(tagging.member));
         }
         check_tags(&tagging.tags)?;
-        let is_news = self.tags.is_news(&tagging)?;
+        // What is not the last word any more the trail still tells of, for a while.
+        let is_news =
+            self.audit.index_of(&tagging.event()).is_none() && self.tags.is_news(&tagging)?;
         Ok((tagging, by, is_news))
     }
 

@@ -74,8 +74,8 @@ impl Mesh {
         })
     }
 
-    /// Has `command` agreed and applied here; where it stands in the log. An outcome that is not what was
-    /// wanted, by `is_done`, is an error with `hint`.
+    /// Has `command` agreed and applied here; where it stands in the log, which is where it stood already if it was
+    /// agreed before. An outcome that is not what was wanted, by `is_done`, is an error with `hint`.
     pub(super) async fn carry_out(
         &self,
         command: Command,
@@ -83,12 +83,12 @@ impl Mesh {
         is_done: impl FnOnce(&Outcome) -> bool,
         hint: &str,
     ) -> Answer<LogIndex> {
-        let Applied { index, outcome } = self.propose(command, what).await?;
+        let Applied { index, outcome } = self.propose(command.clone(), what).await?;
         if !is_done(&outcome) {
             return Err(not_done(what, &outcome, hint));
         }
         self.group.applied_at_least(index, APPLY_LIMIT).await;
-        Ok(index)
+        Ok(self.group.read(|state, _| state.agreed_at(&command)).unwrap_or(index))
     }
 
     /// What the packet path says of itself; `None` while the process is ending.

@@ -20,7 +20,7 @@ pub struct Entry {
     pub event: Event,
 }
 
-// The tags of a member are the longest, 330 bytes at most; the rest is room for events to come. Old entries keep their hashes
+// The tags of a member are the longest, 340 bytes at most; the rest is room for events to come. Old entries keep their hashes
 // only as long as this encoding keeps its version: kinds are added at the end, fields never.
 crate::message!(Entry, "audit entry", version 1, limit 512);
 
@@ -107,6 +107,8 @@ pub enum Event {
     Tagged {
         /// Whose.
         member: MemberId,
+        /// The statement's serial.
+        serial: u64,
         /// All it has now.
         tags: Vec<Tag>,
     },

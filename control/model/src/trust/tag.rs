@@ -104,7 +104,8 @@ impl AdminStatement for Tagging {
     }
 
     fn event(&self) -> Event {
-        Event::Tagged { member: self.member, tags: self.tags.iter().cloned().collect() }
+        let Self { member, serial, ref tags, .. } = *self;
+        Event::Tagged { member, serial, tags: tags.iter().cloned().collect() }
     }
 }
 

@@ -232,7 +232,7 @@ pub(crate) fn trail() -> Vec<Link> {
             Event::AdminRemoved { admin, invites_revoked: true },
         ),
         (Actor::admin(admin), Event::AdminThreshold { threshold: 2 }),
-        (Actor::Root, Event::Tagged { member, tags: tags().into_iter().collect() }),
+        (Actor::Root, Event::Tagged { member, serial: 2, tags: tags().into_iter().collect() }),
         (Actor::Root, Event::AccessSet { serial: 3, rules: 2 }),
     ];
     let mut head = beginning().hash();

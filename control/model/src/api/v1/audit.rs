@@ -78,7 +78,7 @@ enum EventFields {
     AdminAdded { admin: AdminId, name: Name, key: IdentityKey },
     AdminRemoved { admin: AdminId, invites_revoked: bool },
     AdminThreshold { threshold: u8 },
-    Tagged { member: MemberId, tags: Vec<Tag> },
+    Tagged { member: MemberId, serial: u64, tags: Vec<Tag> },
     AccessSet { serial: u64, rules: u32 },
 }
 
