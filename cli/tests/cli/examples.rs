@@ -67,3 +67,47 @@ fn the_manuals_examples_are_true() {
         assert_eq!(printed, expected, "mesh {line}");
     }
 }
+
+/// The codes that `source` tells failures with, each with its exit's name.
+fn codes(source: &str) -> impl Iterator<Item = (&str, &str)> {
+    source.split("Failure::new(").skip(1).filter_map(|call| {
+        let (_, rest) = call.split_once("Exit::")?;
+        let (exit, rest) = rest.split_once(',')?;
+        let code = rest.trim_start().strip_prefix('"')?.split('"').next()?;
+        Some((exit, code))
+    })
+}
+
+fn sources(dir: &std::path::Path, found: &mut Vec<String>) {
+    for entry in std::fs::read_dir(dir).expect("the sources") {
+        let path = entry.expect("an entry").path();
+        match path.is_dir() {
+            true => sources(&path, found),
+            false => found.push(std::fs::read_to_string(&path).expect("text")),
+        }
+    }
+}
+
+#[test]
+fn the_manual_lists_every_code_a_failure_has() {
+    let package = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = std::fs::read_to_string(package.join("../docs/cli.md")).expect("the manual");
+    let mut all = Vec::new();
+    sources(&package.join("src"), &mut all);
+    let mut seen = 0;
+    for (exit, code) in all.iter().flat_map(|source| codes(source)) {
+        let number = match exit {
+            "Failed" => 1,
+            "Usage" => 2,
+            "Unreachable" => 3,
+            "NotPermitted" => 4,
+            "TimedOut" => 6,
+            other => panic!("{other} needs its number here"),
+        };
+        let row = page.lines().find(|line| line.starts_with(&format!("| {number} | ")));
+        let listed = row.is_some_and(|row| row.contains(&format!("`{code}`")));
+        assert!(listed, "exit {number} lacks `{code}` in docs/cli.md");
+        seen += 1;
+    }
+    assert!(seen > 25, "{seen}: the sources are written otherwise now");
+}
