@@ -7,6 +7,7 @@ mod ban;
 mod invites;
 mod keys;
 mod policy;
+mod signing;
 mod snapshot;
 mod supervisor;
 mod tag;
@@ -22,13 +23,14 @@ use ipnet::Ipv4Net;
 use mesh_model::api::v1::WaitFor;
 use mesh_model::trust::{MAX_INVITE_USES, Name, Tag};
 
-pub(crate) use admin::{AdminVerb, KeygenArgs, SignArgs, SigningArgs};
+pub(crate) use admin::{AdminVerb, KeygenArgs, SignArgs};
 pub(crate) use audit::{AuditArgs, AuditVerb, Selection, VerifyArgs};
 pub(crate) use backup::{BackupCreateArgs, BackupRestoreArgs, BackupVerb};
 pub(crate) use ban::{BanArgs, RemoveArgs, UnbanArgs, WaitForAllArgs};
-pub(crate) use invites::{InvitesArgs, InvitesVerb};
+pub(crate) use invites::{InvitesArgs, InvitesVerb, RevokeArgs, TokenArgs};
 pub(crate) use keys::{HostArgs, KeysBackupArgs, KeysRestoreArgs, KeysVerb};
 pub(crate) use policy::{PolicySetArgs, PolicyTestArgs, PolicyVerb};
+pub(crate) use signing::{SigningArgs, StatementArgs};
 pub(crate) use snapshot::{ApplyArgs, DownloadArgs, InspectArgs, SnapshotVerb, VerifySnapshotArgs};
 pub(crate) use tag::TagArgs;
 pub(crate) use value::When;
@@ -190,7 +192,10 @@ pub(crate) struct InitArgs {
     mesh invite | ssh host2 sudo mesh join\n  \
     mesh invite --uses 20 --lifetime 2h > rack.token\n\n\
     It is a secret until it is used up or expired. It takes an admin's key to make it, such as the\n\
-    root key on the host that ran `mesh init`.")]
+    root key on the host that ran `mesh init`, or another one:\n  \
+    mesh invite --admin-key alice.key\n\n\
+    With --out, FILE goes to an admin to be signed, and the invite's secret stays in FILE.secret, from which\n\
+    `mesh invites token FILE.secret` makes the token once the invite is agreed. Its lifetime begins at once.")]
 pub(crate) struct InviteArgs {
     /// How many hosts it may admit
     #[arg(long, value_name = "N", default_value_t = 1,
@@ -212,12 +217,15 @@ pub(crate) struct InviteArgs {
 
     /// Where the new host can reach this one; may be repeated, best first [default: what the
     /// daemon knows of itself]
-    #[arg(long = "endpoint", value_name = "ADDR:PORT", value_parser = value::endpoint)]
+    #[arg(long = "endpoint", value_name = "ADDR:PORT", value_parser = value::endpoint, conflicts_with = "out")]
     pub(crate) endpoints: Vec<SocketAddr>,
 
     /// What to tag the new hosts with, separated by commas
     #[arg(long, value_name = "TAGS", value_delimiter = ',')]
     pub(crate) tags: Vec<Tag>,
+
+    #[command(flatten)]
+    pub(crate) signing: SigningArgs,
 }
 
 /// Arguments of `mesh join`.

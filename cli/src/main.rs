@@ -15,8 +15,10 @@
 mod args;
 mod client;
 mod commands;
+mod entropy;
 mod exit;
 mod file;
+mod invite_secret;
 mod key_file;
 mod moment;
 mod offline;

@@ -7,6 +7,7 @@
 
 pub mod access;
 pub mod command;
+pub mod drafting;
 pub mod gossip;
 pub mod keeping;
 pub mod node;

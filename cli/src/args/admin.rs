@@ -1,4 +1,4 @@
-//! Arguments of `mesh admin`, and how other verbs are signed for.
+//! Arguments of `mesh admin`.
 
 use std::path::PathBuf;
 
@@ -6,30 +6,7 @@ use clap::{Args, Subcommand};
 use mesh_model::IdentityKey;
 use mesh_model::trust::{MAX_ADMINS, Name};
 
-use super::WaitForAllArgs;
-
-/// Whose signature, where it does not come from the daemon's own host.
-#[derive(Debug, Args)]
-pub(crate) struct SigningArgs {
-    /// Sign with the admin's key in this file, which `mesh admin keygen` made
-    #[arg(long, value_name = "FILE", help_heading = "Signing")]
-    pub(crate) admin_key: Option<PathBuf>,
-
-    /// The key's passphrase: the first line of this file [default: ask on the terminal]
-    #[arg(long, value_name = "FILE", requires = "admin_key", help_heading = "Signing")]
-    pub(crate) passphrase_file: Option<PathBuf>,
-
-    /// Do nothing yet: write it to this file, to be signed with `mesh admin sign`
-    #[arg(long, value_name = "FILE", help_heading = "Signing")]
-    pub(crate) out: Option<PathBuf>,
-}
-
-impl SigningArgs {
-    /// Whether the daemon is to do it all.
-    pub(crate) fn is_plain(&self) -> bool {
-        self.admin_key.is_none() && self.out.is_none()
-    }
-}
+use super::{StatementArgs, WaitForAllArgs};
 
 /// What to do about admins.
 #[derive(Debug, Subcommand)]
@@ -72,10 +49,7 @@ pub(crate) struct AdminAddArgs {
     pub(crate) key: IdentityKey,
 
     #[command(flatten)]
-    pub(crate) signing: SigningArgs,
-
-    #[command(flatten)]
-    pub(crate) wait: WaitForAllArgs,
+    pub(crate) statement: StatementArgs,
 }
 
 /// Arguments of `mesh admin remove`.
@@ -94,10 +68,7 @@ pub(crate) struct AdminRemoveArgs {
     pub(crate) revoke_invites: bool,
 
     #[command(flatten)]
-    pub(crate) signing: SigningArgs,
-
-    #[command(flatten)]
-    pub(crate) wait: WaitForAllArgs,
+    pub(crate) statement: StatementArgs,
 }
 
 /// Arguments of `mesh admin threshold`.
@@ -112,10 +83,7 @@ pub(crate) struct AdminThresholdArgs {
     pub(crate) threshold: u8,
 
     #[command(flatten)]
-    pub(crate) signing: SigningArgs,
-
-    #[command(flatten)]
-    pub(crate) wait: WaitForAllArgs,
+    pub(crate) statement: StatementArgs,
 }
 
 /// Arguments of `mesh admin keygen`.

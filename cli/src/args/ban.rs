@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::Args;
 use mesh_model::trust::Reason;
 
-use super::{SigningArgs, value};
+use super::{StatementArgs, value};
 
 /// How to wait until every member knows.
 #[derive(Debug, Args)]
@@ -43,10 +43,7 @@ pub(crate) struct BanArgs {
     pub(crate) reason: Option<Reason>,
 
     #[command(flatten)]
-    pub(crate) wait: WaitForAllArgs,
-
-    #[command(flatten)]
-    pub(crate) signing: SigningArgs,
+    pub(crate) statement: StatementArgs,
 }
 
 /// Arguments of `mesh unban`.
@@ -59,10 +56,7 @@ pub(crate) struct UnbanArgs {
     pub(crate) member: String,
 
     #[command(flatten)]
-    pub(crate) wait: WaitForAllArgs,
-
-    #[command(flatten)]
-    pub(crate) signing: SigningArgs,
+    pub(crate) statement: StatementArgs,
 }
 
 /// Arguments of `mesh remove`.
@@ -77,13 +71,6 @@ pub(crate) struct RemoveArgs {
     /// The member's name, id or overlay address
     pub(crate) member: String,
 
-    /// Do not ask, also not on a terminal
-    #[arg(long, short)]
-    pub(crate) yes: bool,
-
     #[command(flatten)]
-    pub(crate) wait: WaitForAllArgs,
-
-    #[command(flatten)]
-    pub(crate) signing: SigningArgs,
+    pub(crate) statement: StatementArgs,
 }

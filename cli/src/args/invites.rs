@@ -1,8 +1,11 @@
 //! Arguments of `mesh invites`.
 
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
 use clap::{Args, Subcommand};
 
-use super::WaitForAllArgs;
+use super::{StatementArgs, value};
 
 /// Arguments of `mesh invites`.
 #[derive(Debug, Args)]
@@ -19,6 +22,26 @@ pub(crate) enum InvitesVerb {
     List,
     /// Take an invite back: its token admits nobody any more
     Revoke(RevokeArgs),
+    /// Make the token of an invite that was written with `--out`, once it is agreed
+    Token(TokenArgs),
+}
+
+/// Arguments of `mesh invites token`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "`mesh invite --out rack.request` leaves the invite's secret in rack.request.secret, which stays where it\n\
+    is. When the request was signed and submitted, anywhere, this puts the secret and what the mesh knows together.\n\n\
+    Example:\n  \
+    mesh invites token rack.request.secret > rack.token"
+)]
+pub(crate) struct TokenArgs {
+    /// The file with the invite's secret
+    pub(crate) secret: PathBuf,
+
+    /// Where the new host can reach this one; may be repeated, best first [default: what the
+    /// daemon knows of itself]
+    #[arg(long = "endpoint", value_name = "ADDR:PORT", value_parser = value::endpoint)]
+    pub(crate) endpoints: Vec<SocketAddr>,
 }
 
 /// Arguments of `mesh invites revoke`.
@@ -35,9 +58,9 @@ pub(crate) struct RevokeArgs {
     pub(crate) invite: String,
 
     /// Ban every member that came in by it
-    #[arg(long)]
+    #[arg(long, conflicts_with = "out")]
     pub(crate) with_members: bool,
 
     #[command(flatten)]
-    pub(crate) wait: WaitForAllArgs,
+    pub(crate) statement: StatementArgs,
 }

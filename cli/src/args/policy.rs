@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 use mesh_model::access::Protocol;
 
-use super::WaitForAllArgs;
+use super::StatementArgs;
 
 /// What to do about who may reach whom.
 #[derive(Debug, Subcommand)]
@@ -35,17 +35,14 @@ pub(crate) enum PolicyVerb {
     to = [\"tag:web\", \"db1\"]\n  \
     protocol = \"tcp\"            # tcp, udp, icmp or any\n  \
     ports = [443, \"8000-8999\"]  # all of them when left out\n\n\
-    On a terminal it asks before members lose each other. Only an admin's host can set it.")]
+    On a terminal it asks before members lose each other. It takes an admin's key: the host's own, or the one\n\
+    --admin-key names.")]
 pub(crate) struct PolicySetArgs {
     /// The file; `-` for standard input
     pub(crate) file: PathBuf,
 
-    /// Do not ask, also not on a terminal
-    #[arg(long, short)]
-    pub(crate) yes: bool,
-
     #[command(flatten)]
-    pub(crate) wait: WaitForAllArgs,
+    pub(crate) statement: StatementArgs,
 }
 
 /// Arguments of `mesh policy test`.

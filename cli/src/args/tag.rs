@@ -3,13 +3,13 @@
 use clap::Args;
 use mesh_model::trust::Tag;
 
-use super::WaitForAllArgs;
+use super::StatementArgs;
 
 /// Arguments of `mesh tag`.
 #[derive(Debug, Args)]
 #[command(
     after_help = "A tag is a lower-case label such as `web`; policies call it `tag:web`. A member has at most 8.\n\
-    Only an admin's host can give and take tags.\n\n\
+    It takes an admin's key to give and take them: the host's own, or the one --admin-key names.\n\n\
     Examples:\n  \
     mesh tag web1 --add web,eu\n  \
     mesh tag m7 --add db --remove web --wait"
@@ -28,5 +28,5 @@ pub(crate) struct TagArgs {
     pub(crate) remove: Vec<Tag>,
 
     #[command(flatten)]
-    pub(crate) wait: WaitForAllArgs,
+    pub(crate) statement: StatementArgs,
 }

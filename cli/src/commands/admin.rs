@@ -3,15 +3,15 @@
 use mesh_model::api::v1::{Admins, Schema, Wanted, route};
 use mesh_model::{IdentityKey, IdentitySecret};
 use serde::Serialize;
-use zeroize::Zeroizing;
 
-use super::{Session, confirm::confirm, signing};
+use super::confirm::confirm;
+use super::{Session, drafts, signing};
 use crate::args::{AdminVerb, KeygenArgs, SignArgs};
 use crate::exit::{Exit, Failure};
 use crate::render::table::{Cell, Table};
 use crate::render::theme::Theme;
 use crate::render::{json, or_nothing};
-use crate::{file, key_file, passphrase};
+use crate::{entropy, file, key_file, passphrase};
 
 pub(super) fn run(verb: AdminVerb, session: &Session) -> Result<Exit, Failure> {
     match verb {
@@ -21,21 +21,21 @@ pub(super) fn run(verb: AdminVerb, session: &Session) -> Result<Exit, Failure> {
         }
         AdminVerb::Add(args) => {
             let wanted = Wanted::AddAdmin { name: args.name, key: args.key };
-            signing::carry(wanted, &args.signing, Some(&args.wait), session)
+            signing::carry(wanted, &args.statement, session)
         }
         AdminVerb::Remove(args) => {
             let (admin, revoke_invites) = (args.admin, args.revoke_invites);
             let wanted = Wanted::RemoveAdmin { admin, revoke_invites };
-            signing::carry(wanted, &args.signing, Some(&args.wait), session)
+            signing::carry(wanted, &args.statement, session)
         }
         AdminVerb::Threshold(args) => {
             let wanted = Wanted::AdminThreshold { threshold: args.threshold };
-            signing::carry(wanted, &args.signing, Some(&args.wait), session)
+            signing::carry(wanted, &args.statement, session)
         }
         AdminVerb::Keygen(args) => keygen(&args, session),
         AdminVerb::Sign(args) => sign(&args, session),
         AdminVerb::Submit(args) => {
-            signing::submit(&signing::read(&args.request)?, Some(&args.wait), session)
+            signing::submit(&drafts::read(&args.request)?, Some(&args.wait), session)
         }
     }
 }
@@ -81,11 +81,7 @@ fn keygen(args: &KeygenArgs, session: &Session) -> Result<Exit, Failure> {
     file::check_free(&args.file)?;
     let passphrase =
         passphrase::choose(args.passphrase_file.as_deref(), "Passphrase for the new key: ")?;
-    let mut seed = Zeroizing::new([0; 32]);
-    getrandom::fill(&mut *seed).map_err(|error| {
-        Failure::new(Exit::Failed, "entropy", format!("the system gives no entropy: {error}"), "")
-    })?;
-    let secret = IdentitySecret::from_seed(*seed);
+    let secret = IdentitySecret::from_seed(*entropy::seed()?);
     key_file::write(&args.file, &secret, &passphrase)?;
     let made = NewKey { key: secret.public(), file: args.file.display().to_string() };
     if session.output.is_json() {
@@ -100,16 +96,16 @@ fn keygen(args: &KeygenArgs, session: &Session) -> Result<Exit, Failure> {
 }
 
 fn sign(args: &SignArgs, session: &Session) -> Result<Exit, Failure> {
-    let mut draft = signing::read(&args.request)?;
-    let request = signing::understood(&draft)?;
-    let says = signing::says(&request)?;
+    let mut draft = drafts::read(&args.request)?;
+    let request = drafts::understood(&draft)?;
+    let says = drafts::says(&request)?;
     let question = format!("For mesh {}: {says}\nSign this?", draft.mesh);
     if args.yes {
         session.output.note(&format!("For mesh {}: {says}\n", draft.mesh));
     }
-    confirm(session, args.yes, &question, "nothing was signed: it was not confirmed")?;
+    confirm(session, None, args.yes, &question, "nothing was signed: it was not confirmed")?;
     let secret = signing::unlock(&args.key, args.passphrase_file.as_deref())?;
     signing::sign(&mut draft, request, &secret)?;
-    signing::write(&args.request, &draft, false)?;
-    signing::show(&draft, session)
+    drafts::write(&args.request, &draft, false)?;
+    drafts::show(&draft, session)
 }

@@ -18,13 +18,17 @@ use crate::render::{unit, who};
 
 pub(super) fn ban(args: BanArgs, session: &Session) -> Result<Exit, Failure> {
     let for_s = args.duration.map(|duration| duration.as_secs());
-    if !args.signing.is_plain() {
+    if !args.statement.signing.is_plain() {
         let wanted = Wanted::Ban { member: args.member, for_s, reason: args.reason };
-        return signing::carry(wanted, &args.signing, Some(&args.wait), session);
+        return signing::carry(wanted, &args.statement, session);
     }
-    let request =
-        BanRequest { member: args.member, for_s, reason: args.reason, wait_ms: args.wait.millis() };
-    let answer = session.client()?.post(route::BANS, &request, args.wait.patience())?;
+    let request = BanRequest {
+        member: args.member,
+        for_s,
+        reason: args.reason,
+        wait_ms: args.statement.wait.millis(),
+    };
+    let answer = session.client()?.post(route::BANS, &request, args.statement.wait.patience())?;
     session.show(&answer, |reply: &BanReply, _| {
         let until = match reply.until_ms {
             Some(until_ms) => format!("; that ends {}", unit::until(until_ms)),
@@ -36,12 +40,12 @@ pub(super) fn ban(args: BanArgs, session: &Session) -> Result<Exit, Failure> {
 }
 
 pub(super) fn unban(args: UnbanArgs, session: &Session) -> Result<Exit, Failure> {
-    if !args.signing.is_plain() {
+    if !args.statement.signing.is_plain() {
         let wanted = Wanted::Unban { member: args.member };
-        return signing::carry(wanted, &args.signing, Some(&args.wait), session);
+        return signing::carry(wanted, &args.statement, session);
     }
-    let request = UnbanRequest { member: args.member, wait_ms: args.wait.millis() };
-    let answer = session.client()?.post(route::UNBAN, &request, args.wait.patience())?;
+    let request = UnbanRequest { member: args.member, wait_ms: args.statement.wait.millis() };
+    let answer = session.client()?.post(route::UNBAN, &request, args.statement.wait.patience())?;
     session.show(&answer, |reply: &UnbanReply, _| {
         line("unbanned", &reply.name, reply.member, "", reply.index)
             + &heard(reply.applied_by.as_ref())
@@ -54,13 +58,19 @@ pub(super) fn remove(args: RemoveArgs, session: &Session) -> Result<Exit, Failur
          Remove it from the mesh?",
         crate::render::safe(&args.member),
     );
-    confirm(session, args.yes, &question, "nothing was removed: it was not confirmed")?;
-    if !args.signing.is_plain() {
+    confirm(
+        session,
+        None,
+        args.statement.signing.yes,
+        &question,
+        "nothing was removed: it was not confirmed",
+    )?;
+    if !args.statement.signing.is_plain() {
         let wanted = Wanted::Remove { member: args.member };
-        return signing::carry(wanted, &args.signing, Some(&args.wait), session);
+        return signing::carry(wanted, &args.statement, session);
     }
-    let request = RemoveRequest { member: args.member, wait_ms: args.wait.millis() };
-    let answer = session.client()?.post(route::REMOVE, &request, args.wait.patience())?;
+    let request = RemoveRequest { member: args.member, wait_ms: args.statement.wait.millis() };
+    let answer = session.client()?.post(route::REMOVE, &request, args.statement.wait.patience())?;
     session.show(&answer, |reply: &RemoveReply, _| {
         line("removed", &reply.name, reply.member, "", reply.index)
             + &heard(reply.applied_by.as_ref())

@@ -11,9 +11,11 @@ use crate::exit::{Exit, Failure};
 const MAX_CONFIRMATION: u64 = 64;
 
 /// Goes on when `yes` was said beforehand, nobody is there to ask, or the person says so. `question` says
-/// what will happen; `otherwise` how things stay if not.
+/// what will happen; `otherwise` how things stay if not. Who has asked the daemon something before names the `client`,
+/// which has taken over Ctrl-C.
 pub(super) fn confirm(
     session: &Session,
+    client: Option<&mut Client>,
     yes: bool,
     question: &str,
     otherwise: &str,
@@ -22,22 +24,11 @@ pub(super) fn confirm(
         return Ok(());
     }
     session.output.note(&format!("{question} [y/N] "));
-    settle(read_answer(), otherwise)
-}
-
-/// The same for who has asked the daemon something before: `client` has taken over Ctrl-C.
-pub(super) fn confirm_with(
-    session: &Session,
-    client: &mut Client,
-    yes: bool,
-    question: &str,
-    otherwise: &str,
-) -> Result<(), Failure> {
-    if yes || !io::stdin().is_terminal() {
-        return Ok(());
-    }
-    session.output.note(&format!("{question} [y/N] "));
-    settle(client.beside(read_answer)?, otherwise)
+    let answer = match client {
+        Some(client) => client.beside(read_answer)?,
+        None => read_answer(),
+    };
+    settle(answer, otherwise)
 }
 
 fn read_answer() -> io::Result<String> {

@@ -1,16 +1,21 @@
 //! `mesh invites`: what became of the tokens that were made, and taking one back.
 
+use mesh_model::InviteId;
 use mesh_model::api::v1::{
-    InviteInfo, InviteState, Invites, MemberName, RevokeReply, RevokeRequest, route,
+    Bans, InviteInfo, InviteState, Invites, MemberName, RevokeReply, RevokeRequest, Submitted,
+    Wanted, route,
 };
+use mesh_model::trust::Request;
 
-use super::Session;
 use super::ban::heard;
-use crate::args::{InvitesArgs, InvitesVerb};
+use super::signing::{self, Signer};
+use super::{Session, drafts, token};
+use crate::args::{InvitesArgs, InvitesVerb, RevokeArgs, StatementArgs};
+use crate::client::Answer;
 use crate::exit::{Exit, Failure};
 use crate::render::table::{Cell, Table};
 use crate::render::theme::Theme;
-use crate::render::{unit, who};
+use crate::render::{json, unit, who};
 
 pub(super) fn run(args: InvitesArgs, session: &Session) -> Result<Exit, Failure> {
     match args.verb {
@@ -18,17 +23,72 @@ pub(super) fn run(args: InvitesArgs, session: &Session) -> Result<Exit, Failure>
             let answer = session.client()?.get(route::INVITES)?;
             session.show(&answer, page)
         }
+        Some(InvitesVerb::Token(args)) => token::run(args, session),
+        Some(InvitesVerb::Revoke(args)) if !args.statement.signing.is_plain() => {
+            revoke_signed(args, session)
+        }
         Some(InvitesVerb::Revoke(args)) => {
+            let StatementArgs { wait, .. } = args.statement;
             let request = RevokeRequest {
                 invite: args.invite,
                 with_members: args.with_members,
-                wait_ms: args.wait.millis(),
+                wait_ms: wait.millis(),
             };
-            let patience = args.wait.patience();
-            let answer = session.client()?.post(route::INVITES_REVOKE, &request, patience)?;
+            let answer =
+                session.client()?.post(route::INVITES_REVOKE, &request, wait.patience())?;
             session.show(&answer, |reply: &RevokeReply, _| revoked(reply))
         }
     }
+}
+
+/// Takes an invite back with another key than that of the daemon's host: the invite first, so that whoever came in by it is
+/// known then, and one statement more for each of those who are banned with it.
+fn revoke_signed(args: RevokeArgs, session: &Session) -> Result<Exit, Failure> {
+    let StatementArgs { signing, wait } = &args.statement;
+    let signer = Signer::new(signing)?;
+    let wanted = Wanted::RevokeInvite { invite: args.invite };
+    if !args.with_members {
+        return signer.carry(wanted, Some(wait), session);
+    }
+    let (draft, mut last) = signer.agree(wanted, None, session)?;
+    let invite = match drafts::understood(&draft)? {
+        Request::Revoke(revocation) => revocation.peek().map(|said| said.invite).ok(),
+        _ => None,
+    };
+    let Some(invite) = invite else {
+        let message = "what was agreed is not the end of an invite";
+        return Err(Failure::new(Exit::Failed, "bad_answer", message, ""));
+    };
+    let banned = brought_in(invite, session)?;
+    for (at, member) in banned.iter().enumerate() {
+        let reason = format!("came in by invite {invite}, which was revoked").parse().ok();
+        let wanted = Wanted::Ban { member: member.member.to_string(), for_s: None, reason };
+        // Whoever has heard of the last has heard of them all.
+        let wait = (at + 1 == banned.len()).then_some(wait);
+        last = signer.agree(wanted, wait, session)?.1;
+    }
+    if banned.is_empty() {
+        // Said again it changes nothing, but can be waited for.
+        last = signing::send(&draft, Some(wait), session)?.body;
+    }
+    let Submitted { index, applied_by } = last;
+    let reply = RevokeReply { invite, banned, index, applied_by };
+    session.output.text(&match session.output.is_json() {
+        true => json::document(reply),
+        false => revoked(&reply),
+    })?;
+    Ok(Exit::Ok)
+}
+
+/// The members that came in by `invite` and are not banned yet.
+fn brought_in(invite: InviteId, session: &Session) -> Result<Vec<MemberName>, Failure> {
+    let invites: Answer<Invites> = session.client()?.get(route::INVITES)?;
+    let bans: Answer<Bans> = session.client()?.get(route::BANS)?;
+    let is_banned =
+        |member: &MemberName| bans.body.bans.iter().any(|ban| ban.member == member.member);
+    let found = invites.body.invites.into_iter().find(|info| info.invite == invite);
+    let members = found.map(|info| info.members).unwrap_or_default();
+    Ok(members.into_iter().filter(|member| !is_banned(member)).collect())
 }
 
 fn page(invites: &Invites, theme: Theme) -> String {

@@ -11,7 +11,7 @@ use crate::exit::{Exit, Failure};
 pub(super) fn run(args: &LeaveArgs, session: &Session) -> Result<Exit, Failure> {
     let question = "This host gives up its id and addresses for good; to return it needs a new token.\n\
                     Leave the mesh?";
-    confirm(session, args.yes, question, "still a member: leaving was not confirmed")?;
+    confirm(session, None, args.yes, question, "still a member: leaving was not confirmed")?;
     let request = LeaveRequest { force: args.force };
     let answer = session.client()?.post(route::LEAVE, &request, AGREEMENT_PATIENCE)?;
     session.show(&answer, |reply: &LeaveReply, _| page(reply))

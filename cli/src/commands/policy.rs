@@ -5,13 +5,14 @@ use std::path::Path;
 
 use mesh_model::api::v1::{
     Policy, PolicyHistory, PolicyPreview, PolicyPreviewRequest, PolicyReply, PolicyRequest,
-    PolicyRule, PolicyTest, PolicyTestRequest, route,
+    PolicyRule, PolicyTest, PolicyTestRequest, Wanted, route,
 };
 
 use super::Session;
 use super::ban::heard;
-use super::confirm::confirm_with;
-use crate::args::{PolicySetArgs, PolicyTestArgs, PolicyVerb};
+use super::confirm::confirm;
+use super::signing::Signer;
+use crate::args::{PolicySetArgs, PolicyTestArgs, PolicyVerb, StatementArgs};
 use crate::client::{AGREEMENT_PATIENCE, Answer};
 use crate::exit::{Exit, Failure};
 use crate::moment::Moment;
@@ -47,11 +48,13 @@ fn set(args: &PolicySetArgs, session: &Session) -> Result<Exit, Failure> {
         told(format!("the policy {name} is not understood: {error}"), hint)
     })?;
 
+    let StatementArgs { signing, wait } = &args.statement;
+    let signer = Signer::new(signing)?;
     let mut client = session.client()?;
     let preview: Answer<PolicyPreview> = client.post(
         route::POLICY_PREVIEW,
         &PolicyPreviewRequest { rules: rules.clone() },
-        args.wait.patience(),
+        wait.patience(),
     )?;
     let PolicyPreview { pairs, before, lost, .. } = preview.body;
     if lost > 0 {
@@ -60,10 +63,14 @@ fn set(args: &PolicySetArgs, session: &Session) -> Result<Exit, Failure> {
              any more,\nof {pairs} pairs there are.\nSet this policy?"
         );
         let otherwise = "the policy stays as it was: it was not confirmed";
-        confirm_with(session, &mut client, args.yes, &question, otherwise)?;
+        confirm(session, Some(&mut client), signing.yes, &question, otherwise)?;
     }
-    let request = PolicyRequest { rules, wait_ms: args.wait.millis() };
-    let answer = client.post(route::POLICY, &request, args.wait.patience())?;
+    if !signing.is_plain() {
+        drop(client);
+        return signer.carry(Wanted::Policy { rules }, Some(wait), session);
+    }
+    let request = PolicyRequest { rules, wait_ms: wait.millis() };
+    let answer = client.post(route::POLICY, &request, wait.patience())?;
     session.show(&answer, |reply: &PolicyReply, _| {
         let rules = number(reply.rules);
         let line =

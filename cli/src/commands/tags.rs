@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use mesh_model::api::v1::{TagReply, TagRequest, Tags, route};
+use mesh_model::api::v1::{TagReply, TagRequest, Tags, Wanted, route};
 use mesh_model::trust::Tag;
 
-use super::Session;
 use super::ban::heard;
+use super::{Session, signing};
 use crate::args::TagArgs;
 use crate::exit::{Exit, Failure};
 use crate::render::table::Table;
@@ -19,13 +19,13 @@ pub(super) fn tags(session: &Session) -> Result<Exit, Failure> {
 }
 
 pub(super) fn tag(args: TagArgs, session: &Session) -> Result<Exit, Failure> {
-    let request = TagRequest {
-        member: args.member,
-        add: args.add.into_iter().collect(),
-        remove: args.remove.into_iter().collect(),
-        wait_ms: args.wait.millis(),
-    };
-    let answer = session.client()?.post(route::TAGS, &request, args.wait.patience())?;
+    let (add, remove) = (args.add.into_iter().collect(), args.remove.into_iter().collect());
+    let (member, statement) = (args.member, args.statement);
+    if !statement.signing.is_plain() {
+        return signing::carry(Wanted::Tag { member, add, remove }, &statement, session);
+    }
+    let request = TagRequest { member, add, remove, wait_ms: statement.wait.millis() };
+    let answer = session.client()?.post(route::TAGS, &request, statement.wait.patience())?;
     session.show(&answer, |reply: &TagReply, _| {
         let who = who(Some(&reply.name), reply.member);
         let line =

@@ -2,7 +2,8 @@
 
 use mesh_model::api::v1::{VoterTargetRequest, VoterWish, VoterWishRequest, Voters, Wanted, route};
 
-use super::{Session, signing};
+use super::Session;
+use super::signing::Signer;
 use crate::args::VotersVerb;
 use crate::client::AGREEMENT_PATIENCE;
 use crate::exit::{Exit, Failure};
@@ -15,7 +16,7 @@ pub(super) fn run(verb: VotersVerb, session: &Session) -> Result<Exit, Failure> 
         VotersVerb::List => session.client()?.get(route::VOTERS)?,
         VotersVerb::Set(args) if !args.signing.is_plain() => {
             let wanted = Wanted::VoterWish { member: args.member, wish: args.wish.into() };
-            return signing::carry(wanted, &args.signing, None, session);
+            return Signer::new(&args.signing)?.carry(wanted, None, session);
         }
         VotersVerb::Set(args) => {
             let request = VoterWishRequest { member: args.member, wish: args.wish.into() };
@@ -23,7 +24,7 @@ pub(super) fn run(verb: VotersVerb, session: &Session) -> Result<Exit, Failure> 
         }
         VotersVerb::Target(args) if !args.signing.is_plain() => {
             let wanted = Wanted::VoterTarget { target: args.target.number() };
-            return signing::carry(wanted, &args.signing, None, session);
+            return Signer::new(&args.signing)?.carry(wanted, None, session);
         }
         VotersVerb::Target(args) => {
             let request = VoterTargetRequest { target: args.target.number() };

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 
@@ -21,12 +22,19 @@ pub(crate) enum Reply {
     Raw(Vec<u8>),
     /// Nothing, until the client goes away.
     Silence,
+    /// What this makes of the request.
+    Made(Arc<dyn Fn(&Asked) -> Reply + Send + Sync>),
 }
 
 impl Reply {
     /// A document.
     pub(crate) fn document<T: Schema + Serialize>(body: T) -> Self {
         Self::json(200, &Document::from(body))
+    }
+
+    /// What `make` makes of each request.
+    pub(crate) fn made(make: impl Fn(&Asked) -> Self + Send + Sync + 'static) -> Self {
+        Self::Made(Arc::new(make))
     }
 
     /// A document that says how new it is.
@@ -132,6 +140,10 @@ fn serve(listener: &UnixListener, mut table: BTreeMap<String, Vec<Reply>>, log: 
             Some(replies) if replies.len() > 1 => replies.remove(0),
             Some(replies) => replies[0].clone(),
         };
+        let reply = match reply {
+            Reply::Made(make) => make(&asked),
+            other => other,
+        };
         let _ = log.send(asked);
         // The client may be gone: that is its business.
         let _ = match reply {
@@ -144,6 +156,7 @@ fn serve(listener: &UnixListener, mut table: BTreeMap<String, Vec<Reply>>, log: 
             .and_then(|()| stream.write_all(&body)),
             Reply::Raw(bytes) => stream.write_all(&bytes),
             Reply::Silence => stream.read_to_end(&mut Vec::new()).map(drop),
+            Reply::Made(_) => unreachable!("what it makes is made above"),
         };
     }
 }

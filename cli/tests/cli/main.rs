@@ -1,6 +1,7 @@
 //! The built `mesh` against a daemon of cardboard: what it sends, prints and exits with.
 
 mod admin;
+mod alice;
 mod arguments;
 mod audit;
 mod daemon;
@@ -9,7 +10,9 @@ mod examples;
 mod failures;
 mod files;
 mod interrupts;
+mod inviting;
 mod policy;
 mod run;
+mod signing;
 mod terminals;
 mod verbs;

@@ -53,6 +53,12 @@ impl<T: Message> Cosigned<T> {
         Self { payload: codec::encode(value), signatures: BTreeMap::new(), of: PhantomData }
     }
 
+    /// `signed`, which `key` signed, and nobody else.
+    pub fn of(signed: &Signed<T>, key: IdentityKey) -> Self {
+        let signatures = BTreeMap::from([(key, *signed.signature())]);
+        Self { payload: signed.payload().to_vec(), signatures, of: PhantomData }
+    }
+
     /// Adds the signature of `secret`. `false` when [`MAX_COSIGNERS`] others are there.
     pub fn sign(&mut self, secret: &IdentitySecret) -> bool {
         let key = secret.public();

@@ -69,6 +69,11 @@ impl<T: Message> Signed<T> {
         Self { payload, signature, of: PhantomData }
     }
 
+    /// The signature.
+    pub(crate) fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
     /// The value, if `key` signed it.
     pub fn open(&self, key: &IdentityKey) -> Result<T, SignedError> {
         key.verify(T::NAME, &self.payload, &self.signature)

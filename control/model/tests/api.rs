@@ -6,17 +6,19 @@ use std::fmt::Debug;
 
 use mesh_model::access::Protocol;
 use mesh_model::api::v1::{
-    AppliedBy, Ban, BanReply, BanRequest, Bans, DaemonState, Document, DropCount, ErrorBody,
-    ErrorCode, ErrorDocument, Family, GossipMember, GossipState, InitRequest, InviteInfo,
-    InviteReply, InviteRequest, InviteState, Invites, JoinRequest, JoinedReply, LeaveReply,
-    LeaveRequest, MemberName, Offload, Path, Peer, Peers, PingReply, PingRequest,
+    AppliedBy, Ban, BanReply, BanRequest, Bans, DaemonState, Document, DraftRequest, DropCount,
+    ErrorBody, ErrorCode, ErrorDocument, Family, GossipMember, GossipState, InitRequest,
+    InviteInfo, InviteReply, InviteRequest, InviteState, Invites, JoinRequest, JoinedReply,
+    LeaveReply, LeaveRequest, MemberName, Offload, Path, Peer, Peers, PingReply, PingRequest,
     PolicyPreviewRequest, PolicyRequest, PolicyRule, PolicyTestRequest, RaftRole, RaftStatus,
     RemoveReply, RemoveRequest, RevokeReply, RevokeRequest, Role, Schema, Status, Supervisor,
-    SupervisorHistory, TagRequest, TransferReply, TransferRequest, Transition, TransitionCause,
-    Tunnel, Tunnels, UnbanReply, UnbanRequest, VersionReply, Voter, VoterTargetRequest, VoterWish,
-    VoterWishRequest, Voters, WaitFor, WaitReply, WaitRequest,
+    SupervisorHistory, TagRequest, TokenParts, TokenRequest, TransferReply, TransferRequest,
+    Transition, TransitionCause, Tunnel, Tunnels, UnbanReply, UnbanRequest, VersionReply, Voter,
+    VoterTargetRequest, VoterWish, VoterWishRequest, Voters, WaitFor, WaitReply, WaitRequest,
+    Wanted,
 };
 use mesh_model::facts::Capability;
+use mesh_model::trust::AdminsHead;
 use mesh_model::view::StateHash;
 use mesh_model::{MemberId, OverlayAddrs, Prefixes};
 use serde::Serialize;
@@ -308,6 +310,15 @@ fn invites_survive() {
     assert_eq!(value["invites"][0]["members"][0]["name"], "h1");
     let invite = sample::invite().id;
     document(RevokeReply { invite, banned: members, index: BIG, applied_by: None });
+    request(&TokenRequest { invite, endpoints: vec![sample::endpoint("192.0.2.7:51820")] });
+    let parts = document(TokenParts {
+        root: sample::root().key,
+        admin: sample::identity().public(),
+        admins: AdminsHead([7; 32]),
+        invite: "AQ==".to_owned(),
+        bootstraps: vec![sample::bootstrap("192.0.2.7:51820")],
+    });
+    assert_eq!(parts["bootstraps"][0]["endpoint"], "192.0.2.7:51820");
     request(&RevokeRequest { invite: "0505".to_owned(), with_members: true, wait_ms: Some(1) });
 }
 
@@ -353,6 +364,31 @@ fn requests_survive_and_refuse_a_field_nobody_knows() {
         endpoints: vec![sample::endpoint("192.0.2.1:1")],
         tags: sample::tags(),
     });
+    for (wanted, what) in [
+        (
+            Wanted::Invite {
+                key: sample::identity().public(),
+                uses: 3,
+                lifetime_s: BIG,
+                range: "100.88.7.0/24".parse().ok(),
+                voter: true,
+                tags: sample::tags(),
+            },
+            "invite",
+        ),
+        (
+            Wanted::Tag {
+                member: "h1".to_owned(),
+                add: sample::tags(),
+                remove: Default::default(),
+            },
+            "tag",
+        ),
+        (Wanted::Policy { rules: Vec::new() }, "policy"),
+    ] {
+        let value = request(&DraftRequest { wanted, sign: false });
+        assert_eq!(value["wanted"]["what"], what);
+    }
     request(&JoinRequest { token: "mesh1-x".to_owned(), name: Some(sample::name("h1")) });
     request(&LeaveRequest { force: true });
     request(&VoterTargetRequest { target: Some(7) });

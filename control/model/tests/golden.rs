@@ -7,7 +7,6 @@ mod sample;
 use std::fmt::Debug;
 
 use data_encoding::HEXLOWER;
-use mesh_model::AdminId;
 use mesh_model::audit::Entry;
 use mesh_model::backup::{Backup, BackupError};
 use mesh_model::codec::{self, CodecError, Message};
@@ -15,10 +14,11 @@ use mesh_model::facts::Facts;
 use mesh_model::snapshot::{self, SnapshotHeader};
 use mesh_model::trust::{
     AccessPolicy, AdminChange, AdminStep, Admission, Departure, Genesis, Invite, MemberRecord,
-    Revocation, Tagging, Verdict,
+    Request, Revocation, Tagging, Verdict, VoterPolicy,
 };
 use mesh_model::wire::join::{JoinReply, JoinRequest};
 use mesh_model::wire::sync::Checkpoint;
+use mesh_model::{AdminId, Cosigned};
 
 /// Holds one message to its vector and to the laws of the codec.
 #[track_caller]
@@ -52,6 +52,43 @@ fn laws<M: Message + PartialEq + Debug>(bytes: &[u8]) {
     let mut long = bytes.to_vec();
     long.resize(len, 0);
     assert_eq!(codec::decode::<M>(&long), Err(CodecError::TooLong { name: M::NAME, len, limit }));
+}
+
+/// Requests are files that people carry about: the numbers of their kinds stay, and so does what is around the statement.
+#[test]
+fn requests() {
+    let signed = |mut request: Request| {
+        assert!(request.sign(&sample::root_secret()));
+        assert_eq!(request.check(), Ok(()));
+        codec::encode(&request)
+    };
+    let unsigned = Request::Revoke(Cosigned::new(&sample::revocation()));
+    check::<Request>(
+        &unsigned,
+        "0103210112abf3819f2bbf184856c088556ffd609616ac1e4d939bda604536623a576b3600",
+    );
+    for (number, request) in [
+        Request::Invite(Cosigned::new(&sample::invite())),
+        Request::Judge(Cosigned::new(&sample::verdict())),
+        Request::SetVoters(Cosigned::new(&VoterPolicy {
+            mesh: sample::mesh(),
+            serial: 1,
+            target: None,
+            wishes: Default::default(),
+        })),
+        Request::Revoke(Cosigned::new(&sample::revocation())),
+        Request::ChangeAdmins(Cosigned::new(&sample::admin_change())),
+        Request::Tag(Cosigned::new(&sample::tagging())),
+        Request::SetAccess(Cosigned::new(&sample::access())),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let bytes = signed(request.clone());
+        assert_eq!(usize::from(bytes[1]), number);
+        assert_eq!(request.mesh(), Ok(sample::mesh()));
+        laws::<Request>(&bytes);
+    }
 }
 
 #[test]

@@ -11,9 +11,6 @@ use mesh_model::api::v1::PolicyRule;
 use mesh_model::trust::{Tag, TagError};
 use mesh_model::view::{ClusterView, MemberView};
 
-/// What stands for every member.
-const ANY: &str = "any";
-
 /// The longest word that an error quotes, in characters.
 const QUOTED: usize = 64;
 
@@ -98,7 +95,7 @@ fn read_rule(
 }
 
 fn selector(view: &ClusterView, tags: &BTreeSet<Tag>, word: &str) -> Result<Selector, WordError> {
-    if word == ANY {
+    if word == Selector::ANY {
         return Ok(Selector::Any);
     }
     if Tag::is_meant(word) {
@@ -138,10 +135,10 @@ pub fn write(view: &ClusterView, rule: &Rule) -> PolicyRule {
 
 fn word(view: &ClusterView, selector: &Selector) -> String {
     match selector {
-        Selector::Any => ANY.to_owned(),
+        Selector::Any => Selector::ANY.to_owned(),
         Selector::Tag(tag) => tag.to_string(),
         Selector::Member(id) => match view.place_of(*id) {
-            Some(member) if member.name.as_str() != ANY => member.name.to_string(),
+            Some(member) if member.name.as_str() != Selector::ANY => member.name.to_string(),
             _ => id.to_string(),
         },
     }

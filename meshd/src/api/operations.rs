@@ -9,8 +9,8 @@ use mesh_model::api::v1::{
     PolicyPreviewRequest, PolicyReply, PolicyRequest, PolicyTest, PolicyTestRequest, RemoveReply,
     RemoveRequest, RevokeReply, RevokeRequest, SnapshotDownload, SnapshotInfo, Snapshots, Status,
     SubmitRequest, Submitted, Supervisor, SupervisorHistory, TagReply, TagRequest, Tags,
-    TransferReply, TransferRequest, Tunnels, UnbanReply, UnbanRequest, VoterTargetRequest,
-    VoterWishRequest, Voters, WaitReply, WaitRequest,
+    TokenParts, TokenRequest, TransferReply, TransferRequest, Tunnels, UnbanReply, UnbanRequest,
+    VoterTargetRequest, VoterWishRequest, Voters, WaitReply, WaitRequest,
 };
 
 use crate::daemon::Daemon;
@@ -89,6 +89,8 @@ operations! {
     invites() -> Invites;
     /// Take an invite back.
     revoke_invite(RevokeRequest) -> RevokeReply;
+    /// What a token for an agreed invite says but for its secret.
+    token_parts(TokenRequest) -> TokenParts;
     /// Join a mesh.
     join(JoinRequest) -> JoinedReply;
     /// Leave the mesh.

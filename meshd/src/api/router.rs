@@ -17,8 +17,8 @@ use mesh_model::api::v1::{
     BackupRequest, BanRequest, Document, DraftRequest, ErrorCode, InitRequest, InviteRequest,
     JoinRequest, LeaveRequest, PingRequest, PolicyPreviewRequest, PolicyRequest, PolicyTestRequest,
     RemoveRequest, RevokeRequest, Schema, SnapshotDownload, SubmitRequest, TagRequest,
-    TransferRequest, UnbanRequest, VersionReply, VoterTargetRequest, VoterWishRequest, WaitRequest,
-    route,
+    TokenRequest, TransferRequest, UnbanRequest, VersionReply, VoterTargetRequest,
+    VoterWishRequest, WaitRequest, route,
 };
 use serde::Serialize;
 
@@ -54,6 +54,7 @@ pub(super) fn router<O: Operations>(operations: Arc<O>) -> Router {
         .route(route::INIT, post(init::<O>))
         .route(route::INVITES, get(invites::<O>).post(invite::<O>))
         .route(route::INVITES_REVOKE, post(revoke_invite::<O>))
+        .route(route::INVITES_TOKEN, post(token_parts::<O>))
         .route(route::JOIN, post(join::<O>))
         .route(route::LEAVE, post(leave::<O>))
         .route(route::BANS, get(bans::<O>).post(ban::<O>))
@@ -205,6 +206,15 @@ async fn invite<O: Operations>(
     Body(request): Body<InviteRequest>,
 ) -> Response {
     change("invite", caller, async move { daemon.invite(request).await }).await
+}
+
+/// Changes nothing, but is half of a secret: for those who may make one.
+async fn token_parts<O: Operations>(
+    State(daemon): Daemon<O>,
+    Trusted(_): Trusted,
+    Body(request): Body<TokenRequest>,
+) -> Response {
+    document(daemon.token_parts(request).await)
 }
 
 async fn join<O: Operations>(

@@ -8,8 +8,8 @@ use super::Daemon;
 use super::refusal::{Answer, failed, refusal};
 
 /// What to do on a host that has no admin's key.
-const ELSEWHERE: &str = "run it on the host that holds the root key; `ban`, `unban`, `remove`, `voters` and `admin` also take any \
-                         admin's key with `--admin-key FILE`, or are written to a file with `--out FILE` for `mesh admin sign`";
+const ELSEWHERE: &str = "sign it with any admin's key, `--admin-key FILE`; or write it to a file with `--out FILE` for `mesh admin sign`; \
+                         or run it on the host that holds the root key";
 
 impl Daemon {
     /// The admin's key on this host, which it takes to `act`.

@@ -2,17 +2,15 @@
 
 use mesh_control::command::{Command, Outcome};
 use mesh_model::api::v1::{
-    AppliedBy, Ban, BanReply, BanRequest, Bans, ErrorCode, RemoveReply, RemoveRequest, UnbanReply,
+    AppliedBy, Ban, BanReply, BanRequest, Bans, RemoveReply, RemoveRequest, UnbanReply,
     UnbanRequest,
 };
-use mesh_model::trust::{MAX_BAN_MS, Ruling, Verdict};
+use mesh_model::trust::Ruling;
 use mesh_model::view::{BannedView, MemberView};
 use mesh_model::{IdentitySecret, LogIndex, Signed};
 
-use super::refusal::{Answer, refusal};
-use super::target::resolve_any;
+use super::refusal::Answer;
 use super::{Daemon, Mesh};
-use crate::io::clock;
 
 /// A ruling that was agreed.
 struct Judged {
@@ -31,7 +29,11 @@ impl Daemon {
 
     /// Bans a member.
     pub(crate) async fn ban(&self, request: BanRequest) -> Answer<BanReply> {
-        let until_ms = request.for_s.map(until).transpose()?;
+        let mesh = self.mesh()?;
+        let until_ms = request
+            .for_s
+            .map(|for_s| mesh.drafted(|drafter| drafter.ban_end(for_s)))
+            .transpose()?;
         let ruling = Ruling::Banned { until_ms, reason: request.reason };
         let Judged { member, index, applied_by } =
             self.judge(&request.member, ruling, request.wait_ms).await?;
@@ -55,7 +57,7 @@ impl Daemon {
     /// Has `ruling` about the member that `text` means agreed.
     async fn judge(&self, text: &str, ruling: Ruling, wait_ms: Option<u64>) -> Answer<Judged> {
         let mesh = self.mesh()?;
-        let member = mesh.about(text, &ruling)?;
+        let member = mesh.drafted(|drafter| drafter.about(text, &ruling).cloned())?;
         let admin_secret = self.admin_secret("rule about members").await?;
         let ruled = self.unless_stopping(mesh.rule(&member, ruling, &admin_secret));
         let index = ruled.await??;
@@ -66,38 +68,6 @@ impl Daemon {
 }
 
 impl Mesh {
-    /// The member that `text` means, if `ruling` makes sense about it.
-    pub(super) fn about(&self, text: &str, ruling: &Ruling) -> Answer<MemberView> {
-        let view = self.view();
-        let member = resolve_any(&view, text)?.clone();
-        if member.id == self.me {
-            return Err(refusal(
-                ErrorCode::Refused,
-                "that is this host itself",
-                "to take this host out of the mesh, run `mesh leave`",
-            ));
-        }
-        if *ruling == Ruling::Pardoned && !view.banned.contains_key(&member.id) {
-            return Err(refusal(
-                ErrorCode::Refused,
-                format!("{} ({}) is not banned", member.name, member.id),
-                "`mesh bans` lists who is",
-            ));
-        }
-        Ok(member)
-    }
-
-    /// What an admin signs to have `ruling` about `member`.
-    pub(super) fn verdict(&self, member: &MemberView, ruling: Ruling) -> Verdict {
-        Verdict {
-            mesh: self.view().mesh(),
-            member: member.id,
-            identity: member.identity,
-            serial: self.group.next_serial(member.id),
-            ruling,
-        }
-    }
-
     /// Has `ruling` about `member` agreed; where it stands in the log.
     pub(super) async fn rule(
         &self,
@@ -105,25 +75,12 @@ impl Mesh {
         ruling: Ruling,
         admin_secret: &IdentitySecret,
     ) -> Answer<LogIndex> {
-        let verdict = self.verdict(member, ruling);
+        let verdict = self.drafted(|drafter| Ok(drafter.verdict(member, ruling)))?;
         let command = Command::Judge(Signed::seal(&verdict, admin_secret));
         let is_done = |outcome: &Outcome| matches!(outcome, Outcome::Judged(_));
         let hint = "`mesh peers` and `mesh bans` show how things are";
         self.carry_out(command, "a ruling about a member", is_done, hint).await
     }
-}
-
-/// When a ban of `for_s` seconds from now ends.
-pub(super) fn until(for_s: u64) -> Answer<u64> {
-    let longest_s = MAX_BAN_MS / 1000;
-    if !(1..=longest_s).contains(&for_s) {
-        return Err(refusal(
-            ErrorCode::BadRequest,
-            format!("`for_s` is {for_s}; a ban that ends by itself lasts 1 to {longest_s} seconds"),
-            "leave it out to ban for good",
-        ));
-    }
-    Ok(clock::wall_ms().saturating_add(for_s * 1000))
 }
 
 fn ban(banned: &BannedView) -> Ban {

@@ -20,9 +20,14 @@ impl Daemon {
         let mesh = self.mesh.load_full().ok_or_else(not_joined)?;
         let view = mesh.view();
         if mesh.is_admin && view.members.len() + view.banned.len() > 1 && !request.force {
+            let alone = mesh.group.read(|state, _| state.admins().present().count() == 1);
+            let without = match alone {
+                true => "nobody can be invited any more",
+                false => "only the other admins speak for the mesh",
+            };
             return Err(refusal(
                 ErrorCode::Refused,
-                "this host holds the mesh's root key: once it has left, nobody can be invited any more",
+                format!("this host holds the mesh's root key: once it has left, {without}"),
                 "keep it as a member, or leave all the same with `--force`",
             ));
         }

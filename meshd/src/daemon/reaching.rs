@@ -3,21 +3,20 @@
 //! A policy is set as a whole. Two hosts that set one at once make two with one serial, of which one is refused: nobody
 //! loses what they have not seen.
 
-use mesh_control::access::{Effect, WordsError, effect, read, write};
+use mesh_control::access::{Effect, effect, write};
 use mesh_control::command::{Command, Outcome};
 use mesh_control::state::AccessEntry;
 use mesh_model::Signed;
-use mesh_model::access::{Protocol, Rule, Traffic};
+use mesh_model::access::{Protocol, Traffic};
 use mesh_model::api::v1::{
-    ErrorBody, ErrorCode, MemberName, Policy, PolicyHistory, PolicyPreview, PolicyPreviewRequest,
-    PolicyReply, PolicyRequest, PolicyRule, PolicyTest, PolicyTestRequest,
+    ErrorCode, MemberName, Policy, PolicyHistory, PolicyPreview, PolicyPreviewRequest, PolicyReply,
+    PolicyRequest, PolicyTest, PolicyTestRequest,
 };
-use mesh_model::trust::{AccessBound, MAX_RULES};
 use mesh_model::view::{ClusterView, MemberView};
 
+use super::Daemon;
 use super::refusal::{Answer, refusal};
 use super::target::resolve_any;
-use super::{Daemon, Mesh};
 
 impl Daemon {
     /// The policy that stands.
@@ -43,10 +42,8 @@ impl Daemon {
     /// Has a policy agreed.
     pub(crate) async fn set_policy(&self, request: PolicyRequest) -> Answer<PolicyReply> {
         let mesh = self.mesh()?;
-        let rules = mesh.rules(&request.rules)?;
+        let policy = mesh.drafted(|drafter| drafter.access(&request.rules))?;
         let admin_secret = self.admin_secret("say who may reach whom").await?;
-        let policy = mesh.group.read(|state, _| state.next_access(rules));
-        policy.check_bounds().map_err(out_of_bounds)?;
         let command = Command::SetAccess(Signed::seal(&policy, &admin_secret));
         let is_done = |outcome: &Outcome| matches!(outcome, Outcome::AccessSet(_));
         let hint = "see what stands with `mesh policy show`, and try again";
@@ -63,8 +60,8 @@ impl Daemon {
         request: PolicyPreviewRequest,
     ) -> Answer<PolicyPreview> {
         let mesh = self.mesh()?;
-        let rules = mesh.rules(&request.rules)?;
-        let Effect { pairs, before, after, lost } = effect(&mesh.view(), &rules);
+        let policy = mesh.drafted(|drafter| drafter.access(&request.rules))?;
+        let Effect { pairs, before, after, lost } = effect(&mesh.view(), &policy.rules);
         Ok(PolicyPreview { pairs, before, after, lost })
     }
 
@@ -87,25 +84,6 @@ impl Daemon {
             because: because.map(|rule| write(&view, rule)),
         })
     }
-}
-
-impl Mesh {
-    /// What `words` say in this mesh, if a policy may say it.
-    fn rules(&self, words: &[PolicyRule]) -> Answer<Vec<Rule>> {
-        if words.len() > MAX_RULES {
-            return Err(out_of_bounds(AccessBound::Rules));
-        }
-        let tags = self.group.read(|state, _| state.known_tags());
-        read(&self.view(), &tags, words).map_err(|error| {
-            let WordsError { reason, .. } = &error;
-            refusal(ErrorCode::BadRequest, &error, reason.hint())
-        })
-    }
-}
-
-fn out_of_bounds(bound: AccessBound) -> ErrorBody {
-    let hint = "tags say in one word what would take many names";
-    refusal(ErrorCode::BadRequest, format!("the policy is out of bounds: {bound}"), hint)
 }
 
 fn policy(view: &ClusterView, entry: &AccessEntry) -> Policy {

@@ -3,19 +3,16 @@
 use mesh_control::command::{Command, Outcome};
 use mesh_control::state::{InviteEntry, State};
 use mesh_model::api::v1::{
-    ErrorCode, InviteInfo, InviteState, Invites, MemberName, RevokeReply, RevokeRequest,
+    InviteInfo, InviteState, Invites, MemberName, RevokeReply, RevokeRequest,
 };
-use mesh_model::trust::{Revocation, Ruling};
+use mesh_model::trust::Ruling;
 use mesh_model::view::MemberView;
 use mesh_model::wire::join::JoinRefusal;
 use mesh_model::{InviteId, Signed};
 
 use super::Daemon;
-use super::refusal::{Answer, refusal};
+use super::refusal::Answer;
 use crate::io::clock;
-
-/// The fewest digits that stand for an invite: of eleven thousand, seldom do two share them.
-const MIN_DIGITS: usize = 4;
 
 impl Daemon {
     /// The invites the mesh remembers.
@@ -34,9 +31,9 @@ impl Daemon {
     /// Takes an invite back, and bans whom it admitted if that is wanted.
     pub(crate) async fn revoke_invite(&self, request: RevokeRequest) -> Answer<RevokeReply> {
         let mesh = self.mesh()?;
-        let invite = mesh.group.read(|state, _| meant(state, &request.invite))?;
+        let revocation = mesh.drafted(|drafter| drafter.revocation(&request.invite))?;
+        let invite = revocation.invite;
         let admin_secret = self.admin_secret("revoke invites").await?;
-        let revocation = Revocation { mesh: mesh.view().mesh(), invite };
         let command = Command::Revoke(Signed::seal(&revocation, &admin_secret));
         let is_done = |outcome: &Outcome| matches!(outcome, Outcome::InviteRevoked(_));
         let hint = "`mesh invites` lists them";
@@ -87,28 +84,4 @@ fn info(state: &State, id: InviteId, entry: &InviteEntry, now_ms: u64) -> Invite
 fn brought_in(state: &State, invite: InviteId) -> Vec<MemberView> {
     let not_banned = |member: &MemberView| state.bans().ban(member.id).is_none();
     state.admitted_under(invite).filter(not_banned).collect()
-}
-
-/// The one invite whose id begins with `text`.
-pub(super) fn meant(state: &State, text: &str) -> Answer<InviteId> {
-    let digits = text.trim().to_ascii_lowercase();
-    let begins = |id: &&InviteId| id.to_string().starts_with(&digits);
-    let mut found = state.invites().iter().map(|(id, _)| id).filter(begins);
-    let hint = "`mesh invites` lists them with their ids";
-    match (digits.len() >= MIN_DIGITS, found.next(), found.next()) {
-        (true, Some(id), None) => Ok(*id),
-        (true, None, _) => {
-            Err(refusal(ErrorCode::Refused, format!("there is no invite `{text}`"), hint))
-        }
-        (true, Some(_), Some(_)) => {
-            Err(refusal(ErrorCode::Refused, format!("several invites begin with `{text}`"), hint))
-        }
-        (false, _, _) => Err(refusal(
-            ErrorCode::BadRequest,
-            format!(
-                "`invite` is `{text}`; at least the first {MIN_DIGITS} digits of its id are needed"
-            ),
-            hint,
-        )),
-    }
 }

@@ -2,13 +2,11 @@
 
 use mesh_control::command::{Command, Outcome};
 use mesh_model::Signed;
-use mesh_model::api::v1::{ErrorCode, MemberTags, TagReply, TagRequest, Tags};
-use mesh_model::trust::MAX_TAGS;
+use mesh_model::api::v1::{MemberTags, TagReply, TagRequest, Tags};
 use mesh_model::view::MemberView;
 
 use super::Daemon;
-use super::refusal::{Answer, refusal};
-use super::target::resolve_any;
+use super::refusal::Answer;
 
 impl Daemon {
     /// How members are labelled.
@@ -25,34 +23,12 @@ impl Daemon {
     /// Labels a member.
     pub(crate) async fn tag(&self, request: TagRequest) -> Answer<TagReply> {
         let TagRequest { member, add, remove, wait_ms } = request;
-        if let Some(both) = add.intersection(&remove).next() {
-            let message = format!("{both} is to be given and taken at once");
-            return Err(refusal(ErrorCode::BadRequest, message, ""));
-        }
         let mesh = self.mesh()?;
-        let view = mesh.view();
-        let MemberView { id, name, .. } = resolve_any(&view, &member)?.clone();
-        let admin_secret = self.admin_secret("tag members").await?;
-        let tagging = mesh.group.read(|state, _| {
-            state.next_tagging(id, |tags| {
-                tags.retain(|tag| !remove.contains(tag));
-                tags.extend(add);
-            })
-        });
-        let tagging = tagging.ok_or_else(|| {
-            let message = format!("{name} ({id}) is no member any more");
-            refusal(ErrorCode::UnknownMember, message, "`mesh tags` lists members")
+        let (name, tagging) = mesh.drafted(|drafter| {
+            let name = drafter.placed(&member)?.name.clone();
+            Ok((name, drafter.tagging(&member, &add, &remove)?))
         })?;
-        if tagging.tags.len() > MAX_TAGS {
-            return Err(refusal(
-                ErrorCode::Refused,
-                format!(
-                    "{name} would have {} tags; a member has at most {MAX_TAGS}",
-                    tagging.tags.len()
-                ),
-                "take some away with `--remove`",
-            ));
-        }
+        let admin_secret = self.admin_secret("tag members").await?;
         let command = Command::Tag(Signed::seal(&tagging, &admin_secret));
         let is_done = |outcome: &Outcome| matches!(outcome, Outcome::Tagged(_));
         let hint = "see what stands with `mesh tags`, and try again";
@@ -60,6 +36,6 @@ impl Daemon {
         let index = self.unless_stopping(tagged).await??;
         let heard = self.unless_stopping(mesh.applied_by_all_within(index, wait_ms));
         let applied_by = heard.await??;
-        Ok(TagReply { member: id, name, tags: tagging.tags, index, applied_by })
+        Ok(TagReply { member: tagging.member, name, tags: tagging.tags, index, applied_by })
     }
 }

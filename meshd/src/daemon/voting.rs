@@ -5,14 +5,12 @@
 //! refused: nothing that was wished is lost unseen.
 
 use mesh_control::command::{Command, Outcome};
-use mesh_model::api::v1::{
-    ErrorCode, Family, Voter, VoterTargetRequest, VoterWish, VoterWishRequest, Voters,
-};
+use mesh_control::drafting::{DraftError, Drafter};
+use mesh_model::Signed;
+use mesh_model::api::v1::{Voter, VoterTargetRequest, VoterWish, VoterWishRequest, Voters};
 use mesh_model::trust::{VoterPolicy, VoterTarget, Wish};
-use mesh_model::{MemberId, Signed};
 
-use super::refusal::{Answer, refusal};
-use super::target::resolve;
+use super::refusal::Answer;
 use super::{Daemon, Mesh};
 
 impl Daemon {
@@ -23,47 +21,28 @@ impl Daemon {
 
     /// Says how many shall vote.
     pub(crate) async fn set_voter_target(&self, request: VoterTargetRequest) -> Answer<Voters> {
-        let target = request.target.map(target).transpose()?;
-        self.set_voters(|policy| policy.target = target).await
+        self.set_voters(|drafter| drafter.voter_target(request.target)).await
     }
 
     /// Says what is wanted of one member.
     pub(crate) async fn set_voter_wish(&self, request: VoterWishRequest) -> Answer<Voters> {
-        let member = resolve(&self.mesh()?.view(), &request.member, Family::V6)?.0.id;
-        self.set_voters(|policy| wish(policy, member, request.wish)).await
+        self.set_voters(|drafter| drafter.voter_wish(&request.member, request.wish)).await
     }
 
     /// Has the policy that stands agreed with one thing changed.
-    async fn set_voters(&self, change: impl FnOnce(&mut VoterPolicy)) -> Answer<Voters> {
+    async fn set_voters(
+        &self,
+        change: impl FnOnce(&Drafter<'_>) -> Result<VoterPolicy, DraftError>,
+    ) -> Answer<Voters> {
         let mesh = self.mesh()?;
+        let policy = mesh.drafted(change)?;
         let admin_secret = self.admin_secret("say who votes").await?;
-        let policy = mesh.group.read(|state, _| state.next_policy(change));
         let command = Command::SetVoters(Signed::seal(&policy, &admin_secret));
         let is_done = |outcome: &Outcome| matches!(outcome, Outcome::VotersSet(_));
         let hint = "see what stands with `mesh voters list`, and try again";
         let set = mesh.carry_out(command, "who votes", is_done, hint);
         self.unless_stopping(set).await??;
         Ok(mesh.voters())
-    }
-}
-
-/// The target of `number` voters.
-pub(super) fn target(number: u8) -> Answer<VoterTarget> {
-    VoterTarget::of(number).ok_or_else(|| {
-        refusal(
-            ErrorCode::BadRequest,
-            format!("`target` is {number}; 1, 3, 5 or 7 members can vote"),
-            "an even number needs a larger majority and survives no more failures",
-        )
-    })
-}
-
-/// Has `policy` say what is wanted of `member`.
-pub(super) fn wish(policy: &mut VoterPolicy, member: MemberId, wish: VoterWish) {
-    match wish {
-        VoterWish::Auto => drop(policy.wishes.remove(&member)),
-        VoterWish::Always => drop(policy.wishes.insert(member, Wish::Always)),
-        VoterWish::Never => drop(policy.wishes.insert(member, Wish::Never)),
     }
 }
 

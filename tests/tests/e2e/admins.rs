@@ -3,13 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use mesh_model::AdminId;
-use mesh_model::api::v1::{Admins, Audit, Bans, ErrorCode, Submitted};
+use mesh_model::api::v1::{
+    Admins, Audit, Bans, ErrorCode, InviteReply, Policy, RevokeReply, Submitted, Tags,
+};
 use mesh_model::audit::{Actor, Event};
 use mesh_tests::host::Host;
 use mesh_tests::mesh::exit;
-use mesh_tests::needs_namespaces;
+use mesh_tests::{Lab, eventually, needs_namespaces};
 
-use crate::{alone, bridged};
+use crate::{LIMIT, alone, bridged};
 
 const PASSPHRASE: &str = "correct horse battery staple\n";
 
@@ -109,4 +111,84 @@ fn two_admins_sign_one_change_on_different_machines() {
     let again: Submitted = lab.host(1).mesh().get(&["admin", "submit", path]).unwrap();
     assert_eq!(again.index, done.index);
     lab.wait_equal_state(2).unwrap();
+}
+
+/// Two members, the second of which has the key of an admin that is not the root, and a host that wants in; on loopback.
+fn with_alice() -> (Lab, PathBuf) {
+    let mut lab = Lab::rootless(3).unwrap();
+    for number in 1..=3 {
+        lab.host_mut(number).start().unwrap();
+    }
+    lab.host(1).init().unwrap();
+    lab.host(2).join(&lab.host(1).invite(1).unwrap().token).unwrap();
+    let (alice, key) = keygen(lab.host(2), lab.dir(), "alice.key");
+    let add = ["admin", "add", "alice", &key, "--wait"];
+    lab.host(1).mesh().get::<Submitted>(&add).unwrap();
+    (lab, alice)
+}
+
+#[test]
+fn an_admin_that_is_not_the_root_invites_tags_and_says_who_may_reach_whom() {
+    let _alone = alone();
+    let (lab, alice) = with_alice();
+    let alone = lab.host(2).mesh().run(&["invite"]).unwrap().error(exit::FAILED).unwrap();
+    assert_eq!(alone.code, ErrorCode::NotAdmin);
+    assert!(alone.hint.contains("--admin-key FILE"), "{}", alone.hint);
+
+    let words = ["invite", "--uses", "2", "--tags", "edge"];
+    let invite: InviteReply = signed(lab.host(2), &words, &alice).document().unwrap();
+    lab.host(3).join(&invite.token).unwrap();
+    let name = lab.host(3).name().to_owned();
+    let tag = ["tag", &name, "--add", "web", "--wait"];
+    let tagged: Submitted = signed(lab.host(2), &tag, &alice).document().unwrap();
+    let tags: Tags = lab.host(1).mesh().get(&["tags"]).unwrap();
+    let third = tags.members.iter().find(|member| member.name.as_str() == name).unwrap();
+    let words: Vec<String> = third.tags.iter().map(ToString::to_string).collect();
+    assert_eq!(words, ["tag:edge", "tag:web"]);
+
+    let file = lab.dir().join("policy.toml");
+    let rule =
+        "[[allow]]\nfrom = [\"any\"]\nto = [\"tag:web\"]\nprotocol = \"tcp\"\nports = [443]\n";
+    std::fs::write(&file, rule).unwrap();
+    let set = ["policy", "set", file.to_str().unwrap(), "--wait"];
+    signed(lab.host(2), &set, &alice).document::<Submitted>().unwrap();
+    let policy: Policy = lab.host(3).mesh().get(&["policy", "show"]).unwrap();
+    assert_eq!((policy.serial, policy.rules.len()), (1, 1));
+    assert_eq!(policy.rules[0].to, ["tag:web"]);
+
+    let digits = invite.invite.to_string();
+    let revoke = ["invites", "revoke", &digits, "--with-members"];
+    let revoked: RevokeReply = signed(lab.host(2), &revoke, &alice).document().unwrap();
+    assert_eq!(revoked.banned.len(), 1);
+    let banned = || lab.host(1).mesh().get::<Bans>(&["bans"]).ok().filter(|it| it.bans.len() == 1);
+    eventually(LIMIT, "host 1 has heard of the ban", banned).unwrap();
+
+    let trail: Audit = lab.host(2).mesh().get(&["audit"]).unwrap();
+    let alice = Actor::Admins { admins: vec![AdminId(1)] };
+    let hers = trail.entries.iter().filter(|entry| entry.by == alice);
+    assert_eq!(hers.count(), 5, "an invite, tags, a policy, a revocation and a ban");
+    assert!(trail.entries.iter().any(|entry| entry.index == tagged.index));
+}
+
+#[test]
+fn an_invite_that_an_admin_signs_elsewhere_becomes_a_token_where_it_was_asked_for() {
+    let _alone = alone();
+    let (lab, alice) = with_alice();
+    let request = lab.dir().join("rack.request");
+    let path = request.to_str().unwrap();
+    let secret = format!("{path}.secret");
+    lab.host(2).mesh().run(&["invite", "--out", path]).unwrap().json().unwrap();
+    let token = ["invites", "token", &secret];
+    let early = lab.host(2).mesh().run(&token).unwrap().error(exit::FAILED).unwrap();
+    assert_eq!(early.code, ErrorCode::Refused);
+    let key = alice.to_str().unwrap();
+    let sign = ["admin", "sign", "--key", key, "--passphrase-file", "/dev/stdin", path];
+    lab.host(1).mesh().run_with_input(&sign, PASSPHRASE).unwrap().json().unwrap();
+    let submit = ["admin", "submit", path, "--wait"];
+    let agreed: Submitted = lab.host(1).mesh().get(&submit).unwrap();
+    let invite: InviteReply = lab.host(2).mesh().get(&token).unwrap();
+    lab.host(3).join(&invite.token).unwrap();
+    // Whoever lost the answer asks again, and hears the same.
+    let again: Submitted = lab.host(2).mesh().get(&submit).unwrap();
+    assert_eq!(again.index, agreed.index);
 }

@@ -23,7 +23,20 @@ pub enum Selector {
     Tag(Tag),
 }
 
+impl fmt::Display for Selector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Any => f.write_str(Self::ANY),
+            Self::Member(member) => write!(f, "{member}"),
+            Self::Tag(tag) => write!(f, "{tag}"),
+        }
+    }
+}
+
 impl Selector {
+    /// What people write for every member.
+    pub const ANY: &str = "any";
+
     /// Whether `member` is meant.
     pub fn matches(&self, member: &MemberView) -> bool {
         match self {

@@ -26,7 +26,10 @@ pub use ban::{
 };
 pub use document::{AsOf, CONSISTENT, Document, Schema};
 pub use error::{ErrorBody, ErrorCode, ErrorDocument};
-pub use invite::{InviteInfo, InviteState, Invites, MemberName, RevokeReply, RevokeRequest};
+pub use invite::{
+    InviteInfo, InviteState, Invites, MemberName, RevokeReply, RevokeRequest, TokenParts,
+    TokenRequest,
+};
 pub use keys::{RootRestored, RootSecret};
 pub use mesh::{
     DEFAULT_INVITE_LIFETIME_S, InitRequest, InviteReply, InviteRequest, JoinRequest, JoinedReply,
@@ -101,6 +104,8 @@ pub mod route {
     pub const INVITES: &str = "/v1/invites";
     /// `POST` [`super::RevokeRequest`] -> [`super::RevokeReply`].
     pub const INVITES_REVOKE: &str = "/v1/invites/revoke";
+    /// `POST` [`super::TokenRequest`] -> [`super::TokenParts`]: nothing is changed.
+    pub const INVITES_TOKEN: &str = "/v1/invites/token";
     /// `POST` [`super::JoinRequest`] -> [`super::JoinedReply`].
     pub const JOIN: &str = "/v1/join";
     /// `POST` [`super::LeaveRequest`] -> [`super::LeaveReply`].

@@ -13,7 +13,7 @@ use std::str::FromStr;
 use data_encoding::BASE64;
 use serde::{Deserialize, Serialize};
 
-use super::{AdminChange, Invite, Revocation, Verdict, VoterPolicy};
+use super::{AccessPolicy, AdminChange, Invite, Revocation, Tagging, Verdict, VoterPolicy};
 use crate::codec::{self, CodecError, Message};
 use crate::cosigned::Cosigned;
 use crate::id::MeshId;
@@ -33,14 +33,21 @@ pub enum Request {
     Revoke(Cosigned<Revocation>),
     /// Who the admins are.
     ChangeAdmins(Cosigned<AdminChange>),
+    /// Which tags a member has.
+    Tag(Cosigned<Tagging>),
+    /// Who may reach whom.
+    SetAccess(Cosigned<AccessPolicy>),
 }
 
-// A policy on who votes is the longest statement, 3 kB; sixteen signatures take 1.5 kB.
-crate::message!(Request, "request", version 1, limit 6144);
+// A policy on who may reach whom is the longest statement, 20 KiB; sixteen signatures take 1.5.
+crate::message!(Request, "request", version 1, limit 22 << 10);
 
 /// Text that is no request.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RequestError {
+    /// Longer than [`MAX_REQUEST_LEN`].
+    #[error("the request has {0} characters; the longest has {MAX_REQUEST_LEN}")]
+    TooLong(usize),
     /// Other characters, or cut off.
     #[error("the request is not base64")]
     NotBase64,
@@ -58,6 +65,8 @@ macro_rules! each {
             Request::SetVoters($cosigned) => $answer,
             Request::Revoke($cosigned) => $answer,
             Request::ChangeAdmins($cosigned) => $answer,
+            Request::Tag($cosigned) => $answer,
+            Request::SetAccess($cosigned) => $answer,
         }
     };
 }
@@ -94,6 +103,9 @@ impl FromStr for Request {
     type Err = RequestError;
 
     fn from_str(text: &str) -> Result<Self, RequestError> {
+        if text.len() > MAX_REQUEST_LEN {
+            return Err(RequestError::TooLong(text.len()));
+        }
         let bytes = BASE64.decode(text.as_bytes()).map_err(|_| RequestError::NotBase64)?;
         Ok(codec::decode(&bytes)?)
     }

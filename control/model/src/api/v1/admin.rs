@@ -1,13 +1,17 @@
 //! Documents about who speaks for the mesh, and about statements that wait for signatures.
 
+use std::collections::BTreeSet;
+
+use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 
 use super::ban::AppliedBy;
 use super::document::schema;
+use super::policy::PolicyRule;
 use super::voters::VoterWish;
 use crate::id::{AdminId, LogIndex, MeshId};
 use crate::key::IdentityKey;
-use crate::trust::{AdminsHead, Name, Reason};
+use crate::trust::{AdminsHead, Name, Reason, Tag};
 
 /// Somebody who is, or was, an admin.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -103,6 +107,40 @@ pub enum Wanted {
         member: String,
         /// What is wanted.
         wish: VoterWish,
+    },
+    /// As in [`InviteRequest`](super::InviteRequest), but that whoever asks has drawn the invite's key and keeps its secret.
+    Invite {
+        /// The public half of its key.
+        key: IdentityKey,
+        /// How many hosts it may admit.
+        uses: u32,
+        /// How long it is valid, in seconds, from when it is put into words.
+        lifetime_s: u64,
+        /// Where the addresses of those it admits come from; the whole of the mesh's prefix when absent.
+        #[serde(default)]
+        range: Option<Ipv4Net>,
+        /// Whether those it admits are among the ones that vote first.
+        #[serde(default)]
+        voter: bool,
+        /// What those it admits are tagged with.
+        #[serde(default)]
+        tags: BTreeSet<Tag>,
+    },
+    /// As in [`TagRequest`](super::TagRequest).
+    Tag {
+        /// The member's name, id or overlay address.
+        member: String,
+        /// Tags it shall have too.
+        #[serde(default)]
+        add: BTreeSet<Tag>,
+        /// Tags it shall not have any more.
+        #[serde(default)]
+        remove: BTreeSet<Tag>,
+    },
+    /// As in [`PolicyRequest`](super::PolicyRequest).
+    Policy {
+        /// What shall be allowed, and nothing else.
+        rules: Vec<PolicyRule>,
     },
 }
 

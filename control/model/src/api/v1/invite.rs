@@ -1,6 +1,7 @@
 //! Documents about invites that were made: list, revoke.
 
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
@@ -8,7 +9,8 @@ use serde::{Deserialize, Serialize};
 use super::ban::AppliedBy;
 use super::document::schema;
 use crate::id::{InviteId, LogIndex, MemberId};
-use crate::trust::{Name, Tag};
+use crate::key::IdentityKey;
+use crate::trust::{AdminsHead, Bootstrap, Name, Tag};
 
 /// Whether an invite admits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -97,7 +99,34 @@ pub struct RevokeReply {
     pub applied_by: Option<AppliedBy>,
 }
 
+/// Ask for a token, but for its secret, of an invite that is agreed. Nothing is changed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TokenRequest {
+    /// Which invite.
+    pub invite: InviteId,
+    /// Where a joiner finds the asked host, best first; what it knows of itself when empty.
+    #[serde(default)]
+    pub endpoints: Vec<SocketAddr>,
+}
+
+/// What a token says besides the invite's secret, which is only with whoever drew it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenParts {
+    /// The mesh's root key.
+    pub root: IdentityKey,
+    /// The admin that signed the invite.
+    pub admin: IdentityKey,
+    /// What stands for the admins, as the asked host knows them.
+    pub admins: AdminsHead,
+    /// The invite with that signature, in base64 as in [`Draft`](super::Draft).
+    pub invite: String,
+    /// The members to ask, best first.
+    pub bootstraps: Vec<Bootstrap>,
+}
+
 schema! {
+    TokenParts => "mesh.token_parts/v1",
     Invites => "mesh.invites/v1",
     RevokeReply => "mesh.revoked/v1",
 }

@@ -142,6 +142,10 @@ impl Operations for Fake {
         Ok(Invites { invites: Vec::new(), applied: 7 })
     }
 
+    async fn token_parts(&self, request: TokenRequest) -> Answer<TokenParts> {
+        self.note(format!("token of {}", request.invite), ErrorCode::Refused)
+    }
+
     async fn revoke_invite(&self, request: RevokeRequest) -> Answer<RevokeReply> {
         self.note(format!("revoke {}", request.invite), ErrorCode::Refused)
     }

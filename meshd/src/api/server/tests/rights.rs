@@ -63,6 +63,7 @@ async fn only_the_trusted_change_things() {
         ("POST", route::SNAPSHOTS, ""),
         ("POST", route::BACKUPS, "{}"),
         ("POST", route::SNAPSHOTS_DOWNLOAD, r#"{"index":7}"#),
+        ("POST", route::INVITES_TOKEN, r#"{"invite":"05050505050505050505050505050505"}"#),
         ("POST", route::TAGS, r#"{"member":"n9"}"#),
         ("POST", route::POLICY, r#"{"rules":[]}"#),
         ("POST", route::REQUESTS, r#"{"wanted":{"what":"unban","member":"n9"},"sign":true}"#),
