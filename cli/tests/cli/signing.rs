@@ -10,7 +10,8 @@ use crate::alice::{Alice, agreed, draft, refused, root};
 use crate::daemon::{Daemon, Reply};
 use crate::run::mesh;
 
-fn tagging(member: u64, tags: &[&str]) -> Request {
+/// A draft in which `member` has exactly these tags.
+pub(crate) fn tagging(member: u64, tags: &[&str]) -> Request {
     let (mesh, identity) = (root().mesh, root().key);
     let tags = tags.iter().map(|tag| tag.parse().expect("a tag")).collect();
     let member = MemberId(member);

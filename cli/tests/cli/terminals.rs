@@ -9,9 +9,11 @@ use nix::pty::openpty;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use crate::alice::{Alice, PASSPHRASE, agreed, draft, root};
 use crate::daemon::{Daemon, Reply};
 use crate::documents;
 use crate::run::{Ran, command, ended};
+use crate::signing::tagging;
 
 /// Both ends of a new terminal: ours and the program's.
 fn terminal() -> (File, File) {
@@ -109,6 +111,28 @@ fn removing_has_to_be_confirmed() {
     let ran = run_and_type(&daemon, &["remove", "n2"], "y\n");
     assert_eq!(ran.code, Some(0));
     assert_eq!(daemon.asked().len(), 1);
+}
+
+#[test]
+fn a_signature_has_to_be_confirmed_by_who_has_read_what_it_is_for() {
+    let alice = Alice::new();
+    let (key, passphrase) = (alice.file.to_str().expect("text"), alice.path("passphrase"));
+    std::fs::write(&passphrase, PASSPHRASE).expect("written");
+    let daemon = Daemon::with(&[
+        ("POST /v1/requests", draft(&tagging(7, &["db"]))),
+        ("POST /v1/requests/submit", agreed(12)),
+    ]);
+    let signing = ["--admin-key", key, "--passphrase-file", &passphrase];
+    let words = [&["tag", "m7", "--add", "db"][..], &signing[..]].concat();
+    let ran = run_and_type(&daemon, &words, "n\n");
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(1), ""));
+    let read_out = format!("For mesh {}: member m7, whose identity is ", root().mesh);
+    assert!(ran.stderr.starts_with(&read_out), "{ran:?}");
+    assert!(ran.stderr.contains("has the tags tag:db\nSign this? [y/N]"), "{ran:?}");
+    assert_eq!(daemon.asked().len(), 1, "nothing was submitted");
+    assert_eq!(run_and_type(&daemon, &words, "y\n").code, Some(0));
+    let ran = run_and_type(&daemon, &[&words[..], &["--yes"]].concat(), "n\n");
+    assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""), "it was not to ask");
 }
 
 #[test]
