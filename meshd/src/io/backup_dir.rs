@@ -2,6 +2,7 @@
 //!
 //! Several hosts may share one, on a volume of the network. Each knows its own by their names and touches no others.
 
+use std::ffi::{OsStr, OsString};
 use std::fs::DirBuilder;
 use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
@@ -38,23 +39,32 @@ impl BackupDir {
 
     /// Those of this host, the oldest first. A directory that is not there yet has none.
     pub(crate) fn list(&self) -> Result<Vec<Entry>, DiskError> {
-        let failed = |source| DiskError { action: "list", path: self.path.clone(), source };
-        let files = match std::fs::read_dir(&self.path) {
-            Ok(files) => files,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(failed(error)),
-        };
         let mut entries = Vec::new();
-        for file in files {
-            let file = file.map_err(failed)?;
-            let Some(made_ms) = self.made_ms(&file.file_name()) else { continue };
-            let found = file.metadata().map_err(failed)?;
+        for name in self.names()? {
+            let Some(made_ms) = self.made_ms(&name) else { continue };
+            let found = std::fs::symlink_metadata(self.path.join(&name));
+            let found = found.map_err(|source| self.unlisted(source))?;
             if found.is_file() {
                 entries.push(Entry { made_ms, bytes: found.len() });
             }
         }
         entries.sort_unstable_by_key(|entry| entry.made_ms);
         Ok(entries)
+    }
+
+    /// What is in it, of whomever.
+    fn names(&self) -> Result<Vec<OsString>, DiskError> {
+        let files = match std::fs::read_dir(&self.path) {
+            Ok(files) => files,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(self.unlisted(error)),
+        };
+        let names = files.map(|file| file.map(|file| file.file_name()));
+        names.collect::<Result<_, _>>().map_err(|source| self.unlisted(source))
+    }
+
+    fn unlisted(&self, source: io::Error) -> DiskError {
+        DiskError { action: "list", path: self.path.clone(), source }
     }
 
     /// Keeps `file`, made then: whole or not at all, on disk when this returns.
@@ -64,7 +74,20 @@ impl BackupDir {
             .mode(0o700)
             .create(&self.path)
             .map_err(|source| DiskError { action: "make", path: self.path.clone(), source })?;
+        self.clear_drafts()?;
         disk::replace(&self.path.join(self.name_of(made_ms)), file)
+    }
+
+    /// Removes what this host did not get to the end of when it crashed: each has a name of its own, so they would stay.
+    fn clear_drafts(&self) -> Result<(), DiskError> {
+        for name in self.names()? {
+            let path = self.path.join(name);
+            let begun = path.file_stem().and_then(|name| self.made_ms(name));
+            if begun.is_some() && path.extension().is_some_and(|end| end == disk::DRAFT) {
+                disk::remove(&path)?;
+            }
+        }
+        Ok(())
     }
 
     /// Removes the one made then.
@@ -77,7 +100,7 @@ impl BackupDir {
         format!("{made_ms:015}{}", self.suffix)
     }
 
-    fn made_ms(&self, name: &std::ffi::OsStr) -> Option<u64> {
+    fn made_ms(&self, name: &OsStr) -> Option<u64> {
         let name = name.to_str()?;
         let made_ms = name.strip_suffix(&self.suffix)?.parse().ok()?;
         (name == self.name_of(made_ms)).then_some(made_ms)
@@ -104,6 +127,13 @@ mod tests {
         assert_eq!((made(1), made(11)), (vec![1000, 2000], vec![1500]));
         assert_eq!(dir(1).list().expect("listed")[0], Entry { made_ms: 1000, bytes: 5 });
         dir(1).remove(1000).expect("removed");
+        // Two crashed while they wrote; the one that writes again clears up after itself.
+        let (own, other) = (dir(1).name_of(900) + ".new", dir(11).name_of(900) + ".new");
+        for draft in [&own, &other] {
+            std::fs::write(path.join(draft), "half").expect("written");
+        }
+        dir(1).save(2000, b"again").expect("saved");
+        assert!(!path.join(own).exists() && path.join(other).exists());
         assert_eq!((made(1), made(11)), (vec![2000], vec![1500]));
         assert_eq!(dir(1).name_of(2000), "000000000002000-abababab-m1.age");
     }

@@ -59,16 +59,19 @@ pub(crate) fn open_log(path: &Path) -> Result<LogFile, DiskError> {
     LogFile::new(file).context("open", path)
 }
 
+/// What the name of a file ends in until it is whole.
+pub(crate) const DRAFT: &str = "new";
+
 /// Replaces the whole of `path` by `bytes`: afterwards either the old content or the new one is
 /// there, never a part, also when power fails in between.
 pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<(), DiskError> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".new");
-    let draft = PathBuf::from(name);
+    let draft = path.with_added_extension(DRAFT);
     // A draft left behind by a crash may carry any mode: start from nothing.
     remove(&draft)?;
-    write(&draft, bytes)?;
-    rename(&draft, path)
+    write(&draft, bytes).and_then(|()| rename(&draft, path)).inspect_err(|_| {
+        // Where there was no room left it would keep that from being found again; and nobody needs half a file.
+        let _ = fs::remove_file(&draft);
+    })
 }
 
 /// Makes a file of `bytes` where there is none; they are on disk when this returns, their name may not be.

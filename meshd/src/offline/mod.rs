@@ -14,6 +14,7 @@ use std::process::ExitCode;
 
 use mesh_model::api::v1::{Document, ErrorDocument, Schema};
 use serde::Serialize;
+use zeroize::Zeroizing;
 
 use crate::args::OfflineVerb;
 use answer::Answer;
@@ -32,18 +33,28 @@ pub(crate) fn run(verb: &OfflineVerb) -> ExitCode {
         Err(text) => (text, ExitCode::FAILURE),
     };
     // Whoever started us and stopped reading does not want to know.
-    let _ = writeln!(std::io::stdout().lock(), "{text}");
+    let _ = std::io::stdout().lock().write_all(&text);
     code
 }
 
+/// A line of output. It may be a key.
+type Line = Zeroizing<Vec<u8>>;
+
+/// Room for a line with a key in it, in bytes: one that has to grow leaves what it held behind.
+const LINE: usize = 4096;
+
 /// The answer as it is printed; an error as an error.
-fn told<T: Schema + Serialize>(answer: Answer<T>) -> Result<String, String> {
+fn told<T: Schema + Serialize>(answer: Answer<T>) -> Result<Line, Line> {
     match answer {
         Ok(body) => Ok(json(&Document::from(body))),
         Err(error) => Err(json(&ErrorDocument { error })),
     }
 }
 
-fn json(value: &impl Serialize) -> String {
-    serde_json::to_string(value).expect("plain fields and string keys always serialise")
+fn json(value: &impl Serialize) -> Line {
+    let mut line = Zeroizing::new(Vec::with_capacity(LINE));
+    serde_json::to_writer(&mut *line, value)
+        .expect("plain fields and string keys always serialise");
+    line.push(b'\n');
+    line
 }

@@ -5,7 +5,8 @@
 //! for the span:  a fault begins, lasts a few seconds, ends; up to three at once
 //!                host 1 makes invites; the last host joins, leaves, joins ...
 //! then:          everything is mended, all daemons run
-//! must hold:     what was acknowledged is there, everywhere; equal state at equal index; all are alive to each
+//! must hold:     something was acknowledged, and something new is agreed;
+//!                what was acknowledged is there, everywhere; equal state at equal index; all are alive to each
 //!                other; no daemon has ended by itself; no error and no panic in any log
 //! ```
 //!
@@ -262,6 +263,12 @@ impl Storm {
             self.is_whole().ok()?.then_some(())
         })?;
         self.seen.mended_after = started.elapsed();
+        if written.acknowledged.is_empty() {
+            return Err(Error::Failed(
+                "the storm let nothing be agreed; nothing was tried".to_owned(),
+            ));
+        }
+        self.lab.host(1).invite(1)?;
         for host in self.lab.hosts() {
             let known: Invites = host.mesh().get(&["invites", "list"])?;
             let known: BTreeSet<InviteId> =

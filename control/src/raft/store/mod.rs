@@ -214,8 +214,8 @@ fn damaged(error: SnapshotError) -> StoreError {
     }
 }
 
-/// Applies the log to `replica`, up to the last index saved as committed. What was agreed must be there:
-/// an entry was flushed before it was agreed.
+/// Applies the log to `replica`, up to the last index saved as committed. It must be there: the index was saved in a transaction
+/// after the entry's, and a flush takes all before it along.
 fn replay(log: &LogStore, replica: &mut Replica) -> Result<(), StoreError> {
     let Some(committed) = log.committed()? else { return Ok(()) };
     let first = replica.applied.map_or(0, |applied| applied.index + 1);
