@@ -258,7 +258,7 @@ impl Following {
 
 impl Inner {
     /// Tells sync what there is to see here.
-    fn observe(&self) {
+    pub(super) fn observe(&self) {
         let view = self.view();
         let membership = self.membership();
         let led = leadership(&self.raft);

@@ -24,7 +24,7 @@
 //! - `herald` tells who leads and `history` remembers it; `transfer` has another lead on request.
 //! - `following` asks another member for what was agreed, where the leader does not send it: `draft` holds it until it is
 //!   proven, `serving` answers such questions, `notary` signs what the log led to and `testimony` keeps what others
-//!   signed. Whom to ask is [`sync`](crate::sync)'s to say.
+//!   signed. Whom to ask is [`sync`](crate::sync)'s to say. `comparing` pulls again what is held here already.
 //! - `welcome` is what a joining host starts from.
 //! - `pulse` says when a leader shows itself and when a voter asks for votes, `patience` how long that takes.
 //! - `runtime` makes it repeatable: **its head says how equal seeds give equal runs**.
@@ -34,6 +34,7 @@
 
 mod aftermath;
 mod answer;
+mod comparing;
 mod contact;
 mod draft;
 mod export;
@@ -74,6 +75,7 @@ mod watch;
 mod welcome;
 
 pub use aftermath::Aftermath;
+pub use comparing::{CompareError, Comparison, Difference, Held};
 pub use export::{ExportError, Snapshot};
 pub use group::{Group, GroupError};
 pub use history::{Cause, MAX_TRANSITIONS, Transition};
@@ -84,6 +86,6 @@ pub use rpc::RpcError;
 pub use snapshot::SnapshotError;
 pub use status::{Follower, GroupFailure, GroupStatus, Leadership, Role};
 pub use store::{CatchUpError, Start, Store, StoreError};
-pub use sync_status::SyncStatus;
+pub use sync_status::{SyncState, SyncStatus};
 pub use timing::Timing;
 pub use transfer::{HandOverRefusal, TransferError};

@@ -5,19 +5,45 @@ use mesh_model::{LogIndex, MemberId};
 use super::following::nudge;
 use super::group::{Group, Inner};
 use crate::command::{Command, Proposal};
-use crate::sync::{Desk, Divergence, Progress, Sync};
+use crate::sync::{Desk, Divergence, PreferenceError, Progress, Supply, Sync};
+
+/// How a member has what is agreed, in one word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SyncState {
+    /// It leads.
+    Leads,
+    /// The leader sends it.
+    Fed,
+    /// It asks this member.
+    Follows(MemberId),
+    /// It looks for somebody to ask.
+    Seeking,
+    /// Members hold different states at one index; what it does meanwhile is in [`Progress::supply`].
+    Diverged,
+    /// The mesh has gone on to a version that this build does not understand.
+    Outdated,
+    /// Agreement here has ended.
+    Stopped,
+}
 
 /// How this member follows, and whom it serves.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SyncStatus {
+    /// In one word: what somebody has to look at comes before where the log is from.
+    pub state: SyncState,
     /// Where it gets the log from.
     pub progress: Progress,
     /// Up to where a majority of the voters signed what it holds.
     pub proven: LogIndex,
+    /// How many members are between this one and those that the leader feeds, 0 for one of them; `None` while it is
+    /// not known.
+    pub depth: Option<u8>,
     /// Who asks it.
     pub served: Vec<MemberId>,
     /// How many it turned away because all places were taken.
     pub turned_away: u64,
+    /// Members that hold different states at one index, as far as this one has seen.
+    pub divergences: Vec<Divergence>,
 }
 
 impl Group {
@@ -32,18 +58,36 @@ impl Group {
 
     /// How this member follows.
     pub fn sync_status(&self) -> SyncStatus {
-        let now = self.inner.moment();
-        let progress = self.inner.sync().progress(now);
-        let proven = self.inner.proven();
-        let desk = self.inner.desk();
+        let inner = &self.inner;
+        inner.observe();
+        let now = inner.moment();
+        let progress = inner.sync().progress(now);
+        let proven = inner.proven();
+        let divergences = self.divergences();
+        let state = if inner.ended().is_some() {
+            SyncState::Stopped
+        } else if self.outdated().is_some() {
+            SyncState::Outdated
+        } else if !divergences.is_empty() {
+            SyncState::Diverged
+        } else {
+            state_of(progress.supply)
+        };
+        let is_attached = state != SyncState::Stopped && progress.supply != Supply::Seeking;
+        let depth = is_attached.then(|| inner.depth());
+        let desk = inner.desk();
         let (served, turned_away) = (desk.served(now).collect(), desk.turned_away());
-        SyncStatus { progress, proven, served, turned_away }
+        SyncStatus { state, progress, proven, depth, served, turned_away, divergences }
     }
 
-    /// Has this member ask `preferred` before all others; nobody ends that.
-    pub fn sync_from(&self, preferred: Vec<MemberId>) {
-        self.inner.sync().handle_preference(preferred);
-        nudge(&self.inner.nudges);
+    /// Has this member ask `preferred` before all others, the first of them most of all; nobody ends that. It is forgotten
+    /// when this process ends, and matters only while nobody feeds this member.
+    pub fn sync_from(&self, preferred: &[MemberId]) -> Result<(), PreferenceError> {
+        let inner = &self.inner;
+        inner.observe();
+        inner.sync().handle_preference(preferred)?;
+        nudge(&inner.nudges);
+        Ok(())
     }
 
     /// Has this member look for a source anew.
@@ -61,6 +105,15 @@ impl Group {
     /// Members that hold different states at one index, as far as this one has seen.
     pub fn divergences(&self) -> Vec<Divergence> {
         self.inner.testimony.words().divergences().to_vec()
+    }
+}
+
+fn state_of(supply: Supply) -> SyncState {
+    match supply {
+        Supply::Leads => SyncState::Leads,
+        Supply::Leader => SyncState::Fed,
+        Supply::Source(source) => SyncState::Follows(source),
+        Supply::Seeking => SyncState::Seeking,
     }
 }
 

@@ -9,7 +9,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::progress::Gains;
 use super::source::Source;
-use super::{Ask, HOLD, Heard, MAX_DEPTH, Moment};
+use super::{Ask, HOLD, Heard, MAX_DEPTH, Moment, PreferenceError, preference};
 
 /// What is added to [`HOLD`] for the way there and back: a member that is slower is not near.
 const TRAVEL: Duration = Duration::from_millis(1500);
@@ -25,9 +25,6 @@ const HURRY: Duration = Duration::from_millis(700);
 
 /// The pause after an answer that came at once and held nothing: a correct source waits first.
 const NOTHING_PAUSE: Duration = Duration::from_millis(200);
-
-/// The most members that may be preferred.
-pub const MAX_PREFERRED: usize = 16;
 
 /// The question that is under way.
 #[derive(Debug, Clone, Copy)]
@@ -193,11 +190,20 @@ impl Sync {
         }
     }
 
-    /// The operator prefers these, or nobody.
-    pub fn handle_preference(&mut self, preferred: Vec<MemberId>) {
-        self.preferred = preferred;
-        self.preferred.truncate(MAX_PREFERRED);
+    /// The operator prefers these, the first most of all, or nobody.
+    pub fn handle_preference(&mut self, preferred: &[MemberId]) -> Result<(), PreferenceError> {
+        let is_member = |member: &MemberId| self.sources.contains_key(member);
+        self.preferred = preference::check(preferred, self.me, is_member)?;
         self.begin_anew();
+        Ok(())
+    }
+
+    /// What `member` sent when it was asked for something else was proven wrong.
+    pub fn handle_refuted(&mut self, member: MemberId, now: Moment) {
+        if let Some(source) = self.sources.get_mut(&member) {
+            source.gave_wrong(now);
+        }
+        self.leave(member);
     }
 
     /// The operator wants this member to look again: nobody is rested from or doubted.

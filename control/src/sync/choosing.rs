@@ -7,7 +7,7 @@ use mesh_model::wire::sync::MAX_INSTEAD;
 use rand::RngExt as _;
 
 use super::source::Source;
-use super::{Moment, Sync};
+use super::{MAX_PREFERRED, Moment, Sync};
 
 /// How long nobody relies on what a member says it has applied, after it led to nothing.
 const UNRELIABLE: Duration = Duration::from_secs(60);
@@ -62,6 +62,20 @@ impl Sync {
             ((rank, rng.random::<u32>()), *member)
         });
         ranked.min().map(|(_, member)| member)
+    }
+
+    /// Whom to ask for something else than news, best first: its source, those it prefers, then as it would choose. None that
+    /// is dead.
+    pub fn candidates(&self) -> Vec<MemberId> {
+        let mut others: Vec<_> = self.sources.iter().filter(|(_, source)| !source.dead).collect();
+        others.sort_by_key(|(member, source)| {
+            let follows = self.following == Some(**member);
+            let preferred = self.preferred.iter().position(|other| other == *member);
+            let fed = self.fed.contains(*member);
+            let rank = Rank::of(source, self.leader == Some(**member), fed);
+            (!follows, preferred.unwrap_or(MAX_PREFERRED), rank)
+        });
+        others.into_iter().map(|(member, _)| *member).collect()
     }
 
     /// A busy source named these.

@@ -18,9 +18,10 @@
 //! - [`Desk`] answers: who has a place.
 //! - [`Words`] keeps what voters signed, and says how far the log is proven, and who contradicts whom.
 //!
-//! **Whom to ask.** First whom the operator prefers, whenever it has a place. Then whom it follows already. Then those the leader feeds, other than the leader; then the leader;
-//! then whoever else is alive, because after a partition it may be the only one in reach. Among equals the near one,
-//! and among those the seed decides, so that a thousand members do not all begin at the same door.
+//! **Whom to ask.** First whom the operator prefers, whenever it has a place. Then whom it follows already. Then those
+//! the leader feeds, other than the leader; then the leader; then whoever else is alive, because after a partition it may
+//! be the only one in reach. Among equals the near one, and among those the seed decides, so that a thousand members do
+//! not all begin at the same door.
 //!
 //! **Who is asked no more.** One that does not answer, for a while that doubles; one that answers and has nothing while
 //! gossip says that others do; and one whose entries do not lead where the voters say, for a minute.
@@ -28,6 +29,7 @@
 mod asking;
 mod choosing;
 mod desk;
+mod preference;
 mod progress;
 mod question;
 mod source;
@@ -35,8 +37,9 @@ mod words;
 
 use std::time::Duration;
 
-pub use asking::{FED_PATIENCE, MAX_PREFERRED, Sync};
+pub use asking::{FED_PATIENCE, Sync};
 pub use desk::{Desk, PLACES, Seat};
+pub use preference::{MAX_PREFERRED, PreferenceError};
 pub use progress::{Progress, SourceReport, Supply};
 pub use question::{Ask, Heard};
 pub use words::{Divergence, MAX_DIVERGENCES, Mark, WordError, Words, majority};

@@ -27,6 +27,21 @@ pub enum Supply {
     Seeking,
 }
 
+impl Supply {
+    /// Whether it asks others: nobody feeds it.
+    pub fn asks(self) -> bool {
+        matches!(self, Self::Source(_) | Self::Seeking)
+    }
+
+    /// Whom it asks.
+    pub fn source(self) -> Option<MemberId> {
+        match self {
+            Self::Source(source) => Some(source),
+            Self::Leads | Self::Leader | Self::Seeking => None,
+        }
+    }
+}
+
 /// How following goes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Progress {
@@ -42,6 +57,22 @@ pub struct Progress {
     pub preferred: Vec<MemberId>,
     /// Those that were asked, by id.
     pub sources: Vec<SourceReport>,
+}
+
+impl Progress {
+    /// How many entries there are elsewhere and not here.
+    pub fn behind(&self) -> u64 {
+        self.target.saturating_sub(self.index)
+    }
+
+    /// In what time they are here, at this rate. `None` when nothing is missing, and when nothing comes.
+    pub fn left(&self) -> Option<Duration> {
+        match self.behind() {
+            0 => None,
+            // Nothing came: the quotient is no time.
+            behind => Duration::try_from_secs_f64(behind as f64 / self.rate).ok(),
+        }
+    }
 }
 
 /// How one source does.

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use mesh_control::raft::Role;
-use mesh_control::sync::Supply;
+use mesh_control::raft::{Role, SyncState};
+use mesh_control::sync::{PreferenceError, Supply};
 use mesh_model::MemberId;
 use tokio::time::{Instant, sleep};
 
@@ -25,6 +25,12 @@ async fn crowd(seed: u8) -> (World, MemberId) {
     let leader = world.leader().await;
     world.until("five that are fed", |world| fed(world, leader).len() == 5).await;
     (world, leader)
+}
+
+/// Those the leader does not feed.
+fn followers(world: &World, leader: MemberId) -> Vec<MemberId> {
+    let fed = fed(world, leader);
+    world.running().into_iter().filter(|id| !fed.contains(id)).collect()
 }
 
 async fn everywhere(world: &World, index: u64) {
@@ -226,5 +232,54 @@ fn a_follower_left_behind_says_so_until_it_understands_its_source_again() {
                 followers.iter().all(|id| world.group(*id).outdated().is_none())
             })
             .await;
+    });
+}
+
+#[test]
+fn a_follower_asks_whom_its_operator_prefers_and_another_when_that_one_is_gone() {
+    in_virtual_time(|| async {
+        let (world, leader) = crowd(97).await;
+        let followers = followers(&world, leader);
+        let [follower, preferred, ..] = followers[..] else { panic!("three follow") };
+        let state = |world: &World| world.group(follower).sync_status().state;
+        world.until("it follows", |world| matches!(state(world), SyncState::Follows(_))).await;
+        assert_ne!(state(&world), SyncState::Follows(preferred), "the voters come first");
+        world.group(follower).sync_from(&[preferred]).expect("a member");
+        let moved = SyncState::Follows(preferred);
+        world.until("it follows the one preferred", |world| state(world) == moved).await;
+        let status = world.group(follower).sync_status();
+        assert_eq!((status.progress.preferred, status.depth), (vec![preferred], Some(2)));
+        assert!(world.group(preferred).sync_status().served.contains(&follower));
+
+        world.stop(preferred).await;
+        let applied = world.propose(leader, world.filler()).await.expect("agreed");
+        everywhere(&world, applied.index).await;
+        assert!(matches!(state(&world), SyncState::Follows(other) if other != preferred));
+    });
+}
+
+#[test]
+fn who_is_fed_says_so_and_asks_nobody_whatever_is_preferred() {
+    in_virtual_time(|| async {
+        let (world, leader) = crowd(98).await;
+        let follower = followers(&world, leader)[0];
+        for (member, state) in
+            [(leader, SyncState::Leads), (world.status(leader).learners[0], SyncState::Fed)]
+        {
+            world.group(member).sync_from(&[follower]).expect("a member");
+            world.group(member).sync_fast();
+            sleep(Duration::from_secs(3)).await;
+            let status = world.group(member).sync_status();
+            assert_eq!((status.state, status.depth), (state, Some(0)));
+            assert!(!status.progress.supply.asks());
+            assert_eq!(status.progress.preferred, [follower]);
+        }
+        let stranger = MemberId(999);
+        let refused = world.group(leader).sync_from(&[stranger]);
+        assert_eq!(refused, Err(PreferenceError::NotAMember(stranger)));
+        let group = world.group(leader);
+        world.stop(leader).await;
+        let status = group.sync_status();
+        assert_eq!((status.state, status.depth), (SyncState::Stopped, None));
     });
 }

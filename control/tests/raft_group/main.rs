@@ -3,6 +3,7 @@
 #![allow(clippy::disallowed_types, reason = "a test supplies time, threads and the runtime")]
 
 mod bans;
+mod comparing;
 mod crash;
 mod failed_disk;
 #[path = "../fixture/mod.rs"]

@@ -37,6 +37,8 @@ struct Wires {
     lost_of: u64,
     sent: u64,
     newer: BTreeSet<MemberId>,
+    /// What these answer tells the first proposal's time a millisecond late.
+    distorting: BTreeSet<MemberId>,
     trace: Vec<String>,
 }
 
@@ -70,6 +72,17 @@ impl Net {
         if wires.newer.contains(&from) && !wires.newer.contains(&to) {
             // The first byte is the version.
             said[0] += 1;
+        }
+        said
+    }
+
+    /// What `to` hears of an answer.
+    fn as_answered(&self, from: MemberId, to: MemberId, message: &[u8]) -> Vec<u8> {
+        let mut said = self.as_said(from, to, message);
+        let time = BORN_MS.to_le_bytes();
+        let at = said.windows(time.len()).position(|bytes| bytes == time);
+        if let Some(at) = at.filter(|_| self.lock().distorting.contains(&from)) {
+            said[at] ^= 1;
         }
         said
     }
@@ -110,7 +123,7 @@ impl Net {
         sleep(self.travel).await;
         self.arrive(to, from).await;
         self.reach(to, from)?;
-        let reply = reply.map(|reply| self.as_said(to, from, &reply).into());
+        let reply = reply.map(|reply| self.as_answered(to, from, &reply).into());
         reply.map_err(|error| TransportError::Broken { member: to, reason: error.to_string() })
     }
 }
@@ -356,6 +369,11 @@ impl World {
     /// From now on `members` speak the next version, which the others do not understand.
     pub(crate) fn speak_newer(&self, members: impl IntoIterator<Item = MemberId>) {
         self.net.lock().newer = members.into_iter().collect();
+    }
+
+    /// From now on `member` tells others of its log what is not in it.
+    pub(crate) fn distort(&self, member: MemberId) {
+        self.net.lock().distorting.insert(member);
     }
 
     pub(crate) fn trace(&self) -> Vec<String> {

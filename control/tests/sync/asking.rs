@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use mesh_control::sync::{Ask, HOLD, Heard, MAX_DEPTH, Supply, Sync};
+use mesh_control::sync::{
+    Ask, HOLD, Heard, MAX_DEPTH, MAX_PREFERRED, PreferenceError, Supply, Sync,
+};
 use mesh_model::{LogIndex, MemberId};
 
 const ME: MemberId = MemberId(100);
@@ -177,7 +179,7 @@ fn an_answer_at_once_with_nothing_in_it_does_not_make_a_busy_loop() {
 #[test]
 fn whom_the_operator_prefers_is_asked_first_and_a_snapshot_when_asked_for() {
     let mut sync = sync();
-    sync.handle_preference(vec![MemberId(7), MemberId(6)]);
+    sync.handle_preference(&[MemberId(7), MemberId(6)]).expect("two members");
     sync.handle_fast();
     let first = ask(&mut sync, START);
     assert_eq!((first.to, first.snapshot), (MemberId(7), true));
@@ -191,7 +193,7 @@ fn whom_the_operator_prefers_is_asked_first_and_a_snapshot_when_asked_for() {
 fn one_that_is_preferred_is_gone_back_to_and_another_is_followed_until_then() {
     let (preferred, other) = (MemberId(7), MemberId(8));
     let mut sync = sync();
-    sync.handle_preference(vec![preferred]);
+    sync.handle_preference(&[preferred]).expect("a member");
     let mut turn = |second: u64, has_place: bool| {
         let now = START + Duration::from_secs(second);
         let to = ask(&mut sync, now).to;
@@ -208,6 +210,45 @@ fn one_that_is_preferred_is_gone_back_to_and_another_is_followed_until_then() {
     assert_eq!(turns, [other, preferred, other, preferred], "it rests while it has no place");
     assert_eq!(turn(5, true).0, other);
     assert_eq!(turn(6, true), (preferred, Supply::Source(preferred)));
+}
+
+#[test]
+fn who_cannot_be_preferred_is_said_and_nothing_changes() {
+    let mut sync = Sync::new(ME, [5; 32]);
+    sync.handle_members((1..=20).map(MemberId));
+    sync.handle_preference(&[MemberId(7), MemberId(7)]).expect("once");
+    let all: Vec<MemberId> = (1..=MAX_PREFERRED as u64 + 1).map(MemberId).collect();
+    for (wanted, refused) in [
+        (&all[..], PreferenceError::TooMany(MAX_PREFERRED + 1)),
+        (&[ME], PreferenceError::Itself),
+        (&[MemberId(99)], PreferenceError::NotAMember(MemberId(99))),
+    ] {
+        assert_eq!(sync.handle_preference(wanted), Err(refused));
+        assert_eq!(sync.progress(START).preferred, [MemberId(7)]);
+    }
+    sync.handle_preference(&all[1..]).expect("as many as there may be");
+    sync.handle_preference(&[]).expect("nobody");
+    assert_eq!(sync.progress(START).preferred, []);
+}
+
+#[test]
+fn for_other_questions_the_source_comes_first_and_one_that_was_refuted_last() {
+    let mut sync = sync();
+    sync.handle_preference(&[MemberId(8), MemberId(7)]).expect("members");
+    sync.handle_sighting(MemberId(9), true, 0, START);
+    assert_eq!(sync.candidates()[..2], [8, 7].map(MemberId));
+    let first = ask(&mut sync, START);
+    sync.handle_answer(first.to, Heard::Silent, START);
+    assert_eq!(ask(&mut sync, START).to, MemberId(7));
+    sync.handle_answer(MemberId(7), news(1), START + HOLD);
+    let candidates = sync.candidates();
+    assert_eq!(candidates[..2], [7, 8].map(MemberId));
+    assert!(candidates.len() == 8 && !candidates.contains(&MemberId(9)), "{candidates:?}");
+    sync.handle_refuted(MemberId(7), START + HOLD);
+    assert_ne!(ask(&mut sync, START + HOLD).to, MemberId(7));
+    let report = sync.progress(START + HOLD);
+    let refuted = report.sources.iter().find(|source| source.member == MemberId(7));
+    assert_eq!(refuted.expect("it was asked").wrong, 1);
 }
 
 #[test]
@@ -230,5 +271,12 @@ fn the_rate_is_that_of_the_last_seconds() {
     }
     let now = START + Duration::from_secs(2);
     assert!((sync.progress(now).rate - 10.0).abs() < 0.01, "a hundred in ten seconds");
-    assert!(sync.progress(now + Duration::from_secs(60)).rate.abs() < 0.01);
+    assert_eq!((sync.progress(now).behind(), sync.progress(now).left()), (0, None));
+    sync.handle_sighting(MemberId(2), false, 160, now);
+    let progress = sync.progress(now);
+    assert_eq!((progress.target, progress.behind()), (160, 50));
+    assert_eq!(progress.left(), Some(Duration::from_secs(5)));
+    let later = sync.progress(now + Duration::from_secs(60));
+    assert!(later.rate.abs() < 0.01);
+    assert_eq!((later.behind(), later.left()), (50, None), "nothing comes");
 }

@@ -104,6 +104,11 @@ impl LogStore {
         })
     }
 
+    /// Up to where the log was cut off.
+    pub(crate) fn purged(&self) -> Result<Option<LogId>, StoreError> {
+        self.meta(&PURGED)
+    }
+
     pub(super) fn committed(&self) -> Result<Option<LogId>, StoreError> {
         self.meta(&COMMITTED)
     }
@@ -121,7 +126,7 @@ impl LogStore {
 
     /// The last purged and the last present log id.
     pub(super) fn bounds(&self) -> Result<(Option<LogId>, Option<LogId>), StoreError> {
-        let purged: Option<LogId> = self.meta(&PURGED)?;
+        let purged = self.purged()?;
         let last = self.db.read(|txn| {
             let table = txn.open_table(LOG).map_err(redb::Error::from)?;
             let Some((_, bytes)) = table.last().map_err(redb::Error::from)? else {
