@@ -10,6 +10,7 @@ mod policy;
 mod signing;
 mod snapshot;
 mod supervisor;
+mod sync;
 mod tag;
 mod value;
 mod voters;
@@ -36,6 +37,7 @@ pub(crate) use tag::TagArgs;
 pub(crate) use value::When;
 
 pub(crate) use supervisor::{SupervisorArgs, SupervisorVerb};
+pub(crate) use sync::{SyncArgs, SyncVerb};
 pub(crate) use voters::VotersVerb;
 
 /// How many echoes `mesh ping` sends unless told otherwise: enough to see loss and jitter, few
@@ -131,6 +133,8 @@ pub(crate) enum Verb {
     Ping(PingArgs),
     /// Show who leads and who led, or have another lead
     Supervisor(SupervisorArgs),
+    /// Show where this host has what is agreed from, or have it look elsewhere
+    Sync(SyncArgs),
     /// Show who votes, or say who shall
     #[command(subcommand)]
     Voters(VotersVerb),

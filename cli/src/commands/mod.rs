@@ -22,6 +22,7 @@ mod signing;
 mod snapshot;
 mod status;
 mod supervisor;
+mod sync;
 mod tags;
 mod token;
 mod tunnels;
@@ -97,6 +98,7 @@ pub(crate) fn run(verb: Verb, session: &mut Session) -> Result<Exit, Failure> {
         Verb::Remove(args) => ban::remove(args, session),
         Verb::Ping(args) => ping::run(args, session),
         Verb::Supervisor(args) => supervisor::run(args, session),
+        Verb::Sync(args) => sync::run(args, session),
         Verb::Voters(verb) => voters::run(verb, session),
         Verb::Admin(verb) => admin::run(verb, session),
         Verb::Tags => tags::tags(session),

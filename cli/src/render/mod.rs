@@ -6,6 +6,7 @@ pub(crate) mod json;
 pub(crate) mod peers;
 pub(crate) mod request;
 pub(crate) mod status;
+pub(crate) mod sync;
 pub(crate) mod table;
 pub(crate) mod theme;
 pub(crate) mod tunnels;

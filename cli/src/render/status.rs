@@ -11,7 +11,7 @@ use super::theme::Theme;
 use super::{list, peers, safe, unit, who};
 
 /// The digits of a hash that are shown at one glance: enough to see that two hosts agree.
-const SHORT_HASH: usize = 12;
+pub(super) const SHORT_HASH: usize = 12;
 
 /// `mesh status`.
 pub(crate) fn page(status: &Status, detailed: bool, theme: Theme) -> String {
@@ -80,7 +80,7 @@ fn head(status: &Status, detailed: bool, theme: Theme) -> String {
 }
 
 /// Who differs, and what follows from it.
-fn diverged(divergence: &Divergence) -> String {
+pub(super) fn diverged(divergence: &Divergence) -> String {
     let parties = divergence.parties.iter();
     let named: Vec<String> = parties
         .map(|party| {

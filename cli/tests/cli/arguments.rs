@@ -8,7 +8,7 @@ const NOWHERE: &str = "/nonexistent/meshd.sock";
 
 #[test]
 fn slips_are_usage_errors_that_name_the_argument() {
-    let slips: [(&[&str], &str); 27] = [
+    let slips: [(&[&str], &str); 30] = [
         (&["nonsense"], "nonsense"),
         (&["statsu"], "status"),
         (&["status", "--format", "xml"], "--format"),
@@ -36,6 +36,9 @@ fn slips_are_usage_errors_that_name_the_argument() {
         (&["voters", "target", "4"], "[possible values: auto, 1, 3, 5, 7]"),
         (&["voters", "set", "n2"], "<WISH>"),
         (&["supervisor", "transfer"], "<NODE>"),
+        (&["sync", "from"], "<PEER>"),
+        (&["sync", "from", "--any", "n2"], "--any"),
+        (&["sync", "resync", "--from-index", "-1"], "-1"),
     ];
     for (args, part) in slips {
         let ran = mesh(Path::new(NOWHERE), args);
@@ -73,6 +76,7 @@ fn help_goes_to_standard_output_and_names_examples() {
         "remove",
         "ping",
         "audit",
+        "sync",
         "wait",
         "completion",
     ] {

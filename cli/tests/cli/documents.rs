@@ -4,10 +4,11 @@ use mesh_model::addr::DEFAULT_IPV4_PREFIX;
 use mesh_model::api::v1::{
     AppliedBy, Audit, AuditEntry, BackupFile, Backups, Ban, BanReply, Bans, DaemonState, DropCount,
     ErrorBody, ErrorCode, GossipMember, GossipState, InviteInfo, InviteReply, InviteState, Invites,
-    JoinedReply, LeaveReply, MemberName, Offload, Path, Peer, Peers, PingReply, RaftRole,
-    RaftStatus, RemoveReply, RevokeReply, Role, SnapshotInfo, Snapshots, Status, Supervisor,
-    SupervisorHistory, TransferReply, Transition, TransitionCause, Tunnel, Tunnels, UnbanReply,
-    Voter, VoterWish, Voters, WaitReply,
+    JoinedReply, LeaveReply, LogComparison, LogDifference, LogEntryHash, MemberName, Offload, Path,
+    Peer, Peers, PingReply, RaftRole, RaftStatus, RemoveReply, RevokeReply, Role, SnapshotInfo,
+    Snapshots, Status, Supervisor, SupervisorHistory, SyncReply, SyncSource, SyncState, SyncStatus,
+    TransferReply, Transition, TransitionCause, Tunnel, Tunnels, UnbanReply, Voter, VoterWish,
+    Voters, WaitReply,
 };
 use mesh_model::audit::{Actor, Beginning, Entry, Event, Link};
 use mesh_model::facts::Capability;
@@ -354,6 +355,58 @@ pub(crate) fn voters() -> Voters {
             voter(13, "database-3", false, VoterWish::Never, None, None),
         ],
     }
+}
+
+fn member(member: u64, text: &str) -> MemberName {
+    MemberName { member: MemberId(member), name: name(text) }
+}
+
+/// A member that follows n2 and is ten seconds from level.
+pub(crate) fn sync() -> SyncStatus {
+    let source = |number, text: &str, reliability, rtt_us, applied| SyncSource {
+        member: MemberId(number),
+        name: name(text),
+        reliability,
+        rtt_us,
+        applied,
+        wrong: 0,
+    };
+    SyncStatus {
+        state: SyncState::Follows,
+        asks: true,
+        source: Some(member(2, "n2")),
+        index: 800,
+        target: 1044,
+        behind: 244,
+        proven: 800,
+        rate: 24.4,
+        left_ms: Some(10_000),
+        depth: Some(1),
+        places: 8,
+        served: vec![member(17, "edge-4")],
+        turned_away: 3,
+        preferred: vec![member(2, "n2")],
+        sources: vec![source(1, "n1", 40, None, 1043), source(2, "n2", 85, Some(12_300), 1044)],
+        divergences: Vec::new(),
+    }
+}
+
+/// A member that asks n2 before all others.
+pub(crate) fn steered() -> SyncReply {
+    let preferred = vec![member(2, "n2")];
+    SyncReply { state: SyncState::Seeking, asks: true, preferred, comparison: None }
+}
+
+/// The same, its log held against that of n2.
+pub(crate) fn compared(difference: Option<LogDifference>) -> SyncReply {
+    let (source, from, upto) = (member(2, "n2"), 40, 1044);
+    SyncReply { comparison: Some(LogComparison { source, from, upto, difference }), ..steered() }
+}
+
+/// At index 207 the other has something else.
+pub(crate) fn log_difference(upheld: bool) -> LogDifference {
+    let entry = |digits: &str| LogEntryHash { term: 3, hash: digits.repeat(32) };
+    LogDifference { index: 207, here: entry("a5"), there: Some(entry("5a")), upheld }
 }
 
 pub(crate) fn transferred() -> TransferReply {

@@ -14,5 +14,6 @@ mod inviting;
 mod policy;
 mod run;
 mod signing;
+mod sync;
 mod terminals;
 mod verbs;

@@ -9,13 +9,14 @@ use mesh_model::api::v1::{
     AppliedBy, Ban, BanReply, BanRequest, Bans, DaemonState, Document, DraftRequest, DropCount,
     ErrorBody, ErrorCode, ErrorDocument, Family, GossipMember, GossipState, InitRequest,
     InviteInfo, InviteReply, InviteRequest, InviteState, Invites, JoinRequest, JoinedReply,
-    LeaveReply, LeaveRequest, MemberName, Offload, Path, Peer, Peers, PingReply, PingRequest,
-    PolicyPreviewRequest, PolicyRequest, PolicyRule, PolicyTestRequest, RaftRole, RaftStatus,
-    RemoveReply, RemoveRequest, RevokeReply, RevokeRequest, Role, Schema, Status, Supervisor,
-    SupervisorHistory, TagRequest, TokenParts, TokenRequest, TransferReply, TransferRequest,
-    Transition, TransitionCause, Tunnel, Tunnels, UnbanReply, UnbanRequest, VersionReply, Voter,
-    VoterTargetRequest, VoterWish, VoterWishRequest, Voters, WaitFor, WaitReply, WaitRequest,
-    Wanted,
+    LeaveReply, LeaveRequest, LogComparison, LogDifference, LogEntryHash, MemberName, Offload,
+    Path, Peer, Peers, PingReply, PingRequest, PolicyPreviewRequest, PolicyRequest, PolicyRule,
+    PolicyTestRequest, RaftRole, RaftStatus, RemoveReply, RemoveRequest, ResyncRequest,
+    RevokeReply, RevokeRequest, Role, Schema, Status, Supervisor, SupervisorHistory,
+    SyncFromRequest, SyncReply, SyncSource, SyncState, SyncStatus, TagRequest, TokenParts,
+    TokenRequest, TransferReply, TransferRequest, Transition, TransitionCause, Tunnel, Tunnels,
+    UnbanReply, UnbanRequest, VersionReply, Voter, VoterTargetRequest, VoterWish, VoterWishRequest,
+    Voters, WaitFor, WaitReply, WaitRequest, Wanted,
 };
 use mesh_model::facts::Capability;
 use mesh_model::trust::AdminsHead;
@@ -219,6 +220,63 @@ fn transition() -> Transition {
     }
 }
 
+fn named() -> MemberName {
+    MemberName { member: MemberId(BIG), name: sample::name("h1") }
+}
+
+#[test]
+fn how_a_host_follows_survives_and_so_does_a_state_of_a_newer_daemon() {
+    let sync = SyncStatus {
+        state: SyncState::Follows,
+        asks: true,
+        source: Some(named()),
+        index: BIG,
+        target: BIG,
+        behind: 0,
+        proven: BIG,
+        rate: 0.1,
+        left_ms: Some(BIG),
+        depth: None,
+        places: 8,
+        served: vec![named()],
+        turned_away: BIG,
+        preferred: vec![named()],
+        sources: vec![SyncSource {
+            member: MemberId(BIG),
+            name: sample::name("h1"),
+            reliability: 50,
+            rtt_us: Some(BIG),
+            applied: BIG,
+            wrong: BIG,
+        }],
+        divergences: Vec::new(),
+    };
+    let mut value = document(sync);
+    assert_eq!(value["source"], json!({"member": BIG, "name": "h1"}));
+    assert_eq!((&value["rate"], &value["depth"]), (&json!(0.1), &Value::Null));
+    value["state"] = json!("asleep");
+    let read: Document<SyncStatus> = serde_json::from_value(value).expect("still a document");
+    assert_eq!(read.body.state, SyncState::Unknown);
+}
+
+#[test]
+fn a_comparison_of_logs_survives_and_is_there_only_when_asked_for() {
+    let entry = LogEntryHash { term: BIG, hash: "ab".repeat(32) };
+    let difference = LogDifference { index: BIG, here: entry.clone(), there: None, upheld: true };
+    let compared =
+        LogComparison { source: named(), from: 1, upto: BIG, difference: Some(difference) };
+    let reply = SyncReply {
+        state: SyncState::Leads,
+        asks: false,
+        preferred: vec![named()],
+        comparison: Some(compared),
+    };
+    let value = document(reply.clone());
+    assert_eq!(value["comparison"]["difference"]["here"]["term"], BIG);
+    let value = document(SyncReply { comparison: None, ..reply });
+    assert_eq!(value.get("comparison"), None);
+}
+
 #[test]
 fn a_cause_of_a_newer_daemon_is_read_as_unknown() {
     let mut value = serde_json::to_value(transition()).expect("plain data");
@@ -391,6 +449,8 @@ fn requests_survive_and_refuse_a_field_nobody_knows() {
     }
     request(&JoinRequest { token: "mesh1-x".to_owned(), name: Some(sample::name("h1")) });
     request(&LeaveRequest { force: true });
+    request(&ResyncRequest { from_index: Some(BIG) });
+    request(&SyncFromRequest { members: vec!["h1".to_owned(), "m7".to_owned()] });
     request(&VoterTargetRequest { target: Some(7) });
     request(&VoterWishRequest { member: "h1".to_owned(), wish: VoterWish::Always });
     let rule = PolicyRule {

@@ -7,10 +7,11 @@ use mesh_model::api::v1::{
     ErrorBody, InitRequest, InviteReply, InviteRequest, Invites, JoinRequest, JoinedReply,
     LeaveReply, LeaveRequest, Peers, PingReply, PingRequest, Policy, PolicyHistory, PolicyPreview,
     PolicyPreviewRequest, PolicyReply, PolicyRequest, PolicyTest, PolicyTestRequest, RemoveReply,
-    RemoveRequest, RevokeReply, RevokeRequest, SnapshotDownload, SnapshotInfo, Snapshots, Status,
-    SubmitRequest, Submitted, Supervisor, SupervisorHistory, TagReply, TagRequest, Tags,
-    TokenParts, TokenRequest, TransferReply, TransferRequest, Tunnels, UnbanReply, UnbanRequest,
-    VoterTargetRequest, VoterWishRequest, Voters, WaitReply, WaitRequest,
+    RemoveRequest, ResyncRequest, RevokeReply, RevokeRequest, SnapshotDownload, SnapshotInfo,
+    Snapshots, Status, SubmitRequest, Submitted, Supervisor, SupervisorHistory, SyncFromRequest,
+    SyncReply, SyncStatus, TagReply, TagRequest, Tags, TokenParts, TokenRequest, TransferReply,
+    TransferRequest, Tunnels, UnbanReply, UnbanRequest, VoterTargetRequest, VoterWishRequest,
+    Voters, WaitReply, WaitRequest,
 };
 
 use crate::daemon::Daemon;
@@ -61,6 +62,14 @@ operations! {
     supervisor_history() -> SupervisorHistory;
     /// Have another member lead.
     transfer(TransferRequest) -> TransferReply;
+    /// How this host follows.
+    sync() -> SyncStatus;
+    /// Look for a source anew.
+    resync(ResyncRequest) -> SyncReply;
+    /// Ask for the whole state.
+    sync_fast() -> SyncReply;
+    /// Ask some members before all others.
+    sync_from(SyncFromRequest) -> SyncReply;
     /// Who votes.
     voters() -> Voters;
     /// Say how many shall vote.

@@ -16,9 +16,9 @@ use axum::{Json, Router};
 use mesh_model::api::v1::{
     BackupRequest, BanRequest, Document, DraftRequest, ErrorCode, InitRequest, InviteRequest,
     JoinRequest, LeaveRequest, PingRequest, PolicyPreviewRequest, PolicyRequest, PolicyTestRequest,
-    RemoveRequest, RevokeRequest, Schema, SnapshotDownload, SubmitRequest, TagRequest,
-    TokenRequest, TransferRequest, UnbanRequest, VersionReply, VoterTargetRequest,
-    VoterWishRequest, WaitRequest, route,
+    RemoveRequest, ResyncRequest, RevokeRequest, Schema, SnapshotDownload, SubmitRequest,
+    SyncFromRequest, TagRequest, TokenRequest, TransferRequest, UnbanRequest, VersionReply,
+    VoterTargetRequest, VoterWishRequest, WaitRequest, route,
 };
 use serde::Serialize;
 
@@ -42,6 +42,10 @@ pub(super) fn router<O: Operations>(operations: Arc<O>) -> Router {
         .route(route::AUDIT, get(audit::<O>))
         .route(route::SUPERVISOR_HISTORY, get(supervisor_history::<O>))
         .route(route::SUPERVISOR_TRANSFER, post(transfer::<O>))
+        .route(route::SYNC, get(sync::<O>))
+        .route(route::SYNC_RESYNC, post(resync::<O>))
+        .route(route::SYNC_FAST, post(sync_fast::<O>))
+        .route(route::SYNC_FROM, post(sync_from::<O>))
         .route(route::VOTERS, get(voters::<O>))
         .route(route::VOTERS_TARGET, post(set_voter_target::<O>))
         .route(route::VOTERS_WISH, post(set_voter_wish::<O>))
@@ -122,6 +126,30 @@ async fn transfer<O: Operations>(
     Body(request): Body<TransferRequest>,
 ) -> Response {
     change("transfer", caller, async move { daemon.transfer(request).await }).await
+}
+
+async fn sync<O: Operations>(State(daemon): Daemon<O>) -> Response {
+    document(daemon.sync().await)
+}
+
+async fn resync<O: Operations>(
+    State(daemon): Daemon<O>,
+    Trusted(caller): Trusted,
+    Body(request): Body<ResyncRequest>,
+) -> Response {
+    change("resync", caller, async move { daemon.resync(request).await }).await
+}
+
+async fn sync_fast<O: Operations>(State(daemon): Daemon<O>, Trusted(caller): Trusted) -> Response {
+    change("sync fast", caller, async move { daemon.sync_fast().await }).await
+}
+
+async fn sync_from<O: Operations>(
+    State(daemon): Daemon<O>,
+    Trusted(caller): Trusted,
+    Body(request): Body<SyncFromRequest>,
+) -> Response {
+    change("sync from", caller, async move { daemon.sync_from(request).await }).await
 }
 
 async fn voters<O: Operations>(State(daemon): Daemon<O>, how: Consistency) -> Response {

@@ -38,6 +38,7 @@ mod revoking;
 mod snapshots;
 mod spreading;
 mod supervising;
+mod syncing;
 mod tagging;
 mod target;
 mod voting;

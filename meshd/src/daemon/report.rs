@@ -163,7 +163,7 @@ impl Mesh {
     }
 }
 
-fn divergence(seen: Seen) -> Divergence {
+pub(super) fn divergence(seen: Seen) -> Divergence {
     let party = |(member, state_hash)| DivergentState { member, state_hash };
     Divergence { index: seen.index, parties: seen.parties.into_iter().map(party).collect() }
 }

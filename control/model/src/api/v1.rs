@@ -14,6 +14,7 @@ mod policy;
 mod snapshot;
 mod status;
 mod supervision;
+mod sync;
 mod tags;
 mod voters;
 
@@ -48,6 +49,10 @@ pub use status::{
 pub use supervision::{
     SupervisorHistory, TransferReply, TransferRequest, Transition, TransitionCause,
 };
+pub use sync::{
+    LogComparison, LogDifference, LogEntryHash, ResyncRequest, SyncFromRequest, SyncReply,
+    SyncSource, SyncState, SyncStatus,
+};
 pub use tags::{MemberTags, TagReply, TagRequest, Tags};
 pub use voters::{Voter, VoterTargetRequest, VoterWish, VoterWishRequest, Voters};
 
@@ -68,6 +73,14 @@ pub mod route {
     pub const SUPERVISOR_HISTORY: &str = "/v1/supervisor/history";
     /// `POST` [`super::TransferRequest`] -> [`super::TransferReply`]: answers once it leads.
     pub const SUPERVISOR_TRANSFER: &str = "/v1/supervisor/transfer";
+    /// `GET` -> [`super::SyncStatus`].
+    pub const SYNC: &str = "/v1/sync";
+    /// `POST` [`super::ResyncRequest`] -> [`super::SyncReply`].
+    pub const SYNC_RESYNC: &str = "/v1/sync/resync";
+    /// `POST` -> [`super::SyncReply`]: asks for the whole state.
+    pub const SYNC_FAST: &str = "/v1/sync/fast";
+    /// `POST` [`super::SyncFromRequest`] -> [`super::SyncReply`].
+    pub const SYNC_FROM: &str = "/v1/sync/from";
     /// `GET` -> [`super::Voters`].
     pub const VOTERS: &str = "/v1/voters";
     /// `POST` [`super::VoterTargetRequest`] -> [`super::Voters`].

@@ -103,6 +103,22 @@ impl Operations for Fake {
         self.note("supervisor_history", ErrorCode::NotJoined)
     }
 
+    async fn sync(&self) -> Answer<SyncStatus> {
+        self.note("sync", ErrorCode::NotJoined)
+    }
+
+    async fn resync(&self, request: ResyncRequest) -> Answer<SyncReply> {
+        self.note(format!("resync {:?}", request.from_index), ErrorCode::Refused)
+    }
+
+    async fn sync_fast(&self) -> Answer<SyncReply> {
+        self.note("sync_fast", ErrorCode::NotJoined)
+    }
+
+    async fn sync_from(&self, request: SyncFromRequest) -> Answer<SyncReply> {
+        self.note(format!("sync from {:?}", request.members), ErrorCode::UnknownMember)
+    }
+
     async fn voters(&self) -> Answer<Voters> {
         self.note("voters", ErrorCode::NotJoined)
     }

@@ -22,54 +22,65 @@ const CHILD_SOCKET: &str = "MESHD_TEST_SOCKET";
 /// The user id of `nobody`.
 const NOBODY: u32 = 65534;
 
+/// A way to ask for something: method, route and body.
+type Asked = (&'static str, &'static str, &'static str);
+
+/// What everybody may ask for.
+const OPEN: &[Asked] = &[
+    ("GET", route::PEERS, ""),
+    ("GET", route::STATUS, ""),
+    ("GET", route::TUNNELS, ""),
+    ("GET", route::SUPERVISOR, ""),
+    ("GET", route::SUPERVISOR_HISTORY, ""),
+    ("GET", route::SYNC, ""),
+    ("GET", route::VOTERS, ""),
+    ("GET", route::AUDIT, ""),
+    ("GET", route::VERSION, ""),
+    ("GET", route::BANS, ""),
+    ("GET", route::INVITES, ""),
+    ("GET", route::SNAPSHOTS, ""),
+    ("GET", route::BACKUPS, ""),
+    ("GET", route::TAGS, ""),
+    ("GET", route::ADMINS, ""),
+    ("GET", route::POLICY, ""),
+    ("GET", route::POLICY_HISTORY, ""),
+    ("POST", route::POLICY_PREVIEW, r#"{"rules":[]}"#),
+    ("POST", route::POLICY_TEST, r#"{"from":"n1","to":"n2","protocol":"icmp"}"#),
+    ("POST", route::PING, r#"{"target":"n1","timeout_ms":1}"#),
+    ("POST", route::WAIT, r#"{"for":"leader","timeout_ms":1}"#),
+];
+
+/// What only the trusted may ask for.
+const CLOSED: &[Asked] = &[
+    ("POST", route::INIT, "{}"),
+    ("POST", route::INVITES, "{}"),
+    ("POST", route::JOIN, r#"{"token":"t"}"#),
+    ("POST", route::LEAVE, "{}"),
+    ("POST", route::INVITES_REVOKE, r#"{"invite":"abcd"}"#),
+    ("POST", route::BANS, r#"{"member":"n9"}"#),
+    ("POST", route::UNBAN, r#"{"member":"n9"}"#),
+    ("POST", route::REMOVE, r#"{"member":"n9"}"#),
+    ("POST", route::SUPERVISOR_TRANSFER, "{}"),
+    ("POST", route::SYNC_RESYNC, r#"{"from_index":7}"#),
+    ("POST", route::SYNC_FAST, ""),
+    ("POST", route::SYNC_FROM, r#"{"members":["n9"]}"#),
+    ("POST", route::VOTERS_TARGET, "{}"),
+    ("POST", route::VOTERS_WISH, r#"{"member":"n1","wish":"never"}"#),
+    ("POST", route::SNAPSHOTS, ""),
+    ("POST", route::BACKUPS, "{}"),
+    ("POST", route::SNAPSHOTS_DOWNLOAD, r#"{"index":7}"#),
+    ("POST", route::INVITES_TOKEN, r#"{"invite":"05050505050505050505050505050505"}"#),
+    ("POST", route::TAGS, r#"{"member":"n9"}"#),
+    ("POST", route::POLICY, r#"{"rules":[]}"#),
+    ("POST", route::REQUESTS, r#"{"wanted":{"what":"unban","member":"n9"},"sign":true}"#),
+    ("POST", route::REQUESTS_SUBMIT, r#"{"request":""}"#),
+];
+
 /// Every route, for callers with and without rights.
 #[tokio::test]
 async fn only_the_trusted_change_things() {
     let own = 1000;
-    let open = [
-        ("GET", route::PEERS, ""),
-        ("GET", route::STATUS, ""),
-        ("GET", route::TUNNELS, ""),
-        ("GET", route::SUPERVISOR, ""),
-        ("GET", route::SUPERVISOR_HISTORY, ""),
-        ("GET", route::VOTERS, ""),
-        ("GET", route::AUDIT, ""),
-        ("GET", route::VERSION, ""),
-        ("GET", route::BANS, ""),
-        ("GET", route::INVITES, ""),
-        ("GET", route::SNAPSHOTS, ""),
-        ("GET", route::BACKUPS, ""),
-        ("GET", route::TAGS, ""),
-        ("GET", route::ADMINS, ""),
-        ("GET", route::POLICY, ""),
-        ("GET", route::POLICY_HISTORY, ""),
-        ("POST", route::POLICY_PREVIEW, r#"{"rules":[]}"#),
-        ("POST", route::POLICY_TEST, r#"{"from":"n1","to":"n2","protocol":"icmp"}"#),
-        ("POST", route::PING, r#"{"target":"n1","timeout_ms":1}"#),
-        ("POST", route::WAIT, r#"{"for":"leader","timeout_ms":1}"#),
-    ];
-    let closed = [
-        ("POST", route::INIT, "{}"),
-        ("POST", route::INVITES, "{}"),
-        ("POST", route::JOIN, r#"{"token":"t"}"#),
-        ("POST", route::LEAVE, "{}"),
-        ("POST", route::INVITES_REVOKE, r#"{"invite":"abcd"}"#),
-        ("POST", route::BANS, r#"{"member":"n9"}"#),
-        ("POST", route::UNBAN, r#"{"member":"n9"}"#),
-        ("POST", route::REMOVE, r#"{"member":"n9"}"#),
-        ("POST", route::SUPERVISOR_TRANSFER, "{}"),
-        ("POST", route::VOTERS_TARGET, "{}"),
-        ("POST", route::VOTERS_WISH, r#"{"member":"n1","wish":"never"}"#),
-        ("POST", route::SNAPSHOTS, ""),
-        ("POST", route::BACKUPS, "{}"),
-        ("POST", route::SNAPSHOTS_DOWNLOAD, r#"{"index":7}"#),
-        ("POST", route::INVITES_TOKEN, r#"{"invite":"05050505050505050505050505050505"}"#),
-        ("POST", route::TAGS, r#"{"member":"n9"}"#),
-        ("POST", route::POLICY, r#"{"rules":[]}"#),
-        ("POST", route::REQUESTS, r#"{"wanted":{"what":"unban","member":"n9"},"sign":true}"#),
-        ("POST", route::REQUESTS_SUBMIT, r#"{"request":""}"#),
-    ];
-    let ask = async |caller: Option<Caller>, (method, route, body): (&str, &str, &'static str)| {
+    let ask = async |caller: Option<Caller>, &(method, route, body): &Asked| {
         let fake = Arc::new(Fake::default());
         fake.go_on.notify_one();
         let mut router = router(fake);
@@ -83,15 +94,15 @@ async fn only_the_trusted_change_things() {
     };
     for (uid, trusted) in [(0, true), (own, true), (1001, false), (NOBODY, false)] {
         let caller = Some(Caller::new(uid, None, own));
-        for request in open {
+        for request in OPEN {
             assert_ne!(ask(caller, request).await, StatusCode::FORBIDDEN, "{uid} {request:?}");
         }
-        for request in closed {
+        for request in CLOSED {
             let refused = ask(caller, request).await == StatusCode::FORBIDDEN;
             assert_eq!(refused, !trusted, "{uid} {request:?}");
         }
     }
-    for request in closed {
+    for request in CLOSED {
         assert_eq!(ask(None, request).await, StatusCode::FORBIDDEN, "without credentials");
     }
 }
