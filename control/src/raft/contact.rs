@@ -90,6 +90,19 @@ impl Contact {
     }
 }
 
+/// When a leader was confirmed at a source that was asked at `asked_at`, by its answer: it waited for `held`, and by then the
+/// confirmation was `ago`. Not before that, and never after what an honest source can mean; `None` where only a source that
+/// makes no sense names a leader.
+pub(super) fn confirmed_at(
+    asked_at: Instant,
+    now: Instant,
+    held: Duration,
+    ago: Duration,
+) -> Option<Instant> {
+    let answered_at = asked_at + held.min(now - asked_at);
+    (ago <= PATIENCE_TOLD).then(|| answered_at - ago)
+}
+
 /// What is left of a leadership that nothing confirms.
 pub(super) fn unconfirmed(believed: Leadership) -> Leadership {
     let role = match believed.role {
@@ -145,5 +158,26 @@ impl Inner {
         let heard = self.raft.metrics().borrow_watched().last_quorum_acked;
         heard.is_some_and(|at| at.elapsed() < PATIENCE * self.timing.recent)
             || self.membership().voters.iter().eq([&self.me])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use openraft::type_config::TypeConfigExt as _;
+
+    use super::super::types::Types;
+    use super::*;
+
+    #[test]
+    fn a_source_cannot_say_that_a_leader_is_heard_in_the_future() {
+        let asked_at = Types::now();
+        let ms = Duration::from_millis;
+        let now = asked_at + ms(1100);
+        assert_eq!(confirmed_at(asked_at, now, ms(1000), ms(300)), Some(asked_at + ms(700)));
+        for held in [ms(1101), Duration::MAX] {
+            assert_eq!(confirmed_at(asked_at, now, held, ms(0)), Some(now));
+        }
+        assert_eq!(confirmed_at(asked_at, now, ms(0), PATIENCE_TOLD + ms(1)), None);
+        assert_eq!(confirmed_at(asked_at, now, ms(0), Duration::MAX), None);
     }
 }

@@ -23,6 +23,7 @@ use openraft::raft::{AppendEntriesRequest, AppendEntriesResponse};
 use openraft::rt::Select3;
 use openraft::type_config::TypeConfigExt as _;
 
+use super::contact::confirmed_at;
 use super::draft::{Base, Draft, DraftError, Leniency, Proven};
 use super::group::{Inner, leadership};
 use super::network::AskError;
@@ -193,9 +194,10 @@ impl Following {
             && leadership(&inner.raft).leader == Some(leader)
             && leader != inner.me
         {
-            // It was asked after `asked_at`, so the leader was not heard before this.
             let ago = Duration::from_millis(ago.into());
-            inner.contact.told(leader, asked_at + held - ago);
+            if let Some(at) = confirmed_at(asked_at, Types::now(), held, ago) {
+                inner.contact.told(leader, at);
+            }
             if !inner.known_voters().contains(&inner.me) {
                 inner.note_read();
             }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use mesh_control::raft::ReadError;
 use mesh_model::MemberId;
+use tokio::time::sleep;
 
 use crate::world::{World, in_virtual_time};
 
@@ -59,7 +60,7 @@ fn one_that_is_cut_off_says_how_old_it_is_what_it_shows() {
         let applied = world.group(lost).freshness().applied;
         world.cut(lost);
         world.admit(leader).await.expect("agreed without it");
-        tokio::time::sleep(Duration::from_secs(60)).await;
+        sleep(Duration::from_secs(60)).await;
         let freshness = world.group(lost).freshness();
         assert_eq!(freshness.applied, applied);
         assert!(freshness.age.is_some_and(|age| age >= Duration::from_secs(59)), "{freshness:?}");
@@ -69,7 +70,7 @@ fn one_that_is_cut_off_says_how_old_it_is_what_it_shows() {
         for other in others(&world, leader) {
             world.cut(other);
         }
-        tokio::time::sleep(Duration::from_secs(30)).await;
+        sleep(Duration::from_secs(30)).await;
         let age = world.group(leader).freshness().age;
         assert!(age.is_some_and(|age| age >= Duration::from_secs(29)), "{age:?}");
     });
@@ -79,7 +80,7 @@ fn one_that_is_cut_off_says_how_old_it_is_what_it_shows() {
 fn a_mesh_of_one_is_never_old() {
     in_virtual_time(|| async {
         let world = World::found(73).await;
-        tokio::time::sleep(Duration::from_secs(60)).await;
+        sleep(Duration::from_secs(60)).await;
         let alone = world.group(MemberId::FOUNDER);
         assert_eq!(alone.freshness().age, Some(Duration::ZERO));
         assert_eq!(alone.catch_up().await, Ok(alone.freshness().applied));
@@ -105,5 +106,54 @@ fn readers_that_come_together_cost_the_leader_two_rounds() {
         // One round for the first, one for all the others; the heartbeats of that moment may come on top.
         let made = calls(&world) - before;
         assert!(made <= 12, "{made} calls for 100 readers");
+    });
+}
+
+#[test]
+fn a_follower_says_how_old_it_is_by_what_its_source_hears() {
+    in_virtual_time(|| async {
+        // Three voters, two spares, and three that follow.
+        let mut world = World::of(8, 73).await;
+        let leader = world.leader().await;
+        let fed = |world: &World| {
+            let status = world.status(leader);
+            [status.voters, status.learners].concat()
+        };
+        world.until("five that are fed", |world| fed(world).len() == 5).await;
+        let fed = fed(&world);
+        let followers: Vec<MemberId> =
+            world.running().into_iter().filter(|id| !fed.contains(id)).collect();
+        let [follower, source, ..] = followers[..] else { panic!("three follow") };
+        world.group(follower).sync_from(&[source]).expect("a member");
+        world.group(source).sync_from(&[leader]).expect("a member");
+        sleep(Duration::from_secs(5)).await;
+        let age = |world: &World, id| world.group(id).freshness().age.expect("heard once");
+        let lately = Duration::from_secs(3);
+        assert!(age(&world, follower) < lately, "{:?}", age(&world, follower));
+
+        // The two have each other and nobody else.
+        for other in world.running() {
+            if other != follower && other != source {
+                world.sever(other, follower);
+                world.sever(other, source);
+            }
+        }
+        let applied = world.group(follower).freshness().applied;
+        world.admit(leader).await.expect("agreed by the others");
+        for _ in 0..30 {
+            sleep(Duration::from_secs(1)).await;
+            let (own, sources) = (age(&world, follower), age(&world, source));
+            assert!(own >= sources, "{own:?}, but its source has heard nothing for {sources:?}");
+        }
+        let old = world.group(follower).freshness();
+        assert_eq!(old.applied, applied, "what was agreed since is not here");
+        let cut_off = Duration::from_secs(29);
+        assert!(old.age.is_some_and(|age| age >= cut_off && age < cut_off + lately), "{old:?}");
+
+        world.splice();
+        let recent = |world: &World| age(world, follower) < lately;
+        world.until("it hears of the mesh again", recent).await;
+        let missed = world.status(leader).applied;
+        world.until("what it missed", |world| world.status(follower).applied >= missed).await;
     });
 }
