@@ -418,3 +418,6 @@ impl RpcError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,108 @@
+//! Golden vectors of what members that follow say to each other. Members of one version after another hear it, so a test here
+//! that fails means a new version number of requests or replies, not a new vector.
+
+use mesh_model::view::StateHash;
+use mesh_model::wire::sync::{ElectorateHash, Lead, News, Place};
+use mesh_model::{IdentitySecret, MeshId};
+
+use super::*;
+
+/// Holds `message` to its vector, and what was cut or continued to an error.
+#[track_caller]
+fn check<M: codec::Message>(message: &M, golden: &str) {
+    let bytes = codec::encode(message);
+    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    let golden: String = golden.split_whitespace().collect();
+    assert_eq!(hex, golden, "the encoding of an {} changed", M::NAME);
+    let back: M = codec::decode(&bytes).expect("its own bytes");
+    assert_eq!(codec::encode(&back), bytes);
+    for len in 0..bytes.len() {
+        assert!(codec::decode::<M>(&bytes[..len]).is_err(), "{len} of {} bytes", bytes.len());
+    }
+    assert!(codec::decode::<M>(&[&bytes[..], &[0]].concat()).is_err());
+}
+
+const PLACE: Place = Place { term: 3, index: 300 };
+
+const LEAD: Lead = Lead { term: 4, leader: MemberId(70_000) };
+
+fn word() -> Signed<Checkpoint> {
+    let word = Checkpoint {
+        mesh: MeshId([0x12; 16]),
+        member: MemberId(7),
+        at: PLACE,
+        state: StateHash([5; 32]),
+        electorate: ElectorateHash([6; 32]),
+        encoding: 2,
+        lead: LEAD,
+    };
+    Signed::seal(&word, &IdentitySecret::from_seed([2; 32]))
+}
+
+#[test]
+fn pull() {
+    let pull =
+        Pull { have: Some(PLACE), proven: 251, lead: Some(LEAD), hold_ms: 1000, snapshot: false };
+    check(&Request::Pull(pull), "01090103fb2c01fbfb000104fc70110100fbe80300");
+    let first = Pull { have: None, proven: 0, lead: None, hold_ms: 0, snapshot: true };
+    check(&Request::Pull(first), "01090000000001");
+}
+
+#[test]
+fn pulled() {
+    let news = News {
+        snapshot: Some(vec![0xca, 0xfe]),
+        entries: vec![vec![1], vec![2, 3]],
+        proven: 302,
+        checkpoints: vec![word()],
+        lead: Some(LEAD),
+        confirmed_ms: Some(250),
+        held_ms: 1000,
+        depth: 2,
+    };
+    check(
+        &Reply::Pulled(Pulled::News(Box::new(news))),
+        "
+         0108000102cafe020101020203fb2e01015d01121212121212121212121212121212120703fb2c0105050505
+         0505050505050505050505050505050505050505050505050505050506060606060606060606060606060606
+         060606060606060606060606060606060204fc701101005454172f89159da16feb5adff72047682d58a82a4c
+         9c2d31ae1d58616a9a3e32358dbea722290bb4060065795928e03015c02532c65fe0b76fed708e4ff6e80601
+         04fc7011010001fafbe80302",
+    );
+    let nothing = News {
+        snapshot: None,
+        entries: Vec::new(),
+        proven: 0,
+        checkpoints: Vec::new(),
+        lead: None,
+        confirmed_ms: None,
+        held_ms: 0,
+        depth: 0,
+    };
+    check(&Reply::Pulled(Pulled::News(Box::new(nothing))), "0108000000000000000000");
+    let instead = vec![MemberId(2), MemberId(300)];
+    check(&Reply::Pulled(Pulled::Busy { instead }), "0108010202fb2c01");
+    check(&Reply::Pulled(Pulled::Adrift), "010802");
+    check(&Reply::Pulled(Pulled::Elsewhere), "010803");
+}
+
+#[test]
+fn attest() {
+    check(&Request::Attest { index: 300, word: None }, "010afb2c0100");
+    check(
+        &Request::Attest { index: 300, word: Some(word()) },
+        "
+         010afb2c01015d01121212121212121212121212121212120703fb2c01050505050505050505050505050505
+         0505050505050505050505050505050505060606060606060606060606060606060606060606060606060606
+         06060606060204fc701101005454172f89159da16feb5adff72047682d58a82a4c9c2d31ae1d58616a9a3e32
+         358dbea722290bb4060065795928e03015c02532c65fe0b76fed708e4ff6e806",
+    );
+    check(
+        &Reply::Attested(vec![word()]),
+        "
+         0109015d01121212121212121212121212121212120703fb2c01050505050505050505050505050505050505
+         0505050505050505050505050505060606060606060606060606060606060606060606060606060606060606
+         06060204fc701101005454172f89159da16feb5adff72047682d58a82a4c9c2d31ae1d58616a9a3e32358dbe
+         a722290bb4060065795928e03015c02532c65fe0b76fed708e4ff6e806",
+    );
+}
