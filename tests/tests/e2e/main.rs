@@ -23,6 +23,7 @@ mod snapshots;
 mod state_dir;
 mod stock_wg;
 mod supervising;
+mod syncing;
 mod tokens;
 mod traffic;
 mod voting;
