@@ -24,9 +24,9 @@ use mesh_model::{LogIndex, MemberId, Signed};
 
 use super::records::EntryRecord;
 use super::replica::Replica;
-use super::snapshot::SnapshotError;
+use super::snapshot::{SnapshotError, peek_meta};
 use super::types::Entry;
-use crate::sync::majority;
+use crate::sync::{common_lead, majority};
 
 /// The most entries a draft holds: whoever lacks more is sent a snapshot, because no source keeps more.
 const MAX_DRAFT: usize = 2048;
@@ -43,6 +43,8 @@ pub(super) enum DraftError {
     Snapshot(#[from] SnapshotError),
     #[error("the entries do not follow what was asked for")]
     Gap,
+    #[error("a snapshot that nobody asked for, and that leads no further")]
+    Useless,
     #[error("the snapshot does not follow from what was agreed before")]
     Contradiction,
     #[error("more entries than may wait for their proof")]
@@ -86,14 +88,20 @@ impl Draft {
         self.base.is_none() && self.entries.is_empty()
     }
 
-    /// Adds what the source sent to what `own` holds.
+    /// Adds what the source sent to what `own` holds; whether the whole state was `asked` for.
     pub(super) fn add(
         &mut self,
         news: News,
+        asked: bool,
         own: &Replica,
         root: &MeshRoot,
     ) -> Result<(), DraftError> {
         if let Some(bytes) = news.snapshot {
+            // Before anything is expanded: it is long, and whoever sends one that was not asked for sends many.
+            let last = peek_meta(&bytes)?.last_log_id;
+            if last <= own.applied && !asked {
+                return Err(DraftError::Useless);
+            }
             let replica = Replica::open(&bytes, root)?;
             if replica.index() < own.index() || !replica.state.continues(&own.state) {
                 return Err(DraftError::Contradiction);
@@ -148,14 +156,13 @@ impl Draft {
             }
         }
         let mut copy = self.base.as_ref().map_or_else(|| own.clone(), |base| base.replica.clone());
-        let mut jury = Jury { electorate: own.electorate(), leniency };
+        let mut jury = Jury { electorate: successors(own), leniency };
         let mut proven = None;
         let judge = |copy: &Replica, jury: &mut Jury<'_>| -> Result<Option<Proven>, DraftError> {
             let Some(words) = said.get(&copy.index()) else { return Ok(None) };
             let found = jury.weigh(copy, own, words)?;
             if found.is_some() {
-                // A set of voters that both agreed on needs the old one no more.
-                jury.electorate = copy.electorate().pop().into_iter().collect();
+                jury.electorate = successors(copy);
             }
             Ok(found)
         };
@@ -168,6 +175,12 @@ impl Draft {
         }
         Ok(proven)
     }
+}
+
+/// Those whose majority decides what follows what `replica` has applied: where one set of voters is being exchanged for another,
+/// both have agreed to that, and the old one may hear no more of it.
+fn successors(replica: &Replica) -> Vec<BTreeSet<MemberId>> {
+    replica.electorate().pop().into_iter().collect()
 }
 
 /// Whom else to believe, when those this host knows have not signed in time.
@@ -227,9 +240,10 @@ impl Jury<'_> {
         if !(known || self.leniency.granted && vouched()) {
             return Ok(None);
         }
-        let leads = agreeing.iter().filter(|(voter, _)| knows(voter)).map(|(_, lead)| *lead);
+        // One alone could name a leader that there will never be. Where they do not agree on one they soon do on a later entry.
+        let lead = common_lead(agreeing, if known { &self.electorate } else { &named });
         // No voter speaks of an entry of a later term than the leader it follows.
-        let lead = leads.filter(|lead| lead.term >= mark.at.term).max();
+        let lead = lead.filter(|lead| lead.term >= mark.at.term);
         Ok(lead.map(|lead| Proven { upto: mark.at.index, lead }))
     }
 }

@@ -10,6 +10,7 @@
 //! no vote by its own log never asks for any. One that has, and has not heard that it lost it, is fed the entry
 //! that says so.
 
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -30,10 +31,11 @@ use super::network::AskError;
 use super::rpc::{MAX_APPEND, Reply, Request, RpcError};
 use super::runtime::Runtime;
 use super::snapshot::SnapshotError;
+use super::speaker::VOUCH_LIMIT;
 use super::status::Role;
 use super::types::{Entry, Instant, LogId, Types, Vote};
 use super::watch as ordered;
-use crate::sync::{Ask, FED_PATIENCE, Heard, MAX_DEPTH, Moment};
+use crate::sync::{Ask, FED_PATIENCE, Heard, MAX_DEPTH, Moment, majority};
 
 /// How long entries may stay without a proof before this host asks the voters it knows who votes today. A checkpoint
 /// comes within half a second of its entry.
@@ -58,6 +60,8 @@ pub(super) struct Following {
     /// Since when it has no proof.
     unproven_since: Option<Instant>,
     leniency: Leniency,
+    /// Whether the whole state was asked for.
+    asked_for_all: bool,
 }
 
 /// Why Raft was not given, or did not take, what was proven.
@@ -68,10 +72,26 @@ enum NotTaken {
     Ended,
 }
 
+/// Why what a source sent was not used.
+enum NotUsed {
+    Draft(DraftError),
+    /// This host follows a later leader, or waits for the votes of an election.
+    Later,
+    /// Nobody whose word counts has signed it.
+    Unproven,
+}
+
+impl From<DraftError> for NotUsed {
+    fn from(error: DraftError) -> Self {
+        Self::Draft(error)
+    }
+}
+
 impl Following {
     pub(super) fn new(inner: Arc<Inner>) -> Self {
         let (draft, leniency) = (Draft::default(), Leniency::default());
-        Self { inner, asked: None, draft, source: None, unproven_since: None, leniency }
+        let (source, unproven_since) = (None, None);
+        Self { inner, asked: None, draft, source, unproven_since, leniency, asked_for_all: false }
     }
 
     /// Until Raft ends.
@@ -123,9 +143,13 @@ impl Following {
 
     fn ask(&mut self, ask: Ask) {
         if self.source != Some(ask.to) {
+            // What one source could not have proven says nothing of the next.
             self.draft = Draft::default();
+            self.leniency = Leniency::default();
+            self.unproven_since = None;
             self.source = Some(ask.to);
         }
+        self.asked_for_all = ask.snapshot;
         let inner = &self.inner;
         let have = self.draft.end(inner.place());
         let request = Request::Pull(Pull {
@@ -175,9 +199,26 @@ impl Following {
         let (proven, depth) = (news.proven, news.depth);
         let held = Duration::from_millis(news.held_ms.into());
         let (lead, confirmed) = (news.lead, news.confirmed_ms);
+        let is_empty = news.entries.is_empty() && news.snapshot.is_none();
         let gained = match Box::pin(self.extend(news)).await {
             Ok(gained) => gained,
-            Err(error) => {
+            // Its fault as little as ours: the entries are too long to wait for their proof one by one.
+            Err(NotUsed::Draft(DraftError::TooMuch)) => {
+                self.draft = Draft::default();
+                inner.sync().handle_fast();
+                return Heard::Adrift;
+            }
+            Err(NotUsed::Later) => {
+                tracing::debug!(%from, "what was proven is of an earlier leader than the one followed");
+                self.draft = Draft::default();
+                return Heard::Adrift;
+            }
+            Err(NotUsed::Unproven) => {
+                tracing::debug!(%from, "nothing proves what a source sent");
+                self.draft = Draft::default();
+                return Heard::Adrift;
+            }
+            Err(NotUsed::Draft(error)) => {
                 if let DraftError::Malformed(unread)
                 | DraftError::Snapshot(SnapshotError::Codec(unread)) = &error
                 {
@@ -203,20 +244,21 @@ impl Following {
             }
         }
         inner.set_depth(depth.saturating_add(1));
-        Heard::News { gained, proven, held, depth, attached: lead.is_some() }
+        let end = self.draft.end(inner.place()).map_or(0, |end| end.index);
+        let withholds = is_empty && proven > end;
+        Heard::News { gained, withholds, proven, held, depth, attached: lead.is_some() }
     }
 
     /// Adds what came to the draft and gives Raft what is proven of it; how many entries that brought.
-    async fn extend(&mut self, news: News) -> Result<u64, DraftError> {
+    async fn extend(&mut self, news: News) -> Result<u64, NotUsed> {
         if news.entries.is_empty() && news.snapshot.is_none() && self.draft.is_empty() {
             return Ok(0);
         }
         let own = self.inner.replica.lock().clone();
         let root = self.inner.view().root;
-        self.draft.add(news, &own, &root)?;
+        self.draft.add(news, self.asked_for_all, &own, &root)?;
         let Some(proven) = self.draft.prove(&own, &self.leniency)? else {
-            self.wait_for_proof().await;
-            return Ok(0);
+            return if self.wait_for_proof().await { Ok(0) } else { Err(NotUsed::Unproven) };
         };
         self.unproven_since = None;
         self.leniency = Leniency::default();
@@ -229,32 +271,37 @@ impl Following {
             }
             Err(NotTaken::Snapshot(error)) => {
                 tracing::warn!(%error, "a snapshot was not installed");
-                Err(DraftError::Contradiction)
+                Err(DraftError::Contradiction.into())
             }
-            Err(NotTaken::Later) => {
-                tracing::debug!("what was proven is of an earlier leader than the one followed");
-                Ok(0)
-            }
+            Err(NotTaken::Later) => Err(NotUsed::Later),
             Err(NotTaken::Ended) => Ok(0),
         }
     }
 
-    /// The draft has no proof by voters this host knows. After a while it asks those for the others.
-    async fn wait_for_proof(&mut self) {
+    /// The draft has no proof by voters this host knows. After a while it asks those for the others. `false` when it has waited long
+    /// enough.
+    async fn wait_for_proof(&mut self) -> bool {
         let since = *self.unproven_since.get_or_insert(Types::now());
         if since.elapsed() < UNPROVEN_PATIENCE {
-            return;
+            return true;
         }
         self.unproven_since = None;
-        self.leniency.granted = true;
+        if self.leniency.granted {
+            return false;
+        }
         let inner = &self.inner;
         let voters = inner.known_voters();
+        if inner.still_vote(&voters).await {
+            return false;
+        }
+        self.leniency.granted = true;
         let unknown = self.draft.signers().into_iter().filter(|signer| !voters.contains(signer));
         for signer in unknown.collect::<Vec<_>>() {
             if inner.speakers.check(signer, &voters, &inner.peers).await.is_ok() {
                 self.leniency.vouched.insert(signer);
             }
         }
+        true
     }
 }
 
@@ -277,6 +324,25 @@ impl Inner {
             sync.handle_leader_heard(self.moment_of(at));
         }
         sync.handle_applied(view.applied, now);
+    }
+
+    /// Whether a majority of `voters`, whom this host knows, vote today. Then they can prove what was agreed, and what they do not
+    /// prove is something else. One that says so and has heard no leader lately may only not have heard that it lost its vote.
+    async fn still_vote(&self, voters: &BTreeSet<MemberId>) -> bool {
+        let (have, proven, lead) = (self.place(), self.proven(), self.elected());
+        let pull = Request::Pull(Pull { have, proven, lead, hold_ms: 0, snapshot: false });
+        let mut voting = BTreeSet::new();
+        for voter in voters.iter().filter(|voter| **voter != self.me) {
+            let votes = self.peers.ask(*voter, &Request::IsVoter(*voter), VOUCH_LIMIT).await;
+            if !matches!(votes, Ok(Reply::IsVoter(true))) {
+                continue;
+            }
+            let news = self.peers.ask(*voter, &pull, VOUCH_LIMIT).await;
+            if matches!(news, Ok(Reply::Pulled(Pulled::News(news))) if news.depth == 0) {
+                voting.insert(*voter);
+            }
+        }
+        majority(std::slice::from_ref(voters), |voter| voting.contains(voter))
     }
 
     /// Now, as sync counts.
@@ -357,9 +423,9 @@ impl Inner {
             (replica.applied, replica.electorate())
         };
         let Some(applied) = applied else { return };
-        let signed = self.testimony.words().proof(applied.index, &electorate);
+        let signed = self.testimony.words().lead(applied.index, &electorate);
         let own = self.raft.server_metrics().borrow_watched().vote;
-        let Some(vote) = signed.and_then(|(_, lead)| self.vote_of(lead)) else { return };
+        let Some(vote) = signed.and_then(|lead| self.vote_of(lead)) else { return };
         if vote > own {
             let prev_log_id = Some(applied);
             let append = AppendEntriesRequest {

@@ -131,7 +131,7 @@ impl Group {
         let testimony = Testimony::of(&replica, root.mesh, me);
         let views_out = Views { own, public };
         let shared = (replica.clone(), Arc::clone(&testimony));
-        let machine = Machine::new((me, root), Arc::clone(&db), shared, views_out);
+        let machine = Machine::new(root, Arc::clone(&db), shared, views_out);
         let raft = Raft::new(me.0, config, peers.clone(), store.log, machine)
             .await
             .map_err(|error| GroupError::Start(error.to_string()))?;

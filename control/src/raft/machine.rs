@@ -8,7 +8,6 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::{Stream, TryStreamExt as _};
-use mesh_model::MemberId;
 use mesh_model::trust::MeshRoot;
 use mesh_model::view::ClusterView;
 use openraft::async_runtime::WatchSender as _;
@@ -48,7 +47,6 @@ pub(crate) struct Views {
 
 /// See the [module](self).
 pub(crate) struct Machine {
-    me: MemberId,
     db: Arc<Db>,
     root: MeshRoot,
     replica: SharedReplica,
@@ -58,12 +56,12 @@ pub(crate) struct Machine {
 
 impl Machine {
     pub(crate) fn new(
-        (me, root): (MemberId, MeshRoot),
+        root: MeshRoot,
         db: Arc<Db>,
         (replica, testimony): (SharedReplica, Arc<Testimony>),
         views: Views,
     ) -> Self {
-        Self { me, db, root, replica, testimony, views }
+        Self { db, root, replica, testimony, views }
     }
 
     fn publish(&self) {
@@ -71,7 +69,7 @@ impl Machine {
             let replica = self.replica.lock();
             let view = replica.view();
             let mark = replica.applied.map(|at| replica.mark_of(at, view.hash));
-            (view, mark.map(|mark| (mark, replica.has_vote(self.me))))
+            (view, mark.map(|mark| (mark, replica.voters())))
         };
         self.views.own.send_if_modified(|before| {
             *before = Arc::clone(&view);
@@ -79,8 +77,8 @@ impl Machine {
         });
         self.views.public.send_replace(view);
         // Whoever is told of it by a word finds the view there already.
-        if let Some((mark, votes)) = mark {
-            self.testimony.note(mark, votes);
+        if let Some((mark, voters)) = mark {
+            self.testimony.note(mark, &voters);
         }
     }
 }
@@ -104,7 +102,7 @@ impl RaftStateMachine<Types> for Machine {
                 let mut replica = self.replica.lock();
                 let outcome = replica.apply(&entry);
                 if is_marked(&entry) {
-                    self.testimony.note_replica(&replica, self.me);
+                    self.testimony.note_replica(&replica);
                 }
                 outcome
             };

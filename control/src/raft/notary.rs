@@ -156,9 +156,7 @@ impl Inner {
     /// This host's word on `mark`.
     fn sign(&self, mark: Mark, lead: Lead) -> Signed<Checkpoint> {
         let mesh = self.view().mesh();
-        let Mark { at, state, electorate, encoding } = mark;
-        let word = Checkpoint { mesh, member: self.me, at, state, electorate, encoding, lead };
-        let signed = Signed::seal(&word, &self.key);
+        let signed = Signed::seal(&Checkpoint::of(mesh, self.me, mark, lead), &self.key);
         self.take_word(&signed, self.me, &self.key.public());
         signed
     }
@@ -198,13 +196,8 @@ impl Inner {
         Ok(Reply::Attested(known))
     }
 
-    /// Takes the words of members that vote, or voted: who gives up its vote signs the entry that takes it. `false` if one
-    /// was not such a member's own.
+    /// Takes the words of members. `false` if one was not its member's own, or of one that does not vote where it speaks of.
     pub(super) fn take_words(&self, words: &[Signed<Checkpoint>]) -> bool {
-        let known = self.known_voters();
-        let votes = |member: MemberId| {
-            known.contains(&member) || self.replica.lock().state.has_voted(member)
-        };
         let view = self.view();
         let mut genuine = true;
         for signed in words {
@@ -212,7 +205,7 @@ impl Inner {
                 genuine = false;
                 continue;
             };
-            match view.members.get(&word.member).filter(|member| votes(member.id)) {
+            match view.members.get(&word.member) {
                 Some(member) => genuine &= self.take_word(signed, member.id, &member.identity),
                 None => genuine = false,
             }
@@ -222,14 +215,8 @@ impl Inner {
 
     /// Takes `member`'s word; `false` if it is not its own.
     fn take_word(&self, signed: &Signed<Checkpoint>, member: MemberId, key: &IdentityKey) -> bool {
-        let mut words = self.testimony.words();
-        let before = words.divergences().len();
-        let taken = words.take(signed, member, key);
-        let diverged = words.divergences().len() > before;
-        drop(words);
-        if diverged {
-            self.testimony.report(before);
-        }
+        let taken = self.testimony.words().take(signed, member, key);
+        self.testimony.report();
         match taken {
             Ok(news) => {
                 if news {

@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
+use mesh_model::codec;
 use mesh_model::view::ClusterView;
+use mesh_model::wire::sync::LogHash;
 use mesh_model::{LogIndex, MemberId};
 
+use super::records::EntryRecord;
 use super::types::{Entry, LogId, Payload, StoredMembership};
 use crate::command::Outcome;
 use crate::state::State;
@@ -17,16 +20,20 @@ pub(crate) struct Replica {
     pub(crate) applied: Option<LogId>,
     /// Raft's membership as of the last applied entry.
     pub(crate) membership: StoredMembership,
+    /// All entries up to the last applied one.
+    pub(crate) log: LogHash,
 }
 
 impl Replica {
     /// The replica before the first entry.
     pub(crate) fn new(state: State) -> Self {
-        Self { state, applied: None, membership: StoredMembership::default() }
+        let (membership, log) = (StoredMembership::default(), LogHash::default());
+        Self { state, applied: None, membership, log }
     }
 
     /// Applies the next entry. Only proposals have an outcome.
     pub(crate) fn apply(&mut self, entry: &Entry) -> Option<Outcome> {
+        self.log = self.log_with(entry);
         self.applied = Some(entry.log_id);
         match &entry.payload {
             Payload::Blank => None,
@@ -37,6 +44,18 @@ impl Replica {
                 None
             }
         }
+    }
+
+    /// The hash of the log with `entry` after all there is. It takes in where this log ends, so that it says what the last
+    /// entry's term was even where that came in a snapshot.
+    fn log_with(&self, entry: &Entry) -> LogHash {
+        let mut hasher = blake3::Hasher::new_derive_key("meshd v1 log hash");
+        hasher.update(&self.log.0);
+        let end = self.applied.map_or((0, 0), |id| (id.leader_id.term, id.index));
+        hasher.update(&end.0.to_le_bytes());
+        hasher.update(&end.1.to_le_bytes());
+        hasher.update(&codec::encode(&EntryRecord::from(entry.clone())));
+        LogHash(hasher.finalize().into())
     }
 
     /// The index of the last applied entry; 0 before the first.

@@ -44,7 +44,7 @@ impl Inner {
                 return Ok(Pulled::Busy { instead });
             }
             let now = Types::now();
-            if let Some(told) = self.told(&pull, now - began, now >= until)? {
+            if let Some(told) = self.told((from, &pull), now - began, now >= until)? {
                 return Ok(told);
             }
             let sleep = Runtime::sleep(until - now);
@@ -56,7 +56,12 @@ impl Inner {
     }
 
     /// The answer, if there is news or the wait is `over`.
-    fn told(&self, pull: &Pull, held: Duration, over: bool) -> Result<Option<Pulled>, RpcError> {
+    fn told(
+        &self,
+        (from, pull): (MemberId, &Pull),
+        held: Duration,
+        over: bool,
+    ) -> Result<Option<Pulled>, RpcError> {
         let proven = self.proven();
         let have = pull.have.map_or(0, |place| place.index);
         let (lead, confirmed) = self.lead_told();
@@ -68,8 +73,11 @@ impl Inner {
         if !news && lead.is_none() {
             return Ok(Some(Pulled::Adrift));
         }
-        let Some(Ahead { snapshot, entries }) = self.ahead(pull, proven)? else {
-            return Ok(Some(Pulled::Elsewhere));
+        let (snapshot, entries) = match self.ahead(from, pull, proven)? {
+            Ahead::Entries(entries) => (None, entries),
+            Ahead::Snapshot(snapshot) => (Some(snapshot), Vec::new()),
+            Ahead::NoRoom => return Ok(Some(Pulled::Busy { instead: Vec::new() })),
+            Ahead::Elsewhere => return Ok(Some(Pulled::Elsewhere)),
         };
         Ok(Some(Pulled::News(Box::new(News {
             snapshot,
@@ -96,8 +104,8 @@ impl Inner {
         (Some(Lead { term: led.term, leader }), self.silence())
     }
 
-    /// What follows what the asker has; `None` when that is not what was agreed.
-    fn ahead(&self, pull: &Pull, proven: LogIndex) -> Result<Option<Ahead>, RpcError> {
+    /// What follows what the asker, `from`, has.
+    fn ahead(&self, from: MemberId, pull: &Pull, proven: LogIndex) -> Result<Ahead, RpcError> {
         let log = LogStore::new(Arc::clone(&self.db));
         let lost = |error| {
             tracing::error!(%error, "the log cannot be read");
@@ -108,11 +116,11 @@ impl Inner {
             let here = log.entries(place.index..=place.index).map_err(lost)?;
             let here = here.first().map(|entry| entry.log_id.leader_id.term);
             if here.is_some_and(|term| term != place.term) {
-                return Ok(None);
+                return Ok(Ahead::Elsewhere);
             }
         }
         if proven < first && !pull.snapshot {
-            return Ok(Some(Ahead::default()));
+            return Ok(Ahead::Entries(Vec::new()));
         }
         if !pull.snapshot {
             let last = proven.min(first + MAX_ENTRIES as u64 - 1);
@@ -120,15 +128,15 @@ impl Inner {
             if entries.first().is_some_and(|entry| entry.log_id.index == first) {
                 let entries =
                     entries.into_iter().map(|entry| codec::encode(&EntryRecord::from(entry)));
-                return Ok(Some(Ahead { snapshot: None, entries: bounded(entries) }));
+                return Ok(Ahead::Entries(bounded(entries)));
             }
         }
         // Too far behind for entries. What is in the snapshot and not yet proven is proven by the next answers.
-        if !self.desk().take_snapshot(self.moment()) {
-            return Ok(Some(Ahead::default()));
+        if !self.desk().take_snapshot(from, self.moment()) {
+            return Ok(Ahead::NoRoom);
         }
-        let snapshot = self.replica.lock().clone().to_snapshot();
-        Ok(Some(Ahead { snapshot: Some(snapshot), entries: Vec::new() }))
+        let replica = self.replica.lock().clone();
+        Ok(Ahead::Snapshot(replica.to_snapshot()))
     }
 
     /// The last entry this host has applied.
@@ -139,10 +147,13 @@ impl Inner {
 }
 
 /// What an asker lacks.
-#[derive(Default)]
-struct Ahead {
-    snapshot: Option<Vec<u8>>,
-    entries: Vec<Vec<u8>>,
+enum Ahead {
+    Entries(Vec<Vec<u8>>),
+    Snapshot(Vec<u8>),
+    /// It lacks the whole state, and others are being sent it.
+    NoRoom,
+    /// Its last entry is not the one that was agreed on.
+    Elsewhere,
 }
 
 /// As many as one answer may hold; at least one, however long.

@@ -11,6 +11,7 @@ use std::io::Read as _;
 use mesh_model::codec::{self, CodecError, Message as _};
 use mesh_model::snapshot::MAX_PAYLOAD;
 use mesh_model::trust::{ChainError, MeshRoot};
+use mesh_model::wire::sync::LogHash;
 use serde::{Deserialize, Serialize};
 
 use super::records::{LogIdRecord, StoredMembershipRecord};
@@ -34,6 +35,8 @@ pub(crate) struct SnapshotRecord {
     membership: StoredMembershipRecord,
     /// The encoded [`State`], compressed with zstd.
     state: Vec<u8>,
+    /// All entries up to `last`.
+    log: LogHash,
 }
 
 mesh_model::message!(SnapshotRecord, "snapshot", version 1, limit SNAPSHOT_LIMIT);
@@ -66,6 +69,7 @@ impl Replica {
             last: self.applied.map(Into::into),
             membership: (&self.membership).into(),
             state,
+            log: self.log,
         })
     }
 
@@ -92,6 +96,7 @@ impl Replica {
             state,
             applied: record.last.map(Into::into),
             membership: record.membership.try_into()?,
+            log: record.log,
         })
     }
 }

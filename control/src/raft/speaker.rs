@@ -21,7 +21,7 @@ use super::rpc::{Reply, Request, RpcError};
 
 /// How long a voter may think about whether somebody else is one. It looks into its own memory; the rest
 /// is the round trip.
-const VOUCH_LIMIT: Duration = Duration::from_millis(800);
+pub(super) const VOUCH_LIMIT: Duration = Duration::from_millis(800);
 
 /// The most voters vouched for that are remembered. There are never more voters than that; older ones
 /// make room.

@@ -104,7 +104,7 @@ impl Group {
 
     /// Members that hold different states at one index, as far as this one has seen.
     pub fn divergences(&self) -> Vec<Divergence> {
-        self.inner.testimony.words().divergences().to_vec()
+        self.inner.standing_divergences()
     }
 }
 
@@ -120,7 +120,17 @@ fn state_of(supply: Supply) -> SyncState {
 impl Inner {
     /// Whether changes of membership wait until somebody has looked at a divergence.
     pub(super) fn is_frozen(&self) -> bool {
-        !self.testimony.words().divergences().is_empty()
+        !self.standing_divergences().is_empty()
+    }
+
+    /// The divergences among present members: the ban of whoever is wrong ends them.
+    fn standing_divergences(&self) -> Vec<Divergence> {
+        let view = self.view();
+        let is_member =
+            |id: &MemberId| view.members.contains_key(id) && !view.banned.contains_key(id);
+        let words = self.testimony.words();
+        let divergences = words.divergences().iter();
+        divergences.filter(|divergence| divergence.stands(is_member)).cloned().collect()
     }
 
     /// Where members diverged, if `proposal` has to wait because of it. What takes rights away does not: a ban is how a
@@ -128,7 +138,7 @@ impl Inner {
     pub(super) fn frozen_against(&self, proposal: &Proposal) -> Option<LogIndex> {
         match proposal.command {
             Command::Invite(_) | Command::Admit(_) | Command::SetVoters(_) => {
-                self.testimony.words().divergences().first().map(|divergence| divergence.index)
+                self.standing_divergences().first().map(|divergence| divergence.index)
             }
             Command::Depart { .. }
             | Command::Judge(_)

@@ -34,7 +34,7 @@ impl Testimony {
     /// With the replica's own first mark.
     pub(crate) fn of(replica: &SharedReplica, mesh: MeshId, me: MemberId) -> Arc<Self> {
         let testimony = Self::new(mesh, me);
-        testimony.note_replica(&replica.lock(), me);
+        testimony.note_replica(&replica.lock());
         Arc::new(testimony)
     }
 
@@ -61,34 +61,30 @@ impl Testimony {
         });
     }
 
-    /// What the log has led `replica` to, on this host, `me`.
-    pub(crate) fn note_replica(&self, replica: &Replica, me: MemberId) {
+    /// What the log has led `replica` to, on this host.
+    pub(crate) fn note_replica(&self, replica: &Replica) {
         if let Some(mark) = replica.mark() {
-            self.note(mark, replica.has_vote(me));
+            self.note(mark, &replica.voters());
         }
     }
 
-    /// This host's log led to `mark`, where it `votes` or not.
-    pub(crate) fn note(&self, mark: Mark, votes: bool) {
-        let known = {
-            let mut words = self.words();
-            let before = words.divergences().len();
-            words.note(mark, votes);
-            before
-        };
-        self.report(known);
+    /// This host's log led to `mark`, where `voters` vote.
+    pub(crate) fn note(&self, mark: Mark, voters: &BTreeSet<MemberId>) {
+        self.words().note(mark, voters);
+        self.report();
         self.tell();
     }
 
-    /// Tells the log of divergences after the first `known`.
-    pub(crate) fn report(&self, known: usize) {
-        for divergence in &self.words().divergences()[known..] {
+    /// Tells the log of divergences that are new.
+    pub(crate) fn report(&self) {
+        let untold = self.words().untold();
+        for divergence in &untold {
             let (index, parties) = (divergence.index, &divergence.parties);
             tracing::error!(
                 index,
                 ?parties,
                 "members hold different states at one index: one of them is broken or cheats; \
-                 this host takes part in no change of membership until somebody has looked"
+                 this host takes part in no change of membership while both are members"
             );
         }
     }
@@ -109,12 +105,12 @@ impl Replica {
     pub(crate) fn mark_of(&self, at: LogId, state: StateHash) -> Mark {
         let at = Place { term: at.leader_id.term, index: at.index };
         let electorate = electorate_hash(&self.membership);
-        Mark { at, state, electorate, encoding: State::VERSION }
+        Mark { at, log: self.log, state, electorate, encoding: State::VERSION }
     }
 
-    /// Whether `member` has a vote.
-    pub(crate) fn has_vote(&self, member: MemberId) -> bool {
-        self.membership.membership().voter_ids().any(|voter| voter == member.0)
+    /// Those that have a vote, in one set or the other.
+    pub(crate) fn voters(&self) -> BTreeSet<MemberId> {
+        self.membership.membership().voter_ids().map(MemberId).collect()
     }
 
     /// The sets of voters: one, or two while one is being exchanged for another.

@@ -21,7 +21,7 @@ const SNAPSHOT_TRAVEL: Duration = Duration::from_secs(10);
 pub const FED_PATIENCE: Duration = Duration::from_secs(2);
 
 /// How long news may take to come down the tree after gossip told of it. Then another source is asked.
-const HURRY: Duration = Duration::from_millis(700);
+pub(super) const HURRY: Duration = Duration::from_millis(700);
 
 /// The pause after an answer that came at once and held nothing: a correct source waits first.
 const NOTHING_PAUSE: Duration = Duration::from_millis(200);
@@ -39,7 +39,9 @@ struct Asking {
 pub(super) struct Hurry {
     index: LogIndex,
     pub(super) by: MemberId,
-    at: Moment,
+    pub(super) at: Moment,
+    /// How many sources were left because of it.
+    pub(super) left: u8,
 }
 
 /// One member's way to what was agreed; see the [module](super).
@@ -137,7 +139,7 @@ impl Sync {
         source.applied = source.applied.max(applied);
         let reliable = source.unreliable_until.is_none_or(|until| until <= now);
         if reliable && applied > self.own && self.hurry.is_none() {
-            self.hurry = Some(Hurry { index: applied, by: member, at: now + HURRY });
+            self.hurry = Some(Hurry { index: applied, by: member, at: now + HURRY, left: 0 });
             return true;
         }
         stirs && self.asking.is_none()
@@ -158,12 +160,12 @@ impl Sync {
         let Some(asked) = self.asking.take_if(|asking| asking.to == from) else { return };
         let Some(source) = self.sources.get_mut(&from) else { return };
         match heard {
-            Heard::News { gained, proven, held, depth, attached } => {
+            Heard::News { gained, withholds, proven, held, depth, attached } => {
                 let took = now.saturating_sub(asked.since);
                 source.answered(took.saturating_sub(held));
                 source.applied = source.applied.max(proven);
                 self.snapshot = false;
-                if gained == 0 && (!attached || depth >= MAX_DEPTH) {
+                if gained == 0 && (!attached || depth >= MAX_DEPTH || withholds) {
                     source.idle(now);
                     self.leave(from);
                 } else {

@@ -6,11 +6,15 @@ use mesh_model::MemberId;
 use mesh_model::wire::sync::MAX_INSTEAD;
 use rand::RngExt as _;
 
+use super::asking::HURRY;
 use super::source::Source;
 use super::{MAX_PREFERRED, Moment, Sync};
 
 /// How long nobody relies on what a member says it has applied, after it led to nothing.
 const UNRELIABLE: Duration = Duration::from_secs(60);
+
+/// How many sources have to lack what a member says it has before that member is doubted.
+const SOURCES_TRIED: u8 = 2;
 
 /// The most suggestions kept of busy sources.
 const MAX_SUGGESTED: usize = 4 * MAX_INSTEAD;
@@ -103,16 +107,21 @@ impl Sync {
         self.leave(member);
     }
 
-    /// There is news elsewhere that `member` has not told of. If others do not know of it either, whoever said so is
-    /// not relied upon for a while: one member must not keep all others changing their sources.
+    /// There is news elsewhere that `member` has not told of. If the next source does not know of it either, whoever said so is
+    /// not relied upon for a while: one member must not keep all others changing their sources, and one that withholds
+    /// news must not make liars of those that tell of it.
     pub(super) fn look_elsewhere(&mut self, member: MemberId, now: Moment) {
         if let Some(source) = self.sources.get_mut(&member) {
             source.idle(now);
         }
-        if let Some(hurry) = self.hurry.take()
-            && let Some(teller) = self.sources.get_mut(&hurry.by)
-        {
-            teller.unreliable_until = Some(now + UNRELIABLE);
+        if let Some(mut hurry) = self.hurry.take() {
+            hurry.left += 1;
+            hurry.at = now + HURRY;
+            if hurry.left < SOURCES_TRIED {
+                self.hurry = Some(hurry);
+            } else if let Some(teller) = self.sources.get_mut(&hurry.by) {
+                teller.unreliable_until = Some(now + UNRELIABLE);
+            }
         }
         self.leave(member);
     }

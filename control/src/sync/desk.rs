@@ -18,6 +18,10 @@ const SNAPSHOTS_AT_ONCE: usize = 2;
 /// How long a snapshot counts as on its way: 1 MB (2,000 members, compressed) at 4 Mbit/s.
 const SNAPSHOT_KEPT: Duration = Duration::from_secs(2);
 
+/// How long a member that was sent the whole state waits for the next from here: one that keeps asking would have it sent to
+/// nobody else.
+const SNAPSHOT_AGAIN: Duration = Duration::from_secs(60);
+
 /// How long a place is kept for one that does not ask: it waits here, or is on its way to ask again.
 const KEPT: Duration = HOLD.saturating_add(Duration::from_secs(2));
 
@@ -26,8 +30,8 @@ const KEPT: Duration = HOLD.saturating_add(Duration::from_secs(2));
 pub struct Desk {
     /// Until when each has its place.
     places: BTreeMap<MemberId, Moment>,
-    /// Until when each snapshot counts.
-    snapshots: Vec<Moment>,
+    /// Who was sent the whole state, and when.
+    snapshots: BTreeMap<MemberId, Moment>,
     /// Whom to name next, so that not everybody is sent to the same one.
     next: usize,
     /// How many were turned away.
@@ -60,12 +64,13 @@ impl Desk {
         Seat::Full(instead)
     }
 
-    /// Whether another snapshot may be sent now; then it counts.
-    pub fn take_snapshot(&mut self, now: Moment) -> bool {
-        self.snapshots.retain(|until| *until > now);
-        let free = self.snapshots.len() < SNAPSHOTS_AT_ONCE;
+    /// Whether `member` may be sent the whole state now; then it counts.
+    pub fn take_snapshot(&mut self, member: MemberId, now: Moment) -> bool {
+        self.snapshots.retain(|_, at| now < *at + SNAPSHOT_AGAIN);
+        let under_way = self.snapshots.values().filter(|at| now < **at + SNAPSHOT_KEPT).count();
+        let free = under_way < SNAPSHOTS_AT_ONCE && !self.snapshots.contains_key(&member);
         if free {
-            self.snapshots.push(now + SNAPSHOT_KEPT);
+            self.snapshots.insert(member, now);
         }
         free
     }

@@ -42,7 +42,7 @@ pub use desk::{Desk, PLACES, Seat};
 pub use preference::{MAX_PREFERRED, PreferenceError};
 pub use progress::{Progress, SourceReport, Supply};
 pub use question::{Ask, Heard};
-pub use words::{Divergence, MAX_DIVERGENCES, Mark, WordError, Words, majority};
+pub use words::{Divergence, MAX_DIVERGENCES, Mark, WordError, Words, common_lead, majority};
 
 /// A moment, as the time since whoever calls began to count.
 pub type Moment = Duration;

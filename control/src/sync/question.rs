@@ -24,6 +24,8 @@ pub enum Heard {
     News {
         /// How many entries of the log it brought this member forward.
         gained: u64,
+        /// It says that it has more, and sent nothing.
+        withholds: bool,
         /// How far the source can prove the log.
         proven: LogIndex,
         /// How long the source waited.

@@ -19,7 +19,7 @@ fn sync() -> Sync {
 }
 
 fn news(gained: u64) -> Heard {
-    Heard::News { gained, proven: 7, held: HOLD, depth: 0, attached: true }
+    Heard::News { gained, withholds: false, proven: 7, held: HOLD, depth: 0, attached: true }
 }
 
 fn ask(sync: &mut Sync, now: Duration) -> Ask {
@@ -144,17 +144,25 @@ fn a_source_that_has_no_news_while_gossip_has_is_left_and_so_is_a_liar() {
     let (at, _) = sync.poll_timeout(START).expect("news should come");
     let second = ask(&mut sync, at);
     assert_ne!(second.to, first.to);
+    // Whom it asks now may be another that withholds it.
+    assert_eq!(sync.progress(at).target, 1_000_000);
+    let (at, _) = sync.poll_timeout(at).expect("the next should have it");
+    let third = ask(&mut sync, at);
+    assert!(third.to != second.to && third.to != first.to);
     // Nobody knows of it, so it was not so; saying it again moves nobody.
     assert!(!sync.handle_sighting(MemberId(9), false, 2_000_000, at));
     assert_eq!(sync.progress(at).target, 7);
     let (next, _) = sync.poll_timeout(at).expect("it may not answer");
-    assert_eq!(next, at + second.limit);
+    assert_eq!(next, at + third.limit);
 }
 
 #[test]
 fn a_ring_of_members_that_follow_each_other_comes_apart() {
     let mut sync = sync();
-    let deep = |depth, attached| Heard::News { gained: 0, proven: 7, held: HOLD, depth, attached };
+    let deep = |depth, attached| {
+        let (gained, withholds, proven, held) = (0, false, 7, HOLD);
+        Heard::News { gained, withholds, proven, held, depth, attached }
+    };
     for heard in [deep(MAX_DEPTH, true), deep(0, false)] {
         let first = ask(&mut sync, START);
         sync.handle_answer(first.to, heard, START);
@@ -164,11 +172,24 @@ fn a_ring_of_members_that_follow_each_other_comes_apart() {
 }
 
 #[test]
+fn a_source_that_says_it_has_news_and_brings_none_is_left() {
+    let mut sync = sync();
+    let first = ask(&mut sync, START);
+    let (gained, held, attached) = (0, HOLD, true);
+    let news = |withholds| Heard::News { gained, withholds, proven: 50, held, depth: 0, attached };
+    sync.handle_answer(first.to, news(false), START + HOLD);
+    let again = ask(&mut sync, START + HOLD);
+    assert_eq!(again.to, first.to, "what it brought waits for its proof");
+    sync.handle_answer(first.to, news(true), START + HOLD * 2);
+    assert_ne!(ask(&mut sync, START + HOLD * 2).to, first.to);
+}
+
+#[test]
 fn an_answer_at_once_with_nothing_in_it_does_not_make_a_busy_loop() {
     let mut sync = sync();
     let first = ask(&mut sync, START);
-    let nothing =
-        Heard::News { gained: 0, proven: 7, held: Duration::ZERO, depth: 0, attached: true };
+    let (held, withholds) = (Duration::ZERO, false);
+    let nothing = Heard::News { gained: 0, withholds, proven: 7, held, depth: 0, attached: true };
     sync.handle_answer(first.to, nothing, START);
     assert_eq!(sync.poll_ask(START), None);
     let (at, _) = sync.poll_timeout(START).expect("later");

@@ -247,7 +247,8 @@ impl Crowd {
                 if gained > 0 {
                     self.after(FLUSH, Event::Has { member: to, index });
                 }
-                Heard::News { gained, proven: index, held, depth, attached: depth < MAX_DEPTH }
+                let (withholds, attached) = (false, depth < MAX_DEPTH);
+                Heard::News { gained, withholds, proven: index, held, depth, attached }
             }
         };
         let member = self.member(to);

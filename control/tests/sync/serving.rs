@@ -38,7 +38,11 @@ fn a_place_is_free_again_when_its_holder_does_not_come_back() {
 #[test]
 fn snapshots_are_sent_a_few_at_a_time() {
     let mut desk = Desk::default();
-    assert!(desk.take_snapshot(AT) && desk.take_snapshot(AT));
-    assert!(!desk.take_snapshot(AT));
-    assert!(desk.take_snapshot(AT + Duration::from_secs(2)));
+    let mut take =
+        |member, second| desk.take_snapshot(MemberId(member), AT + Duration::from_secs(second));
+    assert!(take(1, 0) && take(2, 0));
+    assert!(!take(3, 0), "two are on their way");
+    assert!(take(3, 2));
+    assert!(!take(1, 2) && !take(1, 59), "one that keeps asking leaves none to others");
+    assert!(take(1, 60));
 }

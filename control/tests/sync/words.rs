@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use mesh_control::sync::{Divergence, MAX_DIVERGENCES, Mark, WordError, Words, majority};
 use mesh_model::view::StateHash;
-use mesh_model::wire::sync::{Checkpoint, ElectorateHash, Lead, Place};
+use mesh_model::wire::sync::{Checkpoint, ElectorateHash, Lead, LogHash, Place};
 use mesh_model::{IdentitySecret, LogIndex, MemberId, MeshId, Signed};
 
 const MESH: MeshId = MeshId([7; 16]);
@@ -22,6 +22,7 @@ fn ids(ids: &[u64]) -> BTreeSet<MemberId> {
 fn mark(index: LogIndex, state: u8) -> Mark {
     Mark {
         at: Place { term: 3, index },
+        log: LogHash([3; 32]),
         state: StateHash([state; 32]),
         electorate: ElectorateHash([1; 32]),
         encoding: 2,
@@ -29,13 +30,22 @@ fn mark(index: LogIndex, state: u8) -> Mark {
 }
 
 fn word(member: u64, mark: Mark) -> Checkpoint {
-    let Mark { at, state, electorate, encoding } = mark;
-    let (mesh, member, lead) = (MESH, MemberId(member), LEAD);
-    Checkpoint { mesh, member, at, state, electorate, encoding, lead }
+    Checkpoint::of(MESH, MemberId(member), mark, LEAD)
 }
 
 fn sign(word: &Checkpoint) -> Signed<Checkpoint> {
     Signed::seal(word, &key(word.member.0))
+}
+
+/// Words of a member in whose log members 1 to 5 vote.
+fn words() -> Words {
+    let mut words = Words::new(MESH, ME);
+    words.note(mark(1, 1), &ids(&[1, 2, 3, 4, 5]));
+    words
+}
+
+fn note(words: &mut Words, mark: Mark) {
+    words.note(mark, &ids(&[1, 2, 3, 4, 5]));
 }
 
 fn take(words: &mut Words, member: u64, mark: Mark) -> Result<bool, WordError> {
@@ -57,9 +67,9 @@ fn more_than_half_of_each_set_is_a_majority() {
 
 #[test]
 fn what_a_majority_signed_and_this_member_holds_is_proven() {
-    let mut words = Words::new(MESH, ME);
+    let mut words = words();
     let voters = [ids(&[1, 2, 3])];
-    words.note(mark(5, 1), false);
+    note(&mut words, mark(5, 1));
     assert!(take(&mut words, 1, mark(5, 1)).expect("genuine"));
     assert_eq!(words.proven(&voters), None, "one of three");
     assert!(take(&mut words, 4, mark(5, 1)).expect("genuine"));
@@ -70,15 +80,16 @@ fn what_a_majority_signed_and_this_member_holds_is_proven() {
     take(&mut words, 1, mark(8, 1)).expect("genuine");
     take(&mut words, 2, mark(8, 1)).expect("genuine");
     assert_eq!(words.proven(&voters), Some(mark(5, 1)), "not here yet");
-    words.note(mark(8, 1), false);
+    note(&mut words, mark(8, 1));
     assert_eq!(words.proven(&voters), Some(mark(8, 1)));
-    assert_eq!(words.proof(8, &voters), Some((mark(8, 1), LEAD)));
+    assert_eq!(words.proof(8, &voters), Some(mark(8, 1)));
+    assert_eq!(words.lead(8, &voters), Some(LEAD));
     assert!(words.divergences().is_empty());
 }
 
 #[test]
 fn a_word_is_believed_from_its_own_member_and_mesh_only() {
-    let mut words = Words::new(MESH, ME);
+    let mut words = words();
     let genuine = word(1, mark(5, 1));
     let forged = Signed::seal(&genuine, &key(2));
     let refused = words.take(&forged, MemberId(1), &key(1).public());
@@ -93,30 +104,34 @@ fn a_word_is_believed_from_its_own_member_and_mesh_only() {
 
 #[test]
 fn voters_that_differ_at_one_index_diverge_and_are_named() {
-    let mut words = Words::new(MESH, ME);
+    let mut words = words();
     take(&mut words, 1, mark(5, 1)).expect("genuine");
     take(&mut words, 2, mark(5, 1)).expect("genuine");
     take(&mut words, 3, mark(5, 2)).expect("genuine");
-    let state = |byte| StateHash([byte; 32]);
-    let parties = [(1, 1), (2, 1), (3, 2)].map(|(id, byte)| (MemberId(id), state(byte)));
-    assert_eq!(words.divergences(), [Divergence { index: 5, parties: parties.into() }]);
+    let parties = [(1, 1), (2, 1), (3, 2)].map(|(id, byte)| (MemberId(id), mark(5, byte)));
+    let divergence = Divergence { index: 5, parties: parties.into() };
+    assert_eq!(words.divergences(), [divergence.clone()]);
+    assert_eq!(words.untold(), [divergence.clone()]);
+    assert_eq!(words.untold(), [], "once");
+    assert!(divergence.stands(|_| true));
+    assert!(!divergence.stands(|member| *member != MemberId(3)), "who was wrong is no member");
     // The majority's word goes on proving the log.
-    words.note(mark(5, 1), false);
+    note(&mut words, mark(5, 1));
     assert_eq!(words.proven(&[ids(&[1, 2, 3])]), Some(mark(5, 1)));
 }
 
 #[test]
 fn this_members_own_state_counts_whether_the_word_comes_before_or_after_it() {
     let mine_first = {
-        let mut words = Words::new(MESH, ME);
-        words.note(mark(5, 1), false);
+        let mut words = words();
+        note(&mut words, mark(5, 1));
         take(&mut words, 1, mark(5, 2)).expect("genuine");
         words.divergences().to_vec()
     };
     let theirs_first = {
-        let mut words = Words::new(MESH, ME);
+        let mut words = words();
         take(&mut words, 1, mark(5, 2)).expect("genuine");
-        words.note(mark(5, 1), false);
+        note(&mut words, mark(5, 1));
         words.divergences().to_vec()
     };
     assert_eq!(mine_first, theirs_first);
@@ -125,41 +140,87 @@ fn this_members_own_state_counts_whether_the_word_comes_before_or_after_it() {
 
 #[test]
 fn hashes_over_another_encoding_say_nothing() {
-    let mut words = Words::new(MESH, ME);
-    words.note(mark(5, 1), false);
+    let mut words = words();
+    note(&mut words, mark(5, 1));
     take(&mut words, 1, Mark { encoding: 3, ..mark(5, 2) }).expect("genuine");
     assert!(words.divergences().is_empty());
 }
 
 #[test]
-fn what_is_kept_is_bounded_and_the_latest_stays() {
-    let mut words = Words::new(MESH, ME);
-    for index in 1..=1000 {
-        words.note(mark(index, 1), true);
+fn what_is_kept_of_a_voter_is_bounded_and_takes_nothing_from_others() {
+    let mut words = words();
+    let voters = [ids(&[1, 2, 3])];
+    for index in 2..=5 {
+        note(&mut words, mark(index, 1));
+    }
+    for member in [1, 2] {
+        take(&mut words, member, mark(5, 1)).expect("genuine");
+    }
+    for ahead in 0..1000 {
+        take(&mut words, 3, mark(u64::MAX - ahead, 2)).expect("genuine");
+    }
+    assert_eq!(words.proven(&voters), Some(mark(5, 1)), "a liar ends no proof");
+    assert_eq!(words.tell(0).len(), 2, "and is not passed on before its time");
+    take(&mut words, 1, mark(6, 1)).expect("genuine");
+    take(&mut words, 2, mark(6, 1)).expect("genuine");
+    note(&mut words, mark(6, 1));
+    assert_eq!(words.proven(&voters), Some(mark(6, 1)));
+    for index in 7..=1000 {
+        note(&mut words, mark(index, 1));
         take(&mut words, 1, mark(index, 2)).expect("genuine");
     }
-    assert_eq!(words.indexes(0).count(), 64);
-    assert_eq!(words.indexes(0).next_back(), Some(1000));
+    let kept = (1..=1000).filter(|index| !words.at(*index).is_empty()).count();
+    assert_eq!(kept, 64 + 2, "those of one voter, and two indexes that another spoke of");
     assert_eq!(words.divergences().len(), MAX_DIVERGENCES);
-    assert!(!take(&mut words, 1, mark(3, 2)).expect("genuine"), "older than all that is kept");
-    assert!(words.tell(0).len() <= mesh_model::wire::sync::MAX_CHECKPOINTS);
-    assert!(
-        (2..=20).map(|member| take(&mut words, member, mark(1000, 1))).any(|taken| taken.is_err())
-    );
+    assert_eq!(words.divergences().last().expect("many").index, 1000, "the latest stay");
+    assert!(!take(&mut words, 1, mark(8, 2)).expect("genuine"), "older than all that is kept");
 }
 
 #[test]
-fn a_voter_signs_its_last_mark_one_on_the_grid_and_every_change_of_voters() {
+fn who_does_not_vote_where_it_speaks_of_has_no_say() {
+    let mut words = words();
+    words.note(mark(10, 1), &ids(&[1, 2, 3]));
+    words.note(mark(20, 1), &ids(&[1, 2, 3]));
+    assert!(take(&mut words, 4, mark(9, 1)).expect("it voted then"));
+    assert_eq!(take(&mut words, 4, mark(15, 2)), Err(WordError::NoVote));
+    assert_eq!(take(&mut words, 4, mark(21, 2)), Ok(false), "it may vote again by then");
+    assert_eq!(take(&mut words, 1, mark(0, 2)), Ok(false), "before all that is remembered");
+    assert!(words.divergences().is_empty());
+    assert!(take(&mut words, 1, mark(21, 1)).expect("it votes"));
+    assert_eq!(take(&mut words, 1, mark(21, 2)), Ok(false), "the first word counts");
+}
+
+#[test]
+fn one_voter_alone_names_no_leader() {
+    let mut words = words();
+    let liar = Lead { term: u64::MAX, leader: MemberId(77) };
+    let voters = [ids(&[1, 2, 3])];
+    for (member, lead) in [(3, liar), (1, LEAD)] {
+        let word = Checkpoint { lead, ..word(member, mark(5, 1)) };
+        let key = key(member).public();
+        words.take(&sign(&word), MemberId(member), &key).expect("genuine");
+    }
+    assert_eq!(words.proof(5, &voters), Some(mark(5, 1)), "they agree on the log");
+    assert_eq!(words.lead(5, &voters), None, "and not on who leads");
+    take(&mut words, 2, mark(5, 1)).expect("genuine");
+    assert_eq!(words.lead(5, &voters), Some(LEAD));
+    let exchange = [ids(&[1, 2, 3]), ids(&[3, 4, 5])];
+    assert_eq!(words.lead(5, &exchange), None, "more than half of both sets");
+}
+
+#[test]
+fn a_voter_signs_its_last_mark_those_on_the_grid_and_every_change_of_voters() {
     let mut words = Words::new(MESH, ME);
+    let (with_me, without) = (ids(&[1, ME.0]), ids(&[1, 2]));
     for index in 1..=70 {
-        words.note(mark(index, 1), true);
+        words.note(mark(index, 1), &with_me);
     }
     let changed = Mark { electorate: ElectorateHash([2; 32]), ..mark(71, 1) };
-    words.note(changed, true);
-    words.note(Mark { at: Place { term: 3, index: 72 }, ..changed }, false);
+    words.note(changed, &with_me);
+    words.note(Mark { at: Place { term: 3, index: 72 }, ..changed }, &without);
     let signs =
         |after| words.to_sign(after, 32).iter().map(|mark| mark.at.index).collect::<Vec<_>>();
-    assert_eq!(signs(0), [64, 71], "without a vote at 72 it has no say there");
+    assert_eq!(signs(0), [32, 64, 71], "without a vote at 72 it has no say there");
     assert_eq!(signs(64), [71]);
     assert_eq!(signs(71), []);
 }

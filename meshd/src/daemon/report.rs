@@ -11,6 +11,7 @@ use mesh_model::api::v1::{
     Peer, Peers, RaftStatus, Role, Status, Tunnel, Tunnels,
 };
 use mesh_model::view::{ClusterView, MemberView};
+use mesh_model::wire::sync::Claim;
 
 use super::driver::{Gossip, Sighting};
 use super::refusal::{Answer, internal};
@@ -164,7 +165,7 @@ impl Mesh {
 }
 
 pub(super) fn divergence(seen: Seen) -> Divergence {
-    let party = |(member, state_hash)| DivergentState { member, state_hash };
+    let party = |(member, claim): (_, Claim)| DivergentState { member, state_hash: claim.state };
     Divergence { index: seen.index, parties: seen.parties.into_iter().map(party).collect() }
 }
 

@@ -56,6 +56,11 @@ pub struct Lead {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ElectorateHash(pub [u8; 32]);
 
+/// A hash of every entry up to one, in their order, with their terms: no two logs share it. The state alone says too little: it has no
+/// terms, and refused proposals leave no trace in it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct LogHash(pub [u8; 32]);
+
 /// A voter's word on what the log up to an entry leads to. Two of them that differ at one index, in one encoding, are
 /// a divergence: two members that applied the same entries hold the same state, or one of them cheats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,6 +71,8 @@ pub struct Checkpoint {
     pub member: MemberId,
     /// The last entry it has applied.
     pub at: Place,
+    /// All entries up to it.
+    pub log: LogHash,
     /// The state then.
     pub state: StateHash,
     /// Raft's membership then.
@@ -76,13 +83,15 @@ pub struct Checkpoint {
     pub lead: Lead,
 }
 
-crate::message!(Checkpoint, "checkpoint", version 1, limit 192);
+crate::message!(Checkpoint, "checkpoint", version 1, limit 224);
 
 /// What of a checkpoint all honest voters say alike.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Claim {
     /// The last applied entry.
     pub at: Place,
+    /// All entries up to it.
+    pub log: LogHash,
     /// The state.
     pub state: StateHash,
     /// Raft's membership.
@@ -94,8 +103,14 @@ pub struct Claim {
 impl Checkpoint {
     /// What others have to say alike.
     pub fn claim(&self) -> Claim {
-        let Self { at, state, electorate, encoding, .. } = *self;
-        Claim { at, state, electorate, encoding }
+        let Self { at, log, state, electorate, encoding, .. } = *self;
+        Claim { at, log, state, electorate, encoding }
+    }
+
+    /// The word of `member` on `claim`.
+    pub fn of(mesh: MeshId, member: MemberId, claim: Claim, lead: Lead) -> Self {
+        let Claim { at, log, state, electorate, encoding } = claim;
+        Self { mesh, member, at, log, state, electorate, encoding, lead }
     }
 
     /// Whether no two correct members can have said both.

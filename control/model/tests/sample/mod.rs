@@ -16,7 +16,7 @@ use mesh_model::trust::{
 };
 use mesh_model::view::StateHash;
 use mesh_model::wire::join::{JoinRefusal, JoinReply, JoinRequest, PeerHint, Welcome};
-use mesh_model::wire::sync::{Checkpoint, ElectorateHash, Lead, Place};
+use mesh_model::wire::sync::{Checkpoint, ElectorateHash, Lead, LogHash, Place};
 use mesh_model::{
     AdminId, IdentitySecret, InviteId, MemberId, MeshId, Prefixes, Signed, TunnelSecret,
 };
@@ -283,6 +283,7 @@ pub(crate) fn checkpoint() -> Checkpoint {
         mesh: mesh(),
         member: MemberId(7),
         at: Place { term: 3, index: 300 },
+        log: LogHash([4; 32]),
         state: StateHash([5; 32]),
         electorate: ElectorateHash([6; 32]),
         encoding: 2,

@@ -17,10 +17,7 @@ fn key(member: MemberId) -> IdentitySecret {
 }
 
 fn say(member: MemberId, mark: Mark) -> Signed<Checkpoint> {
-    let Mark { at, state, electorate, encoding } = mark;
-    let (mesh, lead) = (root().mesh, LEAD);
-    let word = Checkpoint { mesh, member, at, state, electorate, encoding, lead };
-    Signed::seal(&word, &key(member))
+    Signed::seal(&Checkpoint::of(root().mesh, member, mark, LEAD), &key(member))
 }
 
 fn entry(index: u64, payload: Payload) -> Entry {
@@ -59,7 +56,7 @@ fn news(entries: &[Entry], checkpoints: Vec<Signed<Checkpoint>>) -> News {
 fn prove_by(news: News, leniency: &Leniency) -> Result<Option<LogIndex>, DraftError> {
     let own = settled();
     let mut draft = Draft::default();
-    draft.add(news, &own, &root())?;
+    draft.add(news, false, &own, &root())?;
     Ok(draft.prove(&own, leniency)?.map(|proven| proven.upto))
 }
 
@@ -142,7 +139,7 @@ fn a_draft_that_grows_without_a_proof_is_bounded() {
     let refused = loop {
         let entries: Vec<Entry> = (next..next + 64).map(|at| entry(at, Payload::Blank)).collect();
         next += 64;
-        if let Err(refused) = draft.add(news(&entries, vec![]), &own, &root()) {
+        if let Err(refused) = draft.add(news(&entries, vec![]), false, &own, &root()) {
             break refused;
         }
     };
@@ -170,5 +167,51 @@ fn a_snapshot_is_proven_like_entries_and_must_be_genuine() {
     let refused = prove(with(&forged, vec![]));
     assert!(matches!(refused, Err(DraftError::Snapshot(_))), "{refused:?}");
     let behind = fixture::founded();
-    assert_eq!(prove(with(&behind, vec![])), Err(DraftError::Contradiction));
+    assert_eq!(prove(with(&behind, vec![])), Err(DraftError::Useless));
+    let own = settled();
+    let asked_for = Draft::default().add(with(&behind, vec![]), true, &own, &root());
+    assert_eq!(asked_for, Err(DraftError::Contradiction));
+    let again = News { snapshot: Some(own.to_snapshot()), ..news(&[], vec![]) };
+    assert_eq!(Draft::default().add(again.clone(), true, &own, &root()), Ok(()), "as asked for");
+    assert_eq!(Draft::default().add(again, false, &own, &root()), Err(DraftError::Useless));
+}
+
+#[test]
+fn a_term_that_the_source_made_up_is_refuted_though_the_state_is_the_same() {
+    let in_term =
+        |term, index| Entry { log_id: fixture::log_id(term, index), payload: Payload::Blank };
+    let agreed = [in_term(1, 4), in_term(1, 5), in_term(2, 6)];
+    let lead = Lead { term: 2, ..LEAD };
+    let mark = *marks(&agreed).last().expect("three");
+    let word = Signed::seal(&Checkpoint::of(root().mesh, FOUNDER, mark, lead), &key(FOUNDER));
+    assert_eq!(prove(news(&agreed, vec![word.clone()])), Ok(Some(6)));
+    let rewritten = [in_term(1, 4), in_term(2, 5), in_term(2, 6)];
+    assert_eq!(prove(news(&rewritten, vec![word.clone()])), Err(DraftError::Refuted(6)));
+    // Nor can a snapshot say that its last entry is of another term.
+    let mut later = settled();
+    later.apply(&agreed[0]);
+    later.apply(&agreed[1]);
+    let from = |replica: &Replica| News {
+        snapshot: Some(replica.to_snapshot()),
+        ..news(&agreed[2..], vec![word.clone()])
+    };
+    assert_eq!(prove(from(&later)), Ok(Some(6)));
+    later.applied = Some(fixture::log_id(2, 5));
+    assert_eq!(prove(from(&later)), Err(DraftError::Refuted(6)));
+}
+
+#[test]
+fn one_voter_of_three_names_no_leader_for_a_follower() {
+    let entries = [entry(4, voters(&[&[1], &[1, 3]])), entry(5, voters(&[&[1, 3]]))];
+    let marks = marks(&entries);
+    let liar = Lead { term: u64::MAX, leader: MemberId(77) };
+    let lie = |mark| {
+        let word = Checkpoint::of(root().mesh, GUEST, mark, liar);
+        Signed::seal(&word, &key(GUEST))
+    };
+    let first = say(FOUNDER, marks[0]);
+    let lied = vec![first.clone(), say(FOUNDER, marks[1]), lie(marks[1])];
+    assert_eq!(prove(news(&entries, lied)), Ok(Some(4)), "no majority names one at the second");
+    let honest = vec![first, say(FOUNDER, marks[1]), say(GUEST, marks[1])];
+    assert_eq!(prove(news(&entries, honest)), Ok(Some(5)));
 }

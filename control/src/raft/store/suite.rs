@@ -26,7 +26,7 @@ impl StoreBuilder<Types, LogStore, Machine> for Builder {
         let (db, root) = (Arc::clone(&store.log.db), *store.root());
         let replica = SharedReplica::new(store.replica);
         let testimony = Testimony::of(&replica, root.mesh, MemberId::FOUNDER);
-        let machine = Machine::new((MemberId::FOUNDER, root), db, (replica, testimony), views);
+        let machine = Machine::new(root, db, (replica, testimony), views);
         Ok(((), store.log, machine))
     }
 }
