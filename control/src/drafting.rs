@@ -25,7 +25,7 @@ use mesh_model::view::{ClusterView, MemberView};
 use mesh_model::{AdminId, Cosigned, IdentityKey, InviteId, MemberId};
 
 pub use error::DraftError;
-pub use proposing::{Unsigned, command, signatures_needed};
+pub use proposing::{Unproposable, command, signatures_needed};
 
 use crate::access::read;
 use crate::state::{Admins, State};

@@ -4,7 +4,7 @@ mod fixture;
 
 use fixture::{BORN_MS, Host, Log, Mesh, Purpose, ban, name, seed, tag_set};
 use mesh_control::command::{Command, Outcome};
-use mesh_control::drafting::{DraftError, Drafter, Unsigned, command, signatures_needed};
+use mesh_control::drafting::{DraftError, Drafter, Unproposable, command, signatures_needed};
 use mesh_model::access::Protocol;
 use mesh_model::api::v1::{ErrorCode, PolicyRule, VoterWish, Wanted};
 use mesh_model::trust::{
@@ -46,10 +46,10 @@ fn agree(mesh: &Mesh, log: &mut Log, wanted: Wanted) -> (Request, Outcome) {
 }
 
 /// What comes of a request nobody has signed: a change of admins counts its signatures when it is agreed.
-fn unsigned(request: &Request) -> Result<Command, Unsigned> {
+fn unsigned(request: &Request) -> Result<Command, Unproposable> {
     match request {
         Request::ChangeAdmins(change) => Ok(Command::ChangeAdmins(change.clone())),
-        _ => Err(Unsigned),
+        _ => Err(Unproposable::Unsigned),
     }
 }
 

@@ -252,7 +252,7 @@ fn states() {
     let mesh = Mesh::new(1);
     assert_eq!(
         mesh.state().hash().to_string(),
-        "45bd08e6c81e8a202f0a2c2776b8b8b90c6bed569f8c837afd8ce048f128362d"
+        "ac9b1e0869bfef4c467f8abd2407f43364241b89a85514ba0778998a90090deb"
     );
     let ticket = mesh.invite(1, 3);
     let mut log = Log::of(&mesh);
@@ -270,13 +270,25 @@ fn states() {
     log.apply(12, Command::SetAccess(mesh.access(1, vec![])));
     assert_eq!(
         log.state.hash().to_string(),
-        "6be94f7f25d0074e55ca03781ef733966631de7d071c2fe0736f5a33ea2540a1"
+        "506fc66295d5d80453bf06664a13702bba591412a74f824e5dde67e6be881cb4"
     );
     assert_eq!(
         log.state.audit().head().to_string(),
         "0f4857e008b1068109ecc459b87b88f2b8428df57e4760f666beeca2512cb990"
     );
-    assert_eq!(codec::encode(&log.state).len(), 1908);
+    assert_eq!(codec::encode(&log.state).len(), 1909);
+    let epoch = log.state.next_epoch(log.next - 1, MemberId(1), BORN_MS, None);
+    let mut begun = Cosigned::new(&epoch);
+    assert!(begun.sign(&mesh.root_secret));
+    log.state.begin_epoch(log.next - 1, &begun).expect("the root's word");
+    assert_eq!(
+        log.state.hash().to_string(),
+        "bb4d84d4ab3acf68b0bb1a7e9ecf4745da3f23f66e7d59ed04dcb6c5f8ed44cc"
+    );
+    assert_eq!(
+        log.state.audit().head().to_string(),
+        "3b97e16a04b4db388cff4c65123c0ab25ae6eda4696eac67ca6c539b80e7aff5"
+    );
 }
 
 /// Two states that differ in anything at all have different hashes.

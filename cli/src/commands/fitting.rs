@@ -34,6 +34,7 @@ pub(super) fn fits(wanted: &Wanted, request: &Request, now: Moment) -> Result<bo
         Request::Invite(invite) => invite_fits(wanted, &invite.peek()?, now),
         Request::Tag(tagging) => tags_fit(wanted, &tagging.peek()?),
         Request::SetAccess(policy) => access_fits(wanted, &policy.peek()?),
+        Request::BeginEpoch(_) => false,
     })
 }
 

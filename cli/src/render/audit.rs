@@ -85,6 +85,11 @@ fn what(entry: &AuditEntry, names: &Names) -> String {
             let rules = if *rules == 1 { "1 rule".to_owned() } else { format!("{rules} rules") };
             format!("policy {serial} on who may reach whom: {rules}")
         }
+        Event::EpochBegan { number, from, voter, reason } => {
+            let why = reason.as_ref().map(|why| format!(": {}", safe(&why.to_string())));
+            let voter = named(*voter, names);
+            format!("epoch {number} from index {from} of {voter}{}", why.unwrap_or_default())
+        }
         Event::Departed { member }
         | Event::Pardoned { member }
         | Event::Removed { member }

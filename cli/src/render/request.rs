@@ -23,6 +23,7 @@ pub(crate) fn words(request: &Request) -> Result<String, CodecError> {
         Request::ChangeAdmins(cosigned) => cosigned.peek()?.step.to_string(),
         Request::Tag(cosigned) => tagging(&cosigned.peek()?),
         Request::SetAccess(cosigned) => return Ok(access(&cosigned.peek()?)),
+        Request::BeginEpoch(cosigned) => cosigned.peek()?.to_string(),
     }))
 }
 

@@ -13,8 +13,8 @@ use mesh_model::codec::{self, CodecError, Message};
 use mesh_model::facts::Facts;
 use mesh_model::snapshot::{self, SnapshotHeader};
 use mesh_model::trust::{
-    AccessPolicy, AdminChange, AdminStep, Admission, Departure, Genesis, Invite, MemberRecord,
-    Request, Revocation, Tagging, Verdict, VoterPolicy,
+    AccessPolicy, AdminChange, AdminStep, Admission, Departure, Epoch, EpochId, Genesis, Invite,
+    MemberRecord, Request, Revocation, Tagging, Verdict, VoterPolicy,
 };
 use mesh_model::wire::join::{JoinReply, JoinRequest};
 use mesh_model::wire::sync::Checkpoint;
@@ -228,6 +228,36 @@ fn facts() {
 }
 
 #[test]
+fn epoch() {
+    let begun = sample::epoch();
+    let epoch = begun.open().expect("both signed it");
+    check::<Epoch>(
+        &epoch,
+        "
+         0112abf3819f2bbf184856c088556ffd600182adc7514c84c35b51d51c8694ec31fe6ede4b9c601e902debbd
+         c722095d5ee0fb2c01a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5fc6c43
+         0f0007fd00505c18a30100000118746865206f746865722074776f206275726e7420646f776e",
+    );
+    check::<Request>(
+        &Request::BeginEpoch(begun.clone()),
+        "
+         01077e0112abf3819f2bbf184856c088556ffd600182adc7514c84c35b51d51c8694ec31fe6ede4b9c601e90
+         2debbdc722095d5ee0fb2c01a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5
+         fc6c430f0007fd00505c18a30100000118746865206f746865722074776f206275726e7420646f776e028139
+         770ea87d175f56a35466c34c7ecccb8d8a91b4ee37a25df60f5b8fc9b3948053063d68c1f378bdb2e1df8a48
+         4e918a90eba38459c2119b4b0e3c1d01c693f7b676a64864b7f5c741f4f993b557367da9f2e6f550ca3093b6
+         338c0df204048a88e3dd7409f195fd52db2d3cba5d72ca6709bf1d94121bf3748801b40f6f5c46ed6cde8424
+         2c35418f8c6af3d6b812167629cf988faf39d9a877e38f307776dc75a65bd1943c6d32ffbac2f31d10ac3c53
+         46ae6943bb59d2f3d7bbd9f53f03",
+    );
+    let EpochId { number, head } = epoch.id(&begun);
+    assert_eq!(
+        (number, head.to_string().as_str()),
+        (1, "d7c503890633a29829012357c6e98da2bbaa85f9703c7a754bed6e03498010b1")
+    );
+}
+
+#[test]
 fn join_request() {
     check::<JoinRequest>(
         &sample::join_request(),
@@ -323,6 +353,7 @@ fn audit_entries() {
         threshold,
         tagged,
         access,
+        epoch,
     ] = &trail[..]
     else {
         panic!("one entry of each kind")
@@ -369,6 +400,10 @@ fn audit_entries() {
         "01fc7a110100fd00505c18a3010000000cfb2c010202067461673a6575077461673a776562",
     );
     check::<Entry>(&access.entry, "01fc7b110100fd00505c18a3010000000d0302");
+    check::<Entry>(
+        &epoch.entry,
+        "01fc7c110100fd00505c18a3010000040200030e01fb2c01fb2c010103776879",
+    );
 }
 
 #[test]

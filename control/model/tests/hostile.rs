@@ -9,7 +9,7 @@ use mesh_model::signed::SignedError;
 use mesh_model::snapshot::{self, SnapshotHeader};
 use mesh_model::trust::{
     AdminChange, AdminStatement as _, Admission, ChainError, Departure, Genesis, Invite,
-    MAX_BOOTSTRAPS, MAX_NAME_LEN, MAX_REASON_LEN, MAX_TOKEN_LEN, MemberRecord, MeshRoot,
+    MAX_BOOTSTRAPS, MAX_NAME_LEN, MAX_REASON_LEN, MAX_TOKEN_LEN, MemberRecord, MeshRoot, Request,
     Revocation, Ruling, Token, TokenError, Verdict,
 };
 use mesh_model::wire::join::{JoinReply, JoinRequest, Welcome};
@@ -374,6 +374,7 @@ fn all_messages(bytes: &[u8]) {
     decodes_or_not::<JoinReply>(bytes);
     decodes_or_not::<SnapshotHeader>(bytes);
     decodes_or_not::<Backup>(bytes);
+    decodes_or_not::<Request>(bytes);
     let _ = snapshot::read(bytes);
 }
 
@@ -391,11 +392,12 @@ fn genuine(which: usize) -> Vec<u8> {
         8 => codec::encode(&sample::snapshot_header()),
         9 => snapshot::write(&sample::snapshot_header(), b"xyz"),
         10 => codec::encode(&sample::backup()),
+        11 => codec::encode(&Request::BeginEpoch(sample::epoch())),
         _ => codec::encode(&sample::welcome()),
     }
 }
 
-const KINDS: usize = 12;
+const KINDS: usize = 13;
 
 fn config(cases: u32) -> ProptestConfig {
     ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }

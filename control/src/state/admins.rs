@@ -168,6 +168,17 @@ impl Admins {
             })
     }
 
+    /// Those before the entry at `index` of the log.
+    pub(super) fn before(&self, index: LogIndex) -> Self {
+        let mut admins = Self::of_root(self.root);
+        for Agreed { signed, at } in self.history.iter().filter(|agreed| agreed.at < index) {
+            // Whatever is in the history was read when it came in.
+            let Ok(change) = signed.peek() else { break };
+            admins.take(signed.clone(), &change, *at);
+        }
+        admins
+    }
+
     /// What one of the present admins said in `signed`, and who.
     pub(super) fn open<T: AdminStatement>(
         &self,

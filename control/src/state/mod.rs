@@ -11,7 +11,7 @@
 //!
 //! **Nobody is believed for being a voter.** The state keeps what was signed, not a summary of it:
 //! the genesis, every change of admins, every invite that admitted a present member, every admission, departure and
-//! verdict, the last word on each member's tags and on who votes, the last policies on who may reach whom. So
+//! verdict, the last word on each member's tags and on who votes, the last policies on who may reach whom, each epoch's beginning. So
 //! [`State::apply`] checks the chain root -> admin -> invite -> record of each entry, and [`State::verify`]
 //! checks all chains again when a snapshot comes from someone else. What signatures cannot show is
 //! what is *missing* (a member left out, a clock set back): whoever holds an earlier state finds that
@@ -20,8 +20,8 @@
 //! **Time** is data: the leader's stamp. The state keeps the latest stamp of an invite or admission
 //! and takes an earlier one as that, so an expired invite does not come back with a slow clock.
 //!
-//! This file routes; [`admins`], [`members`], [`ipam`], [`invites`], [`bans`], [`voters`], [`tags`], [`access`] and
-//! [`audit`] decide.
+//! This file routes; [`admins`], [`members`], [`ipam`], [`invites`], [`bans`], [`voters`], [`tags`], [`access`],
+//! [`epochs`] and [`audit`] decide.
 
 pub mod access;
 pub mod admins;
@@ -29,6 +29,8 @@ mod admitting;
 mod agreed;
 pub mod audit;
 pub mod bans;
+pub mod crossing;
+pub mod epochs;
 mod foresight;
 pub mod invites;
 pub mod ipam;
@@ -53,6 +55,8 @@ pub use access::{Access, AccessEntry};
 pub use admins::{Admin, Admins};
 pub use audit::Audit;
 pub use bans::{Ban, Bans, RulingEntry};
+pub use crossing::CrossingError;
+pub use epochs::{EpochError, Epochs};
 pub use invites::{InviteEntry, Invites};
 pub use ipam::Ipam;
 pub use members::{Member, Members, Origin};
@@ -76,10 +80,11 @@ pub struct State {
     bans: Bans,
     audit: Audit,
     voters: Voters,
-    /// The members with a place in the mesh that ever had a vote.
+    /// The members with a place in the mesh that had a vote in this epoch.
     voted: BTreeSet<MemberId>,
     tags: Tags,
     access: Access,
+    epochs: Epochs,
 }
 
 mesh_model::message!(State, "state", version 2, limit codec::MAX_MESSAGE);
@@ -123,6 +128,7 @@ impl State {
             voted: BTreeSet::new(),
             tags: Tags::default(),
             access: Access::default(),
+            epochs: Epochs::default(),
             founding: Founding { signed: signed.clone(), genesis },
         })
     }
@@ -184,7 +190,7 @@ impl State {
         self.voted.extend(voters.filter(|voter| present.contains_key(voter)));
     }
 
-    /// Whether `member`, which has a place in the mesh, ever had a vote.
+    /// Whether `member`, which has a place in the mesh, ever had a vote in this epoch.
     pub fn has_voted(&self, member: MemberId) -> bool {
         self.voted.contains(&member)
     }

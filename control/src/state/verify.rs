@@ -16,7 +16,7 @@ use super::ipam;
 use super::members::{Departed, Farewell, MAX_DEPARTED, MAX_MEMBERS, Member, Members, Origin};
 use super::serial::is_reachable;
 use super::tags::check_tags;
-use super::{State, Stated, voters};
+use super::{State, Stated, epochs, voters};
 
 /// What no statement was ever let in with.
 const FAR_SERIAL: &str = "a serial that nothing leads to";
@@ -35,6 +35,7 @@ pub(super) fn verify(state: &State, root: &MeshRoot) -> Result<(), ChainError> {
     bounds(state, &genesis)?;
     state.audit.verify(&Beginning(state.founding.signed.clone()))?;
     state.admins.verify(root)?;
+    epochs::verify(state, root)?;
     invites(state, root, &genesis.prefixes)?;
     policy(state, root)?;
     access(state, root)?;
@@ -97,7 +98,10 @@ pub(super) fn continues(later: &State, earlier: &State) -> bool {
         }
         None => !now.present().contains_key(id),
     };
-    let voted = |id: &MemberId| later.voted.contains(id) || !now.present().contains_key(id);
+    // In another epoch nobody has promised anything yet.
+    let promised = later.epochs == earlier.epochs;
+    let voted =
+        |id: &MemberId| !promised || later.voted.contains(id) || !now.present().contains_key(id);
     later.founding == earlier.founding
         && later.now_ms >= earlier.now_ms
         && then.present().iter().all(kept)
@@ -114,6 +118,7 @@ pub(super) fn continues(later: &State, earlier: &State) -> bool {
         && later.tags.iter().all(labelled)
         && earlier.tags.iter().all(tagged)
         && later.access.continues(&earlier.access, last)
+        && later.epochs.continues(&earlier.epochs, last)
 }
 
 /// Whether the ruling `after` can have followed `before` behind index `last`, or be the same.
@@ -336,7 +341,8 @@ fn witnessed(state: &State) -> Result<(), ChainError> {
         Some(entry) => entry.by == by && entry.event == event,
         None => at < from,
     };
-    let holds = statements(state).chain(state.admins.decisions()).all(witness);
+    let decisions = state.admins.decisions().chain(state.epochs.decisions(&state.admins));
+    let holds = statements(state).chain(decisions).all(witness);
     require(holds, "a statement the audit trail does not tell of")
 }
 

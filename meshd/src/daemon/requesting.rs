@@ -5,7 +5,7 @@
 //! asked for it, and whether it still fits is seen when it is agreed.
 
 use mesh_control::command::Outcome;
-use mesh_control::drafting::{DraftError, Drafter, Unsigned, command, signatures_needed};
+use mesh_control::drafting::{DraftError, Drafter, Unproposable, command, signatures_needed};
 use mesh_model::api::v1::{Draft, DraftRequest, ErrorBody, ErrorCode, SubmitRequest, Submitted};
 use mesh_model::trust::{MAX_REQUEST_LEN, Request};
 
@@ -42,7 +42,7 @@ impl Daemon {
         let hint = remedy(&request);
         let command = mesh.group.read(|state, _| command(request, state.admins()));
         let is_done = |outcome: &Outcome| !matches!(outcome, Outcome::Refused(_));
-        let command = command.map_err(unsigned)?;
+        let command = command.map_err(not_proposed)?;
         let proposed = mesh.carry_out(command, "what was submitted", is_done, hint);
         let index = self.unless_stopping(proposed).await??;
         let heard = self.unless_stopping(mesh.applied_by_all_within(index, submit.wait_ms));
@@ -72,15 +72,23 @@ fn remedy(request: &Request) -> &'static str {
         Request::SetVoters(_) => "see what stands with `mesh voters list`, and make it anew",
         Request::Tag(_) => "see what stands with `mesh tags`, and make it anew",
         Request::SetAccess(_) => "see what stands with `mesh policy show`, and make it anew",
+        Request::BeginEpoch(_) => "`mesh status` shows the epoch",
     }
 }
 
-fn unsigned(unsigned: Unsigned) -> ErrorBody {
-    refusal(
-        ErrorCode::NotAdmin,
-        unsigned,
-        "have it signed with `mesh admin sign --key FILE REQUEST`; `mesh admin list` shows who can",
-    )
+fn not_proposed(why: Unproposable) -> ErrorBody {
+    match why {
+        Unproposable::Unsigned => refusal(
+            ErrorCode::NotAdmin,
+            why,
+            "have it signed with `mesh admin sign --key FILE REQUEST`; `mesh admin list` shows who can",
+        ),
+        Unproposable::NewEpoch => refusal(
+            ErrorCode::BadRequest,
+            why,
+            "stop the daemon on the host it names, and use `mesh recover --signed FILE` there",
+        ),
+    }
 }
 
 fn not_a_request(error: impl std::fmt::Display) -> ErrorBody {

@@ -119,11 +119,22 @@ pub enum Event {
         /// How many rules it has.
         rules: u32,
     },
+    /// The mesh went on without a majority.
+    EpochBegan {
+        /// The epoch's number.
+        number: u64,
+        /// The last entry it went on from.
+        from: LogIndex,
+        /// Whose log that was, and who alone voted at first.
+        voter: MemberId,
+        /// Why.
+        reason: Option<Reason>,
+    },
 }
 
 impl Event {
     /// The names of all kinds, as the local API and the command line write them.
-    pub const KINDS: [&str; 14] = [
+    pub const KINDS: [&str; 15] = [
         "invite_added",
         "admitted",
         "departed",
@@ -138,6 +149,7 @@ impl Event {
         "admin_threshold",
         "tagged",
         "access_set",
+        "epoch_began",
     ];
 
     /// The name of this kind.
@@ -157,12 +169,13 @@ impl Event {
             Self::AdminThreshold { .. } => Self::KINDS[11],
             Self::Tagged { .. } => Self::KINDS[12],
             Self::AccessSet { .. } => Self::KINDS[13],
+            Self::EpochBegan { .. } => Self::KINDS[14],
         }
     }
 
     /// Whether the mesh's clock goes by the stamp of such an entry: it was held against a time that somebody
-    /// signed. A goodbye, a ruling, who shall vote, who is an admin, a revocation, tags and a policy say nothing about
-    /// time.
+    /// signed. A goodbye, a ruling, who shall vote, who is an admin, a revocation, tags, a policy and an epoch say nothing
+    /// about time.
     pub fn tells_time(&self) -> bool {
         match self {
             Self::InviteAdded { .. } | Self::Admitted { .. } | Self::BanLapsed { .. } => true,
@@ -176,7 +189,8 @@ impl Event {
             | Self::AdminRemoved { .. }
             | Self::AdminThreshold { .. }
             | Self::Tagged { .. }
-            | Self::AccessSet { .. } => false,
+            | Self::AccessSet { .. }
+            | Self::EpochBegan { .. } => false,
         }
     }
 }

@@ -7,11 +7,12 @@
 //! own signature, which proves that it holds the identity it claims. A member signs its own
 //! [`Departure`]; what becomes of one against its will is a [`Verdict`] of an admin, who shall vote its
 //! [`VoterPolicy`], how members are labelled a [`Tagging`], and who may reach whom an [`AccessPolicy`]. Voters order these
-//! statements; they cannot make them.
+//! statements; they cannot make them. Where too many voters are gone for that, admins begin another [`Epoch`].
 //!
 //! ```text
 //! root ──signs──> Genesis (founder's record inside)
 //! admins ─k sign─> AdminChange: one admin more, one less
+//!   └────k sign──> Epoch: the mesh goes on without its majority
 //! admin ──signs──> Invite{key} ──key signs──> MemberRecord{identity} <──identity signs── joiner
 //!   ├─────signs──> Revocation: that invite admits nobody any more
 //!   └─────signs──> Verdict: banned, pardoned, removed
@@ -20,6 +21,7 @@
 mod access;
 mod admin;
 mod departure;
+mod epoch;
 mod genesis;
 mod invite;
 mod name;
@@ -38,6 +40,7 @@ pub use admin::{
     AdminChange, AdminStep, AdminsHead, AdminsHeadError, MAX_ADMIN_CHANGES, MAX_ADMINS,
 };
 pub use departure::Departure;
+pub use epoch::{EPOCH_LEAP, Epoch, EpochHead, EpochHeadError, EpochId, MAX_EPOCHS};
 pub use genesis::{Genesis, MeshRoot};
 pub use invite::{Invite, MAX_INVITE_LIFETIME_MS, MAX_INVITE_USES};
 pub use name::{MAX_NAME_LEN, Name, NameError};

@@ -13,7 +13,7 @@ use std::str::FromStr;
 use data_encoding::BASE64;
 use serde::{Deserialize, Serialize};
 
-use super::{AccessPolicy, AdminChange, Invite, Revocation, Tagging, Verdict, VoterPolicy};
+use super::{AccessPolicy, AdminChange, Epoch, Invite, Revocation, Tagging, Verdict, VoterPolicy};
 use crate::codec::{self, CodecError, Message};
 use crate::cosigned::Cosigned;
 use crate::id::MeshId;
@@ -37,6 +37,8 @@ pub enum Request {
     Tag(Cosigned<Tagging>),
     /// Who may reach whom.
     SetAccess(Cosigned<AccessPolicy>),
+    /// A new epoch. Not for a daemon to propose: `mesh recover` carries it out where none runs.
+    BeginEpoch(Cosigned<Epoch>),
 }
 
 // A policy on who may reach whom is the longest statement, 20 KiB; sixteen signatures take 1.5.
@@ -67,6 +69,7 @@ macro_rules! each {
             Request::ChangeAdmins($cosigned) => $answer,
             Request::Tag($cosigned) => $answer,
             Request::SetAccess($cosigned) => $answer,
+            Request::BeginEpoch($cosigned) => $answer,
         }
     };
 }

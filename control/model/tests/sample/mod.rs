@@ -11,14 +11,15 @@ use mesh_model::backup::Backup;
 use mesh_model::facts::{Capability, Facts};
 use mesh_model::snapshot::SnapshotHeader;
 use mesh_model::trust::{
-    AccessPolicy, AdminChange, AdminStep, AdminsHead, Admission, Bootstrap, Departure, Genesis,
-    Invite, MemberRecord, MeshRoot, Name, Revocation, Ruling, Tag, Tagging, Token, Verdict,
+    AccessPolicy, AdminChange, AdminStep, AdminsHead, Admission, Bootstrap, Departure, EPOCH_LEAP,
+    Epoch, EpochHead, Genesis, Invite, MemberRecord, MeshRoot, Name, Revocation, Ruling, Tag,
+    Tagging, Token, Verdict,
 };
 use mesh_model::view::StateHash;
 use mesh_model::wire::join::{JoinRefusal, JoinReply, JoinRequest, PeerHint, Welcome};
 use mesh_model::wire::sync::{Checkpoint, ElectorateHash, Lead, LogHash, Place};
 use mesh_model::{
-    AdminId, IdentitySecret, InviteId, MemberId, MeshId, Prefixes, Signed, TunnelSecret,
+    AdminId, Cosigned, IdentitySecret, InviteId, MemberId, MeshId, Prefixes, Signed, TunnelSecret,
 };
 
 pub(crate) const BORN_MS: u64 = 1_800_000_000_000;
@@ -204,6 +205,24 @@ pub(crate) fn token() -> Token {
     }
 }
 
+/// A new epoch, signed by the root and by the member.
+pub(crate) fn epoch() -> Cosigned<Epoch> {
+    let epoch = Epoch {
+        mesh: root().mesh,
+        number: 1,
+        before: EpochHead::of_genesis(&Signed::seal(&genesis(), &root_secret())),
+        from: 300,
+        state: StateHash([0xa5; 32]),
+        first: 300 + EPOCH_LEAP,
+        voter: MemberId(7),
+        at_ms: BORN_MS,
+        reason: "the other two burnt down".parse().ok(),
+    };
+    let mut begun = Cosigned::new(&epoch);
+    assert!(begun.sign(&root_secret()) && begun.sign(&identity()));
+    begun
+}
+
 pub(crate) fn beginning() -> Beginning {
     Beginning(Signed::seal(&genesis(), &root_secret()))
 }
@@ -234,6 +253,10 @@ pub(crate) fn trail() -> Vec<Link> {
         (Actor::admin(admin), Event::AdminThreshold { threshold: 2 }),
         (Actor::Root, Event::Tagged { member, serial: 2, tags: tags().into_iter().collect() }),
         (Actor::Root, Event::AccessSet { serial: 3, rules: 2 }),
+        (
+            Actor::admins(vec![AdminId::ROOT, admin]),
+            Event::EpochBegan { number: 1, from: 300, voter: member, reason: "why".parse().ok() },
+        ),
     ];
     let mut head = beginning().hash();
     let mut link = |(at, (by, event))| {

@@ -80,6 +80,7 @@ enum EventFields {
     AdminThreshold { threshold: u8 },
     Tagged { member: MemberId, serial: u64, tags: Vec<Tag> },
     AccessSet { serial: u64, rules: u32 },
+    EpochBegan { number: u64, from: LogIndex, voter: MemberId, reason: Option<Reason> },
 }
 
 impl From<Link> for AuditEntry {
