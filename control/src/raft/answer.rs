@@ -12,7 +12,7 @@ use openraft::type_config::TypeConfigExt as _;
 use super::group::{Group, Inner};
 use super::propose::{FORWARD_LIMIT, ProposeError, Tried};
 use super::replica::Replica;
-use super::rpc::{MAX_TERM_AHEAD, ProposeReply, Reply, Request, RpcError};
+use super::rpc::{MAX_TERM_AHEAD, PassageReply, ProposeReply, Question, Reply, Request, RpcError};
 use super::snapshot::SnapshotError;
 use super::types::{Snapshot, Types, Vote};
 use crate::command::Proposal;
@@ -24,7 +24,7 @@ impl Group {
     /// another or like a voter without being one. Never panics on what it is sent. Once agreement on this host has
     /// ended it answers nobody, not even what it could still say from memory: it knows of no change since.
     pub async fn handle_rpc(&self, from: MemberId, request: &[u8]) -> Result<Bytes, RpcError> {
-        let inner = &self.inner;
+        let inner = &*self.inner();
         if inner.ended().is_some() {
             return Err(RpcError::Stopped);
         }
@@ -32,7 +32,13 @@ impl Group {
             return Err(RpcError::NotAMember(from));
         }
         let answered = match codec::decode(request) {
-            Ok(request) => Box::pin(inner.answer(from, request)).await,
+            Ok(Question { epoch, request })
+                if epoch != inner.epoch && !request.is_of_any_epoch() =>
+            {
+                inner.lookout.note(from, epoch, inner.epoch);
+                Ok(Reply::OtherEpoch(inner.epoch))
+            }
+            Ok(Question { request, .. }) => Box::pin(inner.answer(from, request)).await,
             Err(unread) => Err(unread.into()),
         };
         if let Err(RpcError::Malformed(unread) | RpcError::Snapshot(SnapshotError::Codec(unread))) =
@@ -112,7 +118,16 @@ impl Inner {
             }
             Request::Pull(pull) => Ok(Reply::Pulled(self.answer_pull(from, pull).await?)),
             Request::Attest { index, word } => self.answer_attest(from, index, word),
+            Request::Passage => self.answer_passage(from),
         }
+    }
+
+    /// Shows `from` the way by which this host came into its epoch.
+    fn answer_passage(&self, from: MemberId) -> Result<Reply, RpcError> {
+        let free = || self.desk().take_snapshot(from, self.moment());
+        let passage = self.db.passage().map_err(stopped)?.filter(|_| free());
+        let voted = self.replica.lock().state.has_voted(from);
+        Ok(Reply::Passage(passage.map(|passage| PassageReply { passage, voted })))
     }
 
     /// A present member, or one that left and has not heard of it yet. Never one that is banned.
@@ -159,8 +174,9 @@ impl Inner {
         if followed.committed && followed == *vote {
             return Ok(());
         }
-        let (term, ours) = (vote.leader_id.term, followed.leader_id.term);
-        if term.saturating_sub(ours) > MAX_TERM_AHEAD {
+        let ours = followed.leader_id.term.max(self.epoch.first_term());
+        let term = vote.leader_id.term;
+        if term.saturating_sub(ours) > MAX_TERM_AHEAD || !self.epoch.has_term(term) {
             return Err(RpcError::TermOutOfReach { from, term, ours });
         }
         self.speakers.check(from, &self.known_voters(), &self.peers).await

@@ -110,7 +110,7 @@ struct Stretch {
 impl Group {
     /// Pulls the entries from `from` on from another member and holds them against those this host has applied.
     pub async fn compare(&self, from: LogIndex) -> Result<Comparison, CompareError> {
-        let inner = &self.inner;
+        let inner = &*self.inner();
         let comparing = Box::pin(inner.unless_ended(inner.compare(from)));
         match Types::timeout(LIMIT, comparing).await {
             Ok(Some(compared)) => compared,
@@ -191,7 +191,7 @@ impl Inner {
         let have = have.map(|id| Place { term: id.leader_id.term, index: id.index });
         let (proven, lead) = (self.proven(), self.elected());
         let request = Request::Pull(Pull { have, proven, lead, hold_ms: 0, snapshot: false });
-        let news = match self.peers.ask(source, &request, ANSWER_LIMIT).await {
+        let news = match self.peers.ask(source, request, ANSWER_LIMIT).await {
             Ok(Reply::Pulled(Pulled::Elsewhere)) => return Some(Sent::Elsewhere),
             Ok(Reply::Pulled(pulled @ Pulled::News(_))) if pulled.check().is_err() => return None,
             Ok(Reply::Pulled(Pulled::News(news))) => news,

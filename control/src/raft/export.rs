@@ -91,7 +91,7 @@ impl Snapshot {
 impl Group {
     /// What this host knows to be agreed, as a file, and what that says of itself.
     pub fn export(&self) -> (SnapshotHeader, Vec<u8>) {
-        let replica = self.inner.replica.lock().clone();
+        let replica = self.inner().replica.lock().clone();
         replica.export()
     }
 }

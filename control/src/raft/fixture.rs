@@ -5,14 +5,16 @@ use std::time::Duration;
 use bytes::Bytes;
 use mesh_model::addr::DEFAULT_IPV4_PREFIX;
 use mesh_model::trust::{
-    AdminsHead, Admission, Departure, Genesis, Invite, MemberRecord, MeshRoot, Name,
+    AdminsHead, Admission, Departure, Epoch, EpochId, Genesis, Invite, MemberRecord, MeshRoot, Name,
 };
 use mesh_model::{
-    IdentityKey, IdentitySecret, InviteId, MemberId, Prefixes, Signed, TunnelKey, TunnelSecret,
+    Cosigned, IdentityKey, IdentitySecret, InviteId, MemberId, Prefixes, Signed, TunnelKey,
+    TunnelSecret,
 };
 use openraft::raft::AppendEntriesRequest;
 
 use super::MemoryDisk;
+use super::passage::Passage;
 use super::replica::Replica;
 use super::rpc::{Append, Request};
 use super::store::{Start, Store};
@@ -116,6 +118,11 @@ pub(crate) fn founder_store(disk: MemoryDisk) -> Store {
     Store::create(disk, &root(), Start::Genesis(genesis())).expect("an empty disk")
 }
 
+/// The epoch that the mesh begins with.
+pub(crate) fn epoch() -> EpochId {
+    founded().state.epoch()
+}
+
 /// The state before the first entry.
 pub(crate) fn founded() -> Replica {
     Replica::new(State::genesis(&genesis(), &root()).expect("our own genesis"))
@@ -175,6 +182,20 @@ pub(crate) fn unchained() -> Replica {
     bytes[at] ^= 1;
     replica.state = mesh_model::codec::decode(&bytes).expect("still a state");
     replica
+}
+
+/// "The mesh goes on from `replica` as the founder has it", signed by the root.
+pub(crate) fn begun(replica: &Replica) -> Cosigned<Epoch> {
+    let epoch = replica.state.next_epoch(replica.index(), MemberId::FOUNDER, BORN_MS, None);
+    let mut begun = Cosigned::new(&epoch);
+    assert!(begun.sign(&secret(1)));
+    begun
+}
+
+/// The way from the settled state into the epoch that the root begins there.
+pub(crate) fn passage() -> Passage {
+    let settled = settled();
+    Passage::new(&settled.state, settled.index(), &begun(&settled)).expect("the root's to begin")
 }
 
 /// A wire to nobody.

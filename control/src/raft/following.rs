@@ -160,7 +160,7 @@ impl Following {
             snapshot: ask.snapshot,
         });
         let peers = inner.peers.clone();
-        let asked = Box::pin(async move { peers.ask(ask.to, &request, ask.limit).await });
+        let asked = Box::pin(async move { peers.ask(ask.to, request, ask.limit).await });
         self.asked = Some((ask, Types::now(), asked));
     }
 
@@ -330,14 +330,14 @@ impl Inner {
     /// prove is something else. One that says so and has heard no leader lately may only not have heard that it lost its vote.
     async fn still_vote(&self, voters: &BTreeSet<MemberId>) -> bool {
         let (have, proven, lead) = (self.place(), self.proven(), self.elected());
-        let pull = Request::Pull(Pull { have, proven, lead, hold_ms: 0, snapshot: false });
+        let pull = Pull { have, proven, lead, hold_ms: 0, snapshot: false };
         let mut voting = BTreeSet::new();
         for voter in voters.iter().filter(|voter| **voter != self.me) {
-            let votes = self.peers.ask(*voter, &Request::IsVoter(*voter), VOUCH_LIMIT).await;
+            let votes = self.peers.ask(*voter, Request::IsVoter(*voter), VOUCH_LIMIT).await;
             if !matches!(votes, Ok(Reply::IsVoter(true))) {
                 continue;
             }
-            let news = self.peers.ask(*voter, &pull, VOUCH_LIMIT).await;
+            let news = self.peers.ask(*voter, Request::Pull(pull.clone()), VOUCH_LIMIT).await;
             if matches!(news, Ok(Reply::Pulled(Pulled::News(news))) if news.depth == 0) {
                 voting.insert(*voter);
             }

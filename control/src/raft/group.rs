@@ -9,6 +9,7 @@ use std::sync::atomic::AtomicU8;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use mesh_model::trust::EpochId;
 use mesh_model::view::ClusterView;
 use mesh_model::{IdentitySecret, LogIndex, MemberId};
 use openraft::ConfigError;
@@ -18,20 +19,23 @@ use openraft::type_config::TypeConfigExt as _;
 use tokio::sync::watch;
 
 use super::contact::Contact;
+use super::ferry::Ferry;
 use super::following::Following;
 use super::herald::Herald;
 use super::history::{History, Transition};
+use super::lookout::Lookout;
 use super::machine::{Machine, SharedReplica, Views};
-use super::network::{Peers, known_voters};
+use super::network::{Peers, calls, known_voters};
 use super::notary::Notary;
 use super::outdated::Outdated;
+use super::place::{Lasting, Place};
 use super::pulse::Pulse;
 use super::reading::Confirmations;
 use super::runtime::{Runtime, fold};
 use super::speaker::Speakers;
-use super::status::{Follower, GroupFailure, GroupStatus, Leadership};
+use super::status::{EpochStatus, Follower, GroupFailure, GroupStatus, Leadership, Role};
 use super::steward::{Steward, Stewardship};
-use super::store::{Db, Store, StoreError};
+use super::store::{Aside, Db, Store, StoreError};
 use super::testimony::Testimony;
 use super::timing::Timing;
 use super::transfer::Succession;
@@ -59,17 +63,20 @@ pub enum GroupError {
 /// One member's place in the agreement group. Clones are handles to the same place.
 #[derive(Clone)]
 pub struct Group {
-    pub(super) inner: Arc<Inner>,
+    pub(super) place: Arc<Place>,
 }
 
-/// What the handles share.
+/// Agreement in one epoch: what its tasks share.
 pub(super) struct Inner {
     pub(super) me: MemberId,
+    pub(super) epoch: EpochId,
+    pub(super) aside: Option<Aside>,
     pub(super) raft: Raft,
     pub(super) db: Arc<Db>,
     pub(super) replica: SharedReplica,
     pub(super) peers: Peers,
-    pub(super) wall: Box<dyn WallClock>,
+    pub(super) lookout: Arc<Lookout>,
+    pub(super) wall: Arc<dyn WallClock>,
     pub(super) timing: Timing,
     pub(super) contact: Contact,
     pub(super) outdated: Outdated,
@@ -87,9 +94,7 @@ pub(super) struct Inner {
     pub(super) born: Instant,
     history: Mutex<History>,
     pub(super) views: ordered::Receiver<Arc<ClusterView>>,
-    public_views: watch::Receiver<Arc<ClusterView>>,
-    leadership: watch::Receiver<Leadership>,
-    failure: ordered::Receiver<Option<GroupFailure>>,
+    pub(super) failure: ordered::Receiver<Option<GroupFailure>>,
 }
 
 impl Group {
@@ -104,56 +109,178 @@ impl Group {
         wall: impl WallClock,
         timing: Timing,
     ) -> Result<Self, GroupError> {
-        let peers = Peers::new(store.me(), transport);
         let seed = seeds.seed();
-        let mut sync = Sync::new(store.me(), seed);
-        sync.handle_members(store.view().members.keys().copied());
-        let start = Self::start_among(peers, store, (key, sync), Box::new(wall), timing);
-        Box::pin(Runtime::scope(fold(seed), start)).await
+        let unknown = Leadership { role: Role::Follower, term: 0, leader: None };
+        let lasting = Lasting {
+            me: store.me(),
+            root: *store.root(),
+            key,
+            seed,
+            calls: calls(transport),
+            wall: Arc::new(wall),
+            timing,
+            lookout: Arc::default(),
+            views: watch::Sender::new(store.view()),
+            leadership: watch::Sender::new(unknown),
+        };
+        Box::pin(Runtime::scope(fold(seed), Self::take_up(lasting, store))).await
     }
 
-    /// Knows neither the transport's nor the seeds' nor the clock's type, so that openraft is compiled here, once.
-    async fn start_among(
-        peers: Peers,
+    async fn take_up(lasting: Lasting, store: Store) -> Result<Self, GroupError> {
+        let place = Arc::new(Box::pin(Place::take_up(Arc::new(lasting), store)).await?);
+        drop(Runtime::spawn(Ferry::new(Arc::clone(&place)).run()));
+        Ok(Self { place })
+    }
+
+    /// Agreement in the epoch this host is in. To be asked for anew after whatever takes its time.
+    pub(super) fn inner(&self) -> Arc<Inner> {
+        self.place.inner()
+    }
+
+    /// This host.
+    pub fn me(&self) -> MemberId {
+        self.place.lasting.me
+    }
+
+    /// The agreed state, again after each applied batch.
+    pub fn views(&self) -> watch::Receiver<Arc<ClusterView>> {
+        self.place.lasting.views.subscribe()
+    }
+
+    /// Who leads as Raft believes it, again after each change; [`Self::status`] asks for more.
+    pub fn leadership(&self) -> watch::Receiver<Leadership> {
+        self.place.lasting.leadership.subscribe()
+    }
+
+    /// Agreement as this host sees it now. A leader that was not confirmed lately is none.
+    pub fn status(&self) -> GroupStatus {
+        let inner = self.inner();
+        let membership = inner.membership();
+        let data = inner.raft.data_metrics();
+        let commit = data.borrow_watched().local_committed.map_or(0, |id| id.index);
+        let view = inner.view();
+        GroupStatus {
+            leadership: inner.confirmed_leadership(),
+            commit: commit.max(view.applied),
+            applied: view.applied,
+            state_hash: view.hash,
+            voters: membership.voters.into_iter().collect(),
+            changing: membership.changing,
+            learners: membership.learners.into_iter().collect(),
+            epoch: EpochStatus {
+                id: inner.epoch,
+                aside: inner.aside,
+                refused: inner.lookout.refused(),
+                obstacle: inner.lookout.obstacle(inner.epoch),
+            },
+        }
+    }
+
+    /// The leaderships this host saw since it started, oldest first, and how many more it saw before those.
+    pub fn history(&self) -> (Vec<Transition>, u64) {
+        self.inner().history().tell()
+    }
+
+    /// Everyone that follows this leader, itself included; `None` on a host that does not lead.
+    pub fn followers(&self) -> Option<BTreeMap<MemberId, Follower>> {
+        let inner = self.inner();
+        let leads = inner.confirmed_leadership().leader == Some(inner.me);
+        leads.then(|| inner.followers())
+    }
+
+    /// Why agreement on this host has ended, if it has.
+    pub fn fatal(&self) -> Option<GroupFailure> {
+        let failure = self.place.failure().borrow_watched().clone();
+        failure.or_else(|| self.inner().db.fault().cloned().map(GroupFailure::Store))
+    }
+
+    /// Waits until agreement on this host has ended, and says why.
+    pub async fn failed(&self) -> GroupFailure {
+        let mut failure = self.place.failure();
+        let ended = failure.wait_until(Option::is_some).await;
+        ended.ok().flatten().unwrap_or(GroupFailure::Shutdown)
+    }
+
+    /// Waits until this host has applied `index`; `false` if that takes longer than `limit`.
+    pub async fn applied_at_least(&self, index: LogIndex, limit: Duration) -> bool {
+        let mut views = self.inner().views.clone();
+        let reached = views.wait_until(|view| view.applied >= index);
+        matches!(Types::timeout(limit, reached).await, Ok(Ok(_)))
+    }
+
+    /// What `look` finds in the agreed state as this host has applied it, up to the index it is given. Nothing
+    /// is applied meanwhile.
+    pub fn read<T>(&self, look: impl FnOnce(&State, LogIndex) -> T) -> T {
+        let inner = self.inner();
+        let replica = inner.replica.lock();
+        look(&replica.state, replica.index())
+    }
+
+    /// The serial for the next verdict about `member`: later than the last this host knows of.
+    pub fn next_serial(&self, member: MemberId) -> u64 {
+        let inner = self.inner();
+        let wall_ms = inner.wall.wall_ms();
+        inner.replica.lock().state.bans().next_serial(member, wall_ms)
+    }
+
+    /// Ends agreement on this host in good order and closes the store.
+    pub async fn shutdown(&self) {
+        Box::pin(self.place.close()).await;
+        self.failed().await;
+        self.inner().db.close();
+    }
+}
+
+impl Inner {
+    /// Starts agreement in the epoch that `store` is in. Knows neither the transport's nor the clock's type, so that openraft
+    /// is compiled here, once.
+    pub(super) async fn start(
+        lasting: &Arc<Lasting>,
         store: Store,
-        (key, sync): (IdentitySecret, Sync),
-        wall: Box<dyn WallClock>,
-        timing: Timing,
-    ) -> Result<Self, GroupError> {
+    ) -> Result<Arc<Self>, GroupError> {
         let me = store.me();
         let (unborn, membership) = (store.is_unborn()?, store.membership()?);
-        let config = timing.config(store.root().mesh)?;
+        let config = lasting.timing.config(store.root().mesh)?;
         let db = Arc::clone(&store.log.db);
+        let (epoch, aside) = (store.replica.state.epoch(), db.aside()?);
         let (own, views) = ordered::channel(store.view());
-        let (public, public_views) = watch::channel(store.view());
+        let public = lasting.views.clone();
+        public.send_replace(store.view());
         let root = *store.root();
+        let mut sync = Sync::new(me, lasting.seed);
+        sync.handle_members(store.view().members.keys().copied());
         let replica = SharedReplica::new(store.replica);
         let testimony = Testimony::of(&replica, root.mesh, me);
         let views_out = Views { own, public };
         let shared = (replica.clone(), Arc::clone(&testimony));
         let machine = Machine::new(root, Arc::clone(&db), shared, views_out);
+        let lookout = Arc::clone(&lasting.lookout);
+        let peers = Peers::new(me, epoch, Arc::clone(&lasting.calls), Arc::clone(&lookout));
         let raft = Raft::new(me.0, config, peers.clone(), store.log, machine)
             .await
             .map_err(|error| GroupError::Start(error.to_string()))?;
         peers.follow(raft.server_metrics());
         begin(&raft, me, unborn, &membership).await?;
-        let (leadership_tx, leadership) = watch::channel(leadership(&raft));
+        lasting.leadership.send_replace(leadership(&raft));
         let (failure_tx, failure) = ordered::channel(None);
-        let inner = Arc::new(Inner {
+        let inner = Arc::new(Self {
             me,
+            epoch,
+            aside,
             raft,
             db,
             replica,
             peers,
-            wall,
-            timing,
+            lookout,
+            wall: Arc::clone(&lasting.wall),
+            timing: lasting.timing,
             contact: Contact::default(),
             outdated: Outdated::default(),
             speakers: Speakers::default(),
             confirmations: Confirmations::default(),
             stewardship: Stewardship::default(),
             succession: Succession::default(),
-            key,
+            key: lasting.key.clone(),
             testimony,
             sync: Mutex::new(sync),
             desk: Mutex::default(),
@@ -162,11 +289,9 @@ impl Group {
             born: Types::now(),
             history: Mutex::new(History::new(me)),
             views,
-            public_views,
-            leadership,
             failure,
         });
-        let herald = Herald::new(Arc::clone(&inner), leadership_tx, failure_tx);
+        let herald = Herald::new(Arc::clone(&inner), lasting.leadership.clone(), failure_tx);
         let steward = Steward::new(Arc::clone(&inner));
         let pulse = Pulse::new(Arc::clone(&inner));
         let warden = Warden::new(Arc::clone(&inner));
@@ -179,92 +304,7 @@ impl Group {
         drop(Runtime::spawn(warden.run()));
         drop(Runtime::spawn(notary.run()));
         drop(Runtime::spawn(following.run()));
-        Ok(Self { inner })
-    }
-
-    /// This host.
-    pub fn me(&self) -> MemberId {
-        self.inner.me
-    }
-
-    /// The agreed state, again after each applied batch.
-    pub fn views(&self) -> watch::Receiver<Arc<ClusterView>> {
-        self.inner.public_views.clone()
-    }
-
-    /// Who leads as Raft believes it, again after each change; [`Self::status`] asks for more.
-    pub fn leadership(&self) -> watch::Receiver<Leadership> {
-        self.inner.leadership.clone()
-    }
-
-    /// Agreement as this host sees it now. A leader that was not confirmed lately is none.
-    pub fn status(&self) -> GroupStatus {
-        let raft = &self.inner.raft;
-        let membership = self.inner.membership();
-        let commit = raft.data_metrics().borrow_watched().local_committed.map_or(0, |id| id.index);
-        let view = self.inner.view();
-        GroupStatus {
-            leadership: self.inner.confirmed_leadership(),
-            commit: commit.max(view.applied),
-            applied: view.applied,
-            state_hash: view.hash,
-            voters: membership.voters.into_iter().collect(),
-            changing: membership.changing,
-            learners: membership.learners.into_iter().collect(),
-        }
-    }
-
-    /// The leaderships this host saw since it started, oldest first, and how many more it saw before those.
-    pub fn history(&self) -> (Vec<Transition>, u64) {
-        self.inner.history().tell()
-    }
-
-    /// Everyone that follows this leader, itself included; `None` on a host that does not lead.
-    pub fn followers(&self) -> Option<BTreeMap<MemberId, Follower>> {
-        let leads = self.inner.confirmed_leadership().leader == Some(self.inner.me);
-        leads.then(|| self.inner.followers())
-    }
-
-    /// Why agreement on this host has ended, if it has.
-    pub fn fatal(&self) -> Option<GroupFailure> {
-        self.inner.ended()
-    }
-
-    /// Waits until agreement on this host has ended, and says why.
-    pub async fn failed(&self) -> GroupFailure {
-        let mut failure = self.inner.failure.clone();
-        let ended = failure.wait_until(Option::is_some).await;
-        // The steward says why before it goes.
-        ended.ok().flatten().unwrap_or(GroupFailure::Shutdown)
-    }
-
-    /// Waits until this host has applied `index`; `false` if that takes longer than `limit`.
-    pub async fn applied_at_least(&self, index: LogIndex, limit: Duration) -> bool {
-        let mut views = self.inner.views.clone();
-        let reached = views.wait_until(|view| view.applied >= index);
-        matches!(Types::timeout(limit, reached).await, Ok(Ok(_)))
-    }
-
-    /// What `look` finds in the agreed state as this host has applied it, up to the index it is given. Nothing
-    /// is applied meanwhile.
-    pub fn read<T>(&self, look: impl FnOnce(&State, LogIndex) -> T) -> T {
-        let replica = self.inner.replica.lock();
-        look(&replica.state, replica.index())
-    }
-
-    /// The serial for the next verdict about `member`: later than the last this host knows of.
-    pub fn next_serial(&self, member: MemberId) -> u64 {
-        let wall_ms = self.inner.wall.wall_ms();
-        self.inner.replica.lock().state.bans().next_serial(member, wall_ms)
-    }
-
-    /// Ends agreement on this host in good order and closes the store.
-    pub async fn shutdown(&self) {
-        if let Err(error) = self.inner.raft.shutdown().await {
-            tracing::error!(%error, "agreement did not end in good order");
-        }
-        self.failed().await;
-        self.inner.db.close();
+        Ok(inner)
     }
 }
 

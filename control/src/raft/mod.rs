@@ -19,6 +19,7 @@
 //!   whether the leader is still there.
 //! - [`roles`] decides who votes; `steward` has it carried out, going by what `followers` knows of the others.
 //! - `warden` has bans end when their time is over.
+//! - `place` is what stays when admins begin another epoch, `ferry` goes over into it by a `passage`, and `lookout` hears of it.
 //! - `aftermath` says what is left when agreement has ended.
 //! - `outdated` is what a member does that hears a newer version spoken.
 //! - `herald` tells who leads and `history` remembers it; `transfer` has another lead on request.
@@ -38,6 +39,7 @@ mod comparing;
 mod contact;
 mod draft;
 mod export;
+mod ferry;
 #[cfg(test)]
 mod fixture;
 mod followers;
@@ -45,12 +47,15 @@ mod following;
 mod group;
 mod herald;
 mod history;
+mod lookout;
 mod machine;
 mod memory;
 mod network;
 mod notary;
 mod outdated;
+mod passage;
 mod patience;
+mod place;
 mod propose;
 mod pulse;
 mod reading;
@@ -79,13 +84,15 @@ pub use comparing::{CompareError, Comparison, Difference, Held};
 pub use export::{ExportError, Snapshot};
 pub use group::{Group, GroupError};
 pub use history::{Cause, MAX_TRANSITIONS, Transition};
+pub use lookout::Obstacle;
 pub use memory::MemoryDisk;
+pub use passage::PassageError;
 pub use propose::{Applied, ProposeError};
 pub use reading::{Freshness, ReadError};
 pub use rpc::RpcError;
 pub use snapshot::SnapshotError;
-pub use status::{Follower, GroupFailure, GroupStatus, Leadership, Role};
-pub use store::{CatchUpError, Start, Store, StoreError};
+pub use status::{EpochStatus, Follower, GroupFailure, GroupStatus, Leadership, Role};
+pub use store::{Aside, CatchUpError, RecoverError, Start, Store, StoreError, Survey};
 pub use sync_status::{SyncState, SyncStatus};
 pub use timing::Timing;
 pub use transfer::{HandOverRefusal, TransferError};

@@ -14,6 +14,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use mesh_model::MemberId;
 use mesh_model::codec::{self, CodecError};
+use mesh_model::trust::EpochId;
 use openraft::async_runtime::watch::WatchReceiver as _;
 use openraft::errors::{RPCError, ReplicationClosed, StreamingError, Timeout, Unreachable};
 use openraft::metrics::RaftServerMetrics;
@@ -24,6 +25,7 @@ use openraft::raft::{
 };
 use openraft::{OptionalSend, RaftNetworkFactory, RaftNetworkV2};
 
+use super::lookout::Lookout;
 use super::rpc::{AppendSpan, MAX_TERM_AHEAD, Reply, Request};
 use super::types::{Snapshot, Types, Vote};
 use super::watch as ordered;
@@ -49,11 +51,18 @@ impl<T: Transport> Calls for Erased<T> {
     }
 }
 
+/// `transport` without its type.
+pub(super) fn calls(transport: impl Transport) -> Arc<dyn Calls> {
+    Arc::new(Erased(transport))
+}
+
 /// All other members, as agreement reaches them.
 #[derive(Clone)]
 pub(crate) struct Peers {
     pub(crate) me: MemberId,
+    epoch: EpochId,
     calls: Arc<dyn Calls>,
+    lookout: Arc<Lookout>,
     /// Where openraft tells who votes. Empty while it starts: nobody is believed then.
     electorate: Arc<OnceLock<ordered::Receiver<RaftServerMetrics<Types>>>>,
     /// This host keeps what it says as a leader to itself.
@@ -78,14 +87,21 @@ pub(crate) enum AskError {
     OtherReply,
     #[error("the reply says what its sender cannot know or may not say")]
     NotBelieved,
+    #[error("the one asked is in epoch {0}")]
+    OtherEpoch(EpochId),
     #[error("no majority answers this leader, which is silent for the moment")]
     Silent,
 }
 
 impl Peers {
-    pub(crate) fn new(me: MemberId, transport: impl Transport) -> Self {
-        let calls = Arc::new(Erased(transport));
-        Self { me, calls, electorate: Arc::default(), is_silent: Arc::default() }
+    pub(super) fn new(
+        me: MemberId,
+        epoch: EpochId,
+        calls: Arc<dyn Calls>,
+        lookout: Arc<Lookout>,
+    ) -> Self {
+        let (electorate, is_silent) = (Arc::default(), Arc::default());
+        Self { me, epoch, calls, lookout, electorate, is_silent }
     }
 
     /// From now on voters are believed.
@@ -111,17 +127,24 @@ impl Peers {
         };
         node != self.me.0
             && later.saturating_sub(sent.leader_id.term) <= MAX_TERM_AHEAD
+            && self.epoch.has_term(later)
             && self.electorate.get().is_some_and(votes)
     }
 
     pub(crate) async fn ask(
         &self,
         to: MemberId,
-        request: &Request,
+        request: Request,
         limit: Duration,
     ) -> Result<Reply, AskError> {
-        let reply = self.calls.call(to, request.encode(), limit).await?;
-        Ok(codec::decode(&reply)?)
+        let reply = self.calls.call(to, request.ask_in(self.epoch), limit).await?;
+        match codec::decode(&reply)? {
+            Reply::OtherEpoch(epoch) => {
+                self.lookout.note(to, epoch, self.epoch);
+                Err(AskError::OtherEpoch(epoch))
+            }
+            reply => Ok(reply),
+        }
     }
 }
 
@@ -148,7 +171,7 @@ impl Peer {
     ) -> Result<T, RPCError<Types>> {
         let asked = match self.peers.is_silent.load(Ordering::Relaxed) && request.is_a_leaders() {
             true => Err(AskError::Silent),
-            false => self.peers.ask(self.to, &request, limit).await,
+            false => self.peers.ask(self.to, request, limit).await,
         };
         let error = match asked.and_then(pick) {
             Ok(reply) => return Ok(reply),
@@ -168,6 +191,7 @@ impl Peer {
             AskError::Transport(TransportError::Broken { .. })
             | AskError::OtherReply
             | AskError::NotBelieved
+            | AskError::OtherEpoch(_)
             | AskError::Silent => RPCError::Unreachable(Unreachable::new(&error)),
         })
     }

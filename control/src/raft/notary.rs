@@ -165,14 +165,14 @@ impl Inner {
     async fn attest(&self, to: MemberId, word: Signed<Checkpoint>) {
         let Ok(index) = word.peek().map(|word| word.at.index) else { return };
         let request = Request::Attest { index, word: Some(word) };
-        self.exchange_words(to, &request).await;
+        self.exchange_words(to, request).await;
     }
 
     async fn ask_words(&self, to: MemberId, index: LogIndex) {
-        self.exchange_words(to, &Request::Attest { index, word: None }).await;
+        self.exchange_words(to, Request::Attest { index, word: None }).await;
     }
 
-    async fn exchange_words(&self, to: MemberId, request: &Request) {
+    async fn exchange_words(&self, to: MemberId, request: Request) {
         if let Ok(Reply::Attested(words)) = self.peers.ask(to, request, ANSWER_LIMIT).await {
             self.take_words(&words);
         }

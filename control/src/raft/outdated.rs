@@ -45,7 +45,7 @@ impl Group {
     /// What this host's voters say in a version that this build does not understand; `None` while it understands its
     /// leader.
     pub fn outdated(&self) -> Option<CodecError> {
-        self.inner.outdated.get()
+        self.inner().outdated.get()
     }
 }
 

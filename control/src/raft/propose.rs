@@ -84,7 +84,7 @@ pub(super) enum Tried {
 impl Group {
     /// Has `proposal` agreed on, wherever the leader is, within [`Timing::propose`](super::Timing).
     pub async fn propose(&self, proposal: Proposal) -> Result<Applied, ProposeError> {
-        let inner = &self.inner;
+        let inner = &*self.inner();
         if let Some(index) = inner.frozen_against(&proposal) {
             return Err(ProposeError::Diverged(index));
         }
@@ -179,7 +179,7 @@ impl Inner {
 
     async fn forward(&self, leader: MemberId, proposal: Proposal) -> Option<Applied> {
         let limit = FORWARD_LIMIT + FORWARD_TRAVEL;
-        match self.peers.ask(leader, &Request::Propose(proposal), limit).await {
+        match self.peers.ask(leader, Request::Propose(proposal), limit).await {
             Ok(Reply::Propose(ProposeReply::Applied { index, outcome })) => {
                 Some(Applied { index, outcome })
             }

@@ -79,7 +79,7 @@ impl Group {
     /// Waits until this host has applied everything that was agreed before the call, within
     /// [`Timing::propose`](super::Timing); how far that is.
     pub async fn catch_up(&self) -> Result<LogIndex, ReadError> {
-        let inner = &self.inner;
+        let inner = &*self.inner();
         let (mut agreed, mut applied) = (None, None);
         let reading = async {
             let index = inner.read_index().await?;
@@ -103,7 +103,7 @@ impl Group {
 
     /// How new what this host shows is.
     pub fn freshness(&self) -> Freshness {
-        let inner = &self.inner;
+        let inner = &*self.inner();
         Freshness { applied: inner.view().applied, age: inner.silence() }
     }
 }
@@ -147,7 +147,7 @@ impl Inner {
     }
 
     async fn ask_read_index(&self, leader: MemberId) -> Option<LogIndex> {
-        match self.peers.ask(leader, &Request::ReadIndex, CONFIRM_LIMIT + TRAVEL).await {
+        match self.peers.ask(leader, Request::ReadIndex, CONFIRM_LIMIT + TRAVEL).await {
             Ok(Reply::ReadIndex(index)) => index,
             Ok(_) => None,
             Err(error) => {

@@ -11,11 +11,15 @@
 //! member ──ReadIndex──> leader                "how far is the log agreed now?"
 //! member ──Pull──> any other                  "what was agreed after this?", by one that the leader does not feed
 //! voter ──Attest──> those the leader feeds    "here my log leads to this", signed; or "what do they say of it?"
+//! member ──Passage──> one of a later epoch    "how do I get there?"
 //! ```
+//!
+//! Each says in which epoch it is asked, and only the last is answered across epochs: any other gets `OtherEpoch`.
 //!
 //! The link says who speaks; [`speaker`](super::speaker) decides who may say what.
 
 use mesh_model::codec::{self, CodecError};
+use mesh_model::trust::EpochId;
 use mesh_model::wire::sync::{Checkpoint, MAX_CHECKPOINTS, MAX_ENTRY_BYTES, Pull, Pulled};
 use mesh_model::{Fault, LogIndex, MemberId, Signed, Term};
 use openraft::errors::ForwardToLeader;
@@ -75,9 +79,18 @@ pub(crate) enum Request {
         index: LogIndex,
         word: Option<Signed<Checkpoint>>,
     },
+    /// The way into the epoch of the one asked.
+    Passage,
 }
 
-mesh_model::message!(Request, "agreement request", version 1, limit REQUEST_LIMIT);
+/// A question and the epoch it is asked in.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Question {
+    pub(crate) request: Request,
+    pub(crate) epoch: EpochId,
+}
+
+mesh_model::message!(Question, "agreement request", version 1, limit REQUEST_LIMIT);
 
 /// The answer.
 #[derive(Serialize, Deserialize)]
@@ -95,10 +108,23 @@ pub(crate) enum Reply {
     ReadIndex(Option<LogIndex>),
     Pulled(Pulled),
     Attested(Vec<Signed<Checkpoint>>),
+    /// The one asked is in this epoch, and the question was asked in another.
+    OtherEpoch(EpochId),
+    /// `None` where the one asked has none to show, or shows it to another just now.
+    Passage(Option<PassageReply>),
 }
 
 // A snapshot is the longest thing said, and 64 checkpoints of 256 bytes come with it.
 mesh_model::message!(Reply, "agreement reply", version 1, limit REPLY_LIMIT);
+
+/// The way into another epoch.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct PassageReply {
+    /// A [`PassageRecord`](super::passage::PassageRecord).
+    pub(crate) passage: Vec<u8>,
+    /// Whether the asker had a vote there already, as far as the one asked knows. Then it has lost its store.
+    pub(crate) voted: bool,
+}
 
 /// Entries to follow `prev`.
 #[derive(Serialize, Deserialize)]
@@ -359,8 +385,14 @@ impl Request {
         matches!(self, Self::Append(_) | Self::Snapshot { .. })
     }
 
-    pub(crate) fn encode(&self) -> bytes::Bytes {
-        codec::encode(self).into()
+    /// Whether it is answered whatever epoch it is asked in.
+    pub(super) fn is_of_any_epoch(&self) -> bool {
+        matches!(self, Self::Passage)
+    }
+
+    /// The question's bytes, asked in `epoch`.
+    pub(crate) fn ask_in(self, epoch: EpochId) -> bytes::Bytes {
+        codec::encode(&Question { request: self, epoch }).into()
     }
 }
 

@@ -63,12 +63,10 @@ impl Replica {
 
     /// This replica as snapshot bytes, `state` being its encoded state.
     pub(crate) fn pack(&self, state: &[u8]) -> Vec<u8> {
-        let state =
-            zstd::bulk::compress(state, LEVEL).expect("compressing memory into memory cannot fail");
         codec::encode(&SnapshotRecord {
             last: self.applied.map(Into::into),
             membership: (&self.membership).into(),
-            state,
+            state: compress(state),
             log: self.log,
         })
     }
@@ -90,10 +88,8 @@ impl Replica {
         most: usize,
     ) -> Result<Self, SnapshotError> {
         let record: SnapshotRecord = codec::decode(bytes)?;
-        let state: State = codec::decode(&expand(&record.state, most)?)?;
-        state.verify(root)?;
         Ok(Self {
-            state,
+            state: open_state_within(&record.state, root, most)?,
             applied: record.last.map(Into::into),
             membership: record.membership.try_into()?,
             log: record.log,
@@ -108,6 +104,26 @@ pub(crate) fn peek_meta(bytes: &[u8]) -> Result<SnapshotMeta, CodecError> {
         last_log_id: record.last.map(Into::into),
         last_membership: record.membership.try_into()?,
     })
+}
+
+/// `bytes`, compressed.
+pub(crate) fn compress(bytes: &[u8]) -> Vec<u8> {
+    zstd::bulk::compress(bytes, LEVEL).expect("compressing memory into memory cannot fail")
+}
+
+/// The state in `compressed`, if every chain in it starts at `root`.
+pub(crate) fn open_state(compressed: &[u8], root: &MeshRoot) -> Result<State, SnapshotError> {
+    open_state_within(compressed, root, State::LIMIT)
+}
+
+fn open_state_within(
+    compressed: &[u8],
+    root: &MeshRoot,
+    most: usize,
+) -> Result<State, SnapshotError> {
+    let state: State = codec::decode(&expand(compressed, most)?)?;
+    state.verify(root)?;
+    Ok(state)
 }
 
 /// Expands `compressed` to at most `most` bytes: a few bytes can become gigabytes.

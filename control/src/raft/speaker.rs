@@ -50,7 +50,7 @@ impl Speakers {
         // The sender tries again soon enough.
         let Ok(_asking) = self.asking.try_lock() else { return Err(refused) };
         for voter in voters.iter().filter(|voter| **voter != peers.me) {
-            let answer = peers.ask(*voter, &Request::IsVoter(from), VOUCH_LIMIT).await;
+            let answer = peers.ask(*voter, Request::IsVoter(from), VOUCH_LIMIT).await;
             if let Ok(Reply::IsVoter(true)) = answer {
                 tracing::info!(%from, by = %voter, "accepted as a voter by another's word");
                 self.remember(from);
@@ -81,12 +81,17 @@ impl Speakers {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use bytes::Bytes;
     use mesh_model::codec;
     use openraft::type_config::TypeConfigExt as _;
 
     use super::*;
     use crate::ports::{Transport, TransportError};
+    use crate::raft::fixture::epoch;
+    use crate::raft::network::calls;
+    use crate::raft::rpc::Question;
     use crate::raft::types::Types;
 
     const ME: MemberId = MemberId(9);
@@ -102,7 +107,8 @@ mod tests {
             request: Bytes,
             _: Duration,
         ) -> Result<Bytes, TransportError> {
-            match codec::decode(&request).expect("our own question") {
+            let Question { request, .. } = codec::decode(&request).expect("our own question");
+            match request {
                 Request::IsVoter(member) if to == MemberId(2) => {
                     Ok(Reply::IsVoter(member == MemberId(5)).encode())
                 }
@@ -113,7 +119,7 @@ mod tests {
 
     fn check(speakers: &Speakers, from: u64, voters: &[u64]) -> bool {
         let voters = voters.iter().copied().map(MemberId).collect();
-        let peers = Peers::new(ME, Voters);
+        let peers = Peers::new(ME, epoch(), calls(Voters), Arc::default());
         Types::run(async { speakers.check(MemberId(from), &voters, &peers).await.is_ok() })
     }
 

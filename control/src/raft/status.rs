@@ -1,10 +1,12 @@
 //! Agreement at a glance.
 
+use mesh_model::trust::EpochId;
 use mesh_model::view::StateHash;
 use mesh_model::{Fault, LogIndex, MemberId, Term};
 use openraft::ServerState;
 
-use super::store::StoreError;
+use super::lookout::Obstacle;
+use super::store::{Aside, StoreError};
 
 /// A member's part in agreement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,6 +73,21 @@ pub struct GroupStatus {
     pub changing: bool,
     /// Who follows without a vote, by id.
     pub learners: Vec<MemberId>,
+    /// Since when a majority has decided without interruption.
+    pub epoch: EpochStatus,
+}
+
+/// The epoch this host is in, and what it has to do with others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EpochStatus {
+    /// Which.
+    pub id: EpochId,
+    /// What this host held when it went over into it; `None` if it came in later.
+    pub aside: Option<Aside>,
+    /// How many questions and answers were of another epoch, since this process started.
+    pub refused: u64,
+    /// A later epoch, or one beside this, that this host does not go over to.
+    pub obstacle: Option<Obstacle>,
 }
 
 /// Why agreement on this host has ended. There is no way back but a restart of the process.

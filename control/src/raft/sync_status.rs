@@ -49,7 +49,7 @@ pub struct SyncStatus {
 impl Group {
     /// Gossip knows `member`: whether it answers, and how far it says it has applied the log.
     pub fn handle_sighting(&self, member: MemberId, dead: bool, applied: LogIndex) {
-        let inner = &self.inner;
+        let inner = &*self.inner();
         let matters = inner.sync().handle_sighting(member, dead, applied, inner.moment());
         if matters {
             nudge(&inner.nudges);
@@ -58,7 +58,7 @@ impl Group {
 
     /// How this member follows.
     pub fn sync_status(&self) -> SyncStatus {
-        let inner = &self.inner;
+        let inner = self.inner();
         inner.observe();
         let now = inner.moment();
         let progress = inner.sync().progress(now);
@@ -83,7 +83,7 @@ impl Group {
     /// Has this member ask `preferred` before all others, the first of them most of all; nobody ends that. It is forgotten
     /// when this process ends, and matters only while nobody feeds this member.
     pub fn sync_from(&self, preferred: &[MemberId]) -> Result<(), PreferenceError> {
-        let inner = &self.inner;
+        let inner = self.inner();
         inner.observe();
         inner.sync().handle_preference(preferred)?;
         nudge(&inner.nudges);
@@ -92,19 +92,21 @@ impl Group {
 
     /// Has this member look for a source anew.
     pub fn resync(&self) {
-        self.inner.sync().handle_resync();
-        nudge(&self.inner.nudges);
+        let inner = self.inner();
+        inner.sync().handle_resync();
+        nudge(&inner.nudges);
     }
 
     /// Has this member ask for the whole state.
     pub fn sync_fast(&self) {
-        self.inner.sync().handle_fast();
-        nudge(&self.inner.nudges);
+        let inner = self.inner();
+        inner.sync().handle_fast();
+        nudge(&inner.nudges);
     }
 
     /// Members that hold different states at one index, as far as this one has seen.
     pub fn divergences(&self) -> Vec<Divergence> {
-        self.inner.standing_divergences()
+        self.inner().standing_divergences()
     }
 }
 

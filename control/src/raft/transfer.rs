@@ -139,7 +139,7 @@ impl Group {
     /// Has `to` lead, or the best of the other voters; returns once it is seen to, within
     /// [`Timing::propose`](super::Timing). That it leads already is a success.
     pub async fn transfer(&self, to: Option<MemberId>) -> Result<Leadership, TransferError> {
-        let inner = &self.inner;
+        let inner = &*self.inner();
         let transfer = async {
             let (from_term, to) = inner.have_handed_over(to).await?;
             inner.see_leading(to, from_term).await
@@ -154,7 +154,7 @@ impl Group {
 
     /// How often this host, leading, refused other hosts' wishes as too soon.
     pub fn transfers_refused(&self) -> u64 {
-        self.inner.succession.refused()
+        self.inner().succession.refused()
     }
 }
 
@@ -183,7 +183,7 @@ impl Inner {
         leader: MemberId,
         to: Option<MemberId>,
     ) -> Option<HandOverReply> {
-        match self.peers.ask(leader, &Request::HandOver(to), ANSWER_LIMIT).await {
+        match self.peers.ask(leader, Request::HandOver(to), ANSWER_LIMIT).await {
             Ok(Reply::HandOver(reply)) => Some(reply),
             Ok(_) => None,
             Err(error) => {

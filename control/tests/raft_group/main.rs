@@ -5,6 +5,7 @@
 mod bans;
 mod comparing;
 mod crash;
+mod epochs;
 mod failed_disk;
 #[path = "../fixture/mod.rs"]
 mod fixture;

@@ -13,7 +13,7 @@ use mesh_control::raft::{
     Applied, Group, GroupStatus, MemoryDisk, ProposeError, Role, Start, Store, Timing,
 };
 use mesh_model::MemberId;
-use mesh_model::trust::{AdminsHead, Ruling};
+use mesh_model::trust::{AdminsHead, Ruling, VoterTarget};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::fixture::{BORN_MS, Host, Mesh, Ticket, after};
@@ -210,6 +210,26 @@ impl World {
         world
     }
 
+    /// A mesh of `members`, of which three, five or seven vote.
+    pub(crate) async fn of_voters(voters: u8, seed: u8, members: usize) -> Self {
+        let mut world = Self::found(seed).await;
+        for _ in 1..members {
+            world.join().await;
+        }
+        let policy = world.mesh.policy(1, VoterTarget::of(voters), &[]);
+        let leader = world.leader().await;
+        world.propose(leader, Command::SetVoters(policy)).await.expect("agreed");
+        world
+            .until("so many vote", |world| {
+                let seen = world.running().into_iter().map(|id| world.status(id));
+                let mut seen = seen.map(|status| (status.voters, status.changing, status.applied));
+                let Some(first) = seen.next() else { return false };
+                first.0.len() == usize::from(voters) && !first.1 && seen.all(|other| other == first)
+            })
+            .await;
+        world
+    }
+
     async fn run(&mut self, store: Store) {
         let me = store.me();
         let node = self.nodes.get_mut(&me).expect("a host has a disk before it runs");
@@ -235,6 +255,11 @@ impl World {
 
     pub(crate) fn disk(&self, member: MemberId) -> &MemoryDisk {
         &self.nodes[&member].disk
+    }
+
+    /// From its next start on, `member` runs on `disk`.
+    pub(crate) fn replace_disk(&mut self, member: MemberId, disk: MemoryDisk) {
+        self.nodes.get_mut(&member).expect("a host").disk = disk;
     }
 
     /// Those that run, by id.

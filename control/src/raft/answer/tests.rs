@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use mesh_model::trust::{EpochHead, EpochId};
 use openraft::type_config::TypeConfigExt as _;
 
 use super::*;
@@ -35,8 +36,8 @@ fn snapshot(vote: Vote, replica: &Replica) -> Request {
     Request::Snapshot { vote: vote.into(), snapshot: replica.to_snapshot() }
 }
 
-async fn say(group: &Group, from: MemberId, request: &Request) -> Result<Reply, RpcError> {
-    let reply = group.handle_rpc(from, &request.encode()).await?;
+async fn say(group: &Group, from: MemberId, request: Request) -> Result<Reply, RpcError> {
+    let reply = group.handle_rpc(from, &request.ask_in(fixture::epoch())).await?;
     Ok(codec::decode(&reply).expect("our own reply"))
 }
 
@@ -44,10 +45,10 @@ async fn say(group: &Group, from: MemberId, request: &Request) -> Result<Reply, 
 fn the_leader_is_heard() {
     Types::run(async {
         let guest = guest().await;
-        let reply = say(&guest, FOUNDER, &append(leads(FOUNDER, 1), 4, 2)).await;
+        let reply = say(&guest, FOUNDER, append(leads(FOUNDER, 1), 4, 2)).await;
         assert!(matches!(reply, Ok(Reply::Append(_))));
         let campaign = VoteRequest::new(campaigns(FOUNDER, 2), Some(log_id(1, 5)));
-        let reply = say(&guest, FOUNDER, &Request::PreVote(campaign.into())).await;
+        let reply = say(&guest, FOUNDER, Request::PreVote(campaign.into())).await;
         assert!(matches!(reply, Ok(Reply::Vote(_))));
         guest.shutdown().await;
     });
@@ -58,9 +59,9 @@ fn nobody_speaks_for_another_or_without_a_vote() {
     Types::run(async {
         let guest = guest().await;
         let stranger = MemberId(77);
-        let refused = say(&guest, stranger, &append(leads(stranger, 9), 4, 1)).await;
+        let refused = say(&guest, stranger, append(leads(stranger, 9), 4, 1)).await;
         assert_eq!(refused.err(), Some(RpcError::NotAMember(stranger)));
-        let itself = say(&guest, GUEST, &append(leads(GUEST, 9), 4, 1)).await;
+        let itself = say(&guest, GUEST, append(leads(GUEST, 9), 4, 1)).await;
         assert_eq!(itself.err(), Some(RpcError::NotAMember(GUEST)), "by a link to itself");
 
         let for_another = RpcError::NotEntitled { from: FOUNDER, claimed: GUEST };
@@ -73,7 +74,7 @@ fn nobody_speaks_for_another_or_without_a_vote() {
             ),
             snapshot(leads(GUEST, 9), &settled()),
         ] {
-            let refused = say(&guest, FOUNDER, &request).await;
+            let refused = say(&guest, FOUNDER, request).await;
             assert_eq!(refused.err(), Some(for_another.clone()));
         }
         let status = guest.status();
@@ -92,7 +93,7 @@ fn terms_that_no_elections_lead_to_are_not_heard() {
             Request::Vote(VoteRequest::new(campaigns(FOUNDER, far), Some(log_id(1, 9))).into()),
             snapshot(leads(FOUNDER, far), &settled()),
         ] {
-            let refused = say(&guest, FOUNDER, &request).await.err();
+            let refused = say(&guest, FOUNDER, request).await.err();
             assert!(matches!(refused, Some(RpcError::TermOutOfReach { .. })), "{refused:?}");
         }
         let of_a_later_term = Append::from(AppendEntriesRequest {
@@ -101,7 +102,7 @@ fn terms_that_no_elections_lead_to_are_not_heard() {
             entries: vec![fixture::blank(2, 4)],
             leader_commit: None,
         });
-        let refused = say(&guest, FOUNDER, &Request::Append(of_a_later_term)).await;
+        let refused = say(&guest, FOUNDER, Request::Append(of_a_later_term)).await;
         assert!(matches!(refused, Err(RpcError::Malformed(_))));
         assert_eq!(guest.status().leadership.term, 0);
         guest.shutdown().await;
@@ -112,10 +113,10 @@ fn terms_that_no_elections_lead_to_are_not_heard() {
 fn a_candidate_does_not_append_and_a_leader_does_not_campaign() {
     Types::run(async {
         let guest = guest().await;
-        let refused = say(&guest, FOUNDER, &append(campaigns(FOUNDER, 1), 4, 1)).await;
+        let refused = say(&guest, FOUNDER, append(campaigns(FOUNDER, 1), 4, 1)).await;
         assert!(matches!(refused, Err(RpcError::NotEntitled { .. })));
         let campaign = VoteRequest::new(leads(FOUNDER, 1), None);
-        let refused = say(&guest, FOUNDER, &Request::Vote(campaign.into())).await;
+        let refused = say(&guest, FOUNDER, Request::Vote(campaign.into())).await;
         assert!(matches!(refused, Err(RpcError::NotEntitled { .. })));
         guest.shutdown().await;
     });
@@ -129,12 +130,12 @@ fn a_genuine_snapshot_is_installed_and_a_forged_one_refused() {
         later.apply(&fixture::blank(1, 4));
         for mut lie in [forged(), unchained()] {
             lie.apply(&fixture::blank(1, 4));
-            let refused = say(&guest, FOUNDER, &snapshot(leads(FOUNDER, 1), &lie)).await;
+            let refused = say(&guest, FOUNDER, snapshot(leads(FOUNDER, 1), &lie)).await;
             assert!(matches!(refused, Err(RpcError::Snapshot(_))));
         }
         assert_eq!(guest.views().borrow().applied, 3);
 
-        let reply = say(&guest, FOUNDER, &snapshot(leads(FOUNDER, 1), &later)).await;
+        let reply = say(&guest, FOUNDER, snapshot(leads(FOUNDER, 1), &later)).await;
         assert!(matches!(reply, Ok(Reply::Snapshot { .. })));
         assert!(guest.applied_at_least(4, Duration::from_secs(5)).await);
         assert_eq!(guest.status().state_hash, later.state.hash());
@@ -150,28 +151,28 @@ fn a_snapshot_no_leader_can_have_is_refused_and_does_not_panic() {
         let mut of_a_later_term = settled();
         of_a_later_term.apply(&fixture::blank(8, 4));
         let request = snapshot(leads(FOUNDER, 1), &of_a_later_term);
-        assert_eq!(say(&guest, FOUNDER, &request).await.err(), Some(RpcError::Contradiction));
+        assert_eq!(say(&guest, FOUNDER, request).await.err(), Some(RpcError::Contradiction));
 
         let mut in_a_place_taken = settled();
         in_a_place_taken.applied = Some(log_id(2, 3));
         let request = snapshot(leads(FOUNDER, 2), &in_a_place_taken);
-        assert_eq!(say(&guest, FOUNDER, &request).await.err(), Some(RpcError::Contradiction));
+        assert_eq!(say(&guest, FOUNDER, request).await.err(), Some(RpcError::Contradiction));
 
         // It shows the guest, who came in at 3.
         let mut ahead_of_itself = settled();
         ahead_of_itself.applied = Some(log_id(1, 2));
         let request = snapshot(leads(FOUNDER, 1), &ahead_of_itself);
-        assert_eq!(say(&guest, FOUNDER, &request).await.err(), Some(RpcError::Contradiction));
+        assert_eq!(say(&guest, FOUNDER, request).await.err(), Some(RpcError::Contradiction));
 
         let mut without_the_guest = fixture::founded();
         without_the_guest.apply(&fixture::blank(1, 9));
         let request = snapshot(leads(FOUNDER, 1), &without_the_guest);
-        assert_eq!(say(&guest, FOUNDER, &request).await.err(), Some(RpcError::Contradiction));
+        assert_eq!(say(&guest, FOUNDER, request).await.err(), Some(RpcError::Contradiction));
 
         let mut with_another_past = fixture::settled_late(1);
         with_another_past.apply(&fixture::blank(1, 4));
         let request = snapshot(leads(FOUNDER, 1), &with_another_past);
-        assert_eq!(say(&guest, FOUNDER, &request).await.err(), Some(RpcError::Contradiction));
+        assert_eq!(say(&guest, FOUNDER, request).await.err(), Some(RpcError::Contradiction));
         assert_eq!(guest.fatal(), None);
         guest.shutdown().await;
     });
@@ -181,7 +182,7 @@ fn a_snapshot_no_leader_can_have_is_refused_and_does_not_panic() {
 fn bytes_that_are_no_request_are_refused() {
     Types::run(async {
         let guest = guest().await;
-        let whole = append(leads(FOUNDER, 1), 4, 2).encode();
+        let whole = append(leads(FOUNDER, 1), 4, 2).ask_in(fixture::epoch());
         for len in 0..whole.len() {
             let refused = guest.handle_rpc(FOUNDER, &whole[..len]).await;
             assert!(matches!(refused, Err(RpcError::Malformed(_))), "{len}");
@@ -192,7 +193,7 @@ fn bytes_that_are_no_request_are_refused() {
             entries: vec![fixture::blank(1, 4), fixture::blank(1, 6)],
             leader_commit: None,
         });
-        let refused = say(&guest, FOUNDER, &Request::Append(with_a_hole)).await;
+        let refused = say(&guest, FOUNDER, Request::Append(with_a_hole)).await;
         assert!(matches!(refused, Err(RpcError::Malformed(_))));
         guest.shutdown().await;
     });
@@ -209,7 +210,7 @@ fn an_oversized_proposal_is_refused_and_does_not_end_agreement() {
 
         let (departure, goodbye) = fixture::goodbye();
         let payload = departure.payload().to_vec();
-        let whole = Request::Propose(goodbye).encode();
+        let whole = Request::Propose(goodbye).ask_in(fixture::epoch());
         let at = whole.windows(payload.len()).position(|part| *part == *payload);
         let at = at.expect("the goodbye is in the request");
         for long in [65_u16, 5_000, 60_000] {
@@ -235,7 +236,7 @@ fn a_follower_whose_disk_cannot_flush_does_not_say_it_holds_the_entry() {
         let store = guest_store(disk.attach());
         let guest = start(store, 4).await;
         disk.fail_flushes_after(0);
-        let reply = say(&guest, FOUNDER, &append(leads(FOUNDER, 1), 4, 1)).await;
+        let reply = say(&guest, FOUNDER, append(leads(FOUNDER, 1), 4, 1)).await;
         assert_eq!(reply.err(), Some(RpcError::Stopped));
         let failure = guest.failed().await;
         assert!(matches!(failure, GroupFailure::Store(StoreError::Disk(_))), "{failure:?}");
@@ -248,19 +249,73 @@ fn a_host_whose_disk_failed_answers_nothing_it_could_say_from_memory() {
         let disk = MemoryDisk::new();
         let store = guest_store(disk.attach());
         let guest = start(store, 4).await;
-        let asked = Request::IsVoter(FOUNDER);
-        assert!(matches!(say(&guest, FOUNDER, &asked).await, Ok(Reply::IsVoter(true))));
+        let asked = || Request::IsVoter(FOUNDER);
+        assert!(matches!(say(&guest, FOUNDER, asked()).await, Ok(Reply::IsVoter(true))));
         disk.fail_flushes_after(0);
-        let refused = say(&guest, FOUNDER, &append(leads(FOUNDER, 1), 4, 1)).await;
+        let refused = say(&guest, FOUNDER, append(leads(FOUNDER, 1), 4, 1)).await;
         assert_eq!(refused.err(), Some(RpcError::Stopped));
-        assert_eq!(say(&guest, FOUNDER, &asked).await.err(), Some(RpcError::Stopped));
+        assert_eq!(say(&guest, FOUNDER, asked()).await.err(), Some(RpcError::Stopped));
         // Though the disk has room again.
         disk.fail_flushes_after(1000);
         let campaign = VoteRequest::new(campaigns(FOUNDER, 2), Some(log_id(1, 5)));
-        for asked in [asked, Request::Vote(campaign.clone().into()), Request::HandOver(None)] {
-            assert_eq!(say(&guest, FOUNDER, &asked).await.err(), Some(RpcError::Stopped));
+        for asked in [asked(), Request::Vote(campaign.clone().into()), Request::HandOver(None)] {
+            assert_eq!(say(&guest, FOUNDER, asked).await.err(), Some(RpcError::Stopped));
         }
         assert_eq!(guest.status().leadership.role, Role::Stopped);
+    });
+}
+
+#[test]
+fn what_is_asked_in_another_epoch_is_answered_with_this_one_and_nothing_else() {
+    Types::run(async {
+        let guest = guest().await;
+        let ours = fixture::epoch();
+        let other = EpochId { number: 1, head: EpochHead([7; 32]) };
+        let rival = EpochId { head: other.head, ..ours };
+        for (asked, epoch) in [(leads(FOUNDER, 1), other), (campaigns(FOUNDER, 9), rival)] {
+            let request = match asked.committed {
+                true => append(asked, 4, 2),
+                false => Request::Vote(VoteRequest::new(asked, Some(log_id(1, 9))).into()),
+            };
+            let reply = guest.handle_rpc(FOUNDER, &request.ask_in(epoch)).await.expect("told");
+            let reply: Reply = codec::decode(&reply).expect("our own reply");
+            assert!(matches!(reply, Reply::OtherEpoch(told) if told == ours));
+        }
+        let status = guest.status();
+        assert_eq!((status.leadership.term, status.applied), (0, 3), "nothing of it was heard");
+        assert_eq!(status.epoch.refused, 2);
+        let passage = Request::Passage.ask_in(other);
+        let reply = guest.handle_rpc(FOUNDER, &passage).await.expect("told");
+        let reply: Reply = codec::decode(&reply).expect("our own reply");
+        assert!(matches!(reply, Reply::Passage(None)), "it did not come by one");
+        guest.shutdown().await;
+    });
+}
+
+#[test]
+fn only_terms_of_its_own_epoch_are_heard() {
+    Types::run(async {
+        let mut store = guest_store(MemoryDisk::new());
+        store.go_over(&fixture::passage()).expect("the disk works");
+        let epoch = fixture::passage().replica().state.epoch();
+        let first = fixture::passage().epoch().first;
+        let guest = start(store, 4).await;
+        for term in [1, epoch.first_term() - 1, 2 << 40] {
+            let request = append(leads(FOUNDER, term), 4, 0).ask_in(epoch);
+            let refused = guest.handle_rpc(FOUNDER, &request).await.expect_err("no such term");
+            assert!(matches!(refused, RpcError::TermOutOfReach { .. }), "{refused}");
+        }
+        let vote = leads(FOUNDER, epoch.first_term() + 1);
+        let heartbeat = Append::from(AppendEntriesRequest {
+            vote,
+            prev_log_id: Some(log_id(epoch.first_term(), first)),
+            entries: vec![fixture::blank(epoch.first_term() + 1, first + 1)],
+            leader_commit: Some(log_id(epoch.first_term() + 1, first + 1)),
+        });
+        let request = Request::Append(heartbeat).ask_in(epoch);
+        guest.handle_rpc(FOUNDER, &request).await.expect("the leader's own");
+        assert!(guest.applied_at_least(first + 1, Duration::from_secs(5)).await);
+        guest.shutdown().await;
     });
 }
 

@@ -7,7 +7,7 @@ use crate::command::Outcome;
 use crate::ports::Seeds;
 use crate::raft::fixture::{self, GUEST, admission, founder_store, invitation, log_id};
 use crate::raft::records::VoteRecord;
-use crate::raft::rpc::AppendReply;
+use crate::raft::rpc::{AppendReply, Question};
 use crate::raft::types::{LogId, Membership, StoredMembership};
 use crate::raft::{Group, MemoryDisk, Role, Timing};
 
@@ -43,9 +43,10 @@ impl Transport for Liar {
     ) -> Result<Bytes, TransportError> {
         Types::sleep(Duration::from_millis(1)).await;
         let vote = VoteRecord::from(self.lie);
-        let reply = match codec::decode(&request) {
-            Ok(Request::Append(_)) => Reply::Append(AppendReply::HigherVote(vote)),
-            Ok(Request::Snapshot { .. }) => Reply::Snapshot { vote },
+        let Question { request, .. } = codec::decode(&request).expect("our own question");
+        let reply = match request {
+            Request::Append(_) => Reply::Append(AppendReply::HigherVote(vote)),
+            Request::Snapshot { .. } => Reply::Snapshot { vote },
             _ => return Err(TransportError::Unreachable(to)),
         };
         self.asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
@@ -108,7 +109,10 @@ fn heard(to: u64) -> Peer {
         membership_config: Arc::clone(&stored),
         committed_membership_config: stored,
     };
-    let peers = Peers::new(MemberId(2), Liar { lie: sent(), asked: Arc::default() });
+    let peers = {
+        let liar = Liar { lie: sent(), asked: Arc::default() };
+        Peers::new(MemberId(2), fixture::epoch(), calls(liar), Arc::default())
+    };
     peers.follow(ordered::channel(server).1);
     Peer { peers, to: MemberId(to) }
 }

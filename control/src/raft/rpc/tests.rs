@@ -1,6 +1,7 @@
 //! Golden vectors of what members that follow say to each other. Members of one version after another hear it, so a test here
 //! that fails means a new version number of requests or replies, not a new vector.
 
+use mesh_model::trust::EpochHead;
 use mesh_model::view::StateHash;
 use mesh_model::wire::sync::{ElectorateHash, Lead, LogHash, News, Place};
 use mesh_model::{IdentitySecret, MeshId};
@@ -20,6 +21,15 @@ fn check<M: codec::Message>(message: &M, golden: &str) {
         assert!(codec::decode::<M>(&bytes[..len]).is_err(), "{len} of {} bytes", bytes.len());
     }
     assert!(codec::decode::<M>(&[&bytes[..], &[0]].concat()).is_err());
+}
+
+const EPOCH: EpochId = EpochId { number: 1, head: EpochHead([7; 32]) };
+
+/// The same of a question, whose epoch follows it.
+#[track_caller]
+fn check_asked(request: Request, golden: &str) {
+    let epoch = format!("01{}", "07".repeat(32));
+    check(&Question { request, epoch: EPOCH }, &[golden, &epoch].concat());
 }
 
 const PLACE: Place = Place { term: 3, index: 300 };
@@ -44,9 +54,9 @@ fn word() -> Signed<Checkpoint> {
 fn pull() {
     let pull =
         Pull { have: Some(PLACE), proven: 251, lead: Some(LEAD), hold_ms: 1000, snapshot: false };
-    check(&Request::Pull(pull), "01090103fb2c01fbfb000104fc70110100fbe80300");
+    check_asked(Request::Pull(pull), "01090103fb2c01fbfb000104fc70110100fbe80300");
     let first = Pull { have: None, proven: 0, lead: None, hold_ms: 0, snapshot: true };
-    check(&Request::Pull(first), "01090000000001");
+    check_asked(Request::Pull(first), "01090000000001");
 }
 
 #[test]
@@ -84,13 +94,23 @@ fn pulled() {
 
 #[test]
 fn attest() {
-    check(&Request::Attest { index: 300, word: None }, "010afb2c0100");
-    check(
-        &Request::Attest { index: 300, word: Some(word()) },
+    check_asked(Request::Attest { index: 300, word: None }, "010afb2c0100");
+    check_asked(
+        Request::Attest { index: 300, word: Some(word()) },
         "010afb2c01017d01121212121212121212121212121212120703fb2c010404040404040404040404040404040404040404040404040404040404040404050505050505050505050505050505050505050505050505050505050505050506060606060606060606060606060606060606060606060606060606060606060204fc70110100d188ca2bd8d03f19ab372cc0375607793727acfef614d1493af4e8f4a541379a1c35adf317bef7170b58252f528dd63d8fd780a6aac5c72b0aaa01a534937300",
     );
     check(
         &Reply::Attested(vec![word()]),
         "0109017d01121212121212121212121212121212120703fb2c010404040404040404040404040404040404040404040404040404040404040404050505050505050505050505050505050505050505050505050505050505050506060606060606060606060606060606060606060606060606060606060606060204fc70110100d188ca2bd8d03f19ab372cc0375607793727acfef614d1493af4e8f4a541379a1c35adf317bef7170b58252f528dd63d8fd780a6aac5c72b0aaa01a534937300",
     );
+}
+
+#[test]
+fn other_epoch() {
+    check_asked(Request::Passage, "010b");
+    let head = "07".repeat(32);
+    check(&Reply::OtherEpoch(EPOCH), &["010a01", &head].concat());
+    check(&Reply::Passage(None), "010b00");
+    let shown = PassageReply { passage: vec![0xca, 0xfe], voted: true };
+    check(&Reply::Passage(Some(shown)), "010b0102cafe01");
 }

@@ -192,6 +192,19 @@ impl Db {
         self.unflushed.load(Ordering::Relaxed)
     }
 
+    /// The same file under another handle. Whoever still holds this one finds it closed.
+    pub(crate) async fn hand_on(&self) -> Result<Self, StoreError> {
+        let _turn = self.turn.lock().await;
+        self.fault.get().map_or(Ok(()), |fault| Err(fault.clone()))?;
+        let database = self.database.write().unwrap_or_else(PoisonError::into_inner).take();
+        Ok(Self {
+            database: RwLock::new(Some(database.ok_or(StoreError::Closed)?)),
+            turn: Mutex::default(),
+            unflushed: AtomicBool::new(self.has_unflushed()),
+            fault: OnceLock::new(),
+        })
+    }
+
     /// Closes the file in good order, whoever still holds a handle.
     pub(crate) fn close(&self) {
         let closed = self.database.write().unwrap_or_else(PoisonError::into_inner).take();

@@ -17,6 +17,7 @@
 
 mod catch_up;
 mod db;
+mod epochs;
 mod error;
 mod log;
 
@@ -30,6 +31,7 @@ use serde::{Deserialize, Serialize};
 
 pub use catch_up::CatchUpError;
 pub(crate) use db::Db;
+pub use epochs::{Aside, RecoverError, Survey};
 pub use error::StoreError;
 pub(crate) use log::LogStore;
 
@@ -138,7 +140,12 @@ impl Store {
         if length == 0 {
             return Err(StoreError::Empty);
         }
-        let log = LogStore::new(Arc::new(Db::open(disk)?));
+        Self::on(Db::open(disk)?, me, root)
+    }
+
+    /// The same, of a store whose file is open.
+    pub(crate) fn on(db: Db, me: MemberId, root: &MeshRoot) -> Result<Self, StoreError> {
+        let log = LogStore::new(Arc::new(db));
         let (identity, snapshot) = log.db.read(|txn| {
             let meta = txn.open_table(META).map_err(redb::Error::from)?;
             Ok((IDENTITY.read(&meta)?, SNAPSHOT.read(&meta)?))
