@@ -7,6 +7,7 @@ mod ban;
 mod invites;
 mod keys;
 mod policy;
+mod recover;
 mod signing;
 mod snapshot;
 mod supervisor;
@@ -31,6 +32,7 @@ pub(crate) use ban::{BanArgs, RemoveArgs, UnbanArgs, WaitForAllArgs};
 pub(crate) use invites::{InvitesArgs, InvitesVerb, RevokeArgs, TokenArgs};
 pub(crate) use keys::{HostArgs, KeysBackupArgs, KeysRestoreArgs, KeysVerb};
 pub(crate) use policy::{PolicySetArgs, PolicyTestArgs, PolicyVerb};
+pub(crate) use recover::RecoverArgs;
 pub(crate) use signing::{SigningArgs, StatementArgs};
 pub(crate) use snapshot::{ApplyArgs, DownloadArgs, InspectArgs, SnapshotVerb, VerifySnapshotArgs};
 pub(crate) use tag::TagArgs;
@@ -153,6 +155,8 @@ pub(crate) enum Verb {
     /// Make, fetch or look into copies of what the mesh has agreed on
     #[command(subcommand)]
     Snapshot(SnapshotVerb),
+    /// Have a mesh that lost its majority for good go on from this host
+    Recover(RecoverArgs),
     /// Split the mesh's root key into shares for several people, or make it again from some
     #[command(subcommand)]
     Keys(KeysVerb),

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand};
 use mesh_model::MeshId;
+use mesh_model::trust::Reason;
 
 /// The mesh daemon.
 #[derive(Debug, Parser)]
@@ -46,6 +47,26 @@ pub(crate) enum OfflineVerb {
     RootImport(StateDirArgs),
     /// `mesh backup restore`: the backup, decrypted, comes on standard input
     BackupRestore(RestoreArgs),
+    /// `mesh recover`: what there is to go on from; changes nothing
+    Recovery(RecoveryArgs),
+    /// `mesh recover`: goes on; the signed statement comes on standard input
+    Recover(StateDirArgs),
+}
+
+/// Arguments of `recovery`.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct RecoveryArgs {
+    /// Why, as the audit trail will tell it
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: Option<Reason>,
+
+    /// Sign the statement with the root key, if this host has it
+    #[arg(long)]
+    pub(crate) sign: bool,
+
+    /// Whose log.
+    #[command(flatten)]
+    pub(crate) host: StateDirArgs,
 }
 
 /// Arguments of `backup-restore`.

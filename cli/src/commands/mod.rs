@@ -18,6 +18,7 @@ mod leave;
 mod peers;
 mod ping;
 mod policy;
+mod recover;
 mod signing;
 mod snapshot;
 mod status;
@@ -106,6 +107,7 @@ pub(crate) fn run(verb: Verb, session: &mut Session) -> Result<Exit, Failure> {
         Verb::Policy(verb) => policy::run(verb, session),
         Verb::Audit(args) => audit::run(args, session),
         Verb::Snapshot(verb) => snapshot::run(verb, session),
+        Verb::Recover(args) => recover::run(&args, session),
         Verb::Keys(verb) => keys::run(verb, session),
         Verb::Backup(verb) => backup::run(verb, session),
         Verb::Wait(args) => wait::run(&args, session),

@@ -119,11 +119,12 @@ pub(super) fn set_aside(draft: &Draft, out: &Path, session: &Session) -> Result<
 }
 
 /// How many signatures are missing.
-fn missing(draft: &Draft) -> usize {
+pub(super) fn missing(draft: &Draft) -> usize {
     usize::from(draft.needed).saturating_sub(draft.signed_by.len())
 }
 
-fn check_signed(draft: &Draft) -> Result<(), Failure> {
+/// Fails while signatures are missing.
+pub(super) fn check_signed(draft: &Draft) -> Result<(), Failure> {
     match missing(draft) {
         0 => Ok(()),
         more if draft.signed_by.is_empty() => Err(Failure::new(

@@ -17,7 +17,7 @@ use crate::file;
 use crate::offline::{self, Offline};
 use crate::render::table::Table;
 use crate::render::theme::Theme;
-use crate::render::{json, list, safe, unit, who};
+use crate::render::{json, list, safe, term, unit, who};
 
 /// How long the daemon may take: the largest state is encoded, compressed and flushed in a few seconds.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -110,7 +110,7 @@ fn apply(args: &ApplyArgs, session: &Session) -> Result<Exit, Failure> {
 fn page(info: &SnapshotInfo, theme: Theme) -> String {
     let mut facts = Table::facts();
     facts.fact(theme, "mesh", format!("{} ({})", info.mesh_name, info.mesh));
-    facts.fact(theme, "index", format!("{}, term {}", info.index, info.term));
+    facts.fact(theme, "index", format!("{}, term {}", info.index, term(info.term)));
     facts.fact(theme, "state", info.state_hash.to_string());
     facts.fact(theme, "agreed", unit::since(info.agreed_ms));
     facts.fact(theme, "members", format!("{}, voting: {}", info.members, list(&info.voters)));
@@ -128,7 +128,7 @@ fn table(snapshots: &Snapshots, theme: Theme) -> String {
             for info in &snapshots.snapshots {
                 table.row([
                     info.index.to_string().into(),
-                    info.term.to_string().into(),
+                    term(info.term).into(),
                     unit::since(info.agreed_ms).into(),
                     info.members.to_string().into(),
                     unit::bytes(info.file_bytes).into(),

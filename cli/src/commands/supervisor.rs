@@ -14,7 +14,7 @@ use crate::moment::Moment;
 use crate::render::status::role;
 use crate::render::table::{Cell, Table};
 use crate::render::theme::Theme;
-use crate::render::{list, who};
+use crate::render::{list, term, who};
 
 /// How long the daemon may take: two elections, should the one that is meant fail at that moment.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -42,7 +42,7 @@ fn transfer(to: Option<String>, session: &Session) -> Result<Exit, Failure> {
     let request = TransferRequest { to };
     let answer = session.client()?.post(route::SUPERVISOR_TRANSFER, &request, PATIENCE)?;
     session.show(&answer, |reply: &TransferReply, _| {
-        format!("{} leads in term {}\n", who(reply.name.as_ref(), reply.leader), reply.term)
+        format!("{} leads in term {}\n", who(reply.name.as_ref(), reply.leader), term(reply.term))
     })
 }
 
@@ -73,7 +73,7 @@ fn facts(supervisor: &Supervisor, theme: Theme) -> Table {
     };
     let mut facts = Table::facts();
     facts.fact(theme, "supervisor", leader);
-    facts.fact(theme, "term", supervisor.term.to_string());
+    facts.fact(theme, "term", term(supervisor.term));
     facts.fact(theme, "voters", list(&supervisor.voters));
     facts
 }
@@ -84,7 +84,7 @@ fn history(history: &SupervisorHistory, theme: Theme) -> String {
         let leader = seen.leader.map_or_else(|| "none".to_owned(), |leader| leader.to_string());
         table.row([
             Moment { ms: seen.at_ms }.to_string().into(),
-            seen.term.to_string().into(),
+            term(seen.term).into(),
             leader.into(),
             Cell::from(role(seen.role)),
             cause(seen).into(),

@@ -14,8 +14,8 @@ pub(crate) mod unit;
 
 use std::fmt::Display;
 
-use mesh_model::MemberId;
-use mesh_model::trust::Name;
+use mesh_model::trust::{EpochId, Name};
+use mesh_model::{MemberId, Term};
 
 /// Text from outside, made fit for a terminal: another member's version or a daemon's message must
 /// not move the cursor or colour the screen.
@@ -45,6 +45,14 @@ pub(crate) fn who(name: Option<&Name>, member: MemberId) -> String {
     match name {
         Some(name) => format!("{name} ({member})"),
         None => member.to_string(),
+    }
+}
+
+/// A term as people say it: the number of elections, and of which epoch unless the mesh never began another.
+pub(crate) fn term(term: Term) -> String {
+    match EpochId::elections(term) {
+        (0, elections) => elections.to_string(),
+        (epoch, elections) => format!("{elections} of epoch {epoch}"),
     }
 }
 

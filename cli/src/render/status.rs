@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use mesh_model::MemberId;
-use mesh_model::api::v1::{DaemonState, Divergence, GossipState, RaftRole, RaftStatus, Status};
+use mesh_model::api::v1::{
+    DaemonState, Divergence, EpochInfo, GossipState, RaftRole, RaftStatus, Status,
+};
 use mesh_model::trust::Name;
 
 use super::table::{Cell, Table};
 use super::theme::Theme;
-use super::{list, peers, safe, unit, who};
+use super::{list, peers, safe, term, unit, who};
 
 /// The digits of a hash that are shown at one glance: enough to see that two hosts agree.
 pub(super) const SHORT_HASH: usize = 12;
@@ -48,6 +50,9 @@ fn head(status: &Status, detailed: bool, theme: Theme) -> String {
         let remedy = "compare `mesh status` on them, ban the one that is wrong with `mesh ban`, and restart meshd here";
         facts.row([Cell::styled("what to do", theme.bad_style()), remedy.into()]);
     }
+    if let Some(epoch) = &status.epoch {
+        tell_epoch(epoch, &mut facts, theme);
+    }
     let mut fact = |label: &str, value: String| facts.fact(theme, label, value);
     match (&status.mesh_name, &status.mesh) {
         (Some(name), Some(mesh)) => fact("mesh", format!("{name} ({mesh})")),
@@ -79,6 +84,28 @@ fn head(status: &Status, detailed: bool, theme: Theme) -> String {
     facts.lines("")
 }
 
+/// The epoch, if the mesh began another or somebody says so.
+fn tell_epoch(epoch: &EpochInfo, facts: &mut Table, theme: Theme) {
+    if let Some(obstacle) = &epoch.obstacle {
+        facts.row([Cell::styled("other epoch", theme.bad_style()), (&obstacle.message).into()]);
+        facts.row([Cell::styled("what to do", theme.bad_style()), (&obstacle.hint).into()]);
+    }
+    let mut head = epoch.head.to_string();
+    head.truncate(SHORT_HASH);
+    facts.fact(theme, "epoch", format!("{} ({head})", epoch.number));
+    if let Some(aside) = &epoch.set_aside {
+        let kept = match aside.contained {
+            true => "nothing of it is lost",
+            false => "part of it is void: look at `mesh audit`, and make what is missing again",
+        };
+        let told = format!(
+            "the log of epoch {} up to index {} (applied {}); {kept}",
+            aside.epoch, aside.last, aside.applied
+        );
+        facts.fact(theme, "set aside", told);
+    }
+}
+
 /// Who differs, and what follows from it.
 pub(super) fn diverged(divergence: &Divergence) -> String {
     let parties = divergence.parties.iter();
@@ -103,7 +130,7 @@ fn supervisor(status: &Status, raft: &RaftStatus) -> String {
         }
         Some(leader) => who(name_of(status, leader), leader),
     };
-    format!("{who}, term {}", raft.term)
+    format!("{who}, term {}", term(raft.term))
 }
 
 fn name_of(status: &Status, member: MemberId) -> Option<&Name> {

@@ -12,6 +12,7 @@ mod files;
 mod interrupts;
 mod inviting;
 mod policy;
+mod recover;
 mod run;
 mod signing;
 mod sync;

@@ -97,6 +97,7 @@ fn status() -> Status {
         state: DaemonState::Member,
         degraded: None,
         divergences: Vec::new(),
+        epoch: None,
         mesh: Some(sample::mesh()),
         mesh_name: Some(sample::name("office")),
         prefixes: Some(sample::genesis().prefixes),

@@ -20,6 +20,7 @@ mod door;
 mod driver;
 mod echo;
 mod ending;
+mod epoch;
 mod founding;
 mod inviting;
 mod joining;

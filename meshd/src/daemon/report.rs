@@ -16,7 +16,7 @@ use mesh_model::wire::sync::Claim;
 use super::driver::{Gossip, Sighting};
 use super::refusal::{Answer, internal};
 use super::supervising::raft_role;
-use super::{Daemon, Mesh};
+use super::{Daemon, Mesh, epoch};
 use crate::io::clock;
 use crate::pipeline::PathStats;
 
@@ -28,6 +28,7 @@ impl Daemon {
             state: DaemonState::NotJoined,
             degraded: None,
             divergences: Vec::new(),
+            epoch: None,
             mesh: None,
             mesh_name: None,
             prefixes: None,
@@ -90,6 +91,7 @@ impl Mesh {
         status.state = self.state(&view);
         status.degraded = self.degraded();
         status.divergences = self.group.divergences().into_iter().map(divergence).collect();
+        status.epoch = epoch::told(&group.epoch);
         status.mesh = Some(view.mesh());
         status.mesh_name = Some(view.mesh_name.clone());
         status.prefixes = Some(view.prefixes);

@@ -6,6 +6,7 @@
 
 mod answer;
 mod backup;
+mod recovery;
 mod root;
 mod snapshot;
 
@@ -23,6 +24,8 @@ use answer::Answer;
 pub(crate) fn run(verb: &OfflineVerb) -> ExitCode {
     let told = match verb {
         OfflineVerb::BackupRestore(args) => told(backup::restore(args)),
+        OfflineVerb::Recovery(args) => told(recovery::survey(args)),
+        OfflineVerb::Recover(args) => told(recovery::recover(args)),
         OfflineVerb::RootExport(args) => told(root::export(args)),
         OfflineVerb::RootImport(args) => told(root::import(args)),
         OfflineVerb::SnapshotVerify(args) => told(snapshot::verify(args)),

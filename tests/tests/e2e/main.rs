@@ -15,6 +15,7 @@ mod keys;
 mod lab_program;
 mod membership;
 mod policy;
+mod recovery;
 mod restart;
 mod rights;
 mod rootless;

@@ -11,6 +11,7 @@ mod keys;
 mod mesh;
 mod peer;
 mod policy;
+mod recovery;
 mod snapshot;
 mod status;
 mod supervision;
@@ -41,6 +42,7 @@ pub use policy::{
     Policy, PolicyHistory, PolicyPreview, PolicyPreviewRequest, PolicyReply, PolicyRequest,
     PolicyRule, PolicyTest, PolicyTestRequest,
 };
+pub use recovery::{EpochInfo, Recovered, Recovery, SetAside};
 pub use snapshot::{SnapshotApplied, SnapshotDownload, SnapshotInfo, SnapshotVerdict, Snapshots};
 pub use status::{
     DaemonState, Divergence, DivergentState, DropCount, GossipMember, Offload, RaftRole,

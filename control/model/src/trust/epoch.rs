@@ -99,9 +99,14 @@ impl EpochId {
         self.number << ELECTION_BITS
     }
 
+    /// The number of the epoch that `term` is of, and how many elections there were in it.
+    pub fn elections(term: Term) -> (u64, u64) {
+        (term >> ELECTION_BITS, term & ((1 << ELECTION_BITS) - 1))
+    }
+
     /// Whether `term` counts elections of this epoch.
     pub fn has_term(&self, term: Term) -> bool {
-        term >> ELECTION_BITS == self.number
+        Self::elections(term).0 == self.number
     }
 }
 
@@ -168,6 +173,7 @@ mod tests {
             let (earlier, later) = (epoch(number), epoch(number + 1));
             let last = later.first_term() - 1;
             assert!(earlier.has_term(last) && !earlier.has_term(last + 1));
+            assert_eq!(EpochId::elections(last + 3), (number + 1, 2));
             assert!(later.has_term(last + 1) && !later.has_term(last));
         }
     }

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::document::schema;
 use super::error::ErrorBody;
 use super::peer::{GossipState, Peer};
+use super::recovery::EpochInfo;
 use crate::addr::{OverlayAddrs, Prefixes};
 use crate::id::{LogIndex, MemberId, MeshId, Term};
 use crate::trust::Name;
@@ -136,6 +137,9 @@ pub struct Status {
     /// comes in here and no vote changes hands.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub divergences: Vec<Divergence>,
+    /// The epoch this host is in. Absent in the one that the mesh began with, as long as this host knows of no other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub epoch: Option<EpochInfo>,
     /// The mesh.
     pub mesh: Option<MeshId>,
     /// What people call it.
