@@ -19,8 +19,8 @@ const SNAPSHOTS_AT_ONCE: usize = 2;
 const SNAPSHOT_KEPT: Duration = Duration::from_secs(2);
 
 /// How long a member that was sent the whole state waits for the next from here: one that keeps asking would have it sent to
-/// nobody else.
-const SNAPSHOT_AGAIN: Duration = Duration::from_secs(60);
+/// nobody else. Others can be sent it ten times meanwhile.
+const SNAPSHOT_AGAIN: Duration = Duration::from_secs(20);
 
 /// How long a place is kept for one that does not ask: it waits here, or is on its way to ask again.
 const KEPT: Duration = HOLD.saturating_add(Duration::from_secs(2));
