@@ -40,13 +40,14 @@ fn page(voters: &Voters, theme: Theme) -> String {
     facts.fact(theme, "target", target);
     let voting = voters.members.iter().filter(|member| member.vote).count();
     facts.fact(theme, "voting", voting.to_string());
-    let mut table = Table::new(theme, &["NAME", "ID", "VOTE", "WISH", "READY", ">LAG"]);
+    let mut table = Table::new(theme, &["NAME", "ID", "VOTE", "WISH", "REGION", "READY", ">LAG"]);
     for member in &voters.members {
         table.row([
             member.name.to_string().into(),
             member.member.to_string().into(),
             Cell::from(if member.vote { "yes" } else { "no" }),
             Cell::from(wish(member.wish)),
+            or_nothing(member.region.as_ref()).into(),
             or_nothing(member.ready.map(|ready| if ready { "yes" } else { "no" })).into(),
             or_nothing(member.lag).into(),
         ]);

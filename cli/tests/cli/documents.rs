@@ -340,11 +340,12 @@ pub(crate) fn history() -> SupervisorHistory {
 }
 
 pub(crate) fn voters() -> Voters {
-    let voter = |member, text: &str, vote, wish, ready, lag| Voter {
+    let voter = |member, text: &str, vote, wish, (region, ready, lag): (&str, _, _)| Voter {
         member: MemberId(member),
         name: name(text),
         vote,
         wish,
+        region: region.parse().ok(),
         ready,
         lag,
     };
@@ -352,9 +353,9 @@ pub(crate) fn voters() -> Voters {
         target: Some(3),
         serial: 2,
         members: vec![
-            voter(1, "n1", true, VoterWish::Always, Some(true), Some(0)),
-            voter(2, "n2", true, VoterWish::Auto, Some(true), Some(1)),
-            voter(13, "database-3", false, VoterWish::Never, None, None),
+            voter(1, "n1", true, VoterWish::Always, ("eu1", Some(true), Some(0))),
+            voter(2, "n2", true, VoterWish::Auto, ("us-2", Some(true), Some(1))),
+            voter(13, "database-3", false, VoterWish::Never, ("", None, None)),
         ],
     }
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::addr::{OverlayAddrs, Prefixes};
 use crate::id::{LogIndex, MemberId, MeshId};
 use crate::key::{IdentityKey, TunnelKey};
-use crate::trust::{AccessPolicy, MeshRoot, Name, Reason, Tag};
+use crate::trust::{AccessPolicy, MeshRoot, Name, Reason, Region, Tag};
 
 /// A hash of the whole agreed state. Equal on all members at equal index, or something is wrong.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -59,6 +59,13 @@ pub struct MemberView {
     pub tags: BTreeSet<Tag>,
 }
 
+impl MemberView {
+    /// Where it stands, if its tags tell.
+    pub fn region(&self) -> Option<Region> {
+        Region::of(&self.tags)
+    }
+}
+
 /// A member nobody is to have to do with for the time being.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BannedView {
@@ -97,6 +104,12 @@ impl ClusterView {
     /// The mesh's id.
     pub fn mesh(&self) -> MeshId {
         self.root.mesh
+    }
+
+    /// Where present members stand of whom tags tell it.
+    pub fn regions(&self) -> BTreeMap<MemberId, Region> {
+        let told = |(id, member): (&MemberId, &MemberView)| Some((*id, member.region()?));
+        self.members.iter().filter_map(told).collect()
     }
 
     /// Whether `member` has a place in the mesh, be it one that it may not use now.

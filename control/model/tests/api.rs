@@ -331,11 +331,13 @@ fn answers_survive() {
             name: sample::name("h1"),
             vote: true,
             wish: VoterWish::Never,
+            region: "eu1".parse().ok(),
             ready: Some(false),
             lag: Some(BIG),
         }],
     });
     assert_eq!(value["members"][0]["wish"], "never");
+    assert_eq!(value["members"][0]["region"], "eu1");
     document(WaitReply { leader: None, applied: BIG, state_hash: hash(), waited_ms: 3 });
     document(VersionReply { version: "0.1.0".to_owned() });
     let value = document(PingReply {

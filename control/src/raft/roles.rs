@@ -10,12 +10,13 @@
 //! The rule: an odd number of voters, the most that are to be had, up to what the operator's policy says
 //! or, without one, [`usual_target`]. An even number
 //! needs a larger majority and survives no more failures. Voters stay voters as long as they are
-//! members, so that the set does not churn; new ones are taken by lowest id, because those have been
-//! members longest, and only once they have caught up: a voter that is not there counts against the
-//! majority from its first moment.
+//! members, so that the set does not churn; new ones are taken from the region where the fewest vote ([`balance`]), by
+//! lowest id, because those have been members longest, and only once they have caught up: a voter that is not
+//! there counts against the majority from its first moment.
 //!
 //! **Candidates.** The leader feeds, besides the voters, one learner for each vote that is to be given away and [`SPARES`] more. One
-//! that is silent, or may not vote, has its place taken by another; where there is no other it keeps it.
+//! that is silent, or may not vote, has its place taken by another; where there is no other it keeps it. So does one when nobody
+//! follows from a region that a vote would move to.
 //!
 //! **Wishes.** The policy may name members that vote before all others, and members that never do. The first
 //! get a vote as soon as they are ready, the second lose theirs as soon as others can do without them. Where
@@ -31,10 +32,14 @@
 //! it is the one there is: it could agree on nothing, not even on the set after it. A change that was begun and
 //! whose new voters fell silent is finished with those who are there, even if they are about to leave.
 
+mod balance;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use mesh_model::MemberId;
-use mesh_model::trust::Wish;
+use mesh_model::trust::{Region, Wish};
+
+use self::balance::{Seats, is_called_for, with_one_moved};
 
 /// How many voters a small mesh has: three survive the loss of one, and a supervisor's work is small.
 pub const LEAST_TARGET: usize = 3;
@@ -82,6 +87,10 @@ pub struct Roles<'a> {
     pub target: usize,
     /// What the operator wants of single members.
     pub wishes: &'a BTreeMap<MemberId, Wish>,
+    /// Where members stand of whom the admins said so.
+    pub regions: &'a BTreeMap<MemberId, Region>,
+    /// The voters have been the same for so long that a vote may move to another region.
+    pub rested: bool,
 }
 
 impl Roles<'_> {
@@ -153,36 +162,61 @@ fn is_candidate(roles: &Roles<'_>, learner: &MemberId) -> bool {
 /// Who should follow the leader and does not, the best.
 fn missing_candidate(roles: &Roles<'_>) -> Option<MemberId> {
     let outside = |id: &&MemberId| !roles.voters.contains(id) && !roles.learners.contains(id);
-    let mut others = roles.members.iter().filter(outside).filter(|id| is_candidate(roles, id));
+    let others = || roles.members.iter().filter(outside).filter(|id| is_candidate(roles, id));
     // Whom the operator wants to vote has to follow first, however many do.
-    let wished = others.clone().find(|id| roles.wishes_always(id));
-    let candidates = roles.learners.iter().filter(|id| is_candidate(roles, id)).count();
-    let missing = || (candidates < wanted_learners(roles)).then(|| others.next()).flatten();
-    wished.or_else(missing).copied()
+    if let Some(wished) = others().find(|id| roles.wishes_always(id)) {
+        return Some(*wished);
+    }
+    let candidates = candidates(roles);
+    let crowd = crowd(roles, &candidates);
+    let crowded = |id: &&MemberId| crowd.beside(roles, id);
+    if candidates.len() < wanted_learners(roles) {
+        return others().min_by_key(crowded).copied();
+    }
+    let is_called_for = |id: &MemberId| is_called_for(roles, id);
+    match candidates.iter().any(is_called_for) {
+        true => None,
+        false => others().filter(|id| is_called_for(id)).min_by_key(crowded).copied(),
+    }
+}
+
+/// Learners that are there, as far as the leader knows, and may vote.
+fn candidates(roles: &Roles<'_>) -> BTreeSet<MemberId> {
+    roles.learners.iter().filter(|id| is_candidate(roles, id)).copied().collect()
+}
+
+/// How many vote or may soon have to, by region.
+fn crowd<'a>(roles: &Roles<'a>, candidates: &BTreeSet<MemberId>) -> Seats<'a> {
+    Seats::of(roles, roles.voters.difference(roles.lost).chain(candidates))
 }
 
 /// A learner that need not follow the leader, the least useful: as long as there are candidates enough without it. One
 /// that gossip takes for dead may be back in a moment, so it goes only when it has been silent for the settle time.
 fn surplus_learner(roles: &Roles<'_>) -> Option<MemberId> {
-    let candidates = roles.learners.iter().filter(|id| is_candidate(roles, id));
+    let candidates = candidates(roles);
     let wanted = wanted_learners(roles);
-    let number = candidates.clone().count();
     let useless = |id: &&MemberId| !roles.may_vote(id) || roles.lost.contains(id);
-    if number >= wanted
+    if candidates.len() >= wanted
         && let Some(useless) = roles.learners.iter().rev().find(useless)
     {
         return Some(*useless);
     }
+    if candidates.len() <= wanted {
+        return None;
+    }
+    let called: Vec<&MemberId> = candidates.iter().filter(|id| is_called_for(roles, id)).collect();
+    let needed = |id: &&MemberId| roles.wishes_always(id) || called == [*id];
+    let crowd = crowd(roles, &candidates);
+    let others = candidates.iter().filter(|id| !needed(id));
     // Those that came last have been members for the shortest time.
-    let unwished = candidates.rev().find(|id| !roles.wishes_always(id));
-    unwished.filter(|_| number > wanted).copied()
+    others.max_by_key(|id| (crowd.beside(roles, id), **id)).copied()
 }
 
 /// Who should vote; nobody when that cannot be had now.
 fn wanted_voters(roles: &Roles<'_>) -> BTreeSet<MemberId> {
     let voters = chosen(roles, &BTreeSet::new());
     if voters == *roles.voters && !roles.changing {
-        return with_one_replaced(roles).unwrap_or(voters);
+        return with_one_replaced(roles).or_else(|| with_one_moved(roles)).unwrap_or(voters);
     }
     // A leader that was just elected has heard nobody yet: only who is lost is not waited for.
     let choices = [voters, chosen(roles, roles.lost)];
@@ -197,15 +231,17 @@ fn wanted_voters(roles: &Roles<'_>) -> BTreeSet<MemberId> {
 fn chosen(roles: &Roles<'_>, without: &BTreeSet<MemberId>) -> BTreeSet<MemberId> {
     // When voters have to go, the leader is the last, because its going costs an election, and those
     // that do not answer are the first: a vote that stays with one of them is a vote lost.
-    let staying: Vec<MemberId> =
-        roles.voters.iter().filter(|id| roles.may_vote(id)).copied().collect();
-    let leads = |id: &MemberId| *id == roles.leader;
-    let is_ready = |id: &MemberId| roles.ready.contains(id);
-    let leader = staying.iter().filter(|id| leads(id));
-    let answering = staying.iter().filter(|id| !leads(id) && is_ready(id));
-    let silent = staying.iter().filter(|id| !leads(id) && !is_ready(id));
-    let candidates = leader.chain(answering).chain(silent).copied().chain(newcomers(roles));
-    let mut candidates: Vec<MemberId> = candidates.filter(|id| !without.contains(id)).collect();
+    let may_stay = |id: &&MemberId| roles.may_vote(id) && !without.contains(id);
+    let staying = roles.voters.iter().filter(may_stay).copied();
+    let (leader, others): (Vec<MemberId>, Vec<_>) = staying.partition(|id| *id == roles.leader);
+    let (answering, silent) = others.into_iter().partition(|id| roles.ready.contains(id));
+    let mut seats = Seats::default();
+    let mut candidates = Vec::new();
+    for rank in [leader, answering, silent] {
+        candidates.extend(seats.fill(roles, rank));
+    }
+    let newcomers = newcomers(roles, &mut seats);
+    candidates.extend(newcomers.into_iter().filter(|id| !without.contains(id)));
     // Whom the operator wants comes first; among equals the order stays.
     candidates.sort_by_key(|id| !roles.wishes_always(id));
     let number = largest_odd_upto(candidates.len().min(roles.target));
@@ -224,13 +260,10 @@ fn those_there(roles: &Roles<'_>) -> BTreeSet<MemberId> {
     std::iter::once(roles.leader).chain(others).take(number).collect()
 }
 
-/// Learners that may vote, the best first.
-fn newcomers(roles: &Roles<'_>) -> impl Iterator<Item = MemberId> {
-    let may = |id: &MemberId| roles.may_vote(id) && roles.ready.contains(id);
-    let mut newcomers: Vec<MemberId> =
-        roles.learners.iter().copied().filter(|id| may(id)).collect();
-    newcomers.sort_by_key(|id| !roles.wishes_always(id));
-    newcomers.into_iter()
+/// Learners that may vote, the best first, beside those that have `seats`.
+fn newcomers<'a>(roles: &Roles<'a>, seats: &mut Seats<'a>) -> Vec<MemberId> {
+    let may = |id: &&MemberId| roles.may_vote(id) && roles.ready.contains(id);
+    seats.fill(roles, roles.learners.iter().filter(may).copied().collect())
 }
 
 /// The first step from the voters to `wanted`: all of it, or one exchange where several would be due.
@@ -251,7 +284,7 @@ fn one_exchange(roles: &Roles<'_>, wanted: BTreeSet<MemberId>) -> BTreeSet<Membe
 fn with_one_replaced(roles: &Roles<'_>) -> Option<BTreeSet<MemberId>> {
     let mut voters = roles.voters.clone();
     let lost = roles.lost.iter().find(|id| **id != roles.leader && voters.contains(id))?;
-    let newcomer = newcomers(roles).next()?;
+    let newcomer = newcomers(roles, &mut Seats::held(roles)).into_iter().next()?;
     voters.remove(lost);
     voters.insert(newcomer);
     (roles.works(roles.voters) && roles.works(&voters)).then_some(voters)

@@ -25,6 +25,7 @@ use super::roles::{Roles, Step, next_step, usual_target};
 use super::runtime::Runtime;
 use super::status::Role;
 use super::store::StoreError;
+use super::tenure::Tenure;
 use super::types::{Instant, LogId, Types};
 
 /// How often the leader looks again while a step has to wait: a newcomer catches up in a round trip or
@@ -47,6 +48,7 @@ pub(super) struct Stewardship {
     stepping: tokio::sync::Mutex<()>,
     /// How many goodbyes each is saying: one that is said twice is not over with the first.
     leaving: Mutex<BTreeMap<MemberId, usize>>,
+    pub(super) tenure: Mutex<Tenure>,
 }
 
 /// Keeps a member out of the vote until dropped.
@@ -123,7 +125,8 @@ impl Inner {
             return Looked::AtRest(IDLE);
         }
         let leaving = self.stewardship.leaving().clone();
-        let mut members: BTreeSet<MemberId> = self.view().members.keys().copied().collect();
+        let view = self.view();
+        let mut members: BTreeSet<MemberId> = view.members.keys().copied().collect();
         let membership = self.membership();
         // Those who are leaving follow to the end; they only do not vote.
         let following = membership.learners.union(&membership.voters);
@@ -136,6 +139,7 @@ impl Inner {
         let usual = usual_target(members.len(), membership.voters.len());
         let (ready, (lost, until_next)) = (self.ready(), self.lost(&learners));
         let absent = self.sync().absent();
+        let until_rested = self.until_rested(&membership.voters);
         let mut roles = Roles {
             leader: self.me,
             members: &members,
@@ -147,6 +151,8 @@ impl Inner {
             absent: &absent,
             target: target.map_or(usual, |target| target.number().into()),
             wishes: &wishes,
+            regions: &view.regions(),
+            rested: until_rested.is_zero(),
         };
         let step = next_step(&roles)
             .filter(|step| !matches!(step, Step::Remove(id) if leaving.contains_key(id)));
@@ -161,8 +167,12 @@ impl Inner {
             return Looked::Waiting(LOOK_AGAIN);
         }
         roles.ready = &learners;
+        if let Some(Step::SetVoters(_)) = next_step(&roles) {
+            return Looked::Waiting(self.timing.election_max);
+        }
+        roles.rested = true;
         match next_step(&roles) {
-            Some(Step::SetVoters(_)) => Looked::Waiting(self.timing.election_max),
+            Some(Step::SetVoters(_)) => Looked::AtRest(until_next.min(until_rested)),
             _ => Looked::AtRest(until_next),
         }
     }

@@ -47,6 +47,10 @@ pub struct Timing {
     /// upgrade, after which it would be back; short, because until then the group has one failure less to
     /// spare.
     pub settle: Duration,
+    /// How long the same members have voted before a vote moves to another region. Nothing is broken meanwhile, so each
+    /// host that comes and goes shall cost at most one such move, and an admin who says of one host after
+    /// the other where it stands shall be done first.
+    pub stay: Duration,
 }
 
 impl Default for Timing {
@@ -63,6 +67,7 @@ impl Default for Timing {
             recent: Duration::from_millis(1000),
             propose: Duration::from_secs(5),
             settle: Duration::from_secs(60),
+            stay: Duration::from_secs(300),
         }
     }
 }

@@ -15,6 +15,7 @@ mod lost;
 mod members;
 mod policy;
 mod reads;
+mod regions;
 mod repeat;
 mod succession;
 mod transfer;

@@ -323,6 +323,14 @@ impl World {
         self.mesh.judge((member, &self.nodes[&member].host), serial, ruling)
     }
 
+    /// An admin says for the first time what `member` is labelled with.
+    pub(crate) async fn tag(&self, member: MemberId, tags: &[&str]) {
+        let tagging = self.mesh.tagging((member, &self.nodes[&member].host), 1, tags);
+        let at = self.leader().await;
+        let applied = self.propose(at, Command::Tag(tagging)).await.expect("agreed");
+        assert_eq!(applied.outcome, Outcome::Tagged(member));
+    }
+
     /// The clock of every host shows `ms` milliseconds since the mesh began.
     pub(crate) fn set_clock(&self, ms: u64) {
         self.wall_ms.store(BORN_MS + ms, Ordering::Relaxed);

@@ -68,6 +68,7 @@ impl Mesh {
                 name: member.name.clone(),
                 vote: voters.contains(id),
                 wish: wish(id),
+                region: member.region(),
                 ready: seen.map(|seen| seen.is_some_and(|follower| follower.ready)),
                 lag: seen.flatten().and_then(|follower| follower.lag),
             }

@@ -38,6 +38,11 @@ impl Tag {
     pub fn is_meant(text: &str) -> bool {
         text.starts_with(PREFIX)
     }
+
+    /// What it says, without its prefix.
+    pub fn label(&self) -> &str {
+        &self.0
+    }
 }
 
 impl FromStr for Tag {

@@ -29,6 +29,8 @@ fn step_when(
         absent: &BTreeSet::new(),
         target: LEAST_TARGET,
         wishes: &BTreeMap::new(),
+        regions: &BTreeMap::new(),
+        rested: true,
     })
 }
 
@@ -48,6 +50,8 @@ fn step_among(there: &[u64], learners: &[u64]) -> Option<Step> {
         absent: &BTreeSet::new(),
         target: LEAST_TARGET,
         wishes: &BTreeMap::new(),
+        regions: &BTreeMap::new(),
+        rested: true,
     })
 }
 
@@ -79,6 +83,8 @@ fn a_change_of_voters_that_was_begun_is_finished_first() {
             absent: &BTreeSet::new(),
             target: LEAST_TARGET,
             wishes: &BTreeMap::new(),
+            regions: &BTreeMap::new(),
+            rested: true,
         })
     };
     assert_eq!(half_done(&[1, 4, 6], &[]), set(&[1, 4, 6]), "those who vote already");
@@ -102,6 +108,8 @@ fn a_change_that_strands_on_those_who_leave_is_finished_with_them() {
             absent: &BTreeSet::new(),
             target: LEAST_TARGET,
             wishes: &BTreeMap::new(),
+            regions: &BTreeMap::new(),
+            rested: true,
         })
     };
     assert_eq!(half_done(&[2, 4, 6]), set(&[2]), "the one that stays answers");
@@ -162,6 +170,8 @@ fn a_vote_is_not_left_to_one_that_is_lost_while_another_answers() {
             absent: &BTreeSet::new(),
             target: LEAST_TARGET,
             wishes: &BTreeMap::new(),
+            regions: &BTreeMap::new(),
+            rested: true,
         })
     };
     assert_eq!(leaving(&[]), None, "the other may still answer");
@@ -199,7 +209,7 @@ fn pick(bits: u32, shift: u32) -> BTreeSet<MemberId> {
 #[test]
 fn steps_lead_to_rest_from_anywhere() {
     for bits in 0u32..1 << 17 {
-        comes_to_rest(bits, LEAST_TARGET, &BTreeMap::new());
+        comes_to_rest(bits, LEAST_TARGET, &BTreeMap::new(), &BTreeMap::new());
     }
 }
 
@@ -216,14 +226,34 @@ fn steps_lead_to_rest_whatever_is_wished() {
         let wishes = wishes.into_iter().map(|(id, wish)| (MemberId(id), wish)).collect();
         // Every eleventh: 11 has no factor in common with the powers of two the bits mean.
         for bits in (0u32..1 << 17).step_by(11) {
-            comes_to_rest(bits, 1, &wishes);
-            comes_to_rest(bits, 3, &wishes);
+            comes_to_rest(bits, 1, &wishes, &BTreeMap::new());
+            comes_to_rest(bits, 3, &wishes, &BTreeMap::new());
+        }
+    }
+}
+
+#[test]
+fn steps_lead_to_rest_wherever_members_stand() {
+    for places in ["aaab", "aabb", "aabc", "abaa", "-aab", "a-ab", "aa--"] {
+        let region = |place: char| place.is_alphabetic().then(|| place.to_string().parse().ok())?;
+        let regions = (1..).map(MemberId).zip(places.chars());
+        let regions = regions.filter_map(|(id, place)| Some((id, region(place)?))).collect();
+        for wishes in [vec![], vec![(1, Wish::Always)], vec![(4, Wish::Never)]] {
+            let wishes = wishes.into_iter().map(|(id, wish)| (MemberId(id), wish)).collect();
+            for bits in (0u32..1 << 17).step_by(11) {
+                comes_to_rest(bits, LEAST_TARGET, &wishes, &regions);
+            }
         }
     }
 }
 
 /// Four members, any of which may be present, vote, follow or be dead.
-fn comes_to_rest(bits: u32, target: usize, wishes: &BTreeMap<MemberId, Wish>) {
+fn comes_to_rest(
+    bits: u32,
+    target: usize,
+    wishes: &BTreeMap<MemberId, Wish>,
+    regions: &BTreeMap<MemberId, Region>,
+) {
     let (members, mut voters, dead) = (pick(bits, 0), pick(bits, 4), pick(bits, 8));
     let mut learners: BTreeSet<_> = pick(bits, 12).difference(&voters).copied().collect();
     let mut changing = bits >> 16 == 1;
@@ -249,6 +279,8 @@ fn comes_to_rest(bits: u32, target: usize, wishes: &BTreeMap<MemberId, Wish>) {
             absent: &BTreeSet::new(),
             target,
             wishes,
+            regions,
+            rested: true,
         };
         match next_step(&roles) {
             None => break,

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::document::schema;
 use crate::id::MemberId;
-use crate::trust::Name;
+use crate::trust::{Name, Region};
 
 /// What the operator wants of a member.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +30,8 @@ pub struct Voter {
     pub vote: bool,
     /// What the operator wants of it.
     pub wish: VoterWish,
+    /// Where it stands, if its tags tell.
+    pub region: Option<Region>,
     /// Whether it answers the supervisor and holds nearly all of the log; `None` where the answering host does not
     /// lead and so cannot know.
     pub ready: Option<bool>,
