@@ -1,5 +1,7 @@
 //! `mesh voters`: who votes, and who shall.
 
+use std::time::Duration;
+
 use mesh_model::api::v1::{VoterTargetRequest, VoterWish, VoterWishRequest, Voters, Wanted, route};
 
 use super::Session;
@@ -10,6 +12,7 @@ use crate::exit::{Exit, Failure};
 use crate::render::or_nothing;
 use crate::render::table::{Cell, Table};
 use crate::render::theme::Theme;
+use crate::render::unit;
 
 pub(super) fn run(verb: VotersVerb, session: &Session) -> Result<Exit, Failure> {
     let answer = match verb {
@@ -40,7 +43,10 @@ fn page(voters: &Voters, theme: Theme) -> String {
     facts.fact(theme, "target", target);
     let voting = voters.members.iter().filter(|member| member.vote).count();
     facts.fact(theme, "voting", voting.to_string());
-    let mut table = Table::new(theme, &["NAME", "ID", "VOTE", "WISH", "REGION", "READY", ">LAG"]);
+    let mut table = Table::new(
+        theme,
+        &["NAME", "ID", "VOTE", "WISH", "REGION", "READY", ">LAG", "STEADY", ">RTT"],
+    );
     for member in &voters.members {
         table.row([
             member.name.to_string().into(),
@@ -50,6 +56,8 @@ fn page(voters: &Voters, theme: Theme) -> String {
             or_nothing(member.region.as_ref()).into(),
             or_nothing(member.ready.map(|ready| if ready { "yes" } else { "no" })).into(),
             or_nothing(member.lag).into(),
+            or_nothing(member.steady_s.map(Duration::from_secs).map(unit::duration)).into(),
+            unit::rtt(member.rtt_us).into(),
         ]);
     }
     format!("{}\n{}", facts.lines(""), table.lines(""))

@@ -348,6 +348,8 @@ pub(crate) fn voters() -> Voters {
         region: region.parse().ok(),
         ready,
         lag,
+        steady_s: (member == 2).then_some(7_500),
+        rtt_us: (member == 2).then_some(41_300),
     };
     Voters {
         target: Some(3),

@@ -334,6 +334,8 @@ fn answers_survive() {
             region: "eu1".parse().ok(),
             ready: Some(false),
             lag: Some(BIG),
+            steady_s: Some(BIG),
+            rtt_us: Some(BIG),
         }],
     });
     assert_eq!(value["members"][0]["wish"], "never");

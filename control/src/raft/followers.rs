@@ -7,11 +7,14 @@ use mesh_model::MemberId;
 use openraft::LogIdOptionExt as _;
 use openraft::async_runtime::Instant as _;
 use openraft::async_runtime::watch::WatchReceiver as _;
+use openraft::type_config::TypeConfigExt as _;
 
 use super::group::{Inner, leadership};
+use super::lines::Heard;
+use super::roles::Standing;
 use super::status::Follower;
 use super::steward::{IDLE, LOOK_AGAIN};
-use super::types::{Instant, LogId};
+use super::types::{Instant, LogId, Types};
 
 /// How many entries a learner may lack and still become a voter: what a busy leader has in flight.
 const READY_LAG: u64 = 64;
@@ -51,6 +54,15 @@ impl Inner {
             .collect()
     }
 
+    /// What speaks for each of `fed`, voters and learners. The others are forgotten.
+    pub(super) fn standings(&self, fed: &BTreeSet<MemberId>) -> BTreeMap<MemberId, Standing> {
+        self.peers.lines.keep(fed);
+        let heard = self.peers.lines.heard((Types::now(), self.timing.recent));
+        let standing =
+            |heard: Heard| Standing::of(heard.unbroken, heard.round_trip, self.timing.settle);
+        heard.into_iter().map(|(id, heard)| (id, standing(heard))).collect()
+    }
+
     fn is_lately(&self, at: Option<&Instant>) -> bool {
         at.is_some_and(|at| at.elapsed() < self.timing.recent)
     }
@@ -61,13 +73,21 @@ impl Inner {
         let metrics = self.raft.metrics();
         let metrics = metrics.borrow_watched();
         let last = metrics.last_log_index.unwrap_or(0);
+        let heard = self.peers.lines.heard((Types::now(), self.timing.recent));
         let others = metrics.replication.iter().flatten().map(|(id, held)| {
             let id = MemberId(*id);
             let lag = held.as_ref().map(|held| last.saturating_sub(held.index));
-            (id, Follower { ready: id == self.me || ready.contains(&id), lag })
+            let heard = heard.get(&id);
+            let follower = Follower {
+                ready: id == self.me || ready.contains(&id),
+                lag,
+                unbroken: heard.map(|heard| heard.unbroken),
+                round_trip: heard.and_then(|heard| heard.round_trip),
+            };
+            (id, follower)
         });
-        let itself = (self.me, Follower { ready: true, lag: Some(0) });
-        others.chain([itself]).collect()
+        let itself = Follower { ready: true, lag: Some(0), unbroken: None, round_trip: None };
+        others.chain([(self.me, itself)]).collect()
     }
 
     /// The one of `members` that holds most of the log, as far as this leader knows.

@@ -255,7 +255,10 @@ impl Inner {
         let shared = (replica.clone(), Arc::clone(&testimony));
         let machine = Machine::new(root, Arc::clone(&db), shared, views_out);
         let lookout = Arc::clone(&lasting.lookout);
-        let peers = Peers::new(me, epoch, Arc::clone(&lasting.calls), Arc::clone(&lookout));
+        let peers = {
+            let calls = Arc::clone(&lasting.calls);
+            Peers::new(me, epoch, calls, Arc::clone(&lookout), lasting.timing.recent)
+        };
         let raft = Raft::new(me.0, config, peers.clone(), store.log, machine)
             .await
             .map_err(|error| GroupError::Start(error.to_string()))?;

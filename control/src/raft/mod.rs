@@ -17,8 +17,8 @@
 //!   snapshot as a file of its own.
 //! - `network` asks and `answer` answers; `rpc` is what they say; `speaker` is who may say it; `contact` is
 //!   whether the leader is still there.
-//! - [`roles`] decides who votes; `steward` has it carried out, going by what `followers` knows of the others and for how long,
-//!   as `tenure` says, the same have voted.
+//! - [`roles`] decides who votes; `steward` has it carried out, going by what `followers` knows of the others, how `lines` to
+//!   them have been, and for how long, as `tenure` says, the same have voted.
 //! - `warden` has bans end when their time is over.
 //! - `place` is what stays when admins begin another epoch, `ferry` goes over into it by a `passage`, and `lookout` hears of it.
 //! - `aftermath` says what is left when agreement has ended.
@@ -48,6 +48,7 @@ mod following;
 mod group;
 mod herald;
 mod history;
+mod lines;
 mod lookout;
 mod machine;
 mod memory;

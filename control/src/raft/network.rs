@@ -15,6 +15,7 @@ use bytes::Bytes;
 use mesh_model::MemberId;
 use mesh_model::codec::{self, CodecError};
 use mesh_model::trust::EpochId;
+use openraft::async_runtime::Instant as _;
 use openraft::async_runtime::watch::WatchReceiver as _;
 use openraft::errors::{RPCError, ReplicationClosed, StreamingError, Timeout, Unreachable};
 use openraft::metrics::RaftServerMetrics;
@@ -23,8 +24,10 @@ use openraft::raft::{
     AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, TransferLeaderRequest,
     TransferLeaderResponse, VoteRequest, VoteResponse,
 };
+use openraft::type_config::TypeConfigExt as _;
 use openraft::{OptionalSend, RaftNetworkFactory, RaftNetworkV2};
 
+use super::lines::Lines;
 use super::lookout::Lookout;
 use super::rpc::{AppendSpan, MAX_TERM_AHEAD, Reply, Request};
 use super::types::{Snapshot, Types, Vote};
@@ -67,6 +70,10 @@ pub(crate) struct Peers {
     electorate: Arc<OnceLock<ordered::Receiver<RaftServerMetrics<Types>>>>,
     /// This host keeps what it says as a leader to itself.
     is_silent: Arc<AtomicBool>,
+    /// How those that this host feeds as a leader answer.
+    pub(super) lines: Lines,
+    /// What is longer between two answers is a pause.
+    pause: Duration,
 }
 
 /// Everyone there is reason to take for a voter: by the membership in effect or the one agreed before it.
@@ -94,14 +101,16 @@ pub(crate) enum AskError {
 }
 
 impl Peers {
+    /// A member that has not answered for `pause` is not taken to be there.
     pub(super) fn new(
         me: MemberId,
         epoch: EpochId,
         calls: Arc<dyn Calls>,
         lookout: Arc<Lookout>,
+        pause: Duration,
     ) -> Self {
         let (electorate, is_silent) = (Arc::default(), Arc::default());
-        Self { me, epoch, calls, lookout, electorate, is_silent }
+        Self { me, epoch, calls, lookout, electorate, is_silent, lines: Lines::default(), pause }
     }
 
     /// From now on voters are believed.
@@ -248,10 +257,15 @@ impl RaftNetworkV2<Types> for Peer {
             true => option.hard_ttl(),
             false => option.hard_ttl().max(APPEND_LIMIT),
         };
-        let span = AppendSpan::of(&request);
+        let (span, is_heartbeat) = (AppendSpan::of(&request), request.entries.is_empty());
         let request = Request::Append(request.into());
         let limit = (RPCTypes::AppendEntries, limit);
-        self.ask(request, limit, |reply| self.append_reply(&span, reply)).await
+        let asked = Types::now();
+        let reply = self.ask(request, limit, |reply| self.append_reply(&span, reply)).await?;
+        // An answer to entries comes when they are flushed, which says nothing of the line.
+        let took = is_heartbeat.then(|| asked.elapsed());
+        self.peers.lines.answered(self.to, (Types::now(), self.peers.pause), took);
+        Ok(reply)
     }
 
     async fn vote(

@@ -10,9 +10,10 @@
 //! The rule: an odd number of voters, the most that are to be had, up to what the operator's policy says
 //! or, without one, [`usual_target`]. An even number
 //! needs a larger majority and survives no more failures. Voters stay voters as long as they are
-//! members, so that the set does not churn; new ones are taken from the region where the fewest vote ([`balance`]), by
-//! lowest id, because those have been members longest, and only once they have caught up: a voter that is not
-//! there counts against the majority from its first moment.
+//! members, so that the set does not churn. New ones are taken from the region where the fewest vote ([`balance`]); of those in one,
+//! who has answered for clearly longer without a pause, then who is clearly nearer ([`Standing`]), then the lowest id, because
+//! that has been a member longest. Only once they have caught up: a voter that is not there counts against the
+//! majority from its first moment.
 //!
 //! **Candidates.** The leader feeds, besides the voters, one learner for each vote that is to be given away and [`SPARES`] more. One
 //! that is silent, or may not vote, has its place taken by another; where there is no other it keeps it. So does one when nobody
@@ -33,6 +34,7 @@
 //! whose new voters fell silent is finished with those who are there, even if they are about to leave.
 
 mod balance;
+mod standing;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -40,6 +42,7 @@ use mesh_model::MemberId;
 use mesh_model::trust::{Region, Wish};
 
 use self::balance::{Seats, is_called_for, with_one_moved};
+pub use self::standing::Standing;
 
 /// How many voters a small mesh has: three survive the loss of one, and a supervisor's work is small.
 pub const LEAST_TARGET: usize = 3;
@@ -89,6 +92,8 @@ pub struct Roles<'a> {
     pub wishes: &'a BTreeMap<MemberId, Wish>,
     /// Where members stand of whom the admins said so.
     pub regions: &'a BTreeMap<MemberId, Region>,
+    /// What speaks for those that answer, voters and learners.
+    pub standings: &'a BTreeMap<MemberId, Standing>,
     /// The voters have been the same for so long that a vote may move to another region.
     pub rested: bool,
 }
@@ -96,6 +101,12 @@ pub struct Roles<'a> {
 impl Roles<'_> {
     fn wishes_always(&self, member: &MemberId) -> bool {
         self.wishes.get(member) == Some(&Wish::Always)
+    }
+
+    /// What speaks for `member`. Where a voter is does not: distance takes no vote away.
+    fn standing(&self, member: &MemberId) -> Standing {
+        let standing = self.standings.get(member).copied().unwrap_or(Standing::UNKNOWN);
+        if self.voters.contains(member) { standing.anywhere() } else { standing }
     }
 
     /// Whether `member` may vote: it is present, and the operator has nothing against it.

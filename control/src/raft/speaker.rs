@@ -119,7 +119,8 @@ mod tests {
 
     fn check(speakers: &Speakers, from: u64, voters: &[u64]) -> bool {
         let voters = voters.iter().copied().map(MemberId).collect();
-        let peers = Peers::new(ME, epoch(), calls(Voters), Arc::default());
+        let pause = std::time::Duration::from_secs(1);
+        let peers = Peers::new(ME, epoch(), calls(Voters), Arc::default(), pause);
         Types::run(async { speakers.check(MemberId(from), &voters, &peers).await.is_ok() })
     }
 

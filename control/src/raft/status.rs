@@ -1,5 +1,7 @@
 //! Agreement at a glance.
 
+use std::time::Duration;
+
 use mesh_model::trust::EpochId;
 use mesh_model::view::StateHash;
 use mesh_model::{Fault, LogIndex, MemberId, Term};
@@ -53,6 +55,10 @@ pub struct Follower {
     pub ready: bool,
     /// How many entries it lacks; `None` while it has not said what it holds.
     pub lag: Option<u64>,
+    /// For how long it has answered without a pause; `None` while it is silent, and of the leader itself.
+    pub unbroken: Option<Duration>,
+    /// How long its answers take; `None` while it is silent, and of the leader itself.
+    pub round_trip: Option<Duration>,
 }
 
 /// Agreement as this host sees it.

@@ -152,6 +152,7 @@ impl Inner {
             target: target.map_or(usual, |target| target.number().into()),
             wishes: &wishes,
             regions: &view.regions(),
+            standings: &self.standings(&learners),
             rested: until_rested.is_zero(),
         };
         let step = next_step(&roles)

@@ -8,7 +8,7 @@ use rand::RngExt as _;
 
 use super::asking::HURRY;
 use super::source::Source;
-use super::{MAX_PREFERRED, Moment, Sync};
+use super::{Distance, MAX_PREFERRED, Moment, Sync};
 
 /// How long nobody relies on what a member says it has applied, after it led to nothing.
 const UNRELIABLE: Duration = Duration::from_secs(60);
@@ -26,8 +26,7 @@ struct Rank {
     doubt: u32,
     /// Levels below agreement, as far as this member can know; the leader has enough to do.
     tier: u8,
-    /// In steps of 16 ms: who is a little nearer is not worth a crowd.
-    distance: u32,
+    distance: Distance,
 }
 
 impl Rank {
@@ -39,7 +38,7 @@ impl Rank {
                 (true, _) => 1,
                 (false, false) => 2,
             },
-            distance: source.round_trip().map_or(2, |way| (way.as_millis() / 16).min(64) as u32),
+            distance: Distance::of(source.round_trip()),
         }
     }
 }

@@ -29,6 +29,7 @@
 mod asking;
 mod choosing;
 mod desk;
+mod distance;
 mod preference;
 mod progress;
 mod question;
@@ -39,6 +40,7 @@ use std::time::Duration;
 
 pub use asking::{FED_PATIENCE, Sync};
 pub use desk::{Desk, PLACES, Seat};
+pub use distance::Distance;
 pub use preference::{MAX_PREFERRED, PreferenceError};
 pub use progress::{Progress, SourceReport, Supply};
 pub use question::{Ask, Heard};

@@ -99,3 +99,44 @@ fn without_a_majority_nobody_is_replaced_and_with_it_one_after_the_other() {
         assert!(world.status(leader).voters.contains(&first), "the one that is back is not");
     });
 }
+
+/// A mesh of five that have been there for ten minutes: the leader, another voter, and the two that follow.
+async fn two_spares(seed: u8) -> (World, MemberId, MemberId, [MemberId; 2]) {
+    let world = World::of(5, seed).await;
+    sleep(Duration::from_secs(600)).await;
+    let (leader, voter, _) = two_followers(&world).await;
+    let spares = world.status(leader).learners.try_into().expect("two spares");
+    (world, leader, voter, spares)
+}
+
+#[test]
+fn the_vote_goes_to_the_one_that_was_not_away() {
+    in_virtual_time(|| async {
+        let (mut world, leader, lost, [away, steady]) = two_spares(74).await;
+        world.crash(away).await;
+        sleep(CHANGE).await;
+        world.restart(away).await;
+        world.crash(lost).await;
+        sleep(settle() + CHANGE).await;
+        let voters = world.status(leader).voters;
+        assert!(voters.contains(&steady) && !voters.contains(&away), "{voters:?}");
+        assert!(world.group(leader).followers().expect("it leads")[&away].ready);
+    });
+}
+
+#[test]
+fn of_two_that_are_as_steady_the_vote_goes_to_the_nearer() {
+    in_virtual_time(|| async {
+        let (world, leader, lost, [far, near]) = two_spares(75).await;
+        let before = world.status(leader).voters;
+        world.move_away(far, Duration::from_millis(60));
+        // The voters too, but that takes nobody's vote away.
+        before.iter().for_each(|id| world.move_away(*id, Duration::from_millis(20)));
+        sleep(2 * settle()).await;
+        assert_eq!(world.status(leader).voters, before);
+        world.crash(lost).await;
+        sleep(settle() + CHANGE).await;
+        let voters = world.status(leader).voters;
+        assert!(voters.contains(&near) && !voters.contains(&far), "{voters:?}");
+    });
+}

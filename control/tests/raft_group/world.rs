@@ -33,6 +33,8 @@ struct Wires {
     deaf: BTreeSet<MemberId>,
     /// Nothing arrives at the second of these from the first.
     severed: BTreeSet<(MemberId, MemberId)>,
+    /// What is sent to or by these is on its way for so much longer.
+    far: BTreeMap<MemberId, Duration>,
     /// Of so many messages one is lost on its way; none while it is 0.
     lost_of: u64,
     sent: u64,
@@ -95,6 +97,13 @@ impl Net {
         self.lock().trace.push(format!("{at} {from}->{to} {kind} {len} {}", &hash[..8]));
     }
 
+    /// How long it takes from one to the other.
+    fn way(&self, from: MemberId, to: MemberId) -> Duration {
+        let wires = self.lock();
+        let longer = [from, to].iter().filter_map(|id| wires.far.get(id)).sum::<Duration>();
+        self.travel + longer
+    }
+
     /// Never returns when the message does not arrive.
     async fn arrive(&self, from: MemberId, to: MemberId) {
         let is_lost = {
@@ -116,11 +125,11 @@ impl Net {
         request: &[u8],
     ) -> Result<Bytes, TransportError> {
         self.note(from, to, request);
-        sleep(self.travel).await;
+        sleep(self.way(from, to)).await;
         self.arrive(from, to).await;
         let said = self.as_said(from, to, request);
         let reply = self.reach(from, to)?.handle_rpc(from, &said).await;
-        sleep(self.travel).await;
+        sleep(self.way(from, to)).await;
         self.arrive(to, from).await;
         self.reach(to, from)?;
         let reply = reply.map(|reply| self.as_answered(to, from, &reply).into());
@@ -371,6 +380,11 @@ impl World {
 
     pub(crate) fn heal(&self, member: MemberId) {
         self.net.lock().cut.remove(&member);
+    }
+
+    /// `member` is farther away from everybody from now on, by `longer` for each way.
+    pub(crate) fn move_away(&self, member: MemberId, longer: Duration) {
+        self.net.lock().far.insert(member, longer);
     }
 
     /// Nothing goes between `a` and `b` any more.

@@ -71,6 +71,10 @@ impl Mesh {
                 region: member.region(),
                 ready: seen.map(|seen| seen.is_some_and(|follower| follower.ready)),
                 lag: seen.flatten().and_then(|follower| follower.lag),
+                steady_s: seen.flatten().and_then(|follower| Some(follower.unbroken?.as_secs())),
+                rtt_us: seen
+                    .flatten()
+                    .and_then(|follower| follower.round_trip?.as_micros().try_into().ok()),
             }
         };
         Voters {

@@ -111,7 +111,13 @@ fn heard(to: u64) -> Peer {
     };
     let peers = {
         let liar = Liar { lie: sent(), asked: Arc::default() };
-        Peers::new(MemberId(2), fixture::epoch(), calls(liar), Arc::default())
+        Peers::new(
+            MemberId(2),
+            fixture::epoch(),
+            calls(liar),
+            Arc::default(),
+            Duration::from_secs(1),
+        )
     };
     peers.follow(ordered::channel(server).1);
     Peer { peers, to: MemberId(to) }

@@ -2,7 +2,8 @@
 //!
 //! A region has as many **seats** as members of it vote. A vote to be given away goes where the fewest are. Where a region
 //! has two more than another from which somebody could vote, a vote moves from the one to the other: one at a time,
-//! between members of whom the operator wants the same, and only while every voter answers. Each move brings
+//! between members of whom the operator wants the same, only while every voter answers, and
+//! to one that has answered for the settle time. Each move brings
 //! two numbers closer to each other and none of them past the other, so moves come to an end, and with as many
 //! regions as it takes no region has a majority then. The leader's vote does not move: that would cost an election.
 //!
@@ -49,12 +50,13 @@ impl<'a> Seats<'a> {
         *self.0.entry(roles.regions.get(member)).or_default() += 1;
     }
 
-    /// Seats `members` one after the other, each time the one that is wanted most, and of those the one in the region with the
-    /// fewest seats; says in which order.
+    /// Seats `members` one after the other, each time the one that is wanted most; of those one in the region with the fewest
+    /// seats; of those the one with the best standing, and then the first. Says in which order.
     pub(super) fn fill(&mut self, roles: &Roles<'a>, mut members: Vec<MemberId>) -> Vec<MemberId> {
         let mut order = Vec::with_capacity(members.len());
-        let rank =
-            |seats: &Self, id: &MemberId| (!roles.wishes_always(id), seats.beside(roles, id));
+        let rank = |seats: &Self, id: &MemberId| {
+            (!roles.wishes_always(id), seats.beside(roles, id), roles.standing(id))
+        };
         while let Some(best) = (0..members.len()).min_by_key(|at| rank(self, &members[*at])) {
             let next = members.remove(best);
             self.take(roles, &next);
@@ -74,9 +76,9 @@ fn giver(roles: &Roles<'_>, seats: &Seats<'_>, member: &MemberId) -> Option<Memb
             && roles.wishes_always(voter) == roles.wishes_always(member)
             && seats.beside(roles, voter) >= enough
     };
-    // Of those in one region the one that came last has been a member for the shortest time.
+    // Of those in one region the least steady, and then the one that came last.
     let givers = roles.voters.difference(roles.lost).filter(gives);
-    givers.max_by_key(|voter| (seats.beside(roles, voter), **voter)).copied()
+    givers.max_by_key(|id| (seats.beside(roles, id), roles.standing(id), **id)).copied()
 }
 
 /// Whether a vote would move to `member` if it were ready.
@@ -93,7 +95,7 @@ pub(super) fn with_one_moved(roles: &Roles<'_>) -> Option<BTreeSet<MemberId>> {
     let seats = Seats::held(roles);
     let mut moves = newcomers(roles, &mut seats.clone())
         .into_iter()
-        .filter(|id| !roles.lost.contains(id))
+        .filter(|id| !roles.lost.contains(id) && roles.standing(id).is_steady())
         .filter_map(|id| Some((giver(roles, &seats, &id)?, id)));
     let (giver, newcomer) = moves.next()?;
     let mut voters = roles.voters.clone();

@@ -30,6 +30,7 @@ fn step_when(
         target: LEAST_TARGET,
         wishes: &BTreeMap::new(),
         regions: &BTreeMap::new(),
+        standings: &BTreeMap::new(),
         rested: true,
     })
 }
@@ -51,8 +52,15 @@ fn step_among(there: &[u64], learners: &[u64]) -> Option<Step> {
         target: LEAST_TARGET,
         wishes: &BTreeMap::new(),
         regions: &BTreeMap::new(),
+        standings: &BTreeMap::new(),
         rested: true,
     })
+}
+
+/// One that has answered for long.
+fn long_there() -> Standing {
+    let minute = std::time::Duration::from_secs(60);
+    Standing::of(10 * minute, None, minute)
 }
 
 fn set(voters: &[u64]) -> Option<Step> {
@@ -84,6 +92,7 @@ fn a_change_of_voters_that_was_begun_is_finished_first() {
             target: LEAST_TARGET,
             wishes: &BTreeMap::new(),
             regions: &BTreeMap::new(),
+            standings: &BTreeMap::new(),
             rested: true,
         })
     };
@@ -109,6 +118,7 @@ fn a_change_that_strands_on_those_who_leave_is_finished_with_them() {
             target: LEAST_TARGET,
             wishes: &BTreeMap::new(),
             regions: &BTreeMap::new(),
+            standings: &BTreeMap::new(),
             rested: true,
         })
     };
@@ -171,6 +181,7 @@ fn a_vote_is_not_left_to_one_that_is_lost_while_another_answers() {
             target: LEAST_TARGET,
             wishes: &BTreeMap::new(),
             regions: &BTreeMap::new(),
+            standings: &BTreeMap::new(),
             rested: true,
         })
     };
@@ -268,6 +279,7 @@ fn comes_to_rest(
     for round in 0.. {
         assert!(round < 20, "{members:?} never comes to rest");
         let lost = voters.intersection(&dead).copied().collect();
+        let standings = ready.iter().map(|id| (*id, long_there())).collect();
         let roles = Roles {
             leader,
             members: &members,
@@ -280,6 +292,7 @@ fn comes_to_rest(
             target,
             wishes,
             regions,
+            standings: &standings,
             rested: true,
         };
         match next_step(&roles) {

@@ -38,6 +38,11 @@ pub struct Voter {
     /// How many entries of the log it lacks, as far as the supervisor knows; `None` elsewhere, and when it has not
     /// answered yet.
     pub lag: Option<u64>,
+    /// For how many seconds it has answered the supervisor without a pause; `None` where that is not known, while it is
+    /// silent, and of the supervisor itself.
+    pub steady_s: Option<u64>,
+    /// How long its answers to the supervisor take, in microseconds; `None` in the same cases.
+    pub rtt_us: Option<u64>,
 }
 
 /// Who votes.

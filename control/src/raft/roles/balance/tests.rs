@@ -1,6 +1,8 @@
 //! Who follows, votes and moves, by where members stand.
 
-use super::super::{Step, next_step};
+use std::time::Duration;
+
+use super::super::{Standing, Step, next_step};
 use super::*;
 use mesh_model::trust::Wish;
 
@@ -10,6 +12,12 @@ fn ids(ids: &[u64]) -> BTreeSet<MemberId> {
 
 fn region(name: &str) -> Region {
     name.parse().expect("a region")
+}
+
+/// Of one that has answered for so many seconds and is so many milliseconds away.
+fn standing(answered_s: u64, away_ms: u64) -> Standing {
+    let (answered, away) = (Duration::from_secs(answered_s), Duration::from_millis(away_ms));
+    Standing::of(answered, Some(away), Duration::from_secs(60))
 }
 
 /// Member 1 leads, everybody answers, and the voters have been the same for long.
@@ -24,6 +32,7 @@ struct Scene {
     lost: BTreeSet<MemberId>,
     wishes: BTreeMap<MemberId, Wish>,
     unrested: bool,
+    standings: BTreeMap<MemberId, Standing>,
 }
 
 impl Scene {
@@ -38,7 +47,10 @@ impl Scene {
     fn step(&self) -> Option<Step> {
         let members = self.regions.keys().chain(&self.elsewhere).copied().collect();
         let fed = self.voters.union(&self.learners).copied();
-        let ready = fed.filter(|id| !self.silent.contains(id) && !self.lost.contains(id));
+        let ready = fed.clone().filter(|id| !self.silent.contains(id) && !self.lost.contains(id));
+        // All but those that are told of have answered for long.
+        let known = |id: &MemberId| self.standings.get(id).copied().unwrap_or(standing(600, 3));
+        let standings = fed.map(|id| (id, known(&id))).collect();
         next_step(&Roles {
             leader: MemberId(1),
             members: &members,
@@ -51,6 +63,7 @@ impl Scene {
             target: self.voters.len().max(3),
             wishes: &self.wishes,
             regions: &self.regions,
+            standings: &standings,
             rested: !self.unrested,
         })
     }
@@ -177,4 +190,38 @@ fn one_follows_from_where_a_vote_would_go() {
     let (steps, rest) = scene.into_rest();
     assert_eq!(steps, [Step::AddLearner(MemberId(6)), Step::Remove(MemberId(5))]);
     assert_eq!(rest.learners, ids(&[4, 6]), "one of the spares stays where it was");
+}
+
+#[test]
+fn the_steadiest_gets_the_vote_and_of_those_the_nearest() {
+    let mut scene = Scene::new(&[("eu", &[1, 2, 3]), ("us", &[4, 5, 6])], &[1, 2, 3], &[4, 5, 6]);
+    scene.lost = ids(&[3]);
+    assert_eq!(scene.step(), set(&[1, 2, 4]));
+    scene.standings = [(4, standing(20, 3)), (5, standing(600, 90)), (6, standing(600, 40))]
+        .map(|(id, standing)| (MemberId(id), standing))
+        .into();
+    assert_eq!(scene.step(), set(&[1, 2, 6]));
+    scene.regions.insert(MemberId(4), region("ap"));
+    scene.regions.insert(MemberId(2), region("us"));
+    assert_eq!(scene.step(), set(&[1, 2, 4]), "where it stands comes first");
+}
+
+#[test]
+fn distance_takes_no_vote_away_and_pauses_only_from_one_that_has_to_give_its_up() {
+    let mut scene = Scene::new(&[("eu", &[1, 2, 3, 4])], &[1, 2, 3], &[4]);
+    scene.standings = [(2, standing(5, 3)), (3, standing(600, 400)), (4, standing(9_000, 3))]
+        .map(|(id, standing)| (MemberId(id), standing))
+        .into();
+    assert_eq!(scene.step(), None);
+    scene.regions.insert(MemberId(4), region("us"));
+    assert_eq!(scene.step(), set(&[1, 3, 4]), "2 comes and goes");
+}
+
+#[test]
+fn no_vote_moves_to_one_that_was_silent_a_moment_ago() {
+    let mut scene = Scene::new(&[("eu", &[1, 2, 3]), ("us", &[4])], &[1, 2, 3], &[4]);
+    scene.standings = [(MemberId(4), standing(50, 3))].into();
+    assert_eq!(scene.step(), None);
+    scene.lost = ids(&[3]);
+    assert_eq!(scene.step(), set(&[1, 2, 4]), "a lost voter does not wait for that");
 }
