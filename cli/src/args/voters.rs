@@ -9,8 +9,10 @@ use super::SigningArgs;
 #[derive(Debug, Subcommand)]
 #[command(
     after_help = "It takes an admin's key to say who shall vote: on the host that ran `mesh init` it is there, elsewhere\n\
-    --admin-key names one. It is carried out as members are ready, one change at a time.\n\n\
+    --admin-key names one. It is carried out as members are ready, one change at a time.\n\
+    Votes are spread over the regions that tags tell.\n\n\
     Examples:\n  \
+    mesh tag web1 --add region-eu1\n  \
     mesh voters target 5\n  \
     mesh voters set laptop never"
 )]

@@ -215,6 +215,8 @@ fn distance_takes_no_vote_away_and_pauses_only_from_one_that_has_to_give_its_up(
     assert_eq!(scene.step(), None);
     scene.regions.insert(MemberId(4), region("us"));
     assert_eq!(scene.step(), set(&[1, 3, 4]), "2 comes and goes");
+    scene.standings.insert(MemberId(2), standing(600, 800));
+    assert_eq!(scene.step(), set(&[1, 2, 4]), "2 is far away, and came before 3");
 }
 
 #[test]
