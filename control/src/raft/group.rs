@@ -294,12 +294,22 @@ impl Inner {
             views,
             failure,
         });
-        let herald = Herald::new(Arc::clone(&inner), lasting.leadership.clone(), failure_tx);
-        let steward = Steward::new(Arc::clone(&inner));
-        let pulse = Pulse::new(Arc::clone(&inner));
-        let warden = Warden::new(Arc::clone(&inner));
-        let notary = Notary::new(Arc::clone(&inner));
-        let following = Following::new(Arc::clone(&inner));
+        inner.set_going(lasting.leadership.clone(), failure_tx);
+        Ok(inner)
+    }
+
+    /// Begins all that goes on by itself until Raft ends.
+    fn set_going(
+        self: &Arc<Self>,
+        leadership: watch::Sender<Leadership>,
+        failure: ordered::Sender<Option<GroupFailure>>,
+    ) {
+        let herald = Herald::new(Arc::clone(self), leadership, failure);
+        let steward = Steward::new(Arc::clone(self));
+        let pulse = Pulse::new(Arc::clone(self));
+        let warden = Warden::new(Arc::clone(self));
+        let notary = Notary::new(Arc::clone(self));
+        let following = Following::new(Arc::clone(self));
         // They run until Raft ends; nobody waits for them.
         drop(Runtime::spawn(herald.run()));
         drop(Runtime::spawn(pulse.run()));
@@ -307,7 +317,6 @@ impl Inner {
         drop(Runtime::spawn(warden.run()));
         drop(Runtime::spawn(notary.run()));
         drop(Runtime::spawn(following.run()));
-        Ok(inner)
     }
 }
 
