@@ -10,7 +10,7 @@
 //! The rule: an odd number of voters, the most that are to be had, up to what the operator's policy says
 //! or, without one, [`usual_target`]. An even number
 //! needs a larger majority and survives no more failures. Voters stay voters as long as they are
-//! members, so that the set does not churn. New ones are taken from the region where the fewest vote ([`balance`]); of those in one,
+//! members, so that the set does not churn. New ones are taken from the region where the fewest vote (`balance`); of those in one,
 //! who has answered for clearly longer without a pause, then who is clearly nearer ([`Standing`]), then the lowest id, because
 //! that has been a member longest. Only once they have caught up: a voter that is not there counts against the
 //! majority from its first moment.

@@ -60,7 +60,7 @@ pub enum WordError {
     NoVote,
 }
 
-/// The words of voters, by index; see the [module](self).
+/// The words of voters, by index.
 #[derive(Debug)]
 pub struct Words {
     mesh: MeshId,
