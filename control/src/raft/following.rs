@@ -20,29 +20,25 @@ use mesh_model::MemberId;
 use mesh_model::wire::sync::{Lead, News, Pull, Pulled};
 use openraft::async_runtime::watch::{WatchReceiver as _, WatchSender as _};
 use openraft::async_runtime::{AsyncRuntime as _, Instant as _, Select2};
-use openraft::raft::{AppendEntriesRequest, AppendEntriesResponse};
 use openraft::rt::Select3;
 use openraft::type_config::TypeConfigExt as _;
 
 use super::contact::confirmed_at;
-use super::draft::{Base, Draft, DraftError, Leniency, Proven};
+use super::draft::{Draft, DraftError, Leniency};
+use super::feeding::NotTaken;
 use super::group::{Inner, leadership};
 use super::network::AskError;
-use super::rpc::{MAX_APPEND, Reply, Request, RpcError};
+use super::rpc::{Reply, Request};
 use super::runtime::Runtime;
 use super::snapshot::SnapshotError;
 use super::speaker::VOUCH_LIMIT;
-use super::status::Role;
-use super::types::{Entry, Instant, LogId, Types, Vote};
+use super::types::{Instant, Types};
 use super::watch as ordered;
-use crate::sync::{Ask, FED_PATIENCE, Heard, MAX_DEPTH, Moment, majority};
+use crate::sync::{Ask, Heard, majority};
 
 /// How long entries may stay without a proof before this host asks the voters it knows who votes today. A checkpoint
 /// comes within half a second of its entry.
 const UNPROVEN_PATIENCE: Duration = Duration::from_secs(5);
-
-/// How long Raft may take to apply what it was given.
-const APPLY_LIMIT: Duration = Duration::from_secs(10);
 
 /// The longest this task sleeps: whether this host still leads, or is still fed, no event says.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
@@ -62,14 +58,6 @@ pub(super) struct Following {
     leniency: Leniency,
     /// Whether the whole state was asked for.
     asked_for_all: bool,
-}
-
-/// Why Raft was not given, or did not take, what was proven.
-enum NotTaken {
-    /// It follows a later leader, or waits for the votes of an election.
-    Later,
-    Snapshot(RpcError),
-    Ended,
 }
 
 /// Why what a source sent was not used.
@@ -306,26 +294,6 @@ impl Following {
 }
 
 impl Inner {
-    /// Tells sync what there is to see here.
-    pub(super) fn observe(&self) {
-        let view = self.view();
-        let membership = self.membership();
-        let led = leadership(&self.raft);
-        let leads = led.role == Role::Leader && self.has_majority();
-        let heard = self.contact.last();
-        let now = self.moment();
-        let mut sync = self.sync();
-        if !sync.knows(view.members.keys().copied()) {
-            sync.handle_members(view.members.keys().copied());
-        }
-        let fed = membership.voters.union(&membership.learners).copied().collect();
-        sync.handle_agreement(fed, led.leader, leads);
-        if let Some((_, at)) = heard {
-            sync.handle_leader_heard(self.moment_of(at));
-        }
-        sync.handle_applied(view.applied, now);
-    }
-
     /// Whether a majority of `voters`, whom this host knows, vote today. Then they can prove what was agreed, and what they do not
     /// prove is something else. One that says so and has heard no leader lately may only not have heard that it lost its vote.
     async fn still_vote(&self, voters: &BTreeSet<MemberId>) -> bool {
@@ -344,116 +312,7 @@ impl Inner {
         }
         majority(std::slice::from_ref(voters), |voter| voting.contains(voter))
     }
-
-    /// Now, as sync counts.
-    pub(super) fn moment(&self) -> Moment {
-        self.moment_of(Types::now())
-    }
-
-    fn moment_of(&self, at: Instant) -> Moment {
-        // Counted from a while before the start, so that what was confirmed before it is not in the future.
-        (at + MAX_MOMENT_AGO) - self.born
-    }
-
-    /// How far this host is from agreement.
-    pub(super) fn depth(&self) -> u8 {
-        let led = leadership(&self.raft);
-        let (heard, _) = led.leader.map_or((None, None), |leader| self.contact.signs_of(leader));
-        let lately = heard.is_some_and(|at| at.elapsed() < FED_PATIENCE);
-        if led.role == Role::Leader || lately && self.is_fed() {
-            return 0;
-        }
-        self.depth.load(std::sync::atomic::Ordering::Relaxed).min(MAX_DEPTH)
-    }
-
-    fn set_depth(&self, depth: u8) {
-        self.depth.store(depth, std::sync::atomic::Ordering::Relaxed);
-    }
-
-    /// Gives Raft what is proven of a draft that follows `own`, as its leader would, and waits until it is applied.
-    async fn feed(
-        &self,
-        base: Option<Base>,
-        entries: &[Entry],
-        own: Option<LogId>,
-        proven: Proven,
-    ) -> Result<(), NotTaken> {
-        let Proven { upto, lead } = proven;
-        let vote = self.vote_of(lead).ok_or(NotTaken::Later)?;
-        let mut prev = own;
-        if let Some(Base { bytes, replica }) = base {
-            let snapshot = self.check_snapshot(&vote, bytes).map_err(NotTaken::Snapshot)?;
-            let answer = self.raft.install_full_snapshot(vote, snapshot).await;
-            if answer.map_err(|_| NotTaken::Ended)?.vote != vote {
-                return Err(NotTaken::Later);
-            }
-            prev = replica.applied;
-        }
-        let proven = entries.iter().filter(|entry| entry.log_id.index <= upto);
-        let proven: Vec<Entry> = proven.cloned().collect();
-        for entries in proven.chunks(MAX_APPEND) {
-            let last = entries.last().map(|entry| entry.log_id);
-            let append = AppendEntriesRequest {
-                vote,
-                prev_log_id: prev,
-                entries: entries.to_vec(),
-                leader_commit: last,
-            };
-            match self.raft.append_entries(append).await.map_err(|_| NotTaken::Ended)? {
-                AppendEntriesResponse::Success | AppendEntriesResponse::PartialSuccess(_) => {}
-                AppendEntriesResponse::Conflict | AppendEntriesResponse::HigherVote(_) => {
-                    return Err(NotTaken::Later);
-                }
-            }
-            prev = last;
-        }
-        let mut views = self.views.clone();
-        let applied = views.wait_until(|view| view.applied >= upto);
-        match Types::timeout(APPLY_LIMIT, applied).await {
-            Ok(Ok(_)) => Ok(()),
-            _ => Err(NotTaken::Ended),
-        }
-    }
-
-    /// Has Raft follow whom the voters followed when they signed what this host holds. One that just came in has heard of no
-    /// leader, and would hear of none before the next entry.
-    async fn adopt_lead(&self) {
-        let (applied, electorate) = {
-            let replica = self.replica.lock();
-            (replica.applied, replica.electorate())
-        };
-        let Some(applied) = applied else { return };
-        let signed = self.testimony.words().lead(applied.index, &electorate);
-        let own = self.raft.server_metrics().borrow_watched().vote;
-        let Some(vote) = signed.and_then(|lead| self.vote_of(lead)) else { return };
-        if vote > own {
-            let prev_log_id = Some(applied);
-            let append = AppendEntriesRequest {
-                vote,
-                prev_log_id,
-                entries: Vec::new(),
-                leader_commit: prev_log_id,
-            };
-            if self.raft.append_entries(append).await.is_err() {
-                tracing::debug!("agreement has ended");
-            }
-        }
-    }
-
-    /// The vote under which this host's Raft takes what those that follow `lead` agreed on.
-    fn vote_of(&self, lead: Lead) -> Option<Vote> {
-        let own = self.raft.server_metrics().borrow_watched().vote;
-        let vote = Vote::new_committed(lead.term, lead.leader.0);
-        if own.committed && own.leader_id.term >= lead.term {
-            // It heard of a later leader, whose log has all that was agreed before.
-            return (own.leader_id.voted_for != self.me.0).then_some(own);
-        }
-        (lead.leader != self.me && vote >= own).then_some(vote)
-    }
 }
-
-/// How long before the start of this process something may have been confirmed that is told of in it.
-const MAX_MOMENT_AGO: Duration = Duration::from_secs(3600);
 
 /// Wakes the task: somebody was seen, or the operator wants something.
 pub(super) fn nudge(nudges: &ordered::Sender<u64>) {

@@ -26,7 +26,7 @@
 //! - `herald` tells who leads and `history` remembers it; `transfer` has another lead on request.
 //! - `following` asks another member for what was agreed, where the leader does not send it: `draft` holds it until it is
 //!   proven, `serving` answers such questions, `notary` signs what the log led to and `testimony` keeps what others
-//!   signed. Whom to ask is [`sync`](crate::sync)'s to say. `comparing` pulls again what is held here already.
+//!   signed; `feeding` hands it to Raft. Whom to ask is [`sync`](crate::sync)'s to say, by what `bearings` tells it. `comparing` pulls again what is held here already.
 //! - `welcome` is what a joining host starts from.
 //! - `pulse` says when a leader shows itself and when a voter asks for votes, `patience` how long that takes.
 //! - `runtime` makes it repeatable: **its head says how equal seeds give equal runs**.
@@ -36,10 +36,12 @@
 
 mod aftermath;
 mod answer;
+mod bearings;
 mod comparing;
 mod contact;
 mod draft;
 mod export;
+mod feeding;
 mod ferry;
 #[cfg(test)]
 mod fixture;
