@@ -53,6 +53,18 @@ fn a_voter_left_behind_says_so_keeps_what_it_has_and_gives_its_vote_to_another()
 }
 
 #[test]
+fn a_voter_that_only_others_tell_of_its_leader_was_left_behind() {
+    in_virtual_time(|| async {
+        let world = World::of(3, 94).await;
+        let (_, behind, others) = one_left_behind(&world).await;
+        world.answer_in_kind();
+        world.speak_newer(others);
+        let says_so = |world: &World| world.group(behind).outdated().is_some();
+        world.until("it says that it was left behind", says_so).await;
+    });
+}
+
+#[test]
 fn one_left_behind_asks_for_no_votes_even_when_nobody_leads() {
     in_virtual_time(|| async {
         let world = World::of(3, 91).await;

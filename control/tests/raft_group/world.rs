@@ -39,6 +39,8 @@ struct Wires {
     lost_of: u64,
     sent: u64,
     newer: BTreeSet<MemberId>,
+    /// They answer in the version in which they were asked.
+    answer_in_kind: bool,
     /// What these answer tells the first proposal's time a millisecond late.
     distorting: BTreeSet<MemberId>,
     trace: Vec<String>,
@@ -80,7 +82,8 @@ impl Net {
 
     /// What `to` hears of an answer.
     fn as_answered(&self, from: MemberId, to: MemberId, message: &[u8]) -> Vec<u8> {
-        let mut said = self.as_said(from, to, message);
+        let in_kind = self.lock().answer_in_kind;
+        let mut said = if in_kind { message.to_vec() } else { self.as_said(from, to, message) };
         let time = BORN_MS.to_le_bytes();
         let at = said.windows(time.len()).position(|bytes| bytes == time);
         if let Some(at) = at.filter(|_| self.lock().distorting.contains(&from)) {
@@ -421,6 +424,11 @@ impl World {
     /// From now on `member` tells others of its log what is not in it.
     pub(crate) fn distort(&self, member: MemberId) {
         self.net.lock().distorting.insert(member);
+    }
+
+    /// From now on newer members answer older ones so that they understand it.
+    pub(crate) fn answer_in_kind(&self) {
+        self.net.lock().answer_in_kind = true;
     }
 
     pub(crate) fn trace(&self) -> Vec<String> {
