@@ -188,8 +188,8 @@ fn successors(replica: &Replica) -> Vec<BTreeSet<MemberId>> {
 pub(super) struct Leniency {
     /// Long enough without a proof.
     pub(super) granted: bool,
-    /// Voters that a voter it knows vouched for.
-    pub(super) vouched: BTreeSet<MemberId>,
+    /// Voters it knows, those of the set that is being exchanged among them, and such that one of them vouched for.
+    pub(super) believed: BTreeSet<MemberId>,
 }
 
 /// Those whose word counts.
@@ -232,7 +232,7 @@ impl Jury<'_> {
         }
         let known = majority(&self.electorate, |voter| agreeing.contains_key(voter));
         let knows = |voter: &MemberId| {
-            self.leniency.vouched.contains(voter)
+            self.leniency.believed.contains(voter)
                 || self.electorate.iter().any(|set| set.contains(voter))
         };
         let named = copy.electorate();

@@ -283,10 +283,9 @@ impl Following {
             return false;
         }
         self.leniency.granted = true;
-        let unknown = self.draft.signers().into_iter().filter(|signer| !voters.contains(signer));
-        for signer in unknown.collect::<Vec<_>>() {
+        for signer in self.draft.signers() {
             if inner.speakers.check(signer, &voters, &inner.peers).await.is_ok() {
-                self.leniency.vouched.insert(signer);
+                self.leniency.believed.insert(signer);
             }
         }
         true

@@ -111,9 +111,9 @@ fn trust_goes_from_one_set_of_voters_to_the_next() {
     // Without the old voter's word on the change, the new one's proves nothing.
     let broken = || vec![say(GUEST, marks[1]), say(GUEST, marks[2])];
     assert_eq!(prove(news(&entries, broken())), Ok(None));
-    let granted = Leniency { granted: true, vouched: BTreeSet::new() };
+    let granted = Leniency { granted: true, believed: BTreeSet::new() };
     assert_eq!(prove_by(news(&entries, broken()), &granted), Ok(None), "unless it is vouched for");
-    let vouched = Leniency { granted: true, vouched: [GUEST].into() };
+    let vouched = Leniency { granted: true, believed: [GUEST].into() };
     assert_eq!(prove_by(news(&entries, broken()), &vouched), Ok(Some(6)));
 }
 
