@@ -88,14 +88,16 @@ impl Draft {
         self.base.is_none() && self.entries.is_empty()
     }
 
-    /// Adds what the source sent to what `own` holds; whether the whole state was `asked` for.
+    /// Adds what the source sent to what `own` holds; whether the whole state was `asked` for. `false` if there is nothing new in it:
+    /// a source says again what may not have arrived.
     pub(super) fn add(
         &mut self,
         news: News,
         asked: bool,
         own: &Replica,
         root: &MeshRoot,
-    ) -> Result<(), DraftError> {
+    ) -> Result<bool, DraftError> {
+        let mut is_new = !news.entries.is_empty();
         if let Some(bytes) = news.snapshot {
             // Before anything is expanded: it is long, and whoever sends one that was not asked for sends many.
             let last = peek_meta(&bytes)?.last_log_id;
@@ -109,6 +111,7 @@ impl Draft {
             // One that leads no further would replace what this host has for nothing.
             if replica.applied > own.applied {
                 *self = Self { base: Some(Base { bytes, replica }), ..Self::default() };
+                is_new = true;
             }
         }
         let own_end = own.applied.map(|id| Place { term: id.leader_id.term, index: id.index });
@@ -127,10 +130,13 @@ impl Draft {
             }
             self.entries.push(entry);
         }
-        self.words.extend(news.checkpoints);
+        let unheard = |word: &Signed<Checkpoint>| !self.words.contains(word);
+        let words: Vec<_> = news.checkpoints.into_iter().filter(unheard).collect();
+        is_new |= !words.is_empty();
+        self.words.extend(words);
         let surplus = self.words.len().saturating_sub(2 * MAX_CHECKPOINTS);
         self.words.drain(..surplus);
-        Ok(())
+        Ok(is_new)
     }
 
     /// The words that came with it.

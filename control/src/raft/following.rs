@@ -10,7 +10,6 @@
 //! no vote by its own log never asks for any. One that has, and has not heard that it lost it, is fed the entry
 //! that says so.
 
-use std::collections::BTreeSet;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -19,26 +18,22 @@ use std::time::Duration;
 use mesh_model::MemberId;
 use mesh_model::wire::sync::{Lead, News, Pull, Pulled};
 use openraft::async_runtime::watch::{WatchReceiver as _, WatchSender as _};
-use openraft::async_runtime::{AsyncRuntime as _, Instant as _, Select2};
+use openraft::async_runtime::{AsyncRuntime as _, Select2};
 use openraft::rt::Select3;
 use openraft::type_config::TypeConfigExt as _;
 
 use super::contact::confirmed_at;
-use super::draft::{Draft, DraftError, Leniency};
+use super::doubt::{Doubt, Patience};
+use super::draft::{Draft, DraftError};
 use super::feeding::NotTaken;
 use super::group::{Inner, leadership};
 use super::network::AskError;
 use super::rpc::{Reply, Request};
 use super::runtime::Runtime;
 use super::snapshot::SnapshotError;
-use super::speaker::VOUCH_LIMIT;
 use super::types::{Instant, Types};
 use super::watch as ordered;
-use crate::sync::{Ask, Heard, majority};
-
-/// How long entries may stay without a proof before this host asks the voters it knows who votes today. A checkpoint
-/// comes within half a second of its entry.
-const UNPROVEN_PATIENCE: Duration = Duration::from_secs(5);
+use crate::sync::{Ask, Heard};
 
 /// The longest this task sleeps: whether this host still leads, or is still fed, no event says.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
@@ -53,9 +48,8 @@ pub(super) struct Following {
     draft: Draft,
     /// Who sent it.
     source: Option<MemberId>,
-    /// Since when it has no proof.
-    unproven_since: Option<Instant>,
-    leniency: Leniency,
+    /// Whether that is true.
+    doubt: Doubt,
     /// Whether the whole state was asked for.
     asked_for_all: bool,
 }
@@ -77,9 +71,8 @@ impl From<DraftError> for NotUsed {
 
 impl Following {
     pub(super) fn new(inner: Arc<Inner>) -> Self {
-        let (draft, leniency) = (Draft::default(), Leniency::default());
-        let (source, unproven_since) = (None, None);
-        Self { inner, asked: None, draft, source, unproven_since, leniency, asked_for_all: false }
+        let (draft, doubt) = (Draft::default(), Doubt::default());
+        Self { inner, asked: None, draft, source: None, doubt, asked_for_all: false }
     }
 
     /// Until Raft ends.
@@ -133,8 +126,7 @@ impl Following {
         if self.source != Some(ask.to) {
             // What one source could not have proven says nothing of the next.
             self.draft = Draft::default();
-            self.leniency = Leniency::default();
-            self.unproven_since = None;
+            self.doubt = Doubt::default();
             self.source = Some(ask.to);
         }
         self.asked_for_all = ask.snapshot;
@@ -213,7 +205,7 @@ impl Following {
                     inner.note_unread(from, unread);
                 }
                 self.draft = Draft::default();
-                self.unproven_since = None;
+                self.doubt = Doubt::default();
                 tracing::warn!(%from, %error, "what a source sent was not taken");
                 return Heard::Wrong;
             }
@@ -244,12 +236,20 @@ impl Following {
         }
         let own = self.inner.replica.lock().clone();
         let root = self.inner.view().root;
-        self.draft.add(news, self.asked_for_all, &own, &root)?;
-        let Some(proven) = self.draft.prove(&own, &self.leniency)? else {
-            return if self.wait_for_proof().await { Ok(0) } else { Err(NotUsed::Unproven) };
+        let is_new = self.draft.add(news, self.asked_for_all, &own, &root)?;
+        let mut proven = match is_new {
+            true => self.draft.prove(&own, self.doubt.leniency())?,
+            false => None,
         };
-        self.unproven_since = None;
-        self.leniency = Leniency::default();
+        if proven.is_none() {
+            match self.doubt.wait(&self.draft, &self.inner).await {
+                Patience::Lasts => return Ok(0),
+                Patience::Over => return Err(NotUsed::Unproven),
+                Patience::Lenient => proven = self.draft.prove(&own, self.doubt.leniency())?,
+            }
+        }
+        let Some(proven) = proven else { return Ok(0) };
+        self.doubt = Doubt::default();
         let mut draft = std::mem::take(&mut self.draft);
         let (before, base) = (own.index(), draft.base.take());
         match Box::pin(self.inner.feed(base, &draft.entries, own.applied, proven)).await {
@@ -264,52 +264,6 @@ impl Following {
             Err(NotTaken::Later) => Err(NotUsed::Later),
             Err(NotTaken::Ended) => Ok(0),
         }
-    }
-
-    /// The draft has no proof by voters this host knows. After a while it asks those for the others. `false` when it has waited long
-    /// enough.
-    async fn wait_for_proof(&mut self) -> bool {
-        let since = *self.unproven_since.get_or_insert(Types::now());
-        if since.elapsed() < UNPROVEN_PATIENCE {
-            return true;
-        }
-        self.unproven_since = None;
-        if self.leniency.granted {
-            return false;
-        }
-        let inner = &self.inner;
-        let voters = inner.known_voters();
-        if inner.still_vote(&voters).await {
-            return false;
-        }
-        self.leniency.granted = true;
-        for signer in self.draft.signers() {
-            if inner.speakers.check(signer, &voters, &inner.peers).await.is_ok() {
-                self.leniency.believed.insert(signer);
-            }
-        }
-        true
-    }
-}
-
-impl Inner {
-    /// Whether a majority of `voters`, whom this host knows, vote today. Then they can prove what was agreed, and what they do not
-    /// prove is something else. One that says so and has heard no leader lately may only not have heard that it lost its vote.
-    async fn still_vote(&self, voters: &BTreeSet<MemberId>) -> bool {
-        let (have, proven, lead) = (self.place(), self.proven(), self.elected());
-        let pull = Pull { have, proven, lead, hold_ms: 0, snapshot: false };
-        let mut voting = BTreeSet::new();
-        for voter in voters.iter().filter(|voter| **voter != self.me) {
-            let votes = self.peers.ask(*voter, Request::IsVoter(*voter), VOUCH_LIMIT).await;
-            if !matches!(votes, Ok(Reply::IsVoter(true))) {
-                continue;
-            }
-            let news = self.peers.ask(*voter, Request::Pull(pull.clone()), VOUCH_LIMIT).await;
-            if matches!(news, Ok(Reply::Pulled(Pulled::News(news))) if news.depth == 0) {
-                voting.insert(*voter);
-            }
-        }
-        majority(std::slice::from_ref(voters), |voter| voting.contains(voter))
     }
 }
 

@@ -39,6 +39,7 @@ mod answer;
 mod bearings;
 mod comparing;
 mod contact;
+mod doubt;
 mod draft;
 mod export;
 mod feeding;

@@ -172,7 +172,7 @@ fn a_snapshot_is_proven_like_entries_and_must_be_genuine() {
     let asked_for = Draft::default().add(with(&behind, vec![]), true, &own, &root());
     assert_eq!(asked_for, Err(DraftError::Contradiction));
     let again = News { snapshot: Some(own.to_snapshot()), ..news(&[], vec![]) };
-    assert_eq!(Draft::default().add(again.clone(), true, &own, &root()), Ok(()), "as asked for");
+    assert_eq!(Draft::default().add(again.clone(), true, &own, &root()), Ok(false), "as asked for");
     assert_eq!(Draft::default().add(again, false, &own, &root()), Err(DraftError::Useless));
 }
 

@@ -1,0 +1,88 @@
+//! Pulled entries that nobody this host knows has signed: how long it waits, and whom it believes then.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use mesh_model::MemberId;
+use mesh_model::wire::sync::{Pull, Pulled};
+use openraft::async_runtime::Instant as _;
+use openraft::type_config::TypeConfigExt as _;
+
+use super::draft::{Draft, Leniency};
+use super::group::Inner;
+use super::rpc::{Reply, Request};
+use super::speaker::VOUCH_LIMIT;
+use super::types::{Instant, Types};
+use crate::sync::majority;
+
+/// How long entries may stay without a proof before this host asks the voters it knows who votes today. A checkpoint
+/// comes within half a second of its entry.
+const UNPROVEN_PATIENCE: Duration = Duration::from_secs(5);
+
+/// About what one source sent.
+#[derive(Default)]
+pub(super) struct Doubt {
+    since: Option<Instant>,
+    leniency: Leniency,
+}
+
+/// What becomes of a draft without a proof.
+pub(super) enum Patience {
+    /// It is kept a while longer.
+    Lasts,
+    /// From now on the word of more voters counts: is it proven by it?
+    Lenient,
+    /// It is dropped.
+    Over,
+}
+
+impl Doubt {
+    /// Whose word counts beside that of the voters this host knows.
+    pub(super) fn leniency(&self) -> &Leniency {
+        &self.leniency
+    }
+
+    /// `draft` has no proof by voters this host knows. After a while it asks those for the others.
+    pub(super) async fn wait(&mut self, draft: &Draft, inner: &Inner) -> Patience {
+        let since = *self.since.get_or_insert(Types::now());
+        if since.elapsed() < UNPROVEN_PATIENCE {
+            return Patience::Lasts;
+        }
+        self.since = None;
+        if self.leniency.granted {
+            return Patience::Over;
+        }
+        let voters = inner.known_voters();
+        if inner.still_vote(&voters).await {
+            return Patience::Over;
+        }
+        self.leniency.granted = true;
+        for signer in draft.signers() {
+            if inner.speakers.check(signer, &voters, &inner.peers).await.is_ok() {
+                self.leniency.believed.insert(signer);
+            }
+        }
+        Patience::Lenient
+    }
+}
+
+impl Inner {
+    /// Whether a majority of `voters`, whom this host knows, vote today. Then they can prove what was agreed, and what they do not
+    /// prove is something else. One that says so and has heard no leader lately may only not have heard that it lost its vote.
+    async fn still_vote(&self, voters: &BTreeSet<MemberId>) -> bool {
+        let (have, proven, lead) = (self.place(), self.proven(), self.elected());
+        let pull = Pull { have, proven, lead, hold_ms: 0, snapshot: false };
+        let mut voting = BTreeSet::new();
+        for voter in voters.iter().filter(|voter| **voter != self.me) {
+            let votes = self.peers.ask(*voter, Request::IsVoter(*voter), VOUCH_LIMIT).await;
+            if !matches!(votes, Ok(Reply::IsVoter(true))) {
+                continue;
+            }
+            let news = self.peers.ask(*voter, Request::Pull(pull.clone()), VOUCH_LIMIT).await;
+            if matches!(news, Ok(Reply::Pulled(Pulled::News(news))) if news.depth == 0) {
+                voting.insert(*voter);
+            }
+        }
+        majority(std::slice::from_ref(voters), |voter| voting.contains(voter))
+    }
+}
