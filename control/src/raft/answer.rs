@@ -10,6 +10,7 @@ use openraft::raft::{
 use openraft::type_config::TypeConfigExt as _;
 
 use super::group::{Group, Inner};
+use super::parcel::Parcel;
 use super::propose::{FORWARD_LIMIT, ProposeError, Tried};
 use super::replica::Replica;
 use super::rpc::{MAX_TERM_AHEAD, PassageReply, ProposeReply, Question, Reply, Request, RpcError};
@@ -46,7 +47,9 @@ impl Group {
         {
             inner.note_unread(from, unread);
         }
-        Ok(answered?.encode())
+        let answer = answered?;
+        let (is_parcel, answer) = (answer.holds_the_state(), answer.encode());
+        Ok(if is_parcel { Parcel::wrap(from, answer, &inner.desk) } else { answer })
     }
 }
 
@@ -216,6 +219,7 @@ impl Inner {
             }
             Ok(Ok(Tried::NotLeader(leader))) => Ok(ProposeReply::NotLeader(leader)),
             Ok(Err(ProposeError::Stopped)) => Err(RpcError::Stopped),
+            Ok(Err(ProposeError::Diverged(index))) => Ok(ProposeReply::Diverged(index)),
             Ok(Err(_)) | Err(_) => Ok(ProposeReply::Undecided),
         }
     }

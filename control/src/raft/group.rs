@@ -87,7 +87,7 @@ pub(super) struct Inner {
     pub(super) key: IdentitySecret,
     pub(super) testimony: Arc<Testimony>,
     pub(super) sync: Mutex<Sync>,
-    pub(super) desk: Mutex<Desk>,
+    pub(super) desk: Arc<Mutex<Desk>>,
     pub(super) nudges: ordered::Sender<u64>,
     /// How many members are between this one and agreement, while it follows one.
     pub(super) depth: AtomicU8,
@@ -286,7 +286,7 @@ impl Inner {
             key: lasting.key.clone(),
             testimony,
             sync: Mutex::new(sync),
-            desk: Mutex::default(),
+            desk: Arc::default(),
             nudges: ordered::channel(0).0,
             depth: AtomicU8::new(MAX_DEPTH),
             born: Types::now(),

@@ -58,6 +58,7 @@ mod memory;
 mod network;
 mod notary;
 mod outdated;
+mod parcel;
 mod passage;
 mod patience;
 mod place;

@@ -114,8 +114,9 @@ impl Inner {
             // One that has died does not answer, but its successor does.
             let asked = Box::pin(self.forward(leader, proposal.clone()));
             match Runtime::select2(asked, self.successor_of(leader)).await {
-                Select2::First(Some(applied)) => return Ok(applied),
-                Select2::First(None) => self.leader_change_or(TRY_AGAIN).await,
+                Select2::First(Ok(Some(applied))) => return Ok(applied),
+                Select2::First(Err(refused)) => return Err(refused),
+                Select2::First(Ok(None)) => self.leader_change_or(TRY_AGAIN).await,
                 Select2::Second(()) => {}
             }
         }
@@ -177,16 +178,22 @@ impl Inner {
         Some(Applied { index: replica.index(), outcome })
     }
 
-    async fn forward(&self, leader: MemberId, proposal: Proposal) -> Option<Applied> {
+    /// `None` if it may come to something elsewhere, or later.
+    async fn forward(
+        &self,
+        leader: MemberId,
+        proposal: Proposal,
+    ) -> Result<Option<Applied>, ProposeError> {
         let limit = FORWARD_LIMIT + FORWARD_TRAVEL;
         match self.peers.ask(leader, Request::Propose(proposal), limit).await {
             Ok(Reply::Propose(ProposeReply::Applied { index, outcome })) => {
-                Some(Applied { index, outcome })
+                Ok(Some(Applied { index, outcome }))
             }
-            Ok(_) => None,
+            Ok(Reply::Propose(ProposeReply::Diverged(index))) => Err(ProposeError::Diverged(index)),
+            Ok(_) => Ok(None),
             Err(error) => {
                 tracing::debug!(%leader, %error, "the leader could not be asked");
-                None
+                Ok(None)
             }
         }
     }

@@ -360,6 +360,8 @@ pub(crate) enum ProposeReply {
     NotLeader(Option<MemberId>),
     /// It leads but got no agreement in time. It may still come.
     Undecided,
+    /// It leads, and members hold different states at this index.
+    Diverged(LogIndex),
 }
 
 impl From<&ForwardToLeader<Types>> for ProposeReply {
@@ -397,6 +399,15 @@ impl Request {
 }
 
 impl Reply {
+    /// Whether it is as long as the agreed state is.
+    pub(crate) fn holds_the_state(&self) -> bool {
+        match self {
+            Self::Pulled(Pulled::News(news)) => news.snapshot.is_some(),
+            Self::Passage(passage) => passage.is_some(),
+            _ => false,
+        }
+    }
+
     pub(crate) fn encode(&self) -> bytes::Bytes {
         codec::encode(self).into()
     }

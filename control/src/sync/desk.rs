@@ -1,6 +1,6 @@
 //! Who is served: so many at a time, and no more.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use mesh_model::MemberId;
@@ -12,14 +12,11 @@ use super::{HOLD, Moment};
 /// leads; a thousand members are four levels deep with it (8 places at each of 4 members, then 8 times as many a level).
 pub const PLACES: usize = 8;
 
-/// How many are sent the whole state within [`SNAPSHOT_KEPT`]: each is up to 48 MiB in memory while it is on its way.
+/// How many are sent the whole state at a time: each is up to 48 MiB in memory while it is on its way.
 const SNAPSHOTS_AT_ONCE: usize = 2;
 
-/// How long a snapshot counts as on its way: 1 MB (2,000 members, compressed) at 4 Mbit/s.
-const SNAPSHOT_KEPT: Duration = Duration::from_secs(2);
-
 /// How long a member that was sent the whole state waits for the next from here: one that keeps asking would have it sent to
-/// nobody else. Others can be sent it ten times meanwhile.
+/// nobody else. 1 MB (2,000 members, compressed) at 4 Mbit/s takes two of them.
 const SNAPSHOT_AGAIN: Duration = Duration::from_secs(20);
 
 /// How long a place is kept for one that does not ask: it waits here, or is on its way to ask again.
@@ -32,6 +29,8 @@ pub struct Desk {
     places: BTreeMap<MemberId, Moment>,
     /// Who was sent the whole state, and when.
     snapshots: BTreeMap<MemberId, Moment>,
+    /// To whom it is on its way.
+    sending: BTreeSet<MemberId>,
     /// Whom to name next, so that not everybody is sent to the same one.
     next: usize,
     /// How many were turned away.
@@ -64,15 +63,21 @@ impl Desk {
         Seat::Full(instead)
     }
 
-    /// Whether `member` may be sent the whole state now; then it counts.
+    /// Whether `member` may be sent the whole state now; then it is on its way until it is [gone](Self::snapshot_gone).
     pub fn take_snapshot(&mut self, member: MemberId, now: Moment) -> bool {
         self.snapshots.retain(|_, at| now < *at + SNAPSHOT_AGAIN);
-        let under_way = self.snapshots.values().filter(|at| now < **at + SNAPSHOT_KEPT).count();
-        let free = under_way < SNAPSHOTS_AT_ONCE && !self.snapshots.contains_key(&member);
+        let lately = self.snapshots.contains_key(&member) || self.sending.contains(&member);
+        let free = !lately && self.sending.len() < SNAPSHOTS_AT_ONCE;
         if free {
             self.snapshots.insert(member, now);
+            self.sending.insert(member);
         }
         free
+    }
+
+    /// The state that `member` was sent is in memory no more.
+    pub fn snapshot_gone(&mut self, member: MemberId) {
+        self.sending.remove(&member);
     }
 
     /// Those that have a place.

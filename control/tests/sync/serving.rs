@@ -38,11 +38,16 @@ fn a_place_is_free_again_when_its_holder_does_not_come_back() {
 #[test]
 fn snapshots_are_sent_a_few_at_a_time() {
     let mut desk = Desk::default();
-    let mut take =
-        |member, second| desk.take_snapshot(MemberId(member), AT + Duration::from_secs(second));
-    assert!(take(1, 0) && take(2, 0));
-    assert!(!take(3, 0), "two are on their way");
-    assert!(take(3, 2));
-    assert!(!take(1, 2) && !take(1, 19), "one that keeps asking leaves none to others");
-    assert!(take(1, 20));
+    let take = |desk: &mut Desk, member, second| {
+        desk.take_snapshot(MemberId(member), AT + Duration::from_secs(second))
+    };
+    assert!(take(&mut desk, 1, 0) && take(&mut desk, 2, 0));
+    assert!(!take(&mut desk, 3, 3600), "two are on their way, however long that takes");
+    assert!(!take(&mut desk, 1, 3600), "one is it already");
+    desk.snapshot_gone(MemberId(1));
+    assert!(take(&mut desk, 3, 3600));
+    desk.snapshot_gone(MemberId(2));
+    desk.snapshot_gone(MemberId(3));
+    assert!(!take(&mut desk, 3, 3619), "one that keeps asking leaves none to others");
+    assert!(take(&mut desk, 3, 3620));
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use mesh_model::trust::{EpochHead, EpochId};
+use mesh_model::wire::sync::Pull;
 use openraft::type_config::TypeConfigExt as _;
 
 use super::*;
@@ -338,5 +339,22 @@ fn openraft_installs_only_what_verifies_whoever_asks() {
         let meta: SnapshotMeta = lie.meta();
         assert!(machine.install_snapshot(&meta, lie.to_snapshot()).await.is_err());
         assert_eq!(replica.lock().state, settled().state);
+    });
+}
+
+#[test]
+fn the_state_counts_as_on_its_way_until_whoever_sends_it_lets_go_of_it() {
+    Types::run(async {
+        let guest = guest().await;
+        let pull = Pull { have: None, proven: 0, lead: None, hold_ms: 0, snapshot: true };
+        let asked = Request::Pull(pull).ask_in(fixture::epoch());
+        let answer = guest.handle_rpc(FOUNDER, &asked).await.expect("it is a member");
+        let inner = guest.inner();
+        let may_have = |member| inner.desk().take_snapshot(MemberId(member), inner.moment());
+        assert!(may_have(8), "there is room for two");
+        assert!(!may_have(9));
+        drop(answer);
+        assert!(may_have(9));
+        guest.shutdown().await;
     });
 }
