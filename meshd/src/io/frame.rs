@@ -36,12 +36,13 @@ pub(crate) enum FrameError {
     Write(#[from] quinn::WriteError),
 }
 
-/// Sends `message` and finishes the stream.
-pub(crate) async fn write(stream: &mut SendStream, message: &[u8]) -> Result<(), FrameError> {
+/// Sends `message` and finishes the stream. It is let go of when all of it has arrived.
+pub(crate) async fn write(stream: &mut SendStream, message: Bytes) -> Result<(), FrameError> {
     let len = u32::try_from(message.len())
         .map_err(|_| FrameError::TooLong { len: message.len(), limit: u32::MAX as usize })?;
-    stream.write_all(&len.to_be_bytes()).await?;
-    stream.write_all(message).await?;
+    // In one piece: quinn sends the first as soon as it has it, in a datagram of its own.
+    let header = Bytes::copy_from_slice(&len.to_be_bytes());
+    stream.write_all_chunks(&mut [header, message]).await?;
     // Fails only on a stream that was finished or reset before, which `write` is the one to do.
     let _ = stream.finish();
     Ok(())

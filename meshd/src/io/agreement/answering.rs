@@ -142,7 +142,7 @@ impl<A: Answer> Answering<A> {
     ) {
         let work = async {
             let reply = self.reply(recv, from, &own_large).await?;
-            frame::write(&mut send, &reply).await.map_err(|error| error.to_string())?;
+            frame::write(&mut send, reply).await.map_err(|error| error.to_string())?;
             // Until it has arrived: a connection that is closed forgets what is under way.
             send.stopped().await.map_err(|error| error.to_string())
         };

@@ -158,7 +158,7 @@ impl Agreement {
         Some(dial)
     }
 
-    async fn exchange(&self, to: MemberId, request: &[u8]) -> Result<Bytes, TransportError> {
+    async fn exchange(&self, to: MemberId, request: Bytes) -> Result<Bytes, TransportError> {
         let connection = match self.link(to) {
             Some(dial) => dial.await,
             None => None,
@@ -173,7 +173,7 @@ impl Agreement {
 }
 
 /// One question and its answer.
-async fn converse(connection: &Connection, request: &[u8]) -> Result<Bytes, String> {
+async fn converse(connection: &Connection, request: Bytes) -> Result<Bytes, String> {
     let (mut send, mut recv) = connection.open_bi().await.map_err(|error| error.to_string())?;
     frame::write(&mut send, request).await.map_err(|error| error.to_string())?;
     frame::read(&mut recv, MAX_RPC).await.map_err(|error| error.to_string())
@@ -186,7 +186,7 @@ impl Transport for Agreement {
         request: Bytes,
         limit: Duration,
     ) -> Result<Bytes, TransportError> {
-        tokio::time::timeout(limit, self.exchange(to, &request))
+        tokio::time::timeout(limit, self.exchange(to, request))
             .await
             .unwrap_or(Err(TransportError::Timeout(to)))
     }

@@ -144,7 +144,7 @@ async fn serve_one(
     let reply = async {
         let _place = places.acquire().await.expect("never closed");
         let reply = doorkeeper.admit(connection.remote_address(), request).await;
-        frame::write(&mut send, &codec::encode(&reply)).await?;
+        frame::write(&mut send, codec::encode(&reply).into()).await?;
         // All of it arrived, or the joiner is gone.
         let _ = send.stopped().await;
         Ok(())

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use mesh_model::codec::{self, CodecError, Message as _};
@@ -113,7 +114,7 @@ pub(crate) async fn ask(
         Arc::new(TokioRuntime),
     )
     .map_err(unusable)?;
-    let request = codec::encode(&JoinRequest { admission });
+    let request = Bytes::from(codec::encode(&JoinRequest { admission }));
     let conversation = async {
         let outcome = knock(&endpoint, tls, doors, &request).await;
         endpoint.close(DONE, b"done");
@@ -158,13 +159,13 @@ async fn knock(
     endpoint: &Endpoint,
     tls: &TlsIdentity,
     doors: &[Bootstrap],
-    request: &[u8],
+    request: &Bytes,
 ) -> Result<Welcome, JoinError> {
     let mut waiting = doors.iter();
     let mut asked = FuturesUnordered::new();
     let mut failed = Vec::new();
     let attempt = |door: Bootstrap| async move {
-        (door.endpoint, ask_one(endpoint, tls, door, request).await)
+        (door.endpoint, ask_one(endpoint, tls, door, request.clone()).await)
     };
     asked.extend(waiting.next().map(|door| attempt(*door)));
     loop {
@@ -193,7 +194,7 @@ async fn ask_one(
     endpoint: &Endpoint,
     tls: &TlsIdentity,
     door: Bootstrap,
-    request: &[u8],
+    request: Bytes,
 ) -> Result<JoinReply, DoorError> {
     let local = |error: TlsError| DoorError::Local(error.to_string());
     let crypto = tls.client(door.identity, ALPN).map_err(local)?;

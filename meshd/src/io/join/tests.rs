@@ -181,7 +181,7 @@ async fn who_does_not_say_goodbye_is_let_go() {
     let visit = knock(&stranger, door).await.expect("let in");
     let (mut send, mut recv) = visit.open_bi().await.expect("a stream");
     let request = codec::encode(&JoinRequest { admission: admission() });
-    frame::write(&mut send, &request).await.expect("asked");
+    frame::write(&mut send, request.into()).await.expect("asked");
     frame::read(&mut recv, JoinReply::LIMIT).await.expect("answered");
     let closed = visit.closed().await;
     assert!(
