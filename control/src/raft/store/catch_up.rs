@@ -75,6 +75,7 @@ impl Store {
             PURGED.write(&mut meta, &upto.into())?;
             COMMITTED.write(&mut meta, &upto.into())
         })?;
+        self.log.db.forget_tail();
         self.replica = snapshot.replica.clone();
         Ok(before)
     }

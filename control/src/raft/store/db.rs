@@ -10,7 +10,9 @@
 //!
 //! A write that somebody else will rely on commits with [`Durability::Immediate`]: redb writes its
 //! pages, flushes, swings the root and flushes again before `commit` returns. One such commit is about
-//! 28 kB and one or two flushes, whatever is in it, so openraft's batches go in as one.
+//! 28 kB and one or two flushes, whatever is in it, and a fifth of a millisecond of a processor. So what is appended to the
+//! log waits in its [`Tail`], and every transaction takes along what waits when it is made: the tables are never behind
+//! what it changes in them.
 //!
 //! The first failed commit ends this process's right to answer: redb refuses everything from then on,
 //! [`Db::fault`] keeps the reason, and the group stops. After a failed flush nobody can tell which
@@ -18,16 +20,20 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{OnceLock, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard};
 
 use mesh_model::codec::{self, Message};
 use redb::{
     Database, Durability, ReadTransaction, ReadableDatabase as _, ReadableTable, TableDefinition,
     WriteTransaction,
 };
-use tokio::sync::Mutex;
+use tokio::sync::Mutex as Turn;
 
+use super::super::records::EntryRecord;
+use super::super::types::Entry;
 use super::error::StoreError;
+use super::log::COMMITTED;
+use super::tail::{Carried, Tail};
 use crate::ports::LogDisk;
 
 /// The log: entries by index.
@@ -76,7 +82,8 @@ pub(crate) struct Db {
     database: RwLock<Option<Database>>,
     /// Whose turn it is to write. redb lets one write at a time and has the others wait with their thread,
     /// which is everybody's: they wait here instead.
-    turn: Mutex<()>,
+    turn: Turn<()>,
+    tail: Mutex<Tail>,
     /// Something was committed without a flush since the last one.
     unflushed: AtomicBool,
     fault: OnceLock<StoreError>,
@@ -106,7 +113,8 @@ impl Db {
         }
         let db = Self {
             database: RwLock::new(Some(database)),
-            turn: Mutex::default(),
+            turn: Turn::default(),
+            tail: Mutex::default(),
             unflushed: AtomicBool::new(false),
             fault: OnceLock::new(),
         };
@@ -148,10 +156,43 @@ impl Db {
         let database = database.as_ref().ok_or(StoreError::Closed)?;
         let mut txn = database.begin_write().map_err(redb::Error::from)?;
         txn.set_durability(durability).map_err(redb::Error::from)?;
+        let carried = self.take_along(&txn)?;
         let done = change(&txn)?;
         txn.commit().map_err(redb::Error::from)?;
+        self.tail().written(carried);
         self.unflushed.store(matches!(durability, Durability::None), Ordering::Relaxed);
         Ok(done)
+    }
+
+    /// Writes what waits.
+    fn take_along(&self, txn: &WriteTransaction) -> Result<Carried, StoreError> {
+        let (entries, carried) = {
+            let tail = self.tail();
+            (tail.waiting().cloned().collect::<Vec<Entry>>(), tail.carried())
+        };
+        if !entries.is_empty() {
+            let mut log = txn.open_table(LOG).map_err(redb::Error::from)?;
+            for entry in entries {
+                let index = entry.log_id.index;
+                let bytes = codec::encode(&EntryRecord::from(entry));
+                log.insert(index, bytes.as_slice()).map_err(redb::Error::from)?;
+            }
+        }
+        if let Some(committed) = carried.committed() {
+            let mut meta = txn.open_table(META).map_err(redb::Error::from)?;
+            COMMITTED.write(&mut meta, &committed.into())?;
+        }
+        Ok(carried)
+    }
+
+    /// The log in the tables is another than it was.
+    pub(super) fn forget_tail(&self) {
+        *self.tail() = Tail::default();
+    }
+
+    /// Held for the length of one look or change, never across an await.
+    pub(super) fn tail(&self) -> MutexGuard<'_, Tail> {
+        self.tail.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Runs `look` on a consistent picture of the store.
@@ -187,9 +228,9 @@ impl Db {
         }
     }
 
-    /// Whether something was committed without a flush since the last one.
+    /// Whether there is something that was not flushed yet.
     pub(crate) fn has_unflushed(&self) -> bool {
-        self.unflushed.load(Ordering::Relaxed)
+        self.unflushed.load(Ordering::Relaxed) || self.tail().has_waiting()
     }
 
     /// The same file under another handle. Whoever still holds this one finds it closed.
@@ -199,14 +240,18 @@ impl Db {
         let database = self.database.write().unwrap_or_else(PoisonError::into_inner).take();
         Ok(Self {
             database: RwLock::new(Some(database.ok_or(StoreError::Closed)?)),
-            turn: Mutex::default(),
-            unflushed: AtomicBool::new(self.has_unflushed()),
+            turn: Turn::default(),
+            tail: Mutex::new(std::mem::take(&mut *self.tail())),
+            unflushed: AtomicBool::new(self.unflushed.load(Ordering::Relaxed)),
             fault: OnceLock::new(),
         })
     }
 
     /// Closes the file in good order, whoever still holds a handle.
     pub(crate) fn close(&self) {
+        if self.has_unflushed() && self.write_now(Durability::Immediate, |_| Ok(())).is_err() {
+            tracing::debug!("what nobody relies upon is lost with the store's last transaction");
+        }
         let closed = self.database.write().unwrap_or_else(PoisonError::into_inner).take();
         drop(closed);
     }
@@ -215,7 +260,7 @@ impl Db {
         self.database.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Makes durable what was committed without a flush, if anything was.
+    /// Makes durable what was not flushed yet, if there is anything.
     pub(crate) async fn flush(&self) -> Result<(), StoreError> {
         if self.has_unflushed() {
             self.write(Durability::Immediate, |_| Ok(())).await?;

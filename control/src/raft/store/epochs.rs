@@ -198,7 +198,9 @@ impl Db {
                 COMMITTED.write(&mut meta, &first.into())?;
             }
             Ok(())
-        })
+        })?;
+        self.forget_tail();
+        Ok(())
     }
 
     /// The passage this store came by, if it did not begin in the epoch it is in.

@@ -1,18 +1,18 @@
 //! openraft's log storage on the tables.
 //!
-//! Appending commits without a flush before it returns, on the task that runs Raft: writes are in order by
-//! construction, and entries are readable. A task of its own flushes then and says so to Raft, which counts nothing as
-//! held before, here or for others. Meanwhile a leader's followers are sent the entries, so that all disks work at the
-//! same time; and whatever was appended before the flush began is covered by it.
+//! Appending adds to the [tail](super::tail), in memory, where entries are readable at once. A task of its own writes and
+//! flushes them and says so to Raft, which counts nothing as held before, here or for others. Meanwhile a leader's
+//! followers are sent the entries, so that all disks work at the same time; and whatever was appended before the
+//! transaction began goes along with it.
 //!
 //! ```text
-//!  append ── commit ──> sent to followers ... their flushes ──┐
-//!              └─> flush ── says so ──────────────────────────┴─> a majority holds it
+//!  append ──> tail ──> sent to followers ... their flushes ──┐
+//!               └─> flush ── says so ────────────────────────┴─> a majority holds it
 //! ```
 
 use std::fmt::Debug;
 use std::io;
-use std::ops::RangeBounds;
+use std::ops::{Bound, Range, RangeBounds};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mesh_model::codec;
@@ -52,7 +52,7 @@ impl LogStore {
         Self { db, waiting: Arc::default() }
     }
 
-    /// Has `appended`, which is committed, flushed with what else there is, and told so.
+    /// Has `appended`, which waits in the tail, flushed with what else there is, and told so.
     fn flush_soon(&self, appended: IOFlushed<Types>) {
         let mut waiting = self.waiting();
         waiting.appended.push(appended);
@@ -88,6 +88,22 @@ impl LogStore {
 
     /// The entries of `range` that exist, without a hole between them.
     pub(crate) fn entries(&self, range: impl RangeBounds<u64>) -> Result<Vec<Entry>, StoreError> {
+        let range = half_open(range);
+        let mut entries = self.db.tail().entries(range.clone());
+        let end = entries.first().map_or(range.end, |first| first.log_id.index);
+        if range.start < end {
+            let mut before = self.on_disk(range.start..end)?;
+            let joins = before.last().is_none_or(|last| last.log_id.index + 1 == end);
+            if !joins && !entries.is_empty() {
+                return Err(StoreError::Corrupt(format!("log entry {} is missing", end - 1)));
+            }
+            before.append(&mut entries);
+            entries = before;
+        }
+        Ok(entries)
+    }
+
+    fn on_disk(&self, range: Range<u64>) -> Result<Vec<Entry>, StoreError> {
         self.db.read(|txn| {
             let table = txn.open_table(LOG).map_err(redb::Error::from)?;
             let mut entries: Vec<Entry> = Vec::new();
@@ -110,7 +126,8 @@ impl LogStore {
     }
 
     pub(super) fn committed(&self) -> Result<Option<LogId>, StoreError> {
-        self.meta(&COMMITTED)
+        let waiting = self.db.tail().committed();
+        waiting.map_or_else(|| self.meta(&COMMITTED), |committed| Ok(Some(committed)))
     }
 
     pub(super) fn vote(&self) -> Result<Option<Vote>, StoreError> {
@@ -127,6 +144,9 @@ impl LogStore {
     /// The last purged and the last present log id.
     pub(super) fn bounds(&self) -> Result<(Option<LogId>, Option<LogId>), StoreError> {
         let purged = self.purged()?;
+        if let Some(last) = self.db.tail().last() {
+            return Ok((purged, Some(last)));
+        }
         let last = self.db.read(|txn| {
             let table = txn.open_table(LOG).map_err(redb::Error::from)?;
             let Some((_, bytes)) = table.last().map_err(redb::Error::from)? else {
@@ -137,6 +157,21 @@ impl LogStore {
         })?;
         Ok((purged, last.or(purged)))
     }
+}
+
+/// `range` from its first to behind its last.
+fn half_open(range: impl RangeBounds<u64>) -> Range<u64> {
+    let start = match range.start_bound() {
+        Bound::Included(first) => *first,
+        Bound::Excluded(before) => before.saturating_add(1),
+        Bound::Unbounded => 0,
+    };
+    let end = match range.end_bound() {
+        Bound::Included(last) => last.saturating_add(1),
+        Bound::Excluded(behind) => *behind,
+        Bound::Unbounded => u64::MAX,
+    };
+    start..end
 }
 
 impl RaftLogReader<Types> for LogStore {
@@ -175,12 +210,10 @@ impl RaftLogStorage<Types> for LogStore {
     /// Without a flush of its own: what was agreed can be learnt again from the others. It matters to a
     /// host that reboots while nobody leads, so the steward flushes it soon after.
     async fn save_committed(&mut self, committed: Option<LogId>) -> Result<(), io::Error> {
-        let Some(committed) = committed else { return Ok(()) };
-        let saved = self.db.write(Durability::None, |txn| {
-            let mut table = txn.open_table(META).map_err(redb::Error::from)?;
-            COMMITTED.write(&mut table, &committed.into())
-        });
-        Ok(saved.await?)
+        if let Some(committed) = committed {
+            self.db.tail().commit(committed);
+        }
+        Ok(())
     }
 
     async fn read_committed(&mut self) -> Result<Option<LogId>, io::Error> {
@@ -192,16 +225,8 @@ impl RaftLogStorage<Types> for LogStore {
         I: IntoIterator<Item = Entry> + OptionalSend,
         I::IntoIter: OptionalSend,
     {
-        let appended = self.db.write(Durability::None, |txn| {
-            let mut table = txn.open_table(LOG).map_err(redb::Error::from)?;
-            for entry in entries {
-                let index = entry.log_id.index;
-                let bytes = codec::encode(&EntryRecord::from(entry));
-                table.insert(index, bytes.as_slice()).map_err(redb::Error::from)?;
-            }
-            Ok(())
-        });
-        appended.await?;
+        self.db.fault().map_or(Ok(()), |fault| Err(fault.clone()))?;
+        self.db.tail().append(entries);
         self.flush_soon(callback);
         Ok(())
     }
@@ -211,6 +236,7 @@ impl RaftLogStorage<Types> for LogStore {
         let truncated = self.db.write(Durability::Immediate, |txn| {
             let mut table = txn.open_table(LOG).map_err(redb::Error::from)?;
             table.retain_in(first_gone.., |_, _| false).map_err(redb::Error::from)?;
+            self.db.tail().truncate(first_gone);
             Ok(())
         });
         Ok(truncated.await?)
@@ -224,6 +250,8 @@ impl RaftLogStorage<Types> for LogStore {
             let mut meta = txn.open_table(META).map_err(redb::Error::from)?;
             PURGED.write(&mut meta, &upto.into())
         });
-        Ok(purged.await?)
+        purged.await?;
+        self.db.tail().purge(upto.index);
+        Ok(())
     }
 }

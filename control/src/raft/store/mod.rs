@@ -20,6 +20,7 @@ mod db;
 mod epochs;
 mod error;
 mod log;
+mod tail;
 
 use std::sync::Arc;
 
