@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::sync::OnceLock;
 
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -14,13 +15,27 @@ use crate::key::{IdentityKey, IdentitySecret, Signature, SignatureError};
 /// The bytes that were signed are kept as they came, so a later version of `T` still verifies what
 /// an earlier one signed. The only way to the value is through [`Signed::open`], which checks the
 /// signature first; [`Signed::peek`] is for finding out *whose* key that should be.
-#[derive(Clone, PartialEq, Eq, Serialize)]
+///
+/// It remembers the key that opened it: a proposal is opened when it is looked at and again when it is agreed, and checking a
+/// signature is the dearest part of either.
+#[derive(Clone, Serialize)]
 pub struct Signed<T> {
     payload: Vec<u8>,
     signature: Signature,
+    /// Set once the signature was found to be this key's. Nothing changes the bytes after that.
+    #[serde(skip)]
+    opened_by: OnceLock<IdentityKey>,
     #[serde(skip)]
     of: PhantomData<fn() -> T>,
 }
+
+impl<T> PartialEq for Signed<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.payload == other.payload && self.signature == other.signature
+    }
+}
+
+impl<T> Eq for Signed<T> {}
 
 /// A payload is bounded like the message it is, wherever it is nested: what was taken in can be written
 /// out again, whoever made it.
@@ -36,7 +51,7 @@ impl<'de, T: Message> Deserialize<'de> for Signed<T> {
             let error = CodecError::TooLong { name: T::NAME, len: payload.len(), limit: T::LIMIT };
             return Err(D::Error::custom(error));
         }
-        Ok(Self { payload, signature, of: PhantomData })
+        Ok(Self::of_parts(payload, signature))
     }
 }
 
@@ -61,12 +76,12 @@ impl<T: Message> Signed<T> {
     pub fn seal(value: &T, secret: &IdentitySecret) -> Self {
         let payload = codec::encode(value);
         let signature = secret.sign(T::NAME, &payload);
-        Self { payload, signature, of: PhantomData }
+        Self::of_parts(payload, signature)
     }
 
     /// Bytes and a signature that somebody else put together.
     pub(crate) fn of_parts(payload: Vec<u8>, signature: Signature) -> Self {
-        Self { payload, signature, of: PhantomData }
+        Self { payload, signature, opened_by: OnceLock::new(), of: PhantomData }
     }
 
     /// The signature.
@@ -76,8 +91,12 @@ impl<T: Message> Signed<T> {
 
     /// The value, if `key` signed it.
     pub fn open(&self, key: &IdentityKey) -> Result<T, SignedError> {
-        key.verify(T::NAME, &self.payload, &self.signature)
-            .map_err(|source| SignedError::Signature { name: T::NAME, source })?;
+        if self.opened_by.get() != Some(key) {
+            key.verify(T::NAME, &self.payload, &self.signature)
+                .map_err(|source| SignedError::Signature { name: T::NAME, source })?;
+            // One that is set is another key's, and as good.
+            let _ = self.opened_by.set(*key);
+        }
         Ok(codec::decode(&self.payload)?)
     }
 

@@ -446,3 +446,13 @@ proptest! {
         prop_assert_eq!(invite.to_string().parse(), Ok(invite));
     }
 }
+
+#[test]
+fn what_one_key_opened_no_other_opens() {
+    let departure = Signed::seal(&sample::departure(), &sample::identity());
+    let opened = departure.clone();
+    assert!(opened.open(&sample::identity().public()).is_ok());
+    assert!(opened.open(&sample::root_secret().public()).is_err());
+    assert!(opened.clone().open(&sample::root_secret().public()).is_err());
+    assert_eq!(opened, departure, "it is the same message, opened or not");
+}
