@@ -46,8 +46,9 @@ const MAX_RPC: usize = MAX_MESSAGE;
 /// peer; forwarded proposals make up the rest. What they may take up in memory, see [`answering`].
 const MAX_STREAMS: u32 = 32;
 
-/// Connections served at once: every member of a mesh with seven voters and a hundred forwarding
-/// followers. A follower that finds no room tries again.
+/// Connections served at once. One ends after four seconds without a question, so they are those of the voters, of the eight members
+/// that follow from here, and of whoever asked or proposed something just now. A member that finds no room tries again, or
+/// another source.
 const MAX_CONNECTIONS: usize = 256;
 
 /// How long one attempt to dial may take. QUIC repeats itself ever more slowly; a fresh attempt
