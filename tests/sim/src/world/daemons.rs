@@ -152,7 +152,7 @@ impl World {
                     self.read_somewhere();
                     self.refusals.learn(no, &command, applied);
                 }
-                self.proposed(no, command, purpose, result)
+                self.proposed(no, *command, purpose, result)
             }
             Notice::Transferred(result) => self.transferred(no, result),
             Notice::Read { begun, result, applied } => self.was_read(no, begun, &result, applied),

@@ -49,6 +49,7 @@ impl World {
                 Some(applied) => Ok(applied),
                 None => Box::pin(group.propose(proposal)).await,
             };
+            let command = Box::new(command);
             let proposed = Notice::Proposed { command, purpose, begun, result };
             // The world going away means that the run is over.
             let _ = notice.send(Said { host: no, life: id, notice: proposed });

@@ -123,7 +123,7 @@ pub(super) enum Notice {
         applied: LogIndex,
     },
     Proposed {
-        command: Command,
+        command: Box<Command>,
         purpose: Purpose,
         begun: Invocation,
         result: Result<Applied, ProposeError>,
