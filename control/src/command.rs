@@ -12,13 +12,16 @@
 use mesh_model::signed::SignedError;
 use mesh_model::trust::{
     AccessBound, AccessPolicy, AdminChange, Admission, ChainError, Departure, Invite,
-    MAX_ADMIN_CHANGES, MAX_ADMINS, MAX_TAGS, Name, Revocation, Tagging, Verdict, VoterPolicy,
+    MAX_ADMIN_CHANGES, MAX_ADMINS, MAX_TAGS, Name, Report, Revocation, Tagging, Verdict,
+    VoterPolicy,
 };
 use mesh_model::wire::join::JoinRefusal;
 use mesh_model::{
     AdminId, Cosigned, IdentityKey, InviteId, LogIndex, MemberId, OverlayAddrs, Signed,
 };
 use serde::{Deserialize, Serialize};
+
+use crate::state::exclusions::{MAX_EXCLUDED, MAX_REMEMBERED};
 
 /// One entry of the log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,6 +64,13 @@ pub enum Command {
     Tag(Signed<Tagging>),
     /// Say who may reach whom. Signed by an admin.
     SetAccess(Signed<AccessPolicy>),
+    /// Shut a member out for a time. Signed by members of a quorum of lineages, each for itself.
+    Exclude {
+        /// Whom; must be the one inside each report.
+        subject: MemberId,
+        /// What they say, by ascending reporter.
+        reports: Vec<Signed<Report>>,
+    },
 }
 
 /// What became of a proposal: the same on every member.
@@ -93,6 +103,8 @@ pub enum Outcome {
     Tagged(MemberId),
     /// The policy on who may reach whom with this serial stands, since now or already.
     AccessSet(u64),
+    /// The member is excluded, since now or already.
+    Excluded(MemberId),
 }
 
 // The longest is a refusal with its text, see `MAX_REASON`.
@@ -183,6 +195,62 @@ pub enum Refusal {
         /// The highest that would do.
         most: u64,
     },
+    /// An exclusion that cannot be.
+    #[error(transparent)]
+    Exclusion(#[from] ExclusionRefusal),
+}
+
+/// Why a member is not shut out on the word of others, or why a word does not count.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+pub enum ExclusionRefusal {
+    /// By nobody that has a say.
+    #[error("{0} reported it, which is no present member")]
+    NoReporter(MemberId),
+    /// A member reports itself.
+    #[error("{0} reports itself; it can leave")]
+    OfItself(MemberId),
+    /// Too old, or from the future.
+    #[error("the report of {0} is too old, or its clock is wrong")]
+    NotFresh(MemberId),
+    /// From before an admin ruled about the member.
+    #[error("{0} reported it before an admin ruled about it")]
+    BeforeRuling(MemberId),
+    /// A report about somebody else.
+    #[error("{0} reported another member")]
+    OtherSubject(MemberId),
+    /// Twice the same reporter, or not by ascending id.
+    #[error("the report of {0} is out of order, or there twice")]
+    OutOfOrder(MemberId),
+    /// Two that came in by the same way.
+    #[error("{0} came in by the same way as another reporter, which counts once")]
+    SameLineage(MemberId),
+    /// Not enough of them.
+    #[error("members of {have} lineages report it; {needed} are needed")]
+    TooFewReports {
+        /// How many there are.
+        have: usize,
+        /// How many there have to be.
+        needed: usize,
+    },
+    /// More than an exclusion needs.
+    #[error("{0} reports are more than are ever needed")]
+    TooManyReports(usize),
+    /// It is out already.
+    #[error("{0} is banned or excluded already")]
+    IsOut(MemberId),
+    /// Not so soon again.
+    #[error("{0} was excluded a short time ago; for a day after that only an admin can put it out")]
+    Pause(MemberId),
+    /// Others are excluded.
+    #[error(
+        "{MAX_EXCLUDED} members are excluded, the most there may be at once; it takes an admin to put more out"
+    )]
+    TooManyAtOnce,
+    /// Many were.
+    #[error(
+        "{MAX_REMEMBERED} members were excluded lately, the most a mesh remembers; it takes an admin to put more out"
+    )]
+    TooManyLately,
 }
 
 /// Why the admins stay as they are.

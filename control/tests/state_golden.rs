@@ -7,7 +7,9 @@ mod fixture;
 use std::fmt::{Debug, Write as _};
 
 use fixture::{BORN_MS, Host, Log, Mesh, after, ban, rule, tagged};
-use mesh_control::command::{AdminRefusal, Command, InviteField, Outcome, Proposal, Refusal};
+use mesh_control::command::{
+    AdminRefusal, Command, ExclusionRefusal, InviteField, Outcome, Proposal, Refusal,
+};
 use mesh_control::state::State;
 use mesh_model::access::{Protocol, Selector};
 use mesh_model::codec::{self, Message};
@@ -145,6 +147,27 @@ fn proposals_about_who_may_reach_whom() {
 }
 
 #[test]
+fn proposals_to_exclude_a_member() {
+    let mesh = Mesh::new(1);
+    let subject = (MemberId(4), &Host::new(2));
+    let reports = vec![
+        mesh.report((MemberId(1), &mesh.founder), subject, 1),
+        mesh.report((MemberId(3), &Host::new(1)), subject, 2),
+    ];
+    check::<Proposal>(
+        &after(9, Command::Exclude { subject: MemberId(4), reports }),
+        "
+         01fd09505c18a30100000a04023e01dcdf9834798de5fbc50542ae6e4ca0b301042caf40c5d06af0e9da659e
+         0c4c6222c3f85fef6b79b8423e9f8b01d4d37a80520100fd01505c18a30100001c94772ed07441f9214e05ea
+         795fbdced471c410cfcf13074a275b994f9ae698168d8cce93823bf55bc332d6450927f3ff115704529cc35c
+         d59d1f143c83a5053e01dcdf9834798de5fbc50542ae6e4ca0b303042caf40c5d06af0e9da659e0c4c6222c3
+         f85fef6b79b8423e9f8b01d4d37a80520100fd02505c18a3010000d68c22d31a83fe01a1def574295b3f1369
+         8a64f59ccea402f4a7d4d57cf8b0e5d7319e9d5e68283a913456c3f6d662ceaa4512b731314315820f9fb239
+         baec02",
+    );
+}
+
+#[test]
 fn outcomes() {
     let addrs =
         OverlayAddrs { v4: [100, 88, 0, 2].into(), v6: "fd00::3".parse().expect("an address") };
@@ -161,6 +184,7 @@ fn outcomes() {
     check(&Outcome::Tagged(MemberId(3)), "010903");
     check(&Outcome::AccessSet(7), "010a07");
     check(&Outcome::AdminsChanged(7), "010807");
+    check(&Outcome::Excluded(MemberId(3)), "010b03");
 }
 
 #[test]
@@ -246,13 +270,34 @@ fn refusals_about_who_may_reach_whom() {
     }
 }
 
+#[test]
+fn refusals_about_exclusions() {
+    for (refusal, golden) in [
+        (ExclusionRefusal::NoReporter(MemberId(3)), "0103150003"),
+        (ExclusionRefusal::OfItself(MemberId(3)), "0103150103"),
+        (ExclusionRefusal::NotFresh(MemberId(3)), "0103150203"),
+        (ExclusionRefusal::BeforeRuling(MemberId(3)), "0103150303"),
+        (ExclusionRefusal::OtherSubject(MemberId(3)), "0103150403"),
+        (ExclusionRefusal::OutOfOrder(MemberId(3)), "0103150503"),
+        (ExclusionRefusal::SameLineage(MemberId(3)), "0103150603"),
+        (ExclusionRefusal::TooFewReports { have: 2, needed: 3 }, "010315070203"),
+        (ExclusionRefusal::TooManyReports(33), "0103150821"),
+        (ExclusionRefusal::IsOut(MemberId(3)), "0103150903"),
+        (ExclusionRefusal::Pause(MemberId(3)), "0103150a03"),
+        (ExclusionRefusal::TooManyAtOnce, "0103150b"),
+        (ExclusionRefusal::TooManyLately, "0103150c"),
+    ] {
+        check(&Outcome::Refused(refusal.into()), golden);
+    }
+}
+
 /// The hash covers every byte of the encoding, so it stands for it.
 #[test]
 fn states() {
     let mesh = Mesh::new(1);
     assert_eq!(
         mesh.state().hash().to_string(),
-        "ac9b1e0869bfef4c467f8abd2407f43364241b89a85514ba0778998a90090deb"
+        "d979e23ecb9431cb8b4bd26e61a60fcbfccf748edd90f3a9756dcde12a09de57"
     );
     let ticket = mesh.invite(1, 3);
     let mut log = Log::of(&mesh);
@@ -270,25 +315,47 @@ fn states() {
     log.apply(12, Command::SetAccess(mesh.access(1, vec![])));
     assert_eq!(
         log.state.hash().to_string(),
-        "506fc66295d5d80453bf06664a13702bba591412a74f824e5dde67e6be881cb4"
+        "15a0fe41f0a97306622cdb04745bf5fffe6d23f53e8c5e3d4e38496960b636f6"
     );
     assert_eq!(
         log.state.audit().head().to_string(),
         "0f4857e008b1068109ecc459b87b88f2b8428df57e4760f666beeca2512cb990"
     );
-    assert_eq!(codec::encode(&log.state).len(), 1909);
+    assert_eq!(codec::encode(&log.state).len(), 1910);
     let epoch = log.state.next_epoch(log.next - 1, MemberId(1), BORN_MS, None);
     let mut begun = Cosigned::new(&epoch);
     assert!(begun.sign(&mesh.root_secret));
     log.state.begin_epoch(log.next - 1, &begun).expect("the root's word");
     assert_eq!(
         log.state.hash().to_string(),
-        "bb4d84d4ab3acf68b0bb1a7e9ecf4745da3f23f66e7d59ed04dcb6c5f8ed44cc"
+        "f7502b93a7bcd647c3ddf96da3c06ab2db7d0ba8816a302befaa94ab228a03d8"
     );
     assert_eq!(
         log.state.audit().head().to_string(),
         "3b97e16a04b4db388cff4c65123c0ab25ae6eda4696eac67ca6c539b80e7aff5"
     );
+}
+
+#[test]
+fn a_state_with_an_exclusion() {
+    let mesh = Mesh::new(1);
+    let mut log = Log::of(&mesh);
+    let mut members = vec![(MemberId::FOUNDER, mesh.founder.clone())];
+    for number in 1..4 {
+        let ticket = mesh.invite(number, 1);
+        log.apply(1, ticket.add());
+        members.push((log.admit(&ticket, &Host::new(number)).0, Host::new(number)));
+    }
+    let (subject, about) = members.pop().expect("four");
+    let said = |(id, host): &(MemberId, Host)| mesh.report((*id, host), (subject, &about), 2);
+    let reports = members.iter().map(said).collect();
+    let outcome = log.apply(2, Command::Exclude { subject, reports });
+    assert_eq!(outcome, Outcome::Excluded(subject));
+    assert_eq!(
+        log.state.hash().to_string(),
+        "100899b99bd549ffbf835cd896ef0332a2c005485e1ea08bb02f78d2f2ad1b53"
+    );
+    assert_eq!(codec::encode(&log.state).len(), 2555);
 }
 
 /// Two states that differ in anything at all have different hashes.

@@ -121,9 +121,12 @@ impl<'a> Picker<'a> {
     fn is_by(&self, actor: &Actor) -> bool {
         self.selection.by.iter().any(|word| {
             let invite = actor.invite().map(|invite| invite.to_string());
-            let name = actor.member().and_then(|member| self.names.get(&member));
+            let is_meant = |member: &MemberId| {
+                *word == member.to_string()
+                    || self.names.get(member).is_some_and(|name| name.as_str() == word)
+            };
             *word == actor.to_string()
-                || name.is_some_and(|name| name.as_str() == word)
+                || actor.members().iter().any(is_meant)
                 || word.len() >= INVITE_DIGITS && invite.is_some_and(|id| id.starts_with(word))
         })
     }

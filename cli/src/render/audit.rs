@@ -57,6 +57,10 @@ fn by(actor: &Actor, names: &Names) -> String {
         Actor::Member { member } => named(*member, names),
         Actor::Time => "time".to_owned(),
         Actor::Admins { .. } => actor.to_string(),
+        Actor::Members { members } => {
+            let names: Vec<_> = members.iter().map(|member| named(*member, names)).collect();
+            names.join(", ")
+        }
     }
 }
 
@@ -89,6 +93,11 @@ fn what(entry: &AuditEntry, names: &Names) -> String {
             let why = reason.as_ref().map(|why| format!(": {}", safe(&why.to_string())));
             let voter = named(*voter, names);
             format!("epoch {number} from index {from} of {voter}{}", why.unwrap_or_default())
+        }
+        Event::Excluded { member, until_ms, lineages, misconduct } => {
+            let (member, until) = (named(*member, names), Moment { ms: *until_ms });
+            let lineages = format!("{lineages} lineages could have reported it");
+            format!("{member} until {until}: {}; {lineages}", list(misconduct))
         }
         Event::Departed { member }
         | Event::Pardoned { member }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::addr::{OverlayAddrs, Prefixes};
 use crate::id::{LogIndex, MemberId, MeshId};
 use crate::key::{IdentityKey, TunnelKey};
-use crate::trust::{AccessPolicy, MeshRoot, Name, Reason, Region, Tag};
+use crate::trust::{AccessPolicy, MeshRoot, Misconduct, Name, Reason, Region, Tag};
 
 /// A hash of the whole agreed state. Equal on all members at equal index, or something is wrong.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -77,6 +77,17 @@ pub struct BannedView {
     pub until_ms: Option<u64>,
     /// Why.
     pub reason: Option<Reason>,
+    /// Whose word it was, where it was no admin's.
+    pub exclusion: Option<ExclusionView>,
+}
+
+/// Who shut a member out without an admin.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExclusionView {
+    /// Those who reported it.
+    pub reporters: BTreeSet<MemberId>,
+    /// What for.
+    pub misconduct: BTreeSet<Misconduct>,
 }
 
 /// The cluster at one index. Immutable: a new one is made for each applied batch and shared.

@@ -161,6 +161,12 @@ fn verdict() {
 }
 
 #[test]
+fn report() {
+    check(&sample::report(), "0112abf3819f2bbf184856c088556ffd6007fc701101008139770ea87d175f56a35466c34c7ecccb8d8a91b4ee37a25df60f5b8fc9b394
+         010115666c6f6f647320697473206e65696768626f757273fd00505c18a3010000");
+}
+
+#[test]
 fn admin_change() {
     check::<AdminChange>(
         &sample::admin_change(),
@@ -354,6 +360,7 @@ fn audit_entries() {
         tagged,
         access,
         epoch,
+        _,
     ] = &trail[..]
     else {
         panic!("one entry of each kind")
@@ -403,6 +410,15 @@ fn audit_entries() {
     check::<Entry>(
         &epoch.entry,
         "01fc7c110100fd00505c18a3010000040200030e01fb2c01fb2c010103776879",
+    );
+}
+
+#[test]
+fn audit_entry_of_an_exclusion() {
+    let trail = sample::trail();
+    check::<Entry>(
+        &trail[15].entry,
+        "01fc7d110100fd00505c18a3010000050201070ffb2c01fd00505c18a301000003020102",
     );
 }
 

@@ -9,8 +9,8 @@ use mesh_model::signed::SignedError;
 use mesh_model::snapshot::{self, SnapshotHeader};
 use mesh_model::trust::{
     AdminChange, AdminStatement as _, Admission, ChainError, Departure, Genesis, Invite,
-    MAX_BOOTSTRAPS, MAX_NAME_LEN, MAX_REASON_LEN, MAX_TOKEN_LEN, MemberRecord, MeshRoot, Request,
-    Revocation, Ruling, Token, TokenError, Verdict,
+    MAX_BOOTSTRAPS, MAX_NAME_LEN, MAX_REASON_LEN, MAX_TOKEN_LEN, MemberRecord, MeshRoot, Report,
+    Request, Revocation, Ruling, Token, TokenError, Verdict,
 };
 use mesh_model::wire::join::{JoinReply, JoinRequest, Welcome};
 use mesh_model::{
@@ -187,6 +187,10 @@ fn each_statement_is_bound_to_its_mesh_and_signer() {
     let verdict = Signed::seal(&sample::verdict(), &sample::root_secret());
     assert_eq!(Verdict::verify(&verdict, mesh, &admin), Ok(sample::verdict()));
     assert!(Verdict::verify(&verdict, elsewhere.mesh, &admin).is_err());
+    let report = Signed::seal(&sample::report(), &sample::identity());
+    assert_eq!(Report::verify(&report, mesh, &who), Ok(sample::report()));
+    assert_eq!(Report::verify(&report, elsewhere.mesh, &who), Err(ChainError::OtherMesh));
+    assert!(Report::verify(&report, mesh, &admin).is_err());
     let foreign = Verdict { mesh: elsewhere.mesh, ..sample::verdict() };
     let foreign = Signed::seal(&foreign, &sample::root_secret());
     assert_eq!(Verdict::verify(&foreign, mesh, &admin), Err(ChainError::OtherMesh));
@@ -321,6 +325,13 @@ fn the_largest_of_each_message_fits_its_limit() {
         },
         ..sample::verdict()
     });
+    codec::encode(&Report {
+        reporter: MemberId(u64::MAX),
+        subject: MemberId(u64::MAX),
+        reason: "r".repeat(MAX_REASON_LEN).parse().ok(),
+        made_ms: u64::MAX,
+        ..sample::report()
+    });
     codec::encode(&Facts {
         member: MemberId(u64::MAX),
         boot_ms: u64::MAX,
@@ -368,6 +379,7 @@ fn all_messages(bytes: &[u8]) {
     decodes_or_not::<Genesis>(bytes);
     decodes_or_not::<Departure>(bytes);
     decodes_or_not::<Verdict>(bytes);
+    decodes_or_not::<Report>(bytes);
     decodes_or_not::<Revocation>(bytes);
     decodes_or_not::<Facts>(bytes);
     decodes_or_not::<JoinRequest>(bytes);

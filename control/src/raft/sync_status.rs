@@ -136,7 +136,7 @@ impl Inner {
     }
 
     /// Where members diverged, if `proposal` has to wait because of it. What takes rights away does not: a ban is how a
-    /// voter that cheats is put out, and everybody may leave. Nor does what changes nothing about who is a member.
+    /// voter that cheats is put out, an exclusion is one without an admin, and everybody may leave. Nor does what changes nothing about who is a member.
     pub(super) fn frozen_against(&self, proposal: &Proposal) -> Option<LogIndex> {
         match proposal.command {
             Command::Invite(_) | Command::Admit(_) | Command::SetVoters(_) => {
@@ -148,7 +148,8 @@ impl Inner {
             | Command::Revoke(_)
             | Command::ChangeAdmins(_)
             | Command::Tag(_)
-            | Command::SetAccess(_) => None,
+            | Command::SetAccess(_)
+            | Command::Exclude { .. } => None,
         }
     }
 

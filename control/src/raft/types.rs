@@ -26,6 +26,7 @@ impl fmt::Display for Proposal {
             Command::Revoke(_) => "revoke",
             Command::Tag(_) => "tag",
             Command::SetAccess(_) => "set access",
+            Command::Exclude { .. } => "exclude",
         })
     }
 }

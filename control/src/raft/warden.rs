@@ -1,4 +1,4 @@
-//! The leader's calendar: bans end when their time is over.
+//! The leader's calendar: bans and exclusions end when their time is over.
 //!
 //! That a ban is over has to be agreed like the ban itself, or members with different clocks would differ in
 //! whom they speak to. So the warden runs on every member, does something only where the leader is, and
@@ -62,7 +62,7 @@ impl Warden {
         if leadership(&self.inner.raft).role != Role::Leader {
             return None;
         }
-        let (member, due_ms) = self.inner.replica.lock().state.bans().next_lapse()?;
+        let (member, due_ms) = self.inner.replica.lock().state.next_lapse()?;
         let left_ms = due_ms.saturating_sub(self.inner.wall.wall_ms());
         Some((member, Duration::from_millis(left_ms)))
     }

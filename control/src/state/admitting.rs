@@ -29,7 +29,7 @@ impl State {
 
     /// Whether the one with `identity` was put out of the mesh, for a time or for good.
     pub(super) fn check_outcast(&self, identity: &IdentityKey) -> Result<(), Refusal> {
-        let banned = |(id, _): (MemberId, &Member)| self.bans.ban(id).is_some();
+        let banned = |(id, _): (MemberId, &Member)| self.is_out(id);
         if self.members.by_identity(identity).is_some_and(banned) {
             return Err(JoinRefusal::Banned.into());
         }

@@ -37,7 +37,10 @@ impl State {
                 last.map(|last| last.at()).or_else(|| self.audit.index_of(&tagging.event()))
             }
             Command::SetAccess(signed) => self.access.agreed_at(&signed.peek().ok()?),
-            Command::Admit(_) | Command::Depart { .. } | Command::Lapse(_) => None,
+            Command::Admit(_)
+            | Command::Depart { .. }
+            | Command::Lapse(_)
+            | Command::Exclude { .. } => None,
         }
     }
 

@@ -223,7 +223,7 @@ impl State {
             return Err(EpochError::OtherLog(epoch.from));
         }
         let is_present = self.members.present().contains_key(&epoch.voter);
-        if !is_present || self.bans.ban(epoch.voter).is_some() {
+        if !is_present || self.is_out(epoch.voter) {
             return Err(EpochError::Voter(epoch.voter));
         }
         self.epochs.0.push(Begun { signed: begun.clone(), said: epoch.clone() });

@@ -34,7 +34,10 @@ impl State {
             Command::ChangeAdmins(signed) => self.genuine_change(signed).err(),
             Command::Tag(signed) => self.genuine_tagging(signed).err(),
             Command::SetAccess(signed) => self.genuine_access(signed).err(),
-            Command::Lapse(member) => self.bans.check_lapse(*member, now_ms).err(),
+            Command::Lapse(member) => self.check_lapse(*member, now_ms).err(),
+            Command::Exclude { subject, reports } => {
+                self.genuine_exclusion(*subject, reports, now_ms).err()
+            }
         }
     }
 
@@ -51,6 +54,10 @@ impl State {
                 (Verdict { ruling: Ruling::Pardoned, .. }, ..) | (_, _, false) => return None,
                 (verdict, _, true) => verdict.member,
             },
+            Command::Exclude { subject, reports } => {
+                self.genuine_exclusion(*subject, reports, now_ms).ok()??;
+                *subject
+            }
             Command::Invite(_)
             | Command::Admit(_)
             | Command::Lapse(_)
@@ -62,6 +69,6 @@ impl State {
                 return None;
             }
         };
-        self.bans.ban(member).is_none().then_some(member)
+        (!self.is_out(member)).then_some(member)
     }
 }

@@ -56,13 +56,16 @@ impl State {
         Ok(Decision::Changed(Actor::admin(by), event, outcome))
     }
 
-    /// Ends a ban whose time is over.
+    /// Ends a ban or an exclusion whose time is over.
     pub(super) fn lapse(&mut self, member: MemberId, now_ms: u64) -> Result<Decision, Refusal> {
         let outcome = Outcome::Lapsed(member);
-        if !self.bans.check_lapse(member, now_ms)? {
+        if !self.check_lapse(member, now_ms)? {
             return Ok(Decision::Already(outcome));
         }
-        self.bans.lapse(member);
+        match self.exclusion(member) {
+            Some(_) => self.exclusions.lapse(member),
+            None => self.bans.lapse(member),
+        }
         Ok(Decision::Changed(Actor::Time, Event::BanLapsed { member }, outcome))
     }
 }

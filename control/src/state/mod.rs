@@ -11,7 +11,7 @@
 //!
 //! **Nobody is believed for being a voter.** The state keeps what was signed, not a summary of it:
 //! the genesis, every change of admins, every invite that admitted a present member, every admission, departure and
-//! verdict, the last word on each member's tags and on who votes, the last policies on who may reach whom, each epoch's beginning. So
+//! verdict, the reports on which somebody is shut out, the last word on each member's tags and on who votes, the last policies on who may reach whom, each epoch's beginning. So
 //! [`State::apply`] checks the chain root -> admin -> invite -> record of each entry, and [`State::verify`]
 //! checks all chains again when a snapshot comes from someone else. What signatures cannot show is
 //! what is *missing* (a member left out, a clock set back): whoever holds an earlier state finds that
@@ -20,8 +20,8 @@
 //! **Time** is data: the leader's stamp. The state keeps the latest stamp of an invite or admission
 //! and takes an earlier one as that, so an expired invite does not come back with a slow clock.
 //!
-//! This file routes; [`admins`], [`members`], [`ipam`], [`invites`], [`bans`], [`voters`], [`tags`], [`access`],
-//! [`epochs`] and [`audit`] decide.
+//! This file routes; [`admins`], [`members`], [`ipam`], [`invites`], [`bans`], [`exclusions`], [`voters`], [`tags`],
+//! [`access`], [`epochs`] and [`audit`] decide.
 
 pub mod access;
 pub mod admins;
@@ -31,10 +31,13 @@ pub mod audit;
 pub mod bans;
 pub mod crossing;
 pub mod epochs;
+mod excluding;
+pub mod exclusions;
 mod foresight;
 pub mod invites;
 pub mod ipam;
 mod judging;
+pub mod lineage;
 pub mod members;
 pub mod serial;
 pub mod stated;
@@ -47,7 +50,7 @@ use std::sync::Arc;
 
 use mesh_model::audit::Beginning;
 use mesh_model::trust::{ChainError, Departure, Genesis, MeshRoot};
-use mesh_model::view::{BannedView, ClusterView, MemberView, StateHash};
+use mesh_model::view::{BannedView, ClusterView, ExclusionView, MemberView, StateHash};
 use mesh_model::{InviteId, LogIndex, MemberId, OverlayAddrs, Signed, codec};
 use serde::{Deserialize, Serialize};
 
@@ -57,8 +60,10 @@ pub use audit::Audit;
 pub use bans::{Ban, Bans, RulingEntry};
 pub use crossing::CrossingError;
 pub use epochs::{EpochError, Epochs};
+pub use exclusions::{Exclusion, Exclusions};
 pub use invites::{InviteEntry, Invites};
 pub use ipam::Ipam;
+pub use lineage::Lineage;
 pub use members::{Member, Members, Origin};
 pub use mesh_model::audit::{Actor, Entry, Event};
 pub use stated::Stated;
@@ -85,6 +90,7 @@ pub struct State {
     tags: Tags,
     access: Access,
     epochs: Epochs,
+    exclusions: Exclusions,
 }
 
 mesh_model::message!(State, "state", version 2, limit codec::MAX_MESSAGE);
@@ -129,6 +135,7 @@ impl State {
             tags: Tags::default(),
             access: Access::default(),
             epochs: Epochs::default(),
+            exclusions: Exclusions::default(),
             founding: Founding { signed: signed.clone(), genesis },
         })
     }
@@ -147,6 +154,7 @@ impl State {
             Command::ChangeAdmins(signed) => self.change_admins(index, signed),
             Command::Tag(signed) => self.tag(index, signed),
             Command::SetAccess(signed) => self.set_access(index, signed, now_ms),
+            Command::Exclude { subject, reports } => self.exclude(index, *subject, reports, now_ms),
         };
         match decided {
             Ok(Decision::Changed(by, event, outcome)) => {
@@ -164,6 +172,7 @@ impl State {
     /// `member` has no place in the mesh any more, so nothing needs to be known of it.
     fn forget(&mut self, member: MemberId) {
         self.bans.forget(member);
+        self.exclusions.forget(member);
         self.voted.remove(&member);
         self.tags.forget(member);
     }
@@ -209,12 +218,9 @@ impl State {
         let (mut members, mut banned) = (BTreeMap::new(), BTreeMap::new());
         for member in self.placed() {
             let id = member.id;
-            match self.bans.ban(id) {
+            match self.out(&member) {
                 None => drop(members.insert(id, member)),
-                Some(Ban { since_ms, until_ms, reason }) => {
-                    let reason = reason.cloned();
-                    banned.insert(id, BannedView { member, since_ms, until_ms, reason });
-                }
+                Some(out) => drop(banned.insert(id, out)),
             }
         }
         ClusterView {
@@ -227,6 +233,20 @@ impl State {
             banned,
             access: self.access.policy().cloned().map(Arc::new),
         }
+    }
+
+    /// Why and until when nobody is to have to do with `member`, if so.
+    fn out(&self, member: &MemberView) -> Option<BannedView> {
+        let member = member.clone();
+        if let Some(Ban { since_ms, until_ms, reason }) = self.bans.ban(member.id) {
+            let reason = reason.cloned();
+            return Some(BannedView { member, since_ms, until_ms, reason, exclusion: None });
+        }
+        let held = self.exclusion(member.id)?;
+        let (since_ms, until_ms) = (held.since_ms(), Some(held.until_ms()));
+        let (reporters, misconduct) = (held.reporters(), held.misconduct());
+        let exclusion = Some(ExclusionView { reporters, misconduct });
+        Some(BannedView { member, since_ms, until_ms, reason: None, exclusion })
     }
 
     /// Checks the whole state from the root key up, as if nobody had checked it before: a snapshot
@@ -299,6 +319,11 @@ impl State {
     /// What admins have ruled about members.
     pub fn bans(&self) -> &Bans {
         &self.bans
+    }
+
+    /// Who is, or was lately, shut out on the word of other members.
+    pub fn exclusions(&self) -> &Exclusions {
+        &self.exclusions
     }
 
     /// Who shall vote.

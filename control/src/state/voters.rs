@@ -63,7 +63,7 @@ impl State {
     pub fn wishes(&self) -> BTreeMap<MemberId, Wish> {
         let mut wishes =
             self.voters.policy().map(|policy| policy.wishes.clone()).unwrap_or_default();
-        let votes = |id: &&MemberId| self.bans.ban(**id).is_none() && self.may_vote(**id, &wishes);
+        let votes = |id: &&MemberId| !self.is_out(**id) && self.may_vote(**id, &wishes);
         let present = self.members.present();
         let entitled: BTreeSet<MemberId> = present.keys().filter(votes).copied().collect();
         if entitled.len() >= ENTITLED_ENOUGH {

@@ -72,7 +72,8 @@ pub(crate) fn banning(members: &[u64], banned: &[u64], applied: u64) -> Arc<Clus
     let mut view = Arc::unwrap_or_clone(view(members, applied));
     for id in banned {
         let member = view.members.remove(&m(*id)).expect("a member");
-        let ban = BannedView { member, since_ms: BOOT_MS, until_ms: None, reason: None };
+        let ban =
+            BannedView { member, since_ms: BOOT_MS, until_ms: None, reason: None, exclusion: None };
         view.banned.insert(m(*id), ban);
     }
     Arc::new(view)

@@ -107,6 +107,7 @@ impl Doorkeeper for Door {
             | Outcome::Judged(_)
             | Outcome::Lapsed(_)
             | Outcome::VotersSet(_)
+            | Outcome::Excluded(_)
             | Outcome::InviteRevoked(_)
             | Outcome::AdminsChanged(_)
             | Outcome::Tagged(_)

@@ -30,14 +30,20 @@ pub enum Actor {
         /// Which, in ascending order; several only where several have to sign.
         admins: Vec<AdminId>,
     },
+    /// Several members, each with its identity key.
+    Members {
+        /// Which, in ascending order.
+        members: Vec<MemberId>,
+    },
 }
 
 impl Actor {
-    /// The member that acted, if it was one.
-    pub fn member(&self) -> Option<MemberId> {
+    /// The members that acted, if they were members.
+    pub fn members(&self) -> &[MemberId] {
         match self {
-            Self::Root | Self::Time | Self::Admins { .. } => None,
-            Self::Joiner { member, .. } | Self::Member { member } => Some(*member),
+            Self::Root | Self::Time | Self::Admins { .. } => &[],
+            Self::Joiner { member, .. } | Self::Member { member } => std::slice::from_ref(member),
+            Self::Members { members } => members,
         }
     }
 
@@ -45,7 +51,11 @@ impl Actor {
     pub fn invite(&self) -> Option<InviteId> {
         match self {
             Self::Joiner { invite, .. } => Some(*invite),
-            Self::Root | Self::Member { .. } | Self::Time | Self::Admins { .. } => None,
+            Self::Root
+            | Self::Member { .. }
+            | Self::Time
+            | Self::Admins { .. }
+            | Self::Members { .. } => None,
         }
     }
 
@@ -69,10 +79,17 @@ impl fmt::Display for Actor {
             Self::Root => f.write_str("root"),
             Self::Time => f.write_str("time"),
             Self::Joiner { member, .. } | Self::Member { member } => member.fmt(f),
-            Self::Admins { admins } => {
-                let names: Vec<String> = admins.iter().map(AdminId::to_string).collect();
-                f.write_str(&names.join("+"))
-            }
+            Self::Admins { admins } => joined(admins, f),
+            Self::Members { members } => joined(members, f),
         }
     }
+}
+
+/// Several at once, as in `m3+m7`.
+fn joined(all: &[impl fmt::Display], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    for (at, one) in all.iter().enumerate() {
+        f.write_str(if at == 0 { "" } else { "+" })?;
+        one.fmt(f)?;
+    }
+    Ok(())
 }

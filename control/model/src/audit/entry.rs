@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::actor::Actor;
 use crate::id::{AdminId, InviteId, LogIndex, MemberId};
 use crate::key::IdentityKey;
-use crate::trust::{Name, Reason, Tag};
+use crate::trust::{Misconduct, Name, Reason, Tag};
 
 /// Something that changed the agreed state.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,7 +20,7 @@ pub struct Entry {
     pub event: Event,
 }
 
-// The tags of a member are the longest, 340 bytes at most; the rest is room for events to come. Old entries keep their hashes
+// The tags of a member and the ids of 32 reporters are the longest, 340 bytes at most; the rest is room for events to come. Old entries keep their hashes
 // only as long as this encoding keeps its version: kinds are added at the end, fields never.
 crate::message!(Entry, "audit entry", version 1, limit 512);
 
@@ -67,7 +67,7 @@ pub enum Event {
         /// Who.
         member: MemberId,
     },
-    /// The time of a member's ban was over.
+    /// The time of a member's ban or exclusion was over.
     BanLapsed {
         /// Whose.
         member: MemberId,
@@ -130,11 +130,22 @@ pub enum Event {
         /// Why.
         reason: Option<Reason>,
     },
+    /// A member was shut out for a time, on the word of other members.
+    Excluded {
+        /// Who.
+        member: MemberId,
+        /// When that ends by itself, in milliseconds since the Unix epoch.
+        until_ms: u64,
+        /// How many lineages could have reported it; each of those who did is of another one.
+        lineages: u32,
+        /// What it was reported for, in ascending order.
+        misconduct: Vec<Misconduct>,
+    },
 }
 
 impl Event {
     /// The names of all kinds, as the local API and the command line write them.
-    pub const KINDS: [&str; 15] = [
+    pub const KINDS: [&str; 16] = [
         "invite_added",
         "admitted",
         "departed",
@@ -150,6 +161,7 @@ impl Event {
         "tagged",
         "access_set",
         "epoch_began",
+        "excluded",
     ];
 
     /// The name of this kind.
@@ -170,12 +182,13 @@ impl Event {
             Self::Tagged { .. } => Self::KINDS[12],
             Self::AccessSet { .. } => Self::KINDS[13],
             Self::EpochBegan { .. } => Self::KINDS[14],
+            Self::Excluded { .. } => Self::KINDS[15],
         }
     }
 
-    /// Whether the mesh's clock goes by the stamp of such an entry: it was held against a time that somebody
-    /// signed. A goodbye, a ruling, who shall vote, who is an admin, a revocation, tags, a policy and an epoch say nothing
-    /// about time.
+    /// Whether the mesh's clock goes by the stamp of such an entry: it was held against a time that
+    /// an admin signed. A goodbye, a ruling, who shall vote, who is an admin, a revocation, tags, a policy and an epoch say
+    /// nothing about time, and members that report another do not set the mesh's clock.
     pub fn tells_time(&self) -> bool {
         match self {
             Self::InviteAdded { .. } | Self::Admitted { .. } | Self::BanLapsed { .. } => true,
@@ -190,7 +203,8 @@ impl Event {
             | Self::AdminThreshold { .. }
             | Self::Tagged { .. }
             | Self::AccessSet { .. }
-            | Self::EpochBegan { .. } => false,
+            | Self::EpochBegan { .. }
+            | Self::Excluded { .. } => false,
         }
     }
 }

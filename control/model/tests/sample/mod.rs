@@ -12,8 +12,8 @@ use mesh_model::facts::{Capability, Facts};
 use mesh_model::snapshot::SnapshotHeader;
 use mesh_model::trust::{
     AccessPolicy, AdminChange, AdminStep, AdminsHead, Admission, Bootstrap, Departure, EPOCH_LEAP,
-    Epoch, EpochHead, Genesis, Invite, MemberRecord, MeshRoot, Name, Revocation, Ruling, Tag,
-    Tagging, Token, Verdict,
+    Epoch, EpochHead, Genesis, Invite, MemberRecord, MeshRoot, Misconduct, Name, Report,
+    Revocation, Ruling, Tag, Tagging, Token, Verdict,
 };
 use mesh_model::view::StateHash;
 use mesh_model::wire::join::{JoinRefusal, JoinReply, JoinRequest, PeerHint, Welcome};
@@ -113,6 +113,18 @@ pub(crate) fn genesis() -> Genesis {
 
 pub(crate) fn departure() -> Departure {
     Departure { mesh: mesh(), member: MemberId(70_000) }
+}
+
+pub(crate) fn report() -> Report {
+    Report {
+        mesh: mesh(),
+        reporter: MemberId(7),
+        subject: MemberId(70_000),
+        identity: identity().public(),
+        misconduct: Misconduct::Floods,
+        reason: "floods its neighbours".parse().ok(),
+        made_ms: BORN_MS,
+    }
 }
 
 pub(crate) fn verdict() -> Verdict {
@@ -256,6 +268,15 @@ pub(crate) fn trail() -> Vec<Link> {
         (
             Actor::admins(vec![AdminId::ROOT, admin]),
             Event::EpochBegan { number: 1, from: 300, voter: member, reason: "why".parse().ok() },
+        ),
+        (
+            Actor::Members { members: vec![MemberId::FOUNDER, MemberId(7)] },
+            Event::Excluded {
+                member,
+                until_ms: BORN_MS,
+                lineages: 3,
+                misconduct: vec![Misconduct::Floods, Misconduct::Diverges],
+            },
         ),
     ];
     let mut head = beginning().hash();

@@ -27,6 +27,9 @@ fn a_member_is_known_by_both_its_keys() {
 fn a_banned_member_goes_into_service_and_waits_for_its_pardon() {
     let mut view = Arc::unwrap_or_clone(view(&[1, 2]));
     let member = view.members.remove(&ME).expect("a member");
-    view.banned.insert(ME, BannedView { member, since_ms: 0, until_ms: None, reason: None });
+    view.banned.insert(
+        ME,
+        BannedView { member, since_ms: 0, until_ms: None, reason: None, exclusion: None },
+    );
     assert_eq!(own_record(&view, ME, &keys()).expect("it has its place").id, ME);
 }

@@ -10,7 +10,7 @@ use super::document::Schema;
 use crate::audit::{Actor, AuditHash, Beginning, Break, Entry, Event, Link, verify};
 use crate::id::{AdminId, InviteId, LogIndex, MemberId, MeshId};
 use crate::key::IdentityKey;
-use crate::trust::{ChainError, Genesis, MeshRoot, Name, Reason, Tag};
+use crate::trust::{ChainError, Genesis, MeshRoot, Misconduct, Name, Reason, Tag};
 
 /// The trail of a mesh. `E` is what an entry is read as.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,6 +60,7 @@ enum ActorFields {
     Member { member: MemberId },
     Time,
     Admins { admins: Vec<AdminId> },
+    Members { members: Vec<MemberId> },
 }
 
 /// [`Event`] as JSON has it.
@@ -81,6 +82,7 @@ enum EventFields {
     Tagged { member: MemberId, serial: u64, tags: Vec<Tag> },
     AccessSet { serial: u64, rules: u32 },
     EpochBegan { number: u64, from: LogIndex, voter: MemberId, reason: Option<Reason> },
+    Excluded { member: MemberId, until_ms: u64, lineages: u32, misconduct: Vec<Misconduct> },
 }
 
 impl From<Link> for AuditEntry {
