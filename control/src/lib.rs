@@ -14,5 +14,6 @@ pub mod node;
 pub mod planner;
 pub mod ports;
 pub mod raft;
+pub mod reports;
 pub mod state;
 pub mod sync;

@@ -122,6 +122,10 @@ impl Inner {
             Request::Pull(pull) => Ok(Reply::Pulled(self.answer_pull(from, pull).await?)),
             Request::Attest { index, word } => self.answer_attest(from, index, word),
             Request::Passage => self.answer_passage(from),
+            Request::Report(report) => {
+                self.check_present(from)?;
+                self.answer_report(from, &report)
+            }
         }
     }
 

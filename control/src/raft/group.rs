@@ -39,6 +39,7 @@ use super::store::{Aside, Db, Store, StoreError};
 use super::testimony::Testimony;
 use super::timing::Timing;
 use super::transfer::Succession;
+use super::tribunal::{Hearing, Tribunal};
 use super::types::{Instant, Raft, StoredMembership, Types};
 use super::warden::Warden;
 use super::watch as ordered;
@@ -84,6 +85,7 @@ pub(super) struct Inner {
     pub(super) confirmations: Confirmations,
     pub(super) stewardship: Stewardship,
     pub(super) succession: Succession,
+    pub(super) hearing: Hearing,
     pub(super) key: IdentitySecret,
     pub(super) testimony: Arc<Testimony>,
     pub(super) sync: Mutex<Sync>,
@@ -283,6 +285,7 @@ impl Inner {
             confirmations: Confirmations::default(),
             stewardship: Stewardship::default(),
             succession: Succession::default(),
+            hearing: Hearing::default(),
             key: lasting.key.clone(),
             testimony,
             sync: Mutex::new(sync),
@@ -310,6 +313,7 @@ impl Inner {
         let warden = Warden::new(Arc::clone(self));
         let notary = Notary::new(Arc::clone(self));
         let following = Following::new(Arc::clone(self));
+        let tribunal = Tribunal::new(Arc::clone(self));
         // They run until Raft ends; nobody waits for them.
         drop(Runtime::spawn(herald.run()));
         drop(Runtime::spawn(pulse.run()));
@@ -317,6 +321,7 @@ impl Inner {
         drop(Runtime::spawn(warden.run()));
         drop(Runtime::spawn(notary.run()));
         drop(Runtime::spawn(following.run()));
+        drop(Runtime::spawn(tribunal.run()));
     }
 }
 

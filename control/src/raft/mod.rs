@@ -19,7 +19,7 @@
 //!   whether the leader is still there.
 //! - [`roles`] decides who votes; `steward` has it carried out, going by what `followers` knows of the others, how `lines` to
 //!   them have been, and for how long, as `tenure` says, the same have voted.
-//! - `warden` has bans end when their time is over.
+//! - `warden` has bans end when their time is over, `tribunal` has members excluded that many report.
 //! - `place` is what stays when admins begin another epoch, `ferry` goes over into it by a `passage`, and `lookout` hears of it.
 //! - `aftermath` says what is left when agreement has ended.
 //! - `outdated` is what a member does that hears a newer version spoken.
@@ -81,6 +81,7 @@ mod tenure;
 mod testimony;
 mod timing;
 mod transfer;
+mod tribunal;
 mod types;
 mod warden;
 mod watch;
@@ -103,3 +104,4 @@ pub use store::{Aside, CatchUpError, RecoverError, Start, Store, StoreError, Sur
 pub use sync_status::{SyncState, SyncStatus};
 pub use timing::Timing;
 pub use transfer::{HandOverRefusal, TransferError};
+pub use tribunal::ReportError;

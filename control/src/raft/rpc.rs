@@ -12,14 +12,15 @@
 //! member ──Pull──> any other                  "what was agreed after this?", by one that the leader does not feed
 //! voter ──Attest──> those the leader feeds    "here my log leads to this", signed; or "what do they say of it?"
 //! member ──Passage──> one of a later epoch    "how do I get there?"
+//! member ──Report──> leader                   "that one does wrong", signed
 //! ```
 //!
-//! Each says in which epoch it is asked, and only the last is answered across epochs: any other gets `OtherEpoch`.
+//! Each says in which epoch it is asked, and only `Passage` is answered across epochs: any other gets `OtherEpoch`.
 //!
 //! The link says who speaks; [`speaker`](super::speaker) decides who may say what.
 
 use mesh_model::codec::{self, CodecError};
-use mesh_model::trust::EpochId;
+use mesh_model::trust::{EpochId, Report};
 use mesh_model::wire::sync::{Checkpoint, MAX_CHECKPOINTS, MAX_ENTRY_BYTES, Pull, Pulled};
 use mesh_model::{Fault, LogIndex, MemberId, Signed, Term};
 use openraft::errors::ForwardToLeader;
@@ -34,6 +35,7 @@ use super::snapshot::{SNAPSHOT_LIMIT, SnapshotError};
 use super::transfer::HandOverRefusal;
 use super::types::{Entry, LogId, Types, Vote};
 use crate::command::{Outcome, Proposal};
+use crate::reports::{NotTaken, Tally};
 
 /// The most entries one append carries. 64 admissions are 40 kB: a burst of joins in one flush, and
 /// short enough to get through a slow link within a heartbeat or two.
@@ -81,6 +83,8 @@ pub(crate) enum Request {
     },
     /// The way into the epoch of the one asked.
     Passage,
+    /// The sender's own report.
+    Report(Signed<Report>),
 }
 
 /// A question and the epoch it is asked in.
@@ -112,6 +116,8 @@ pub(crate) enum Reply {
     OtherEpoch(EpochId),
     /// `None` where the one asked has none to show, or shows it to another just now.
     Passage(Option<PassageReply>),
+    /// `None` when the member asked does not lead.
+    Reported(Option<Result<Tally, NotTaken>>),
 }
 
 // A snapshot is the longest thing said, and 64 checkpoints of 256 bytes come with it.

@@ -6,6 +6,7 @@ mod bans;
 mod comparing;
 mod crash;
 mod epochs;
+mod exclusions;
 mod failed_disk;
 #[path = "../fixture/mod.rs"]
 mod fixture;

@@ -212,6 +212,19 @@ impl World {
         Self::across(TRAVEL, members, seed).await
     }
 
+    /// The same, each of them by an invite of its own.
+    pub(crate) async fn of_strangers(members: usize, seed: u8) -> Self {
+        let mut world = Self::found(seed).await;
+        for number in 1..members {
+            world.ticket = world.mesh.invite(100 + number as u64, 1);
+            let added = world.propose(MemberId::FOUNDER, world.ticket.add()).await;
+            assert!(matches!(added.expect("agreed").outcome, Outcome::InviteAdded(_)));
+            world.join().await;
+        }
+        world.settle().await;
+        world
+    }
+
     /// The same, `travel` apart.
     pub(crate) async fn across(travel: Duration, members: usize, seed: u8) -> Self {
         let mut world = Self::found_across(travel, seed).await;

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use mesh_model::trust::{EpochHead, EpochId};
+use mesh_model::Signed;
+use mesh_model::trust::{EpochHead, EpochId, Misconduct, Report};
 use mesh_model::wire::sync::Pull;
 use openraft::type_config::TypeConfigExt as _;
 
@@ -31,6 +32,21 @@ async fn guest() -> Group {
 
 fn campaigns(node: MemberId, term: u64) -> Vote {
     Vote::new(term, node.0)
+}
+
+/// What `reporter` says, by its own key if it is the guest.
+fn report_of(reporter: MemberId) -> Request {
+    let key = fixture::secret(4);
+    let report = Report {
+        mesh: fixture::root().mesh,
+        reporter,
+        subject: FOUNDER,
+        identity: key.public(),
+        misconduct: Misconduct::Floods,
+        reason: None,
+        made_ms: fixture::wall_ms(),
+    };
+    Request::Report(Signed::seal(&report, &key))
 }
 
 fn snapshot(vote: Vote, replica: &Replica) -> Request {
@@ -74,12 +90,23 @@ fn nobody_speaks_for_another_or_without_a_vote() {
                 TransferLeaderRequest::new(leads(GUEST, 9), GUEST.0, None).into(),
             ),
             snapshot(leads(GUEST, 9), &settled()),
+            report_of(GUEST),
         ] {
             let refused = say(&guest, FOUNDER, request).await;
             assert_eq!(refused.err(), Some(for_another.clone()));
         }
         let status = guest.status();
         assert_eq!(status.leadership.term, 0, "nothing of it was heard");
+        guest.shutdown().await;
+    });
+}
+
+#[test]
+fn one_that_does_not_lead_takes_no_reports() {
+    Types::run(async {
+        let guest = guest().await;
+        let reply = say(&guest, FOUNDER, report_of(FOUNDER)).await;
+        assert!(matches!(reply, Ok(Reply::Reported(None))));
         guest.shutdown().await;
     });
 }

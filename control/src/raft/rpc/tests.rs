@@ -1,12 +1,13 @@
 //! Golden vectors of what members that follow say to each other. Members of one version after another hear it, so a test here
 //! that fails means a new version number of requests or replies, not a new vector.
 
-use mesh_model::trust::EpochHead;
+use mesh_model::trust::{EpochHead, Misconduct};
 use mesh_model::view::StateHash;
 use mesh_model::wire::sync::{ElectorateHash, Lead, LogHash, News, Place};
 use mesh_model::{IdentitySecret, MeshId};
 
 use super::*;
+use crate::command::Refusal;
 
 /// Holds `message` to its vector, and what was cut or continued to an error.
 #[track_caller]
@@ -113,4 +114,33 @@ fn other_epoch() {
     check(&Reply::Passage(None), "010b00");
     let shown = PassageReply { passage: vec![0xca, 0xfe], voted: true };
     check(&Reply::Passage(Some(shown)), "010b0102cafe01");
+}
+
+#[test]
+fn report() {
+    let key = IdentitySecret::from_seed([2; 32]);
+    let report = Report {
+        mesh: MeshId([0x12; 16]),
+        reporter: MemberId(7),
+        subject: MemberId(300),
+        identity: key.public(),
+        misconduct: Misconduct::Floods,
+        reason: None,
+        made_ms: 1_800_000_000_000,
+    };
+    check_asked(
+        Request::Report(Signed::seal(&report, &key)),
+        "010c40011212121212121212121212121212121207fb2c018139770ea87d175f56a35466c34c7ecccb8d8a91b4ee37a25df60f5b8fc9b3940100fd00505c18a30100003fc44e0a641e94967a085d13cf17925f182347eb750df7a8757874d462c9545ebb72485bf1b1952101eba6276d95f3bf7aa3ecb371bdd9bb66ecc659ef470c02",
+    );
+}
+
+#[test]
+fn reported() {
+    check(&Reply::Reported(None), "010c00");
+    let tally = Tally { have: 2, needed: 3, lineages: 4 };
+    check(&Reply::Reported(Some(Ok(tally))), "010c0100020304");
+    check(&Reply::Reported(Some(Err(NotTaken::TooSoon))), "010c010101");
+    check(&Reply::Reported(Some(Err(NotTaken::TooMany))), "010c010102");
+    let refused = Refusal::UnknownMember(MemberId(300));
+    check(&Reply::Reported(Some(Err(refused.into()))), "010c01010006fb2c01");
 }
