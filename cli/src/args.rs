@@ -8,6 +8,7 @@ mod invites;
 mod keys;
 mod policy;
 mod recover;
+mod report;
 mod signing;
 mod snapshot;
 mod supervisor;
@@ -33,6 +34,7 @@ pub(crate) use invites::{InvitesArgs, InvitesVerb, RevokeArgs, TokenArgs};
 pub(crate) use keys::{HostArgs, KeysBackupArgs, KeysRestoreArgs, KeysVerb};
 pub(crate) use policy::{PolicySetArgs, PolicyTestArgs, PolicyVerb};
 pub(crate) use recover::RecoverArgs;
+pub(crate) use report::ReportArgs;
 pub(crate) use signing::{SigningArgs, StatementArgs};
 pub(crate) use snapshot::{ApplyArgs, DownloadArgs, InspectArgs, SnapshotVerb, VerifySnapshotArgs};
 pub(crate) use tag::TagArgs;
@@ -127,8 +129,12 @@ pub(crate) enum Verb {
     Ban(BanArgs),
     /// End a member's ban
     Unban(UnbanArgs),
-    /// Show who is banned
+    /// Show who is banned or excluded
     Bans,
+    /// Say that a member does wrong; enough reports exclude it for a time
+    Report(ReportArgs),
+    /// Show the reports of which nothing has come yet
+    Reports,
     /// Remove a member for good
     Remove(RemoveArgs),
     /// Send echoes to a member over the overlay

@@ -19,6 +19,7 @@ mod peers;
 mod ping;
 mod policy;
 mod recover;
+mod report;
 mod signing;
 mod snapshot;
 mod status;
@@ -96,6 +97,8 @@ pub(crate) fn run(verb: Verb, session: &mut Session) -> Result<Exit, Failure> {
         Verb::Ban(args) => ban::ban(args, session),
         Verb::Unban(args) => ban::unban(args, session),
         Verb::Bans => bans::run(session),
+        Verb::Report(args) => report::report(args, session),
+        Verb::Reports => report::reports(session),
         Verb::Remove(args) => ban::remove(args, session),
         Verb::Ping(args) => ping::run(args, session),
         Verb::Supervisor(args) => supervisor::run(args, session),

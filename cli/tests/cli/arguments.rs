@@ -8,7 +8,7 @@ const NOWHERE: &str = "/nonexistent/meshd.sock";
 
 #[test]
 fn slips_are_usage_errors_that_name_the_argument() {
-    let slips: [(&[&str], &str); 30] = [
+    let slips: [(&[&str], &str); 33] = [
         (&["nonsense"], "nonsense"),
         (&["statsu"], "status"),
         (&["status", "--format", "xml"], "--format"),
@@ -35,6 +35,9 @@ fn slips_are_usage_errors_that_name_the_argument() {
         (&["audit", "verify", "--head", "beef"], "64 hexadecimal digits"),
         (&["voters", "target", "4"], "[possible values: auto, 1, 3, 5, 7]"),
         (&["voters", "set", "n2"], "<WISH>"),
+        (&["report", "n2"], "--kind <KIND>"),
+        (&["report", "n2", "--kind", "rude"], "[possible values: forges, floods, diverges, other]"),
+        (&["report", "n2", "--kind", "other", "--reason", "two\nlines"], "a reason is one line"),
         (&["supervisor", "transfer"], "<NODE>"),
         (&["sync", "from"], "<PEER>"),
         (&["sync", "from", "--any", "n2"], "--any"),
@@ -74,6 +77,8 @@ fn help_goes_to_standard_output_and_names_examples() {
         "unban",
         "bans",
         "remove",
+        "report",
+        "reports",
         "ping",
         "audit",
         "sync",

@@ -2,10 +2,11 @@
 
 use mesh_model::addr::DEFAULT_IPV4_PREFIX;
 use mesh_model::api::v1::{
-    AppliedBy, Audit, AuditEntry, BackupFile, Backups, Ban, BanReply, Bans, DaemonState, DropCount,
-    ErrorBody, ErrorCode, GossipMember, GossipState, InviteInfo, InviteReply, InviteState, Invites,
-    JoinedReply, LeaveReply, LogComparison, LogDifference, LogEntryHash, MemberName, Offload, Path,
-    Peer, Peers, PingReply, RaftRole, RaftStatus, RemoveReply, RevokeReply, Role, SnapshotInfo,
+    AppliedBy, Audit, AuditEntry, BackupFile, Backups, Ban, BanKind, BanReply, Bans, DaemonState,
+    DropCount, ErrorBody, ErrorCode, GossipMember, GossipState, InviteInfo, InviteReply,
+    InviteState, Invites, JoinedReply, LeaveReply, LogComparison, LogDifference, LogEntryHash,
+    MemberName, Offload, OwnReport, Path, Peer, Peers, PingReply, RaftRole, RaftStatus,
+    RemoveReply, ReportCase, ReportReply, ReportTally, Reports, RevokeReply, Role, SnapshotInfo,
     Snapshots, Status, Supervisor, SupervisorHistory, SyncReply, SyncSource, SyncState, SyncStatus,
     TransferReply, Transition, TransitionCause, Tunnel, Tunnels, UnbanReply, Voter, VoterWish,
     Voters, WaitReply,
@@ -13,7 +14,7 @@ use mesh_model::api::v1::{
 use mesh_model::audit::{Actor, Beginning, Entry, Event, Link};
 use mesh_model::facts::Capability;
 use mesh_model::trust::{
-    AdminsHead, Bootstrap, Genesis, Invite, MemberRecord, MeshRoot, Name, Token,
+    AdminsHead, Bootstrap, Genesis, Invite, MemberRecord, MeshRoot, Misconduct, Name, Token,
 };
 use mesh_model::view::StateHash;
 use mesh_model::{
@@ -266,10 +267,58 @@ pub(crate) fn bans() -> Bans {
         since_ms: now_ms - 3 * 3_600_000 - 500,
         until_ms,
         reason: None,
+        kind: BanKind::Ban,
+        reporters: Vec::new(),
+        misconduct: Vec::new(),
+    };
+    let excluded = Ban {
+        kind: BanKind::Exclusion,
+        reporters: vec![MemberId(1), MemberId(5), MemberId(9)],
+        misconduct: vec![Misconduct::Floods],
+        ..ban(4, Some(now_ms + 9 * 3_600_000 + 30_000))
     };
     let reason = "floods its neighbours".parse().expect("a reason");
     let ends = Some(now_ms + 5_400_000 + 30_000);
-    Bans { bans: vec![Ban { reason: Some(reason), ..ban(2, ends) }, ban(3, None)], applied: 45 }
+    let banned = Ban { reason: Some(reason), ..ban(2, ends) };
+    Bans { bans: vec![banned, ban(3, None), excluded], applied: 45 }
+}
+
+/// This host reports n3, and the supervisor has heard of it.
+pub(crate) fn reported() -> ReportReply {
+    ReportReply {
+        member: MemberId(3),
+        name: name("n3"),
+        kind: Misconduct::Floods,
+        expires_ms: now_ms() + 3_630_000,
+        told: Some(MemberId(1)),
+        tally: Some(TALLY),
+    }
+}
+
+const TALLY: ReportTally = ReportTally { have: 2, needed: 3, lineages: 5 };
+
+/// The same, as a supervisor sees it to which two more were reported.
+pub(crate) fn reports() -> Reports {
+    let ReportReply { member, name: called, kind, expires_ms, told, tally } = reported();
+    let own = OwnReport {
+        member,
+        name: called.clone(),
+        kind,
+        reason: "a gigabit of nothing".parse().ok(),
+        made_ms: expires_ms - 3_600_000,
+        expires_ms,
+        told,
+        tally,
+        refused: None,
+    };
+    let case = |number: u64, reporters: &[u64], have| ReportCase {
+        member: MemberId(number),
+        name: name(&format!("n{number}")),
+        reporters: reporters.iter().copied().map(MemberId).collect(),
+        kinds: vec![Misconduct::Floods, Misconduct::Other],
+        tally: ReportTally { have, ..TALLY },
+    };
+    Reports { own: vec![own], cases: Some(vec![case(3, &[1, 5], 2), case(4, &[9], 1)]) }
 }
 
 /// One that was agreed on three hours ago.

@@ -47,6 +47,8 @@ fn the_manuals_examples_are_true() {
         ("POST /v1/bans", Reply::document(documents::banned(Some(documents::applied_by())))),
         ("POST /v1/unban", Reply::document(documents::unbanned())),
         ("POST /v1/remove", Reply::document(documents::removed())),
+        ("GET /v1/reports", Reply::document(documents::reports())),
+        ("POST /v1/reports", Reply::document(documents::reported())),
         ("GET /v1/backups", Reply::document(documents::backups())),
         ("GET /v1/snapshots", Reply::document(documents::snapshots())),
         ("POST /v1/snapshots", Reply::document(documents::snapshot(1044))),

@@ -1,7 +1,9 @@
 //! Each verb as it goes well, for people and for programs.
 
 use mesh_model::MemberId;
-use mesh_model::api::v1::{AsOf, Divergence, DivergentState, Document, ErrorCode, VersionReply};
+use mesh_model::api::v1::{
+    AsOf, Divergence, DivergentState, Document, ErrorCode, ReportReply, VersionReply,
+};
 use mesh_model::view::StateHash;
 use serde_json::{Value, json};
 
@@ -578,4 +580,39 @@ fn an_old_answer_is_remarked_on_to_people_only() {
     assert_eq!(ran.stderr, remark);
     let ran = mesh(daemon.socket(), &["bans", "--format", "json"]);
     assert_eq!((ran.stderr.as_str(), &ran.document()["as_of"]["age_ms"]), ("", &json!(132_000)));
+}
+
+#[test]
+fn report_passes_on_what_was_asked_and_says_how_far_the_case_is() {
+    let words = ["report", "n3", "--kind", "floods", "--reason", "a gigabit of nothing"];
+    let asked = passes_on("POST /v1/reports", documents::reported(), &words);
+    let reason = "a gigabit of nothing";
+    assert_eq!(asked, json!({"member": "n3", "kind": "floods", "reason": reason}));
+    let page = table("POST /v1/reports", Reply::document(documents::reported()), &words[..4]);
+    assert_eq!(
+        page,
+        "reported n3 (m3): floods; that ends in 1h\n\
+         m1 has heard 2 lineages of the 3 that are needed; 5 could report it\n"
+    );
+    let unheard = ReportReply { told: None, tally: None, ..documents::reported() };
+    let page = table("POST /v1/reports", Reply::document(unheard), &words[..4]);
+    assert!(page.ends_with("\nno supervisor was reached; the next one is told\n"), "{page}");
+}
+
+#[test]
+fn reports_shows_what_this_host_says_and_what_it_was_told() {
+    passes_on("GET /v1/reports", documents::reports(), &["reports"]);
+    let mut reports = documents::reports();
+    reports.cases = None;
+    reports.own[0].tally = None;
+    reports.own[0].refused = Some("a clock\u{1b} is wrong".to_owned());
+    let page = table("GET /v1/reports", Reply::document(reports.clone()), &["reports"]);
+    assert!(page.contains("not counted: a clock? is wrong"), "{page}");
+    assert!(!page.contains("the supervisor\n"), "{page}");
+    reports.own.clear();
+    let page = table("GET /v1/reports", Reply::document(reports.clone()), &["reports"]);
+    assert_eq!(page, "this host reports nobody\n");
+    reports.cases = Some(Vec::new());
+    let page = table("GET /v1/reports", Reply::document(reports), &["reports"]);
+    assert_eq!(page, "this host reports nobody\nnobody was reported to it\n");
 }

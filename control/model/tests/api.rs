@@ -6,20 +6,21 @@ use std::fmt::Debug;
 
 use mesh_model::access::Protocol;
 use mesh_model::api::v1::{
-    AppliedBy, Ban, BanReply, BanRequest, Bans, DaemonState, Document, DraftRequest, DropCount,
-    ErrorBody, ErrorCode, ErrorDocument, Family, GossipMember, GossipState, InitRequest,
+    AppliedBy, Ban, BanKind, BanReply, BanRequest, Bans, DaemonState, Document, DraftRequest,
+    DropCount, ErrorBody, ErrorCode, ErrorDocument, Family, GossipMember, GossipState, InitRequest,
     InviteInfo, InviteReply, InviteRequest, InviteState, Invites, JoinRequest, JoinedReply,
     LeaveReply, LeaveRequest, LogComparison, LogDifference, LogEntryHash, MemberName, Offload,
-    Path, Peer, Peers, PingReply, PingRequest, PolicyPreviewRequest, PolicyRequest, PolicyRule,
-    PolicyTestRequest, RaftRole, RaftStatus, RemoveReply, RemoveRequest, ResyncRequest,
-    RevokeReply, RevokeRequest, Role, Schema, Status, Supervisor, SupervisorHistory,
-    SyncFromRequest, SyncReply, SyncSource, SyncState, SyncStatus, TagRequest, TokenParts,
-    TokenRequest, TransferReply, TransferRequest, Transition, TransitionCause, Tunnel, Tunnels,
-    UnbanReply, UnbanRequest, VersionReply, Voter, VoterTargetRequest, VoterWish, VoterWishRequest,
-    Voters, WaitFor, WaitReply, WaitRequest, Wanted,
+    OwnReport, Path, Peer, Peers, PingReply, PingRequest, PolicyPreviewRequest, PolicyRequest,
+    PolicyRule, PolicyTestRequest, RaftRole, RaftStatus, RemoveReply, RemoveRequest, ReportCase,
+    ReportReply, ReportRequest, ReportTally, Reports, ResyncRequest, RevokeReply, RevokeRequest,
+    Role, Schema, Status, Supervisor, SupervisorHistory, SyncFromRequest, SyncReply, SyncSource,
+    SyncState, SyncStatus, TagRequest, TokenParts, TokenRequest, TransferReply, TransferRequest,
+    Transition, TransitionCause, Tunnel, Tunnels, UnbanReply, UnbanRequest, VersionReply, Voter,
+    VoterTargetRequest, VoterWish, VoterWishRequest, Voters, WaitFor, WaitReply, WaitRequest,
+    Wanted,
 };
 use mesh_model::facts::Capability;
-use mesh_model::trust::AdminsHead;
+use mesh_model::trust::{AdminsHead, Misconduct};
 use mesh_model::view::StateHash;
 use mesh_model::{MemberId, OverlayAddrs, Prefixes};
 use serde::Serialize;
@@ -386,6 +387,41 @@ fn invites_survive() {
 }
 
 #[test]
+fn reports_survive() {
+    let (member, name) = (MemberId(BIG), sample::name("h1"));
+    let tally = ReportTally { have: 1, needed: 3, lineages: u32::MAX };
+    let value = document(ReportReply {
+        member,
+        name: name.clone(),
+        kind: Misconduct::Diverges,
+        expires_ms: BIG,
+        told: Some(member),
+        tally: Some(tally),
+    });
+    assert_eq!(value["kind"], "diverges");
+    assert_eq!(value["tally"], json!({"have": 1, "needed": 3, "lineages": u32::MAX}));
+    let own = OwnReport {
+        member,
+        name: name.clone(),
+        kind: Misconduct::Floods,
+        reason: "why".parse().ok(),
+        made_ms: BIG,
+        expires_ms: BIG,
+        told: None,
+        tally: None,
+        refused: Some("why".to_owned()),
+    };
+    let kinds = Misconduct::ALL.to_vec();
+    let case = ReportCase { member, name, reporters: vec![member], kinds, tally };
+    let value = document(Reports { own: vec![own], cases: Some(vec![case]) });
+    assert_eq!(value["own"][0]["kind"], "floods");
+    assert_eq!(value["cases"][0]["kinds"], json!(["forges", "floods", "diverges", "other"]));
+    document(Reports { own: Vec::new(), cases: None });
+    let member = "h1".to_owned();
+    request(&ReportRequest { member, kind: Misconduct::Other, reason: "why".parse().ok() });
+}
+
+#[test]
 fn rulings_survive() {
     let applied_by = Some(AppliedBy { members: 3, of: 3, waited_ms: BIG });
     let (member, name, reason) = (MemberId(BIG), sample::name("h1"), "why".parse().ok());
@@ -400,8 +436,20 @@ fn rulings_survive() {
     document(UnbanReply { member, name: name.clone(), index: BIG, applied_by: None });
     document(RemoveReply { member, name: name.clone(), index: BIG, applied_by });
     let identity = sample::record().identity;
-    let ban = Ban { member, name, identity, since_ms: BIG, until_ms: None, reason };
+    let ban = Ban {
+        member,
+        name,
+        identity,
+        since_ms: BIG,
+        until_ms: None,
+        reason,
+        kind: BanKind::Exclusion,
+        reporters: vec![MemberId(BIG)],
+        misconduct: vec![Misconduct::Forges],
+    };
     let value = document(Bans { bans: vec![ban], applied: BIG });
+    assert_eq!(value["bans"][0]["kind"], "exclusion");
+    assert_eq!(value["bans"][0]["misconduct"], json!(["forges"]));
     assert_eq!(value["bans"][0]["identity"], identity.to_string());
     assert_eq!(value["bans"][0]["reason"], "why");
 

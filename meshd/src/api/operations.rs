@@ -7,11 +7,11 @@ use mesh_model::api::v1::{
     ErrorBody, InitRequest, InviteReply, InviteRequest, Invites, JoinRequest, JoinedReply,
     LeaveReply, LeaveRequest, Peers, PingReply, PingRequest, Policy, PolicyHistory, PolicyPreview,
     PolicyPreviewRequest, PolicyReply, PolicyRequest, PolicyTest, PolicyTestRequest, RemoveReply,
-    RemoveRequest, ResyncRequest, RevokeReply, RevokeRequest, SnapshotDownload, SnapshotInfo,
-    Snapshots, Status, SubmitRequest, Submitted, Supervisor, SupervisorHistory, SyncFromRequest,
-    SyncReply, SyncStatus, TagReply, TagRequest, Tags, TokenParts, TokenRequest, TransferReply,
-    TransferRequest, Tunnels, UnbanReply, UnbanRequest, VoterTargetRequest, VoterWishRequest,
-    Voters, WaitReply, WaitRequest,
+    RemoveRequest, ReportReply, ReportRequest, Reports, ResyncRequest, RevokeReply, RevokeRequest,
+    SnapshotDownload, SnapshotInfo, Snapshots, Status, SubmitRequest, Submitted, Supervisor,
+    SupervisorHistory, SyncFromRequest, SyncReply, SyncStatus, TagReply, TagRequest, Tags,
+    TokenParts, TokenRequest, TransferReply, TransferRequest, Tunnels, UnbanReply, UnbanRequest,
+    VoterTargetRequest, VoterWishRequest, Voters, WaitReply, WaitRequest,
 };
 
 use crate::daemon::Daemon;
@@ -112,6 +112,10 @@ operations! {
     unban(UnbanRequest) -> UnbanReply;
     /// Remove a member for good.
     remove(RemoveRequest) -> RemoveReply;
+    /// Report a member.
+    report(ReportRequest) -> ReportReply;
+    /// The reports that are pending.
+    reports() -> Reports;
     /// Make a snapshot.
     make_snapshot() -> SnapshotInfo;
     /// The snapshots that are kept.

@@ -16,9 +16,9 @@ use axum::{Json, Router};
 use mesh_model::api::v1::{
     BackupRequest, BanRequest, Document, DraftRequest, ErrorCode, InitRequest, InviteRequest,
     JoinRequest, LeaveRequest, PingRequest, PolicyPreviewRequest, PolicyRequest, PolicyTestRequest,
-    RemoveRequest, ResyncRequest, RevokeRequest, Schema, SnapshotDownload, SubmitRequest,
-    SyncFromRequest, TagRequest, TokenRequest, TransferRequest, UnbanRequest, VersionReply,
-    VoterTargetRequest, VoterWishRequest, WaitRequest, route,
+    RemoveRequest, ReportRequest, ResyncRequest, RevokeRequest, Schema, SnapshotDownload,
+    SubmitRequest, SyncFromRequest, TagRequest, TokenRequest, TransferRequest, UnbanRequest,
+    VersionReply, VoterTargetRequest, VoterWishRequest, WaitRequest, route,
 };
 use serde::Serialize;
 
@@ -64,6 +64,7 @@ pub(super) fn router<O: Operations>(operations: Arc<O>) -> Router {
         .route(route::BANS, get(bans::<O>).post(ban::<O>))
         .route(route::UNBAN, post(unban::<O>))
         .route(route::REMOVE, post(remove::<O>))
+        .route(route::REPORTS, get(reports::<O>).post(report::<O>))
         .route(route::SNAPSHOTS, get(snapshots::<O>).post(make_snapshot::<O>))
         .route(route::SNAPSHOTS_DOWNLOAD, post(snapshot_file::<O>))
         .route(route::BACKUPS, get(backups::<O>).post(make_backup::<O>))
@@ -286,6 +287,18 @@ async fn remove<O: Operations>(
 ) -> Result<Response, Problem> {
     check_timeout("wait_ms", request.wait_ms.unwrap_or(0))?;
     Ok(change("remove", caller, async move { daemon.remove(request).await }).await)
+}
+
+async fn report<O: Operations>(
+    State(daemon): Daemon<O>,
+    Trusted(caller): Trusted,
+    Body(request): Body<ReportRequest>,
+) -> Response {
+    change("report", caller, async move { daemon.report(request).await }).await
+}
+
+async fn reports<O: Operations>(State(daemon): Daemon<O>) -> Response {
+    document(daemon.reports().await)
 }
 
 async fn snapshots<O: Operations>(State(daemon): Daemon<O>) -> Response {

@@ -2,7 +2,7 @@
 
 use mesh_control::command::{Command, Outcome};
 use mesh_model::api::v1::{
-    AppliedBy, Ban, BanReply, BanRequest, Bans, RemoveReply, RemoveRequest, UnbanReply,
+    AppliedBy, Ban, BanKind, BanReply, BanRequest, Bans, RemoveReply, RemoveRequest, UnbanReply,
     UnbanRequest,
 };
 use mesh_model::trust::Ruling;
@@ -20,7 +20,7 @@ struct Judged {
 }
 
 impl Daemon {
-    /// The bans that hold.
+    /// The bans and exclusions that hold.
     pub(crate) async fn bans(&self) -> Answer<Bans> {
         let view = self.mesh()?.view();
         let bans = view.banned.values().map(ban).collect();
@@ -84,6 +84,10 @@ impl Mesh {
 }
 
 fn ban(banned: &BannedView) -> Ban {
+    let exclusion = banned.exclusion.clone();
+    let kind = if exclusion.is_some() { BanKind::Exclusion } else { BanKind::Ban };
+    let (reporters, misconduct) =
+        exclusion.map(|it| (it.reporters, it.misconduct)).unwrap_or_default();
     Ban {
         member: banned.member.id,
         name: banned.member.name.clone(),
@@ -91,5 +95,8 @@ fn ban(banned: &BannedView) -> Ban {
         since_ms: banned.since_ms,
         until_ms: banned.until_ms,
         reason: banned.reason.clone(),
+        kind,
+        reporters: reporters.into_iter().collect(),
+        misconduct: misconduct.into_iter().collect(),
     }
 }

@@ -34,6 +34,7 @@ mod reading;
 mod refusal;
 mod remembering;
 mod report;
+mod reporting;
 mod requesting;
 mod revoking;
 mod snapshots;

@@ -9,6 +9,7 @@ mod backups;
 mod bad_input;
 mod bans;
 mod chaos;
+mod exclusions;
 mod failed_disk;
 mod failover;
 mod keys;

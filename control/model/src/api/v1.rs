@@ -12,6 +12,7 @@ mod mesh;
 mod peer;
 mod policy;
 mod recovery;
+mod report;
 mod snapshot;
 mod status;
 mod supervision;
@@ -23,7 +24,7 @@ pub use admin::{Admin, Admins, Draft, DraftRequest, SubmitRequest, Submitted, Wa
 pub use audit::{Audit, AuditEntry};
 pub use backup::{BackupFile, BackupRequest, BackupRestored, Backups, MAX_RECIPIENTS};
 pub use ban::{
-    AppliedBy, Ban, BanReply, BanRequest, Bans, RemoveReply, RemoveRequest, UnbanReply,
+    AppliedBy, Ban, BanKind, BanReply, BanRequest, Bans, RemoveReply, RemoveRequest, UnbanReply,
     UnbanRequest,
 };
 pub use document::{AsOf, CONSISTENT, Document, Schema};
@@ -43,6 +44,7 @@ pub use policy::{
     PolicyRule, PolicyTest, PolicyTestRequest,
 };
 pub use recovery::{EpochInfo, Recovered, Recovery, SetAside};
+pub use report::{OwnReport, ReportCase, ReportReply, ReportRequest, ReportTally, Reports};
 pub use snapshot::{SnapshotApplied, SnapshotDownload, SnapshotInfo, SnapshotVerdict, Snapshots};
 pub use status::{
     DaemonState, Divergence, DivergentState, DropCount, GossipMember, Offload, RaftRole,
@@ -131,6 +133,8 @@ pub mod route {
     pub const UNBAN: &str = "/v1/unban";
     /// `POST` [`super::RemoveRequest`] -> [`super::RemoveReply`].
     pub const REMOVE: &str = "/v1/remove";
+    /// `GET` -> [`super::Reports`]; `POST` [`super::ReportRequest`] -> [`super::ReportReply`].
+    pub const REPORTS: &str = "/v1/reports";
     /// `POST` [`super::PingRequest`] -> [`super::PingReply`]: one echo.
     pub const PING: &str = "/v1/ping";
     /// `POST` [`super::WaitRequest`] -> [`super::WaitReply`]: answers when it holds or time is up.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::document::schema;
 use crate::id::{LogIndex, MemberId};
 use crate::key::IdentityKey;
-use crate::trust::{Name, Reason};
+use crate::trust::{Misconduct, Name, Reason};
 
 /// Ban a member.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -98,7 +98,18 @@ pub struct RemoveReply {
     pub applied_by: Option<AppliedBy>,
 }
 
-/// A ban that holds.
+/// Whose word keeps a member out.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BanKind {
+    /// An admin's.
+    #[default]
+    Ban,
+    /// That of other members, for a time.
+    Exclusion,
+}
+
+/// A ban or an exclusion that holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ban {
     /// Who.
@@ -113,9 +124,18 @@ pub struct Ban {
     pub until_ms: Option<u64>,
     /// Why.
     pub reason: Option<Reason>,
+    /// Whose word it is.
+    #[serde(default)]
+    pub kind: BanKind,
+    /// Of an exclusion: the members that reported it.
+    #[serde(default)]
+    pub reporters: Vec<MemberId>,
+    /// Of an exclusion: what for.
+    #[serde(default)]
+    pub misconduct: Vec<Misconduct>,
 }
 
-/// All bans that hold.
+/// All bans and exclusions that hold.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Bans {
     /// By member.

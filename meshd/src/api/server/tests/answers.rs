@@ -50,6 +50,8 @@ async fn refusals_keep_their_code_and_get_a_fitting_status() {
         (post(route::INVITES_REVOKE, br#"{"invite":"abcd"}"#), 409, "refused"),
         (post(route::UNBAN, br#"{"member":"n9"}"#), 409, "refused"),
         (post(route::REMOVE, br#"{"member":"n9"}"#), 404, "unknown_member"),
+        (get(route::REPORTS), 409, "not_joined"),
+        (post(route::REPORTS, br#"{"member":"n9","kind":"floods"}"#), 404, "unknown_member"),
         (post(route::PING, br#"{"target":"n9","timeout_ms":1}"#), 404, "unknown_member"),
     ] {
         let (got, body) = exchange(&served.path, &request).await;

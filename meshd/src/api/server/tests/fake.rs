@@ -182,6 +182,14 @@ impl Operations for Fake {
         self.note(format!("remove {}", request.member), ErrorCode::UnknownMember)
     }
 
+    async fn report(&self, request: ReportRequest) -> Answer<ReportReply> {
+        self.note(format!("report {} {}", request.member, request.kind), ErrorCode::UnknownMember)
+    }
+
+    async fn reports(&self) -> Answer<Reports> {
+        self.note("reports", ErrorCode::NotJoined)
+    }
+
     async fn make_snapshot(&self) -> Answer<SnapshotInfo> {
         self.note("make_snapshot", ErrorCode::NotJoined)
     }
