@@ -215,8 +215,12 @@ impl Inner {
 
     /// Takes `member`'s word; `false` if it is not its own.
     fn take_word(&self, signed: &Signed<Checkpoint>, member: MemberId, key: &IdentityKey) -> bool {
-        let taken = self.testimony.words().take(signed, member, key);
+        let (taken, two_faced) = {
+            let mut words = self.testimony.words();
+            (words.take(signed, member, key), words.two_faced())
+        };
         self.testimony.report();
+        self.report_two_faced(two_faced);
         match taken {
             Ok(news) => {
                 if news {

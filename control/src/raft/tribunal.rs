@@ -6,12 +6,14 @@
 //! leader: Docket ── a quorum ──> Exclude ──> log
 //! ```
 //!
+//! A report is a person's, but for one kind: a voter that signed two things of one index is reported by whoever holds both words.
+//!
 //! The tribunal runs on every member. Where another leads it tells that one what this host reports; where this host leads
 //! it proposes. It decides nothing: whether reports are enough is the state's to say, on every member. A leader that is
 //! reported itself gives up the lead first, as before any ruling about it. One that hears reports and sits on them cannot
 //! be told from here; the next leader hears them too.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -40,6 +42,9 @@ const TRY_AGAIN: Duration = Duration::from_secs(1);
 
 /// How long the leader may take for its answer.
 const ANSWER_LIMIT: Duration = Duration::from_secs(2);
+
+/// What a host says of one that signed two things of one index.
+const TWO_FACED: &str = "signed two different states of one index";
 
 /// As good as never: what a tribunal without a case sleeps, a day at a time.
 const IDLE: Duration = Duration::from_secs(24 * 60 * 60);
@@ -152,6 +157,20 @@ impl Inner {
         complaints.tidy(state, made_ms);
         complaints.file(signed.clone(), report.clone())?;
         Ok(Complaint { signed, report, answer: None })
+    }
+
+    /// Reports `members`, each of which signed two things of one index: no opinion, but seen here.
+    pub(super) fn report_two_faced(&self, members: BTreeSet<MemberId>) {
+        for member in members.into_iter().filter(|member| *member != self.me) {
+            tracing::error!(%member, "a voter signed two different states of one index: it is broken, runs twice or cheats");
+            if self.hearing.complaints().is_about(member) {
+                continue;
+            }
+            match self.complain(member, Misconduct::Diverges, TWO_FACED.parse().ok()) {
+                Ok(_) => self.hearing.tell(),
+                Err(error) => tracing::warn!(%member, %error, "it is not reported"),
+            }
+        }
     }
 
     fn tidy_complaints(&self) {

@@ -69,6 +69,11 @@ impl Complaints {
         self.0.values()
     }
 
+    /// Whether there is one about `subject`.
+    pub fn is_about(&self, subject: MemberId) -> bool {
+        self.0.contains_key(&subject)
+    }
+
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

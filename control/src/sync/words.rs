@@ -73,6 +73,8 @@ pub struct Words {
     divergences: Vec<Divergence>,
     /// Those that nobody was told of yet.
     untold: Vec<Divergence>,
+    /// Who signed two things of one index, since somebody asked last. Voters, so there are a few.
+    two_faced: BTreeSet<MemberId>,
 }
 
 /// Whether `of` has more than half of each set of voters.
@@ -87,8 +89,8 @@ impl Words {
     /// Nothing said yet.
     pub fn new(mesh: MeshId, me: MemberId) -> Self {
         let (said, marks, electorates) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        let (divergences, untold) = (Vec::new(), Vec::new());
-        Self { mesh, me, said, marks, electorates, divergences, untold }
+        let (divergences, untold, two_faced) = (Vec::new(), Vec::new(), BTreeSet::new());
+        Self { mesh, me, said, marks, electorates, divergences, untold, two_faced }
     }
 
     /// Takes a word of the member whose key is `key`. `true` if it was new.
@@ -107,7 +109,10 @@ impl Words {
             return Ok(false);
         }
         // The first counts. Whoever says another thing later has nobody wait for its next word.
-        if self.said.get(&index).is_some_and(|said| said.contains_key(&member)) {
+        if let Some((first, _)) = self.said.get(&index).and_then(|said| said.get(&member)) {
+            if first.contradicts(&checkpoint) {
+                self.two_faced.insert(member);
+            }
             return Ok(false);
         }
         self.compare(&checkpoint);
@@ -261,6 +266,11 @@ impl Words {
     /// Those that came since this was asked last.
     pub fn untold(&mut self) -> Vec<Divergence> {
         std::mem::take(&mut self.untold)
+    }
+
+    /// Who signed two things of one index that no correct member can both have said, since this was asked last.
+    pub fn two_faced(&mut self) -> BTreeSet<MemberId> {
+        std::mem::take(&mut self.two_faced)
     }
 
     /// Holds `word` against all that was said of its index.

@@ -115,6 +115,28 @@ fn a_leader_that_is_reported_gives_up_the_lead_and_is_excluded() {
 }
 
 #[test]
+fn members_that_only_follow_report_too() {
+    in_virtual_time(|| async {
+        let world = World::of_strangers(8, 66).await;
+        let leader = world.leader().await;
+        world
+            .until("some that nobody feeds", |world| {
+                let status = world.status(leader);
+                status.voters.len() + status.learners.len() == 5
+            })
+            .await;
+        let status = world.status(leader);
+        let is_fed = |id: &MemberId| status.voters.contains(id) || status.learners.contains(id);
+        let (fed, mut following): (Vec<_>, Vec<_>) = world.running().into_iter().partition(is_fed);
+        let subject = following.pop().expect("three");
+        for reporter in following.iter().chain(&fed).take(4) {
+            report(&world, *reporter, subject).await;
+        }
+        until_out(&world, subject).await;
+    });
+}
+
+#[test]
 fn hosts_that_came_in_by_one_token_are_one_voice() {
     in_virtual_time(|| async {
         let world = World::of(5, 63).await;

@@ -224,3 +224,21 @@ fn a_voter_signs_its_last_mark_those_on_the_grid_and_every_change_of_voters() {
     assert_eq!(signs(64), [71]);
     assert_eq!(signs(71), []);
 }
+
+#[test]
+fn one_that_signs_two_things_of_one_index_is_named_and_its_first_word_counts() {
+    let mut words = words();
+    note(&mut words, mark(5, 1));
+    assert!(take(&mut words, 2, mark(5, 1)).expect("genuine"));
+    assert!(!take(&mut words, 2, mark(5, 1)).expect("genuine"), "the same again");
+    let newer = Mark { encoding: 3, ..mark(5, 2) };
+    assert!(!take(&mut words, 2, newer).expect("genuine"), "in an encoding that says nothing here");
+    assert_eq!(words.two_faced(), ids(&[]));
+    assert!(!take(&mut words, 2, mark(5, 2)).expect("genuine"));
+    assert_eq!(words.two_faced(), ids(&[2]));
+    assert_eq!(words.two_faced(), ids(&[]), "until it does so again");
+    assert_eq!(words.divergences(), [], "what it said first is what is held");
+    let forged = Signed::seal(&word(2, mark(5, 3)), &key(3));
+    assert!(words.take(&forged, MemberId(2), &key(2).public()).is_err());
+    assert_eq!(words.two_faced(), ids(&[]), "nobody can say it for another");
+}

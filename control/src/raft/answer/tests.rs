@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use mesh_model::Signed;
 use mesh_model::trust::{EpochHead, EpochId, Misconduct, Report};
-use mesh_model::wire::sync::Pull;
+use mesh_model::view::StateHash;
+use mesh_model::wire::sync::{Checkpoint, Lead, Pull};
 use openraft::type_config::TypeConfigExt as _;
 
 use super::*;
@@ -16,6 +17,8 @@ use crate::raft::store::StoreError;
 use crate::raft::testimony::Testimony;
 use crate::raft::types::SnapshotMeta;
 use crate::raft::{GroupFailure, MemoryDisk, Role, Store, Timing};
+use crate::reports::Complaint;
+use crate::sync::Mark;
 
 const FOUNDER: MemberId = MemberId::FOUNDER;
 
@@ -107,6 +110,26 @@ fn one_that_does_not_lead_takes_no_reports() {
         let guest = guest().await;
         let reply = say(&guest, FOUNDER, report_of(FOUNDER)).await;
         assert!(matches!(reply, Ok(Reply::Reported(None))));
+        guest.shutdown().await;
+    });
+}
+
+#[test]
+fn a_voter_that_signs_two_things_of_one_index_is_reported() {
+    Types::run(async {
+        let guest = guest().await;
+        let mark = guest.inner().replica.lock().mark().expect("entries");
+        for state in [mark.state, StateHash([9; 32])] {
+            assert_eq!(guest.complaints(), [], "one word is as good as any");
+            let lead = Lead { term: 1, leader: FOUNDER };
+            let word = Checkpoint::of(fixture::root().mesh, FOUNDER, Mark { state, ..mark }, lead);
+            let word = Some(Signed::seal(&word, &fixture::secret(2)));
+            let attest = Request::Attest { index: mark.at.index, word };
+            assert!(matches!(say(&guest, FOUNDER, attest).await, Ok(Reply::Attested(_))));
+        }
+        let complaints = guest.complaints();
+        let [Complaint { report, .. }] = &complaints[..] else { panic!("{complaints:?}") };
+        assert_eq!((report.subject, report.misconduct), (FOUNDER, Misconduct::Diverges));
         guest.shutdown().await;
     });
 }

@@ -165,6 +165,7 @@ fn describe(ack: &Ack) -> String {
         Outcome::VotersSet(serial) => format!("policy {serial} on who votes"),
         Outcome::Tagged(member) => format!("the tags of {member}"),
         Outcome::AccessSet(serial) => format!("policy {serial} on who may reach whom"),
+        Outcome::Excluded(member) => format!("the exclusion of {member}"),
         Outcome::Refused(refusal) => format!("the refusal ({refusal})"),
     };
     format!("{what}, acknowledged at index {}", ack.index)

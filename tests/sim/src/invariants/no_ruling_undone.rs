@@ -102,7 +102,9 @@ impl NoRulingUndone {
                 Some(entry) => self.check_entry(entry, place, latest_ms)?,
                 None => false,
             };
-            if view.banned.contains_key(&member) != banned {
+            // Whom other members shut out no admin has ruled about.
+            let out = view.banned.get(&member);
+            if out.is_some_and(|out| out.exclusion.is_none()) != banned {
                 let message = format!("{by} shows {member} wrongly at {place}: banned is {banned}");
                 return Err(Violation::new(NAME, message));
             }
