@@ -1,7 +1,7 @@
 //! Shutting a member out for a time, on the word of other members.
 //!
 //! No admin signs this, and admins are asleep when it is needed. So it rests on many: on signed reports of members that
-//! came in by different ways ([`Lineage`]), of more than half of all such ways. The supervisor collects them and
+//! came in by different ways ([`Lineage`](super::Lineage)), of more than half of all such ways. The supervisor collects them and
 //! proposes; every member checks them again here, so a supervisor can neither make one up nor count one twice. What it
 //! can do is not propose.
 //!

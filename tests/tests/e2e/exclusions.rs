@@ -22,11 +22,13 @@ fn joined_by(uses: u32) -> Lab {
         lab.host_mut(number).start().unwrap();
     }
     lab.host(1).init().unwrap();
-    let mut token = String::new();
+    let (mut token, mut left) = (String::new(), 0);
     for number in 2..=HOSTS {
-        if (number - 2) as u32 % uses == 0 {
+        if left == 0 {
             token = lab.host(1).invite(uses).unwrap().token;
+            left = uses;
         }
+        left -= 1;
         lab.host(number).join(&token).unwrap();
     }
     lab.wait_ready().unwrap();

@@ -62,6 +62,7 @@ impl NoAcknowledgedCommandLost {
                 | Outcome::AdminsChanged(_)
                 | Outcome::Tagged(_)
                 | Outcome::AccessSet(_)
+                | Outcome::Excluded(_)
                 | Outcome::Refused(_) => true,
             };
             if !kept {

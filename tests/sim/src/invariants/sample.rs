@@ -30,6 +30,9 @@ pub(super) fn view(applied: u64, hash: u8, members: &[(u64, [u8; 2])]) -> Cluste
 /// The same view, with `id` banned for good.
 pub(super) fn ban(mut view: ClusterView, id: MemberId) -> ClusterView {
     let member = view.members.remove(&id).unwrap();
-    view.banned.insert(id, BannedView { member, since_ms: 0, until_ms: None, reason: None, exclusion: None });
+    view.banned.insert(
+        id,
+        BannedView { member, since_ms: 0, until_ms: None, reason: None, exclusion: None },
+    );
     view
 }
