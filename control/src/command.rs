@@ -9,6 +9,7 @@
 //! repeating one yields the outcome of the first. So whoever lost an answer just asks again, and no
 //! serial numbers have to be remembered.
 
+use mesh_model::codec::Message;
 use mesh_model::signed::SignedError;
 use mesh_model::trust::{
     AccessBound, AccessPolicy, AdminChange, Admission, ChainError, Departure, Invite,
@@ -17,7 +18,7 @@ use mesh_model::trust::{
 };
 use mesh_model::wire::join::JoinRefusal;
 use mesh_model::{
-    AdminId, Cosigned, IdentityKey, InviteId, LogIndex, MemberId, OverlayAddrs, Signed,
+    AdminId, Cosigned, Edition, IdentityKey, InviteId, LogIndex, MemberId, OverlayAddrs, Signed,
 };
 use serde::{Deserialize, Serialize};
 
@@ -33,10 +34,23 @@ pub struct Proposal {
     pub command: Command,
 }
 
-// A policy on who may reach whom is the largest command, 20 KiB at most.
-mesh_model::message!(Proposal, "proposal", version 1, limit 21 << 10);
+/// The newest edition this build reads and writes.
+pub const NEWEST: Edition = Edition(if cfg!(feature = "next") { 2 } else { 1 });
 
-/// A change to the agreed state. New kinds go to the end: the log keeps the old numbers.
+impl Message for Proposal {
+    const NAME: &'static str = "proposal";
+    const VERSION: u8 = NEWEST.0;
+    const OLDEST: u8 = Edition::FIRST.0;
+    // A policy on who may reach whom is the largest command, 20 KiB at most.
+    const LIMIT: usize = 21 << 10;
+
+    fn version(&self) -> u8 {
+        self.command.edition().0
+    }
+}
+
+/// A change to the agreed state. New kinds go to the end: the log keeps the old numbers. Each says which [edition](Edition) brought
+/// it, and is proposed only where all read that one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Command {
     /// Let the holder of an invite's secret bring members in. Signed by an admin.
@@ -71,6 +85,30 @@ pub enum Command {
         /// What they say, by ascending reporter.
         reports: Vec<Signed<Report>>,
     },
+    /// Go on to the next edition, of which this is all there is: for tests in which members of two run together.
+    #[cfg(feature = "next")]
+    Trial(u64),
+}
+
+impl Command {
+    /// The edition that brought it.
+    pub fn edition(&self) -> Edition {
+        match self {
+            Self::Invite(_)
+            | Self::Admit(_)
+            | Self::Depart { .. }
+            | Self::Judge(_)
+            | Self::Lapse(_)
+            | Self::SetVoters(_)
+            | Self::Revoke(_)
+            | Self::ChangeAdmins(_)
+            | Self::Tag(_)
+            | Self::SetAccess(_)
+            | Self::Exclude { .. } => Edition::FIRST,
+            #[cfg(feature = "next")]
+            Self::Trial(_) => Edition(2),
+        }
+    }
 }
 
 /// What became of a proposal: the same on every member.
@@ -105,10 +143,33 @@ pub enum Outcome {
     AccessSet(u64),
     /// The member is excluded, since now or already.
     Excluded(MemberId),
+    /// The mesh has gone on to the next edition.
+    #[cfg(feature = "next")]
+    Tried(u64),
 }
 
-// The longest is a refusal with its text, see `MAX_REASON`.
-mesh_model::message!(Outcome, "outcome", version 1, limit 1024);
+impl Outcome {
+    /// The edition that brought it.
+    pub fn edition(&self) -> Edition {
+        match self {
+            #[cfg(feature = "next")]
+            Self::Tried(_) => Edition(2),
+            _ => Edition::FIRST,
+        }
+    }
+}
+
+impl Message for Outcome {
+    const NAME: &'static str = "outcome";
+    const VERSION: u8 = NEWEST.0;
+    const OLDEST: u8 = Edition::FIRST.0;
+    // The longest is a refusal with its text, see `MAX_REASON`.
+    const LIMIT: usize = 1024;
+
+    fn version(&self) -> u8 {
+        self.edition().0
+    }
+}
 
 /// The longest text a refusal carries, in bytes. What a decoder says may quote what a stranger sent,
 /// and an outcome has to fit its message.

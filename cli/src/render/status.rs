@@ -188,7 +188,16 @@ fn raft_section(raft: &RaftStatus, theme: Theme) -> String {
     facts.fact(theme, "role", role(raft.role));
     facts.fact(theme, "voters", list(&raft.voters));
     facts.fact(theme, "learners", list(&raft.learners));
+    facts.fact(theme, "edition", edition(raft));
     facts.lines("  ")
+}
+
+/// What the mesh is in, and what this host would read.
+fn edition(raft: &RaftStatus) -> String {
+    match raft.reads > raft.edition {
+        true => format!("{}, this host reads {}", raft.edition, raft.reads),
+        false => raft.edition.to_string(),
+    }
 }
 
 /// A part in agreement, as a word.

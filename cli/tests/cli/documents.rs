@@ -18,8 +18,8 @@ use mesh_model::trust::{
 };
 use mesh_model::view::StateHash;
 use mesh_model::{
-    IdentityKey, IdentitySecret, InviteId, MemberId, MeshId, OverlayAddrs, Prefixes, Signed,
-    TunnelKey,
+    Edition, IdentityKey, IdentitySecret, InviteId, MemberId, MeshId, OverlayAddrs, Prefixes,
+    Signed, TunnelKey,
 };
 
 const MESH: MeshId = MeshId([0xfe; 16]);
@@ -53,6 +53,7 @@ fn n2() -> Peer {
         tx_bytes: 1536,
         rtt_us: Some(421),
         version: Some("0.1.0".to_owned()),
+        reads: None,
         capabilities: vec![Capability::KernelTun],
         applied: Some(42),
         last_seen_ms: Some(300),
@@ -73,6 +74,7 @@ fn n3() -> Peer {
         tx_bytes: 148,
         rtt_us: None,
         version: None,
+        reads: None,
         capabilities: Vec::new(),
         applied: None,
         last_seen_ms: None,
@@ -112,6 +114,8 @@ pub(crate) fn status() -> Status {
             voters: vec![MemberId(1), MemberId(2)],
             learners: vec![MemberId(13)],
             state_hash: StateHash([0x3f; 32]),
+            edition: Edition::FIRST,
+            reads: Edition(2),
         }),
         peers: peers().peers,
         gossip: vec![

@@ -72,6 +72,7 @@ fn detailed_status_adds_agreement_gossip_and_counters() {
         "  role      leader
   voters    m1 m2
   learners  m13
+  edition   1, this host reads 2
 
 gossip
   NAME        ID   STATE  INCARNATION

@@ -3,7 +3,8 @@
 //! A message is a version byte followed by bincode (variable-length integers, little endian). Each
 //! message type names its version and the most bytes it may occupy; both are checked before a
 //! single field is decoded, and bytes left over afterwards are an error. Enums only grow at the end,
-//! fields never move: the golden vectors in this crate's tests hold that.
+//! fields never move: the golden vectors in this crate's tests hold that. What has grown is written in the
+//! oldest version that can say it: members of two versions understand each other until one says what only the newer knows.
 //!
 //! Only authenticated bytes, or bytes bounded by [`Message::LIMIT`], may come in here. Packets from
 //! strangers are parsed by hand in the packet core.
@@ -20,10 +21,18 @@ pub const MAX_MESSAGE: usize = 64 << 20;
 pub trait Message: Serialize + DeserializeOwned {
     /// What errors and logs call it.
     const NAME: &'static str;
-    /// The version this build writes and the newest it reads.
+    /// The newest version this build reads.
     const VERSION: u8;
+    /// The oldest version this build reads.
+    const OLDEST: u8 = Self::VERSION;
     /// The most bytes an encoded value may occupy, version byte included.
     const LIMIT: usize;
+
+    /// The version this value is written in: the oldest that can say it, so that whoever reads that one reads this. A function
+    /// of the value alone, so that all builds write the same bytes.
+    fn version(&self) -> u8 {
+        Self::VERSION
+    }
 }
 
 /// Why bytes are not the message they were taken for. The sender's fault, or a damaged file's.
@@ -106,7 +115,7 @@ fn format<const CLAIM: usize>() -> impl bincode::config::Config {
 /// When a value of our own making exceeds its [`Message::LIMIT`] or cannot be encoded at all: both
 /// are bugs in this program, never a matter of input.
 pub fn encode<M: Message>(message: &M) -> Vec<u8> {
-    let mut bytes = vec![M::VERSION];
+    let mut bytes = vec![message.version()];
     bincode::serde::encode_into_std_write(message, &mut bytes, format::<MAX_MESSAGE>())
         .expect("writing plain data to memory cannot fail");
     assert!(bytes.len() <= M::LIMIT, "{} of {} bytes exceeds its own limit", M::NAME, bytes.len());
@@ -115,21 +124,32 @@ pub fn encode<M: Message>(message: &M) -> Vec<u8> {
 
 /// The message in `bytes`, all of them.
 pub fn decode<M: Message>(bytes: &[u8]) -> Result<M, CodecError> {
+    decode_up_to(bytes, M::VERSION)
+}
+
+/// The same, as a build decodes it of which `newest` is the newest version it reads.
+pub fn decode_up_to<M: Message>(bytes: &[u8], newest: u8) -> Result<M, CodecError> {
     let name = M::NAME;
+    let newest = newest.min(M::VERSION);
     let (&version, body) = bytes.split_first().ok_or(CodecError::Empty { name })?;
     if bytes.len() > M::LIMIT {
         return Err(CodecError::TooLong { name, len: bytes.len(), limit: M::LIMIT });
     }
-    if version != M::VERSION {
-        return Err(CodecError::Version { name, found: version, known: M::VERSION });
+    if !(M::OLDEST..=newest).contains(&version) {
+        return Err(CodecError::Version { name, found: version, known: newest });
     }
     let decoded = if bytes.len() <= SMALL {
         bincode::serde::decode_from_slice(body, format::<SMALL_CLAIM>())
     } else {
         bincode::serde::decode_from_slice(body, format::<MAX_MESSAGE>())
     };
-    let (message, used) =
+    let (message, used): (M, usize) =
         decoded.map_err(|error| CodecError::Malformed { name, reason: reason(error) })?;
+    let needed = message.version();
+    if needed != version {
+        let reason = format!("it says version {version} and is of version {needed}");
+        return Err(CodecError::Malformed { name, reason });
+    }
     match body.len() - used {
         0 => Ok(message),
         extra => Err(CodecError::Trailing { name, extra }),

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::edition::Edition;
 use crate::id::{LogIndex, MemberId, MeshId};
 use crate::key::IdentityKey;
 use crate::signed::{Signed, SignedError};
@@ -39,6 +40,8 @@ pub struct Facts {
     pub revision: u64,
     /// The owner's build, such as `0.1.0`: visible ASCII only, for it is shown on terminals.
     pub version: String,
+    /// The newest edition that build reads.
+    pub reads: Edition,
     /// What the owner's build and host can do, in order, each once.
     pub capabilities: Vec<Capability>,
     /// How far the owner has applied the log.

@@ -18,6 +18,7 @@ pub mod audit;
 pub mod backup;
 pub mod codec;
 pub mod cosigned;
+pub mod edition;
 pub mod facts;
 pub mod fault;
 pub mod id;
@@ -32,6 +33,7 @@ pub mod wire;
 
 pub use addr::{OverlayAddrs, Prefixes};
 pub use cosigned::Cosigned;
+pub use edition::Edition;
 pub use fault::Fault;
 pub use id::{AdminId, InviteId, LogIndex, MemberId, MeshId, Term};
 pub use key::{IdentityKey, IdentitySecret, PresharedKey, Signature, TunnelKey, TunnelSecret};

@@ -22,7 +22,7 @@ use mesh_model::api::v1::{
 use mesh_model::facts::Capability;
 use mesh_model::trust::{AdminsHead, Misconduct};
 use mesh_model::view::StateHash;
-use mesh_model::{MemberId, OverlayAddrs, Prefixes};
+use mesh_model::{Edition, MemberId, OverlayAddrs, Prefixes};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -86,6 +86,7 @@ fn peer() -> Peer {
         tx_bytes: 0,
         rtt_us: None,
         version: Some("0.1.0".to_owned()),
+        reads: Some(Edition(2)),
         capabilities: vec![Capability::KernelTun, Capability::Admin],
         applied: Some(BIG),
         last_seen_ms: None,
@@ -119,6 +120,8 @@ fn status() -> Status {
             voters: vec![MemberId(1), MemberId(BIG)],
             learners: vec![],
             state_hash: hash(),
+            edition: Edition::FIRST,
+            reads: Edition(2),
         }),
         peers: vec![peer()],
         gossip: vec![GossipMember {
@@ -140,6 +143,7 @@ fn status_survives_and_reads_as_documented() {
     assert_eq!(value["role"], "supervisor");
     assert_eq!(value["raft"]["role"], "leader");
     assert_eq!(value["raft"]["term"], BIG);
+    assert_eq!((&value["raft"]["edition"], &value["raft"]["reads"]), (&json!(1), &json!(2)));
     assert_eq!(value["raft"]["state_hash"], "ab".repeat(32));
     assert_eq!(value["raft"]["voters"], json!([1, BIG]));
     assert_eq!(value["mesh"], sample::mesh().to_string());

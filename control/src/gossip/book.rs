@@ -43,7 +43,8 @@ impl Book {
         view: &ClusterView,
     ) -> Result<Received, Drop> {
         // Whose key to verify with, and whether that is worth it: most facts come more than once.
-        let claimed = signed.peek().map_err(|_| Drop::FactsMalformed)?;
+        let claimed =
+            signed.peek().map_err(|error| Drop::from(FactsError::Signed(error.into())))?;
         let owner = view.members.get(&claimed.member).ok_or(Drop::FactsUnknownMember)?;
         if let Some((_, known)) = self.facts.get(&claimed.member) {
             if claimed.freshness() == known.freshness() {
@@ -144,6 +145,11 @@ impl From<FactsError> for Drop {
         match error {
             FactsError::Signed(mesh_model::signed::SignedError::Signature { .. })
             | FactsError::NotOwn => Self::FactsForged,
+            FactsError::Signed(mesh_model::signed::SignedError::Codec(error))
+                if error.is_newer() =>
+            {
+                Self::FactsNewer
+            }
             FactsError::Signed(mesh_model::signed::SignedError::Codec(_))
             | FactsError::TooMany(_) => Self::FactsMalformed,
         }

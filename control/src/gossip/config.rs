@@ -1,7 +1,7 @@
 //! What gossip starts from.
 
 use mesh_model::facts::Capability;
-use mesh_model::{IdentitySecret, MemberId};
+use mesh_model::{Edition, IdentitySecret, MemberId};
 
 use super::timing::Timing;
 
@@ -14,6 +14,8 @@ pub struct GossipConfig {
     pub identity: IdentitySecret,
     /// Its build, such as `0.1.0`.
     pub version: String,
+    /// The newest edition it reads.
+    pub reads: Edition,
     /// What its build and host can do.
     pub capabilities: Vec<Capability>,
     /// When the daemon started, in milliseconds since the Unix epoch.

@@ -21,7 +21,7 @@ macro_rules! drops {
 }
 
 drops! {
-    /// Not a gossip datagram this build understands, or too long to be one.
+    /// Not a gossip datagram, or too long to be one.
     Malformed => "gossip_malformed",
     /// From someone who is not in the agreed view: not yet, or no longer.
     UnknownSender => "gossip_unknown_sender",
@@ -39,7 +39,7 @@ drops! {
     FactsUnknownMember => "facts_unknown_member",
     /// Facts their owner did not sign, or of another mesh.
     FactsForged => "facts_forged",
-    /// Facts that are well signed but beyond a bound or unreadable.
+    /// Facts that are well signed but beyond a bound, or unreadable.
     FactsMalformed => "facts_malformed",
     /// Facts older than those known.
     FactsStale => "facts_stale",
@@ -47,10 +47,14 @@ drops! {
     Removed => "gossip_removed",
     /// More was to be sent at once than the outbox holds.
     OutboxFull => "gossip_outbox_full",
+    /// A gossip datagram that a newer version wrote.
+    Newer => "gossip_newer",
+    /// Facts that a newer version wrote.
+    FactsNewer => "facts_newer",
 }
 
 impl Drop {
-    /// Whose fault it is. Crossing paths with a change of membership is nobody's: the world's.
+    /// Whose fault it is. Crossing paths with a change of membership is nobody's, and neither is being newer: the world's.
     pub fn fault(self) -> Fault {
         match self {
             Self::Malformed
@@ -64,7 +68,9 @@ impl Drop {
             | Self::UnknownMember
             | Self::FactsUnknownMember
             | Self::FactsStale
-            | Self::Removed => Fault::World,
+            | Self::Removed
+            | Self::Newer
+            | Self::FactsNewer => Fault::World,
             Self::OutboxFull => Fault::Local,
         }
     }

@@ -40,6 +40,7 @@ mod receive;
 mod rumours;
 mod screen;
 mod send;
+mod sighting;
 mod swim;
 mod swim_codec;
 mod swim_id;
@@ -75,6 +76,7 @@ pub use drops::{Drop, Drops};
 pub use packet::MAX_DATAGRAM;
 pub use peer_state::PeerState;
 pub use send::{Datagram, MAX_OUTBOX};
+pub use sighting::Sighting;
 pub use timing::Timing;
 
 /// Gossip of one member.
@@ -120,7 +122,7 @@ impl Gossip {
             (view.mesh(), me),
             config.identity,
             config.boot_ms,
-            &config.version,
+            (&config.version, config.reads),
             config.capabilities,
         );
         let mut book = Book::new(me);

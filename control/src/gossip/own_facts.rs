@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use mesh_model::facts::{Capability, Facts, MAX_ENDPOINTS, MAX_VERSION_LEN};
-use mesh_model::{IdentitySecret, LogIndex, MemberId, MeshId, Signed};
+use mesh_model::{Edition, IdentitySecret, LogIndex, MemberId, MeshId, Signed};
 
 /// This host's facts and when they were last published.
 #[derive(Debug)]
@@ -20,7 +20,7 @@ impl OwnFacts {
         (mesh, member): (MeshId, MemberId),
         identity: IdentitySecret,
         boot_ms: u64,
-        version: &str,
+        (version, reads): (&str, Edition),
         mut capabilities: Vec<Capability>,
     ) -> Self {
         capabilities.sort_unstable();
@@ -32,6 +32,7 @@ impl OwnFacts {
             boot_ms,
             revision: 0,
             version: printable.take(MAX_VERSION_LEN).collect(),
+            reads,
             capabilities,
             applied: 0,
             endpoints: Vec::new(),

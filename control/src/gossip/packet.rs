@@ -70,6 +70,7 @@ mod tests {
             boot_ms: u64::MAX,
             revision: u64::MAX,
             version: "v".repeat(mesh_model::facts::MAX_VERSION_LEN),
+            reads: mesh_model::Edition(u8::MAX),
             capabilities: Vec::new(),
             applied: u64::MAX,
             endpoints: vec!["[ffff::1]:65535".parse().expect("an endpoint"); 8],

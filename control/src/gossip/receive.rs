@@ -26,7 +26,10 @@ impl Gossip {
         if !self.table.contains(from) {
             return Err(Drop::UnknownSender);
         }
-        let packet: Packet = codec::decode(payload).map_err(|_| Drop::Malformed)?;
+        let packet: Packet = codec::decode(payload).map_err(|error| match error.is_newer() {
+            true => Drop::Newer,
+            false => Drop::Malformed,
+        })?;
         let swim = self.receive_swim(from, &packet);
         let heard = swim.is_ok_and(|to| to == Some(self.swim.me()));
         for signed in packet.facts {

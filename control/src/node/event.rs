@@ -1,8 +1,10 @@
 //! What a node has to say.
 
+use mesh_model::MemberId;
 use mesh_model::api::v1::GossipState;
 use mesh_model::plan::Update;
-use mesh_model::{LogIndex, MemberId};
+
+use crate::gossip::Sighting;
 
 /// Something to do or to tell.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,16 +18,9 @@ pub enum Event {
         /// What gossip thinks now.
         state: GossipState,
     },
-    /// A member is known to be alive or dead, or to have applied more of the log, than was known before. For
+    /// A member is known to be alive or dead, to have applied more of the log, or to read other editions, than was known before. For
     /// [`Group::handle_sighting`](crate::raft::Group::handle_sighting).
-    Sighted {
-        /// Who.
-        member: MemberId,
-        /// It does not answer.
-        dead: bool,
-        /// How far it says it has applied the log; 0 while it has said nothing.
-        applied: LogIndex,
-    },
+    Sighted(Sighting),
     /// The agreed view no longer has this host. Said once; nothing but removals comes with it.
     Removed,
 }

@@ -22,7 +22,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use mesh_model::api::v1::GossipState;
 use mesh_model::plan::{Plan, Update};
 use mesh_model::view::ClusterView;
 use mesh_model::wire::join::PeerHint;
@@ -33,7 +32,9 @@ use crate::planner;
 use endpoints::Endpoints;
 use farewell::Farewells;
 
-pub use crate::gossip::{Datagram, Drop, Drops, GossipConfig as NodeConfig, PeerState, Timing};
+pub use crate::gossip::{
+    Datagram, Drop, Drops, GossipConfig as NodeConfig, PeerState, Sighting, Timing,
+};
 pub use event::Event;
 pub use farewell::FAREWELL;
 
@@ -162,9 +163,7 @@ impl Node {
             return Some(Event::Peer { member, state });
         }
         let member = self.sighted.pop_first()?;
-        let peer = self.gossip.peer(member);
-        let applied = peer.facts.map_or(0, |facts| facts.applied);
-        Some(Event::Sighted { member, dead: peer.state == GossipState::Dead, applied })
+        Some(Event::Sighted(self.gossip.peer(member).sighting()))
     }
 
     /// When to call [`Self::handle_timeout`], and why.

@@ -32,7 +32,7 @@ impl Group {
         if !inner.is_known(from) {
             return Err(RpcError::NotAMember(from));
         }
-        let answered = match codec::decode(request) {
+        let answered = match codec::decode_up_to(request, inner.reads.0) {
             Ok(Question { epoch, request })
                 if epoch != inner.epoch && !request.is_of_any_epoch() =>
             {
@@ -68,6 +68,9 @@ impl Inner {
             Request::Append(append) => {
                 let append: AppendEntriesRequest<Types> = append.try_into()?;
                 self.check_leader(from, &append.vote).await?;
+                if append.entries.is_empty() && self.outdated.lacks_entries_of(&append.vote) {
+                    return Err(RpcError::Outdated);
+                }
                 // An answer may wait for the disk; what counts is when the leader spoke.
                 let spoke = Types::now();
                 let answer = self.raft.append_entries(append).await.map_err(stopped)?;
@@ -76,6 +79,9 @@ impl Inner {
                     self.contact.heard(from, spoke, &self.timing);
                 }
                 Ok(Reply::Append(answer.into()))
+            }
+            Request::Vote(_) | Request::PreVote(_) if self.outdated.lacks_entries() => {
+                Err(RpcError::Outdated)
             }
             Request::Vote(candidacy) => {
                 let candidacy: VoteRequest<Types> = candidacy.into();
@@ -105,6 +111,7 @@ impl Inner {
                 let answer =
                     self.raft.install_full_snapshot(vote, snapshot).await.map_err(stopped)?;
                 if answer.vote == vote {
+                    self.note_read();
                     self.contact.heard(from, spoke, &self.timing);
                 }
                 Ok(Reply::Snapshot { vote: answer.vote.into() })
@@ -197,7 +204,7 @@ impl Inner {
         snapshot: Vec<u8>,
     ) -> Result<Snapshot, RpcError> {
         let root = self.view().root;
-        let opened = Replica::open(&snapshot, &root)?;
+        let opened = Replica::open(&snapshot, &root)?.read_up_to(self.reads)?;
         let meta = opened.meta();
         let last = meta.last_log_id.ok_or(RpcError::Contradiction)?;
         if last.leader_id.term > vote.leader_id.term || opened.state.last_index() > last.index {
@@ -222,6 +229,7 @@ impl Inner {
                 Ok(ProposeReply::Applied { index: applied.index, outcome: applied.outcome })
             }
             Ok(Ok(Tried::NotLeader(leader))) => Ok(ProposeReply::NotLeader(leader)),
+            Ok(Ok(Tried::HeldBack(held))) => Ok(ProposeReply::HeldBack(held)),
             Ok(Err(ProposeError::Stopped)) => Err(RpcError::Stopped),
             Ok(Err(ProposeError::Diverged(index))) => Ok(ProposeReply::Diverged(index)),
             Ok(Err(_)) | Err(_) => Ok(ProposeReply::Undecided),

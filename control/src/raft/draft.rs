@@ -20,7 +20,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use mesh_model::codec::{self, CodecError};
 use mesh_model::trust::MeshRoot;
 use mesh_model::wire::sync::{Checkpoint, Claim, Lead, MAX_CHECKPOINTS, News, Place};
-use mesh_model::{LogIndex, MemberId, Signed};
+use mesh_model::{Edition, LogIndex, MemberId, Signed};
 
 use super::records::EntryRecord;
 use super::replica::Replica;
@@ -95,7 +95,7 @@ impl Draft {
         news: News,
         asked: bool,
         own: &Replica,
-        root: &MeshRoot,
+        (root, reads): (&MeshRoot, Edition),
     ) -> Result<bool, DraftError> {
         let mut is_new = !news.entries.is_empty();
         if let Some(bytes) = news.snapshot {
@@ -104,7 +104,7 @@ impl Draft {
             if last <= own.applied && !asked {
                 return Err(DraftError::Useless);
             }
-            let replica = Replica::open(&bytes, root)?;
+            let replica = Replica::open(&bytes, root)?.read_up_to(reads)?;
             if replica.index() < own.index() || !replica.state.continues(&own.state) {
                 return Err(DraftError::Contradiction);
             }
@@ -115,8 +115,12 @@ impl Draft {
             }
         }
         let own_end = own.applied.map(|id| Place { term: id.leader_id.term, index: id.index });
-        for bytes in news.entries {
-            let record: EntryRecord = codec::decode(&bytes)?;
+        for (place, bytes) in news.entries.iter().enumerate() {
+            let record: EntryRecord = match codec::decode_up_to(bytes, reads.0) {
+                // What can be read is taken, and counts once it is proven.
+                Err(unread) if unread.is_newer() && place > 0 => break,
+                decoded => decoded?,
+            };
             let end = self.end(own_end);
             let entry = record.open()?;
             let follows = entry.log_id.index == end.map_or(0, |end| end.index + 1)

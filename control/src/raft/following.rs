@@ -203,6 +203,11 @@ impl Following {
                 | DraftError::Snapshot(SnapshotError::Codec(unread)) = &error
                 {
                     inner.note_unread(from, unread);
+                    if unread.is_newer() {
+                        tracing::debug!(%from, %unread, "a source sent what a newer version wrote");
+                        self.draft = Draft::default();
+                        return Heard::Silent;
+                    }
                 }
                 self.draft = Draft::default();
                 self.doubt = Doubt::default();
@@ -219,7 +224,8 @@ impl Following {
             if let Some(at) = confirmed_at(asked_at, Types::now(), held, ago) {
                 inner.contact.told(leader, at);
             }
-            if !inner.known_voters().contains(&inner.me) {
+            let votes = inner.known_voters().contains(&inner.me);
+            if !votes && (gained > 0 || !inner.outdated.lacks_entries()) {
                 inner.note_read();
             }
         }
@@ -236,7 +242,7 @@ impl Following {
         }
         let own = self.inner.replica.lock().clone();
         let root = self.inner.view().root;
-        let is_new = self.draft.add(news, self.asked_for_all, &own, &root)?;
+        let is_new = self.draft.add(news, self.asked_for_all, &own, (&root, self.inner.reads))?;
         let mut proven = match is_new {
             true => self.draft.prove(&own, self.doubt.leniency())?,
             false => None,

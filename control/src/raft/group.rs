@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use mesh_model::trust::EpochId;
 use mesh_model::view::ClusterView;
-use mesh_model::{IdentitySecret, LogIndex, MemberId};
+use mesh_model::{Edition, IdentitySecret, LogIndex, MemberId};
 use openraft::ConfigError;
 use openraft::async_runtime::watch::WatchReceiver as _;
 use openraft::async_runtime::{AsyncRuntime as _, Select2};
@@ -19,6 +19,7 @@ use openraft::type_config::TypeConfigExt as _;
 use tokio::sync::watch;
 
 use super::contact::Contact;
+use super::editions::Census;
 use super::ferry::Ferry;
 use super::following::Following;
 use super::herald::Herald;
@@ -81,6 +82,8 @@ pub(super) struct Inner {
     pub(super) timing: Timing,
     pub(super) contact: Contact,
     pub(super) outdated: Outdated,
+    pub(super) reads: Edition,
+    pub(super) census: Arc<Census>,
     pub(super) speakers: Speakers,
     pub(super) confirmations: Confirmations,
     pub(super) stewardship: Stewardship,
@@ -122,6 +125,8 @@ impl Group {
             wall: Arc::new(wall),
             timing,
             lookout: Arc::default(),
+            reads: store.reads,
+            census: Arc::default(),
             views: watch::Sender::new(store.view()),
             leadership: watch::Sender::new(unknown),
         };
@@ -166,6 +171,8 @@ impl Group {
             commit: commit.max(view.applied),
             applied: view.applied,
             state_hash: view.hash,
+            edition: inner.replica.lock().state.edition(),
+            reads: inner.reads,
             voters: membership.voters.into_iter().collect(),
             changing: membership.changing,
             learners: membership.learners.into_iter().collect(),
@@ -281,6 +288,8 @@ impl Inner {
             timing: lasting.timing,
             contact: Contact::default(),
             outdated: Outdated::default(),
+            reads: lasting.reads,
+            census: Arc::clone(&lasting.census),
             speakers: Speakers::default(),
             confirmations: Confirmations::default(),
             stewardship: Stewardship::default(),

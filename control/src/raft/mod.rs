@@ -22,7 +22,7 @@
 //! - `warden` has bans end when their time is over, `tribunal` has members excluded that many report.
 //! - `place` is what stays when admins begin another epoch, `ferry` goes over into it by a `passage`, and `lookout` hears of it.
 //! - `aftermath` says what is left when agreement has ended.
-//! - `outdated` is what a member does that hears a newer version spoken.
+//! - `outdated` is what a member does that hears a newer version spoken, `editions` what a leader does so that it need not.
 //! - `herald` tells who leads and `history` remembers it; `transfer` has another lead on request.
 //! - `following` asks another member for what was agreed, where the leader does not send it: `draft` holds it until it is
 //!   proven, `serving` answers such questions, `notary` signs what the log led to and `testimony` keeps what others
@@ -41,6 +41,7 @@ mod comparing;
 mod contact;
 mod doubt;
 mod draft;
+mod editions;
 mod export;
 mod feeding;
 mod ferry;
@@ -89,6 +90,7 @@ mod welcome;
 
 pub use aftermath::Aftermath;
 pub use comparing::{CompareError, Comparison, Difference, Held};
+pub use editions::HeldBack;
 pub use export::{ExportError, Snapshot};
 pub use group::{Group, GroupError};
 pub use history::{Cause, MAX_TRANSITIONS, Transition};

@@ -1,6 +1,7 @@
 //! A member that meets something newer than itself.
 //!
-//! Members of two neighbouring versions shall run together (record 32). One that was left behind further hears voters speak a
+//! Members of two neighbouring versions run together (record 32), and nothing is agreed that one of them cannot read
+//! ([`editions`](super::editions)). One that was left behind further, or went back too far, hears voters speak a
 //! version it does not understand. It cannot know what they agree on, so it asks nobody for a vote, says so, and
 //! goes on with what it has: the view, and the tunnels that follow from it. Its leader hears no answer from it, takes it for silent, and gives
 //! its vote to another after the settle time.
@@ -8,36 +9,65 @@
 //! ```text
 //!            a voter speaks a newer version
 //! current ────────────────────────────────────> outdated    no candidate, says so
-//!         and no leader is understood
+//!         and no leader is understood, or it is the leader
 //!         <────────────────────────────────────
 //!          a leader is understood: it was upgraded, or they went back
 //! ```
+//!
+//! **What the leader says in between.** Only what a newer version brought is said in its words: a leader's signs of life are
+//! understood by a member that cannot read its entries. One that answered them would look like a voter that is merely slow. So
+//! it answers them no more until there are entries it can read, or another term, and gives nobody its vote meanwhile.
 //!
 //! A version is said by one byte, and a plain member could say any: who has a vote believes only voters. One of them may
 //! lie, and block elections; so it may anyhow. Who has none hears what was agreed from plain members, and has nothing to
 //! lose by believing them: it campaigns for nothing.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use mesh_model::MemberId;
 use mesh_model::codec::CodecError;
+use mesh_model::{MemberId, Term};
 
-use super::group::{Group, Inner};
+use super::group::{Group, Inner, leadership};
+use super::types::Vote;
+
 /// What was heard and not understood.
 #[derive(Default)]
-pub(super) struct Outdated(Mutex<Option<CodecError>>);
+pub(super) struct Outdated(Mutex<Option<Unread>>);
+
+struct Unread {
+    error: CodecError,
+    /// The term whose leader said it; `None` if it was another voter.
+    by_leader: Option<Term>,
+}
 
 impl Outdated {
     /// Keeps `heard`, and says whether there was something else before.
-    fn replace(&self, heard: Option<CodecError>) -> bool {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+    fn replace(&self, heard: Option<Unread>) -> bool {
+        let mut kept = self.lock();
         let differs = kept.is_some() != heard.is_some();
-        *kept = heard;
+        // What others say besides does not make a leader understood.
+        let by_leader = kept.as_ref().and_then(|unread| unread.by_leader);
+        *kept = heard.map(|heard| Unread { by_leader: heard.by_leader.max(by_leader), ..heard });
         differs
     }
 
     pub(super) fn get(&self) -> Option<CodecError> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.lock().as_ref().map(|unread| unread.error.clone())
+    }
+
+    /// Whether a leader sent what this host cannot read.
+    pub(super) fn lacks_entries(&self) -> bool {
+        self.lock().as_ref().is_some_and(|unread| unread.by_leader.is_some())
+    }
+
+    /// Whether the leader of that term, or a later one, did.
+    pub(super) fn lacks_entries_of(&self, vote: &Vote) -> bool {
+        let term = self.lock().as_ref().and_then(|unread| unread.by_leader);
+        term.is_some_and(|term| vote.leader_id.term <= term)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Unread>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -57,12 +87,17 @@ impl Inner {
         if !unread.is_newer() || votes && !voters.contains(&from) {
             return;
         }
+        let believed = leadership(&self.raft);
+        let by_leader = (believed.leader == Some(from)).then_some(believed.term);
         // Whoever still understands its leader, or leads, has not been left behind by the others. A voter has to
         // understand it itself.
-        if self.confirmed_leadership().leader.is_some_and(|leader| !votes || self.hears(leader)) {
+        if by_leader.is_none()
+            && self.confirmed_leadership().leader.is_some_and(|leader| !votes || self.hears(leader))
+        {
             return;
         }
-        if self.outdated.replace(Some(unread.clone())) {
+        let heard = Unread { error: unread.clone(), by_leader };
+        if self.outdated.replace(Some(heard)) {
             tracing::warn!(%from, %unread, "the mesh has gone on to a newer version; this host does not vote");
         }
     }

@@ -9,10 +9,11 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use mesh_model::trust::MeshRoot;
 use mesh_model::view::ClusterView;
-use mesh_model::{IdentitySecret, MemberId};
+use mesh_model::{Edition, IdentitySecret, MemberId};
 use openraft::async_runtime::watch::WatchSender as _;
 use tokio::sync::watch;
 
+use super::editions::Census;
 use super::group::{GroupError, Inner};
 use super::lookout::Lookout;
 use super::network::Calls;
@@ -33,6 +34,9 @@ pub(super) struct Lasting {
     pub(super) wall: Arc<dyn WallClock>,
     pub(super) timing: Timing,
     pub(super) lookout: Arc<Lookout>,
+    /// The newest edition this host reads.
+    pub(super) reads: Edition,
+    pub(super) census: Arc<Census>,
     pub(super) views: watch::Sender<Arc<ClusterView>>,
     pub(super) leadership: watch::Sender<Leadership>,
 }

@@ -15,15 +15,16 @@ use std::time::Duration;
 use mesh_model::{Fault, LogIndex, MemberId};
 use openraft::ReadPolicy;
 use openraft::async_runtime::watch::WatchReceiver as _;
-use openraft::async_runtime::{AsyncRuntime as _, Select2};
+use openraft::async_runtime::{AsyncRuntime as _, Instant as _, Select2};
 use openraft::errors::{ClientWriteError, RaftError};
 use openraft::type_config::TypeConfigExt as _;
 
+use super::editions::HeldBack;
 use super::group::{Group, Inner, leadership};
 use super::rpc::{ProposeReply, Reply, Request};
 use super::runtime::Runtime;
 use super::status::Role;
-use super::types::Types;
+use super::types::{Instant, Types};
 use crate::command::{Outcome, Proposal};
 
 /// The pause between two tries: a new leader is known within one, and ten of them a second load nobody.
@@ -34,6 +35,10 @@ pub(super) const FORWARD_LIMIT: Duration = Duration::from_secs(3);
 
 /// What a forwarding member adds to that for the way there and back.
 const FORWARD_TRAVEL: Duration = Duration::from_millis(500);
+
+/// How long to wait for members that have not said which editions they read: gossip has told a new leader, or of a new member,
+/// within a round or two.
+const WORD_LIMIT: Duration = Duration::from_secs(3);
 
 /// An agreed proposal.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,6 +71,9 @@ pub enum ProposeError {
         "members hold different states at index {0}; who is a member stays as it is until that is settled"
     )]
     Diverged(LogIndex),
+    /// Members are too old to read it.
+    #[error(transparent)]
+    HeldBack(HeldBack),
 }
 
 impl ProposeError {
@@ -79,6 +87,17 @@ impl ProposeError {
 pub(super) enum Tried {
     Applied(Applied),
     NotLeader(Option<MemberId>),
+    /// This host leads, and others could not read it.
+    HeldBack(HeldBack),
+}
+
+/// An error if `held` will not change by waiting, or has not.
+fn wait_for_word(held: HeldBack, since: &mut Option<Instant>) -> Result<(), ProposeError> {
+    let since = *since.get_or_insert(Types::now());
+    match held.older.is_empty() && since.elapsed() < WORD_LIMIT {
+        true => Ok(()),
+        false => Err(ProposeError::HeldBack(held)),
+    }
 }
 
 impl Group {
@@ -102,10 +121,16 @@ impl Group {
 
 impl Inner {
     async fn propose_until_decided(&self, proposal: &Proposal) -> Result<Applied, ProposeError> {
+        let mut waits_since = None;
         loop {
             let leader = match self.propose_here(proposal.clone()).await? {
                 Tried::Applied(applied) => return Ok(applied),
                 Tried::NotLeader(leader) => leader,
+                Tried::HeldBack(held) => {
+                    wait_for_word(held, &mut waits_since)?;
+                    self.leader_change_or(TRY_AGAIN).await;
+                    continue;
+                }
             };
             let Some(leader) = leader.filter(|leader| *leader != self.me) else {
                 self.leader_change_or(TRY_AGAIN).await;
@@ -114,9 +139,13 @@ impl Inner {
             // One that has died does not answer, but its successor does.
             let asked = Box::pin(self.forward(leader, proposal.clone()));
             match Runtime::select2(asked, self.successor_of(leader)).await {
-                Select2::First(Ok(Some(applied))) => return Ok(applied),
+                Select2::First(Ok(Some(Tried::Applied(applied)))) => return Ok(applied),
+                Select2::First(Ok(Some(Tried::HeldBack(held)))) => {
+                    wait_for_word(held, &mut waits_since)?;
+                    self.leader_change_or(TRY_AGAIN).await;
+                }
                 Select2::First(Err(refused)) => return Err(refused),
-                Select2::First(Ok(None)) => self.leader_change_or(TRY_AGAIN).await,
+                Select2::First(Ok(_)) => self.leader_change_or(TRY_AGAIN).await,
                 Select2::Second(()) => {}
             }
         }
@@ -128,6 +157,11 @@ impl Inner {
     pub(super) async fn propose_here(&self, mut proposal: Proposal) -> Result<Tried, ProposeError> {
         if let Some(index) = self.frozen_against(&proposal) {
             return Err(ProposeError::Diverged(index));
+        }
+        if leadership(&self.raft).role == Role::Leader
+            && let Some(held) = self.held_back(&proposal)
+        {
+            return Ok(Tried::HeldBack(held));
         }
         proposal.at_ms = self.wall.wall_ms();
         if let Some(refused) = self.refuse_unwritten(&proposal).await {
@@ -183,12 +217,13 @@ impl Inner {
         &self,
         leader: MemberId,
         proposal: Proposal,
-    ) -> Result<Option<Applied>, ProposeError> {
+    ) -> Result<Option<Tried>, ProposeError> {
         let limit = FORWARD_LIMIT + FORWARD_TRAVEL;
         match self.peers.ask(leader, Request::Propose(proposal), limit).await {
             Ok(Reply::Propose(ProposeReply::Applied { index, outcome })) => {
-                Ok(Some(Applied { index, outcome }))
+                Ok(Some(Tried::Applied(Applied { index, outcome })))
             }
+            Ok(Reply::Propose(ProposeReply::HeldBack(held))) => Ok(Some(Tried::HeldBack(held))),
             Ok(Reply::Propose(ProposeReply::Diverged(index))) => Err(ProposeError::Diverged(index)),
             Ok(_) => Ok(None),
             Err(error) => {

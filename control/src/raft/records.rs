@@ -6,13 +6,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use mesh_model::codec::CodecError;
+use mesh_model::Edition;
+use mesh_model::codec::{CodecError, Message};
 use serde::{Deserialize, Serialize};
 
 use super::types::{
     CommittedLeaderId, Entry, LeaderId, LogId, Membership, Payload, StoredMembership, Vote,
 };
-use crate::command::Proposal;
+use crate::command::{NEWEST, Proposal};
 
 /// The most an entry may occupy, in bytes. The largest is a membership of 10,000 nodes, each id 9
 /// bytes at worst: 90 kB.
@@ -149,9 +150,26 @@ pub(crate) struct EntryRecord {
     payload: PayloadRecord,
 }
 
-mesh_model::message!(EntryRecord, "log entry", version 1, limit ENTRY_LIMIT);
+impl Message for EntryRecord {
+    const NAME: &'static str = "log entry";
+    const VERSION: u8 = NEWEST.0;
+    const OLDEST: u8 = Edition::FIRST.0;
+    const LIMIT: usize = ENTRY_LIMIT;
+
+    fn version(&self) -> u8 {
+        self.edition().0
+    }
+}
 
 impl EntryRecord {
+    /// The edition it takes to read it.
+    pub(crate) fn edition(&self) -> Edition {
+        match &self.payload {
+            PayloadRecord::Blank | PayloadRecord::Membership(_) => Edition::FIRST,
+            PayloadRecord::Proposal(proposal) => proposal.command.edition(),
+        }
+    }
+
     pub(crate) fn index(&self) -> u64 {
         self.id.index
     }

@@ -19,10 +19,10 @@
 //!
 //! The link says who speaks; [`speaker`](super::speaker) decides who may say what.
 
-use mesh_model::codec::{self, CodecError};
+use mesh_model::codec::{self, CodecError, Message};
 use mesh_model::trust::{EpochId, Report};
 use mesh_model::wire::sync::{Checkpoint, MAX_CHECKPOINTS, MAX_ENTRY_BYTES, Pull, Pulled};
-use mesh_model::{Fault, LogIndex, MemberId, Signed, Term};
+use mesh_model::{Edition, Fault, LogIndex, MemberId, Signed, Term};
 use openraft::errors::ForwardToLeader;
 use openraft::raft::{
     AppendEntriesRequest, AppendEntriesResponse, TransferLeaderError, TransferLeaderRequest,
@@ -30,11 +30,12 @@ use openraft::raft::{
 };
 use serde::{Deserialize, Serialize};
 
+use super::editions::HeldBack;
 use super::records::{ENTRY_LIMIT, EntryRecord, LogIdRecord, VoteRecord};
 use super::snapshot::{SNAPSHOT_LIMIT, SnapshotError};
 use super::transfer::HandOverRefusal;
 use super::types::{Entry, LogId, Types, Vote};
-use crate::command::{Outcome, Proposal};
+use crate::command::{NEWEST, Outcome, Proposal};
 use crate::reports::{NotTaken, Tally};
 
 /// The most entries one append carries. 64 admissions are 40 kB: a burst of joins in one flush, and
@@ -94,7 +95,16 @@ pub(crate) struct Question {
     pub(crate) epoch: EpochId,
 }
 
-mesh_model::message!(Question, "agreement request", version 1, limit REQUEST_LIMIT);
+impl Message for Question {
+    const NAME: &'static str = "agreement request";
+    const VERSION: u8 = NEWEST.0;
+    const OLDEST: u8 = Edition::FIRST.0;
+    const LIMIT: usize = REQUEST_LIMIT;
+
+    fn version(&self) -> u8 {
+        self.request.edition().0
+    }
+}
 
 /// The answer.
 #[derive(Serialize, Deserialize)]
@@ -120,8 +130,21 @@ pub(crate) enum Reply {
     Reported(Option<Result<Tally, NotTaken>>),
 }
 
-// A snapshot is the longest thing said, and 64 checkpoints of 256 bytes come with it.
-mesh_model::message!(Reply, "agreement reply", version 1, limit REPLY_LIMIT);
+impl Message for Reply {
+    const NAME: &'static str = "agreement reply";
+    const VERSION: u8 = NEWEST.0;
+    const OLDEST: u8 = Edition::FIRST.0;
+    // A snapshot is the longest thing said, and 64 checkpoints of 256 bytes come with it.
+    const LIMIT: usize = REPLY_LIMIT;
+
+    /// Entries and snapshots in it are bytes with versions of their own.
+    fn version(&self) -> u8 {
+        match self {
+            Self::Propose(ProposeReply::Applied { outcome, .. }) => outcome.edition().0,
+            _ => Self::OLDEST,
+        }
+    }
+}
 
 /// The way into another epoch.
 #[derive(Serialize, Deserialize)]
@@ -368,6 +391,8 @@ pub(crate) enum ProposeReply {
     Undecided,
     /// It leads, and members hold different states at this index.
     Diverged(LogIndex),
+    /// It leads, and others could not read it.
+    HeldBack(HeldBack),
 }
 
 impl From<&ForwardToLeader<Types>> for ProposeReply {
@@ -388,6 +413,18 @@ pub(crate) enum HandOverReply {
 }
 
 impl Request {
+    /// The edition it takes to read it. A snapshot in it is bytes with a version of its own.
+    fn edition(&self) -> Edition {
+        match self {
+            Self::Append(append) => {
+                let entries = append.entries.iter().map(EntryRecord::edition);
+                entries.max().unwrap_or(Edition::FIRST)
+            }
+            Self::Propose(proposal) => proposal.command.edition(),
+            _ => Edition::FIRST,
+        }
+    }
+
     /// Whether only one that leads may ask it, and whoever is asked takes it for the leader.
     pub(super) fn is_a_leaders(&self) -> bool {
         matches!(self, Self::Append(_) | Self::Snapshot { .. })
@@ -453,6 +490,9 @@ pub enum RpcError {
     /// A snapshot that no correct leader can have sent.
     #[error("the snapshot contradicts what is agreed")]
     Contradiction,
+    /// This host was left behind.
+    #[error("the leader has said what this host cannot read")]
+    Outdated,
     /// Agreement on this host has stopped.
     #[error("agreement has stopped here")]
     Stopped,
@@ -462,6 +502,7 @@ impl RpcError {
     /// Whose fault it is.
     pub fn fault(&self) -> Fault {
         match self {
+            Self::Outdated => Fault::Local,
             Self::Stopped => Fault::World,
             _ => Fault::Peer,
         }

@@ -8,6 +8,7 @@
 
 use std::io::Read as _;
 
+use mesh_model::Edition;
 use mesh_model::codec::{self, CodecError, Message as _};
 use mesh_model::snapshot::MAX_PAYLOAD;
 use mesh_model::trust::{ChainError, MeshRoot};
@@ -69,6 +70,11 @@ impl Replica {
             state: compress(state),
             log: self.log,
         })
+    }
+
+    /// This replica, if a build reads its state that reads no later edition than `reads`.
+    pub(crate) fn read_up_to(self, reads: Edition) -> Result<Self, CodecError> {
+        self.state.check_readable(reads).map(|()| self)
     }
 
     /// What openraft wants to know about this replica's snapshot.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use mesh_model::trust::EpochId;
 use mesh_model::view::StateHash;
-use mesh_model::{Fault, LogIndex, MemberId, Term};
+use mesh_model::{Edition, Fault, LogIndex, MemberId, Term};
 use openraft::ServerState;
 
 use super::lookout::Obstacle;
@@ -72,6 +72,10 @@ pub struct GroupStatus {
     pub applied: LogIndex,
     /// The state's hash at `applied`.
     pub state_hash: StateHash,
+    /// The newest edition of which something was agreed.
+    pub edition: Edition,
+    /// The newest edition this host reads.
+    pub reads: Edition,
     /// Who votes, by id; those of both sets while one is being exchanged for another.
     pub voters: Vec<MemberId>,
     /// One set of voters is being exchanged for another: until that is done, nothing is agreed without a

@@ -5,6 +5,7 @@ use mesh_model::{LogIndex, MemberId};
 use super::following::nudge;
 use super::group::{Group, Inner};
 use crate::command::{Command, Proposal};
+use crate::gossip::Sighting;
 use crate::sync::{Desk, Divergence, PreferenceError, Progress, Supply, Sync};
 
 /// How a member has what is agreed, in one word.
@@ -47,9 +48,13 @@ pub struct SyncStatus {
 }
 
 impl Group {
-    /// Gossip knows `member`: whether it answers, and how far it says it has applied the log.
-    pub fn handle_sighting(&self, member: MemberId, dead: bool, applied: LogIndex) {
+    /// Gossip knows something of a member.
+    pub fn handle_sighting(&self, seen: Sighting) {
         let inner = &*self.inner();
+        let Sighting { member, dead, applied, reads } = seen;
+        if let Some(reads) = reads {
+            inner.census.note(member, reads);
+        }
         let matters = inner.sync().handle_sighting(member, dead, applied, inner.moment());
         if matters {
             nudge(&inner.nudges);
@@ -150,6 +155,8 @@ impl Inner {
             | Command::Tag(_)
             | Command::SetAccess(_)
             | Command::Exclude { .. } => None,
+            #[cfg(feature = "next")]
+            Command::Trial(_) => None,
         }
     }
 

@@ -17,7 +17,6 @@ use super::records::StoredMembershipRecord;
 use super::replica::Replica;
 use super::types::{Entry, LogId, Payload, StoredMembership};
 use super::watch as ordered;
-use crate::state::State;
 use crate::sync::{Mark, Words};
 
 /// A mark at every so many entries: half of what one answer carries, so that whoever is far behind finds one in each.
@@ -105,7 +104,7 @@ impl Replica {
     pub(crate) fn mark_of(&self, at: LogId, state: StateHash) -> Mark {
         let at = Place { term: at.leader_id.term, index: at.index };
         let electorate = electorate_hash(&self.membership);
-        Mark { at, log: self.log, state, electorate, encoding: State::VERSION }
+        Mark { at, log: self.log, state, electorate, encoding: self.state.version() }
     }
 
     /// Those that have a vote, in one set or the other.

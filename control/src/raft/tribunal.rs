@@ -306,7 +306,7 @@ impl Tribunal {
                 Ok(Tried::Applied(Applied { outcome, .. })) => {
                     tracing::info!(?outcome, "a member was not excluded");
                 }
-                Ok(Tried::NotLeader(_)) | Err(_) => return TRY_AGAIN,
+                Ok(Tried::NotLeader(_) | Tried::HeldBack(_)) | Err(_) => return TRY_AGAIN,
             }
         }
         match inner.hearing.docket().is_empty() {

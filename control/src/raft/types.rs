@@ -27,6 +27,8 @@ impl fmt::Display for Proposal {
             Command::Tag(_) => "tag",
             Command::SetAccess(_) => "set access",
             Command::Exclude { .. } => "exclude",
+            #[cfg(feature = "next")]
+            Command::Trial(_) => "trial",
         })
     }
 }

@@ -41,6 +41,8 @@ impl State {
             | Command::Depart { .. }
             | Command::Lapse(_)
             | Command::Exclude { .. } => None,
+            #[cfg(feature = "next")]
+            Command::Trial(_) => None,
         }
     }
 

@@ -38,6 +38,8 @@ impl State {
             Command::Exclude { subject, reports } => {
                 self.genuine_exclusion(*subject, reports, now_ms).err()
             }
+            #[cfg(feature = "next")]
+            Command::Trial(_) => None,
         }
     }
 
@@ -68,6 +70,8 @@ impl State {
             | Command::SetAccess(_) => {
                 return None;
             }
+            #[cfg(feature = "next")]
+            Command::Trial(_) => return None,
         };
         (!self.is_out(member)).then_some(member)
     }

@@ -49,9 +49,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use mesh_model::audit::Beginning;
+use mesh_model::codec::{self, CodecError, Message};
 use mesh_model::trust::{ChainError, Departure, Genesis, MeshRoot};
 use mesh_model::view::{BannedView, ClusterView, ExclusionView, MemberView, StateHash};
-use mesh_model::{InviteId, LogIndex, MemberId, OverlayAddrs, Signed, codec};
+use mesh_model::{Edition, InviteId, LogIndex, MemberId, OverlayAddrs, Signed};
 use serde::{Deserialize, Serialize};
 
 pub use access::{Access, AccessEntry};
@@ -70,7 +71,7 @@ pub use stated::Stated;
 pub use tags::Tags;
 pub use voters::Voters;
 
-use crate::command::{Command, Outcome, Proposal, Refusal};
+use crate::command::{Command, NEWEST, Outcome, Proposal, Refusal};
 
 /// Everything the mesh has agreed on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -91,9 +92,25 @@ pub struct State {
     access: Access,
     epochs: Epochs,
     exclusions: Exclusions,
+    /// The newest that any of it is from.
+    edition: Edition,
 }
 
-mesh_model::message!(State, "state", version 2, limit codec::MAX_MESSAGE);
+impl Message for State {
+    const NAME: &'static str = "state";
+    const VERSION: u8 = version_in(NEWEST);
+    const OLDEST: u8 = version_in(Edition::FIRST);
+    const LIMIT: usize = codec::MAX_MESSAGE;
+
+    fn version(&self) -> u8 {
+        version_in(self.edition)
+    }
+}
+
+/// The version of the encoding of a state of `edition`: there was one before the first.
+const fn version_in(edition: Edition) -> u8 {
+    edition.0.saturating_add(1)
+}
 
 /// How the mesh began, and the bytes that prove it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -136,6 +153,7 @@ impl State {
             access: Access::default(),
             epochs: Epochs::default(),
             exclusions: Exclusions::default(),
+            edition: Edition::FIRST,
             founding: Founding { signed: signed.clone(), genesis },
         })
     }
@@ -155,7 +173,12 @@ impl State {
             Command::Tag(signed) => self.tag(index, signed),
             Command::SetAccess(signed) => self.set_access(index, signed, now_ms),
             Command::Exclude { subject, reports } => self.exclude(index, *subject, reports, now_ms),
+            #[cfg(feature = "next")]
+            Command::Trial(number) => Ok(Decision::Already(Outcome::Tried(*number))),
         };
+        if decided.is_ok() {
+            self.edition = self.edition.max(proposal.command.edition());
+        }
         match decided {
             Ok(Decision::Changed(by, event, outcome)) => {
                 if event.tells_time() {
@@ -274,6 +297,23 @@ impl State {
     /// How the mesh began.
     pub fn founding(&self) -> &Genesis {
         &self.founding.genesis
+    }
+
+    /// The newest edition of which something was agreed.
+    pub fn edition(&self) -> Edition {
+        self.edition
+    }
+
+    /// An error if a build that reads no later edition than `reads` could not read this state.
+    pub(crate) fn check_readable(&self, reads: Edition) -> Result<(), CodecError> {
+        match self.edition <= reads {
+            true => Ok(()),
+            false => Err(CodecError::Version {
+                name: Self::NAME,
+                found: self.version(),
+                known: version_in(reads),
+            }),
+        }
     }
 
     /// The latest time the mesh has agreed on, in milliseconds since the Unix epoch.

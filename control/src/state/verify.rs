@@ -130,6 +130,7 @@ pub(super) fn continues(later: &State, earlier: &State) -> bool {
         && earlier.tags.iter().all(tagged)
         && later.access.continues(&earlier.access, last)
         && later.epochs.continues(&earlier.epochs, last)
+        && later.edition >= earlier.edition
 }
 
 /// Whether the ruling `after` can have followed `before` behind index `last`, or be the same.

@@ -3,7 +3,7 @@
 use mesh_control::gossip::{Drop, MAX_DATAGRAM};
 use mesh_model::api::v1::GossipState::{Alive, Dead};
 use mesh_model::facts::Facts;
-use mesh_model::{Signed, codec};
+use mesh_model::{Fault, Signed, codec};
 use proptest::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -192,6 +192,17 @@ fn an_overlong_datagram_is_refused_unread() {
     let payload = Forged::swim(vec![0; MAX_DATAGRAM]).encode();
     world.with(m(1), |node, now| node.handle_datagram(m(2), &payload, now));
     assert_eq!(world.nodes[&m(1)].drops().of(Drop::Malformed), 1);
+}
+
+#[test]
+fn a_datagram_of_a_newer_version_is_nobodys_fault() {
+    let mut world = World::new(3, 6);
+    let mut payload = Forged::swim(Vec::new()).encode();
+    payload[0] = u8::MAX;
+    world.with(m(1), |node, now| node.handle_datagram(m(2), &payload, now));
+    let drops = world.nodes[&m(1)].drops();
+    assert_eq!((drops.of(Drop::Newer), drops.of(Drop::Malformed)), (1, 0));
+    assert_eq!(Drop::Newer.fault(), Fault::World);
 }
 
 fn message() -> impl Strategy<Value = Vec<u8>> {

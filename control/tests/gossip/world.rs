@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use mesh_control::command::NEWEST;
 use mesh_control::node::{Datagram, Event, Node, NodeConfig, Timing};
 use mesh_model::addr::DEFAULT_IPV4_PREFIX;
 use mesh_model::api::v1::GossipState;
@@ -84,6 +85,7 @@ pub(crate) fn config(member: MemberId, boot_ms: u64) -> NodeConfig {
         me: member,
         identity: identity(member),
         version: "0.1.0".to_owned(),
+        reads: NEWEST,
         capabilities: vec![Capability::KernelTun],
         boot_ms,
         timing: Timing::default(),

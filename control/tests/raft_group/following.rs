@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use mesh_control::node::Sighting;
 use mesh_control::raft::{Role, SyncState};
 use mesh_control::sync::{PreferenceError, Supply};
 use mesh_model::MemberId;
@@ -165,7 +166,8 @@ fn a_follower_becomes_a_voter_when_others_are_lost() {
         // Both spares first, then a voter: only one that followed by sync is left to take its vote.
         for spare in world.status(leader).learners {
             world.stop(spare).await;
-            world.group(leader).handle_sighting(spare, true, 0);
+            let seen = Sighting { member: spare, dead: true, applied: 0, reads: None };
+            world.group(leader).handle_sighting(seen);
         }
         world
             .until("those that followed take their place", |world| {

@@ -5,6 +5,8 @@
 mod bans;
 mod comparing;
 mod crash;
+#[cfg(feature = "next")]
+mod editions;
 mod epochs;
 mod exclusions;
 mod failed_disk;

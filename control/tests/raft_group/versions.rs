@@ -28,7 +28,7 @@ fn a_voter_left_behind_says_so_keeps_what_it_has_and_gives_its_vote_to_another()
         let says_so = |world: &World| world.group(behind).outdated().is_some();
         world.until("it says that it was left behind", says_so).await;
         let heard = world.group(behind).outdated().expect("just seen");
-        assert!(matches!(heard, CodecError::Version { found: 2, known: 1, .. }), "{heard:?}");
+        assert!(matches!(heard, CodecError::Version { found: u8::MAX, .. }), "{heard:?}");
 
         world.admit(leader).await.expect("two of three understand each other");
         sleep(Timing::default().settle).await;

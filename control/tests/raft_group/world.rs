@@ -7,13 +7,15 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use bytes::Bytes;
-use mesh_control::command::{Command, Outcome};
+use mesh_control::command::{Command, NEWEST, Outcome};
+#[cfg(feature = "next")]
+use mesh_control::node::Sighting;
 use mesh_control::ports::{Seeds, Transport, TransportError};
 use mesh_control::raft::{
     Applied, Group, GroupStatus, MemoryDisk, ProposeError, Role, Start, Store, Timing,
 };
-use mesh_model::MemberId;
 use mesh_model::trust::{AdminsHead, Ruling, VoterTarget};
+use mesh_model::{Edition, MemberId};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::fixture::{BORN_MS, Host, Mesh, Ticket, after};
@@ -74,8 +76,8 @@ impl Net {
         let wires = self.lock();
         let mut said = message.to_vec();
         if wires.newer.contains(&from) && !wires.newer.contains(&to) {
-            // The first byte is the version.
-            said[0] += 1;
+            // The first byte is the version; no build reads this one.
+            said[0] = u8::MAX;
         }
         said
     }
@@ -172,6 +174,8 @@ struct Node {
     host: Host,
     disk: MemoryDisk,
     starts: u8,
+    /// The newest edition its build reads.
+    reads: Edition,
 }
 
 pub(crate) struct World {
@@ -200,7 +204,7 @@ impl World {
         let start = Start::Genesis(world.mesh.genesis.clone());
         let store = Store::create(disk.attach(), &world.mesh.root, start).expect("an empty disk");
         let host = world.mesh.founder.clone();
-        world.nodes.insert(MemberId::FOUNDER, Node { host, disk, starts: 0 });
+        world.nodes.insert(MemberId::FOUNDER, Node { host, disk, starts: 0, reads: NEWEST });
         world.run(store).await;
         let added = world.propose(MemberId::FOUNDER, world.ticket.add()).await;
         assert!(matches!(added.expect("agreed").outcome, Outcome::InviteAdded(_)));
@@ -265,6 +269,7 @@ impl World {
         let link = Link { me, net: self.net.clone() };
         let wall_ms = Arc::clone(&self.wall_ms);
         let wall = move || wall_ms.load(Ordering::Relaxed);
+        let store = store.read_up_to(node.reads).expect("nothing in it is too new");
         let (key, timing) = (node.host.identity.clone(), Timing::default());
         let started = Group::start(store, key, link, &Entropy(seed), wall, timing).await;
         self.net.lock().groups.insert(me, started.expect("starts"));
@@ -285,6 +290,24 @@ impl World {
     /// From its next start on, `member` runs on `disk`.
     pub(crate) fn replace_disk(&mut self, member: MemberId, disk: MemoryDisk) {
         self.nodes.get_mut(&member).expect("a host").disk = disk;
+    }
+
+    /// From its next start on, `member` runs a build that reads no later edition than `reads`.
+    #[cfg(feature = "next")]
+    pub(crate) fn install(&mut self, member: MemberId, reads: Edition) {
+        self.nodes.get_mut(&member).expect("a host").reads = reads;
+    }
+
+    /// Gossip has told everybody what all members read.
+    #[cfg(feature = "next")]
+    pub(crate) fn spread_word(&self) {
+        for at in self.running() {
+            for (member, node) in &self.nodes {
+                let (member, reads) = (*member, Some(node.reads));
+                let seen = Sighting { member, dead: false, applied: 0, reads };
+                self.group(at).handle_sighting(seen);
+            }
+        }
     }
 
     /// Those that run, by id.
@@ -333,7 +356,7 @@ impl World {
             Store::create(disk.attach(), &self.mesh.root, start).expect("a genuine welcome");
         assert!(store.view().members.contains_key(&member), "a replica from the first moment");
         let host = Host::new(self.hosts);
-        self.nodes.insert(member, Node { host, disk, starts: 0 });
+        self.nodes.insert(member, Node { host, disk, starts: 0, reads: NEWEST });
         self.run(store).await;
         member
     }
@@ -377,6 +400,15 @@ impl World {
     pub(crate) async fn stop(&self, member: MemberId) {
         let group = self.net.lock().groups.remove(&member).expect("it runs");
         group.shutdown().await;
+    }
+
+    /// A founder's store that begins with `snapshot`.
+    #[cfg(feature = "next")]
+    pub(crate) fn founder_from(&self, snapshot: Vec<u8>) -> Store {
+        let (member, genesis) = (MemberId::FOUNDER, self.mesh.genesis.clone());
+        let admins = AdminsHead::of_root(&self.mesh.root.key);
+        let start = Start::Welcome { member, genesis, admins, snapshot };
+        Store::create(MemoryDisk::new().attach(), &self.mesh.root, start).expect("its own state")
     }
 
     /// What `member` finds on its disk.

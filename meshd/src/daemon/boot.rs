@@ -7,6 +7,7 @@
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
+use mesh_control::command::NEWEST;
 use mesh_control::node::{Node, NodeConfig, Timing as GossipTiming};
 use mesh_control::raft::{Group, RpcError, Store, Timing};
 use mesh_dataplane::{EngineConfig, HandshakeBudget, Role, WallTime};
@@ -273,6 +274,7 @@ fn node_config(
         me,
         identity: identity.identity.clone(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
+        reads: NEWEST,
         capabilities,
         boot_ms,
         timing: GossipTiming::default(),

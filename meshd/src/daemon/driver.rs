@@ -119,9 +119,7 @@ impl Driver {
             match event {
                 Event::Update(update) => updates.push(update),
                 Event::Peer { member, state } => tracing::info!(%member, ?state, "gossip"),
-                Event::Sighted { member, dead, applied } => {
-                    self.group.handle_sighting(member, dead, applied);
-                }
+                Event::Sighted(seen) => self.group.handle_sighting(seen),
                 Event::Removed => tracing::warn!("the mesh has agreed that this host is no member"),
             }
         }

@@ -68,6 +68,11 @@ pub(super) fn not_agreed(what: &str, error: &ProposeError) -> ErrorBody {
             "wait until another member is alive in `mesh peers`, and try again",
         ),
         ProposeError::Stopped => internal(error),
+        ProposeError::HeldBack(_) => refusal(
+            ErrorCode::Refused,
+            format!("{what} has to wait: {error}"),
+            "`mesh peers --format json` tells which build each member runs; upgrade those named, or remove them with `mesh remove`",
+        ),
         ProposeError::Diverged(_) => refusal(
             ErrorCode::Refused,
             format!("{what} is refused: {error}"),

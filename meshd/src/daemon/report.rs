@@ -159,6 +159,7 @@ impl Mesh {
             tx_bytes: path.map_or(0, |peer| peer.tx_bytes),
             rtt_us: round_trip.and_then(|rtt| u64::try_from(rtt.as_micros()).ok()),
             version: facts.map(|facts| facts.version.clone()),
+            reads: facts.map(|facts| facts.reads),
             capabilities: facts.map(|facts| facts.capabilities.clone()).unwrap_or_default(),
             applied: facts.map(|facts| facts.applied),
             last_seen_ms: path.and_then(|peer| ago(peer.last_received, now)),
@@ -184,6 +185,8 @@ fn role(member: MemberId, group: &GroupStatus) -> Role {
 
 fn raft_status(group: GroupStatus) -> RaftStatus {
     RaftStatus {
+        edition: group.edition,
+        reads: group.reads,
         role: raft_role(group.leadership.role),
         term: group.leadership.term,
         leader: group.leadership.leader,

@@ -10,6 +10,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use mesh_control::command::NEWEST;
 use mesh_control::node::{Event, Node, NodeConfig, Timing};
 use mesh_control::raft::Group;
 use mesh_dataplane::packet::offload::Segments;
@@ -130,6 +131,7 @@ impl Life {
             me: birth.me,
             identity: birth.keys.identity.clone(),
             version: "0.0.0-sim".to_owned(),
+            reads: NEWEST,
             capabilities: Vec::new(),
             boot_ms: birth.boot_ms,
             timing: Timing::default(),
@@ -257,9 +259,9 @@ impl Life {
                     }
                 }
                 Event::Peer { .. } => {}
-                Event::Sighted { member, dead, applied } => {
+                Event::Sighted(seen) => {
                     if let Some(group) = &self.group {
-                        group.handle_sighting(member, dead, applied);
+                        group.handle_sighting(seen);
                     }
                 }
                 Event::Removed => self.pending.removed = true,

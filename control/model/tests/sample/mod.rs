@@ -154,6 +154,7 @@ pub(crate) fn facts() -> Facts {
         boot_ms: BORN_MS,
         revision: 3,
         version: "0.1.0".to_owned(),
+        reads: mesh_model::Edition::FIRST,
         capabilities: vec![Capability::KernelTun, Capability::Admin],
         applied: 251,
         endpoints: vec![endpoint("192.0.2.1:51820"), endpoint("[2001:db8::1]:51820")],

@@ -4,6 +4,7 @@ use mesh_model::wire::sync::ElectorateHash;
 use mesh_model::{IdentitySecret, MeshId};
 
 use super::*;
+use crate::command::NEWEST;
 use crate::raft::fixture::{self, GUEST, forged, root, settled};
 use crate::raft::types::{Membership, Payload};
 use crate::sync::Mark;
@@ -56,7 +57,7 @@ fn news(entries: &[Entry], checkpoints: Vec<Signed<Checkpoint>>) -> News {
 fn prove_by(news: News, leniency: &Leniency) -> Result<Option<LogIndex>, DraftError> {
     let own = settled();
     let mut draft = Draft::default();
-    draft.add(news, false, &own, &root())?;
+    draft.add(news, false, &own, (&root(), NEWEST))?;
     Ok(draft.prove(&own, leniency)?.map(|proven| proven.upto))
 }
 
@@ -139,7 +140,7 @@ fn a_draft_that_grows_without_a_proof_is_bounded() {
     let refused = loop {
         let entries: Vec<Entry> = (next..next + 64).map(|at| entry(at, Payload::Blank)).collect();
         next += 64;
-        if let Err(refused) = draft.add(news(&entries, vec![]), false, &own, &root()) {
+        if let Err(refused) = draft.add(news(&entries, vec![]), false, &own, (&root(), NEWEST)) {
             break refused;
         }
     };
@@ -169,11 +170,18 @@ fn a_snapshot_is_proven_like_entries_and_must_be_genuine() {
     let behind = fixture::founded();
     assert_eq!(prove(with(&behind, vec![])), Err(DraftError::Useless));
     let own = settled();
-    let asked_for = Draft::default().add(with(&behind, vec![]), true, &own, &root());
+    let asked_for = Draft::default().add(with(&behind, vec![]), true, &own, (&root(), NEWEST));
     assert_eq!(asked_for, Err(DraftError::Contradiction));
     let again = News { snapshot: Some(own.to_snapshot()), ..news(&[], vec![]) };
-    assert_eq!(Draft::default().add(again.clone(), true, &own, &root()), Ok(false), "as asked for");
-    assert_eq!(Draft::default().add(again, false, &own, &root()), Err(DraftError::Useless));
+    assert_eq!(
+        Draft::default().add(again.clone(), true, &own, (&root(), NEWEST)),
+        Ok(false),
+        "as asked for"
+    );
+    assert_eq!(
+        Draft::default().add(again, false, &own, (&root(), NEWEST)),
+        Err(DraftError::Useless)
+    );
 }
 
 #[test]

@@ -15,7 +15,8 @@ use std::io;
 use std::ops::{Bound, Range, RangeBounds};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use mesh_model::codec;
+use mesh_model::Edition;
+use mesh_model::codec::{self, CodecError, Message as _};
 use openraft::storage::{IOFlushed, LogState, RaftLogStorage};
 use openraft::{AsyncRuntime as _, OptionalSend, RaftLogReader};
 use redb::{Durability, ReadableTable as _};
@@ -117,6 +118,23 @@ impl LogStore {
                 entries.push(record.open()?);
             }
             Ok(entries)
+        })
+    }
+
+    /// An error if there is an entry, agreed or not, that takes a later edition than `reads`. Raft must not find it only when it
+    /// comes to it.
+    pub(super) fn check_readable(&self, reads: Edition) -> Result<(), StoreError> {
+        let (name, known) = (EntryRecord::NAME, reads.0);
+        self.db.read(|txn| {
+            let table = txn.open_table(LOG).map_err(redb::Error::from)?;
+            for row in table.iter().map_err(redb::Error::from)? {
+                let (_, bytes) = row.map_err(redb::Error::from)?;
+                let found = bytes.value().first().copied().unwrap_or_default();
+                if found > known {
+                    return Err(CodecError::Version { name, found, known }.into());
+                }
+            }
+            Ok(())
         })
     }
 

@@ -26,7 +26,7 @@ use std::sync::Arc;
 
 use mesh_model::trust::{AdminsHead, ChainError, Genesis, MeshRoot};
 use mesh_model::view::ClusterView;
-use mesh_model::{MemberId, Signed};
+use mesh_model::{Edition, MemberId, Signed};
 use redb::Durability;
 use serde::{Deserialize, Serialize};
 
@@ -39,6 +39,7 @@ pub(crate) use log::LogStore;
 use super::replica::Replica;
 use super::snapshot::{SNAPSHOT_LIMIT, SnapshotError, peek_meta};
 use super::types::{Payload, StoredMembership};
+use crate::command::NEWEST;
 use crate::ports::LogDisk;
 use crate::state::State;
 use db::{META, Row};
@@ -88,6 +89,8 @@ pub enum Start {
 pub struct Store {
     pub(crate) log: LogStore,
     pub(crate) replica: Replica,
+    /// The newest edition this host reads.
+    pub(crate) reads: Edition,
     identity: Identity,
 }
 
@@ -131,7 +134,7 @@ impl Store {
             }
             Ok(())
         })?;
-        Ok(Self { log: LogStore::new(Arc::new(db)), replica, identity })
+        Ok(Self { log: LogStore::new(Arc::new(db)), replica, reads: NEWEST, identity })
     }
 
     /// Opens the store of member `me` of the mesh whose trust starts at `root`, and replays what is
@@ -165,8 +168,18 @@ impl Store {
                 .map(Replica::new)
                 .map_err(|error| damaged(error.into()))?,
         };
+        log.check_readable(NEWEST)?;
         replay(&log, &mut replica)?;
-        Ok(Self { log, replica, identity })
+        Ok(Self { log, replica, reads: NEWEST, identity })
+    }
+
+    /// This store as a build has it that reads no later edition than `reads`: how members of two editions are run side by side
+    /// by one build. Such a build does not open what a later one wrote.
+    pub fn read_up_to(mut self, reads: Edition) -> Result<Self, StoreError> {
+        self.log.check_readable(reads)?;
+        self.replica = self.replica.read_up_to(reads)?;
+        self.reads = reads;
+        Ok(self)
     }
 
     /// Whose store it is.

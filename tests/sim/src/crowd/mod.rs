@@ -19,7 +19,8 @@ mod wires;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use mesh_control::command::{Command, Outcome, Proposal};
+use mesh_control::command::{Command, NEWEST, Outcome, Proposal};
+use mesh_control::node::Sighting;
 use mesh_control::raft::{Applied, Group, MemoryDisk, Role, Start, Store, Timing};
 use mesh_control::sync::Supply;
 use mesh_model::MemberId;
@@ -235,7 +236,12 @@ impl Crowd {
                 let about = members[self.rng.random_range(0..members.len())];
                 if about != group.me() {
                     let index = applied[&about];
-                    group.handle_sighting(about, index.is_none(), index.unwrap_or(0));
+                    group.handle_sighting(Sighting {
+                        member: about,
+                        dead: index.is_none(),
+                        applied: index.unwrap_or(0),
+                        reads: Some(NEWEST),
+                    });
                 }
             }
         }

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use mesh_control::raft::{Group, GroupFailure, Leadership, Start, Store, StoreError, Timing};
 use mesh_model::MemberId;
-use mesh_model::api::v1::GossipState;
 use mesh_model::view::ClusterView;
 use mesh_model::wire::join::PeerHint;
 
@@ -167,8 +166,7 @@ impl World {
         let Some(life) = self.hosts.get_mut(&no).and_then(Host::life_mut) else { return Ok(()) };
         let me = life.me;
         for peer in life.node.peers() {
-            let applied = peer.facts.map_or(0, |facts| facts.applied);
-            group.handle_sighting(peer.member, peer.state == GossipState::Dead, applied);
+            group.handle_sighting(peer.sighting());
         }
         life.group = Some(group.clone());
         self.switchboard.answer_with(me, group.clone());

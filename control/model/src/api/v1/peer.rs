@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::document::schema;
 use super::status::Role;
 use crate::addr::OverlayAddrs;
+use crate::edition::Edition;
 use crate::facts::Capability;
 use crate::id::{LogIndex, MemberId};
 use crate::key::TunnelKey;
@@ -66,6 +67,9 @@ pub struct Peer {
     pub rtt_us: Option<u64>,
     /// Its build, once heard.
     pub version: Option<String>,
+    /// The newest edition its build reads, once heard.
+    #[serde(default)]
+    pub reads: Option<Edition>,
     /// What its build and host can do, once heard.
     #[serde(default)]
     pub capabilities: Vec<Capability>,

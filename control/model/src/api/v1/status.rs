@@ -7,6 +7,7 @@ use super::error::ErrorBody;
 use super::peer::{GossipState, Peer};
 use super::recovery::EpochInfo;
 use crate::addr::{OverlayAddrs, Prefixes};
+use crate::edition::Edition;
 use crate::id::{LogIndex, MemberId, MeshId, Term};
 use crate::trust::Name;
 use crate::view::StateHash;
@@ -90,6 +91,12 @@ pub struct RaftStatus {
     pub learners: Vec<MemberId>,
     /// The state's hash at `applied`.
     pub state_hash: StateHash,
+    /// The newest edition of which something was agreed.
+    #[serde(default)]
+    pub edition: Edition,
+    /// The newest edition this host reads.
+    #[serde(default)]
+    pub reads: Edition,
 }
 
 /// A member as gossip sees it.
