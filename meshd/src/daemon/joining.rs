@@ -86,6 +86,11 @@ fn explain(error: JoinError) -> ErrorBody {
             format!("the mesh refused this host: {refused}"),
             "make a new token with `mesh invite` on the mesh's first host",
         ),
+        JoinError::NoDoor(doors) if doors.iter().any(|(_, door)| door.is_newer()) => refusal(
+            ErrorCode::Outdated,
+            JoinError::NoDoor(doors),
+            "nothing was changed on this host; install the version of meshd that the mesh's members run",
+        ),
         JoinError::NoDoor(_) => refusal(
             ErrorCode::Unreachable,
             error,

@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use super::fields::{Fields, secret_line};
 
-const TITLE: &str = "meshd admin 1";
+pub(super) const TITLE: &str = "meshd admin 1";
 const FIELDS: [&str; 2] = ["root-public", "root-secret"];
 
 /// The root secret in `text`, if it is that of `root`; otherwise what is wrong.

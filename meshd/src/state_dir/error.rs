@@ -82,6 +82,14 @@ pub(crate) enum StateDirError {
         /// What is wrong, naming the field.
         reason: String,
     },
+    /// Whole, but written by another version.
+    #[error("{} was written by another version of meshd: it is of version {version}", path.display())]
+    OtherVersion {
+        /// The file.
+        path: PathBuf,
+        /// What it says.
+        version: u32,
+    },
     /// This host is a member, and its store is gone.
     #[error("{} is missing, although this host is a member", path.display())]
     StoreMissing {
@@ -151,6 +159,9 @@ impl StateDirError {
                 "its keys cannot be relied on to be secret"
             }
             Self::Denied { .. } => "the daemon's user may not use its own state directory",
+            Self::OtherVersion { .. } => {
+                "nothing is damaged, and nothing was changed; this build does not understand it"
+            }
             Self::Corrupt { .. } => "the daemon would have to guess who it is or whom to trust",
             Self::StoreMissing { .. } => {
                 "this host has forgotten votes it may have given; voting again under the same id \
@@ -184,6 +195,10 @@ impl StateDirError {
             }
             Self::NotADirectory { .. } | Self::NotAFile { .. } | Self::Denied { .. } => {
                 "name a directory of the daemon's own user with --state-dir".to_owned()
+            }
+            Self::OtherVersion { .. } => {
+                "start the meshd that wrote it, or one that reads both: of the version next to it"
+                    .to_owned()
             }
             Self::Corrupt { path, .. } if path.ends_with(ADMIN_KEY) => format!(
                 "restore it from a copy, or move it away: this host stays a member then, but nobody \

@@ -10,6 +10,14 @@ use zeroize::Zeroizing;
 /// The longest key file, in bytes: the longest one we write takes a third.
 pub(super) const MAX_KEY_FILE: usize = 2048;
 
+/// The version that `text` says, if its first line is `title` but for that: another build wrote it, and nothing is wrong with it.
+pub(super) fn other_version(text: &str, title: &str) -> Option<u32> {
+    let first = text.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with('#'));
+    let ((kind, ours), (found, version)) = (title.rsplit_once(' ')?, first?.rsplit_once(' ')?);
+    let version = (found == kind && version != ours).then_some(version)?;
+    version.parse().ok()
+}
+
 /// The fields of a key file.
 #[derive(Debug)]
 pub(super) struct Fields<'a> {

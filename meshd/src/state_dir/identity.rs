@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 
 use super::fields::{Fields, secret_line};
 
-const TITLE: &str = "meshd identity 1";
+pub(super) const TITLE: &str = "meshd identity 1";
 const FIELDS: [&str; 4] = ["identity-public", "identity-secret", "tunnel-public", "tunnel-secret"];
 
 /// The secrets that make this host itself.

@@ -33,6 +33,12 @@ struct Marker {
     identity: IdentityKey,
 }
 
+/// What every version begins with.
+#[derive(Deserialize)]
+struct Versioned {
+    version: u32,
+}
+
 /// Why a marker is not to be used.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum MarkerError {
@@ -40,20 +46,22 @@ pub(super) enum MarkerError {
     Damaged(String),
     /// It was written for another identity.
     OtherIdentity,
+    /// Another version wrote it.
+    OtherVersion(u32),
 }
 
 impl Membership {
     /// The one in `text`, if it is that of `identity`.
     pub(super) fn parse(text: &str, identity: &IdentityKey) -> Result<Self, MarkerError> {
         let damaged = |reason: String| MarkerError::Damaged(reason);
+        // Before anything else: another version may have other fields.
+        if let Ok(Versioned { version }) = toml::from_str(text)
+            && version != VERSION
+        {
+            return Err(MarkerError::OtherVersion(version));
+        }
         let marker: Marker = toml::from_str(text)
             .map_err(|error| damaged(error.to_string().trim().replace('\n', " ")))?;
-        if marker.version != VERSION {
-            return Err(damaged(format!(
-                "field `version` is {}, this build reads {VERSION}",
-                marker.version
-            )));
-        }
         let root = MeshRoot { mesh: marker.mesh, key: marker.root_key };
         root.check().map_err(|error| damaged(format!("field `mesh`: {error}")))?;
         if marker.identity != *identity {

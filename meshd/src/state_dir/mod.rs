@@ -269,6 +269,9 @@ fn read_identity(dir: &Path) -> Result<Option<Identity>, StateDirError> {
     let Some(text) = files::read_text(&path, fields::MAX_KEY_FILE)? else {
         return Ok(None);
     };
+    if let Some(version) = fields::other_version(&text, identity::TITLE) {
+        return Err(StateDirError::OtherVersion { path, version });
+    }
     let identity = Identity::parse(&text);
     identity.map(Some).map_err(|reason| StateDirError::Corrupt { path, reason })
 }
@@ -293,6 +296,9 @@ fn read_membership(dir: &Path, identity: &Identity) -> Result<Option<Membership>
     };
     match Membership::parse(&text, &identity.identity.public()) {
         Ok(membership) => Ok(Some(membership)),
+        Err(MarkerError::OtherVersion(version)) => {
+            Err(StateDirError::OtherVersion { path, version })
+        }
         Err(MarkerError::Damaged(reason)) => Err(StateDirError::Corrupt { path, reason }),
         Err(MarkerError::OtherIdentity) => {
             Err(StateDirError::IdentityMismatch { path: identity_path(dir) })
@@ -308,6 +314,9 @@ fn read_admin(
     let Some(text) = files::read_text(&path, fields::MAX_KEY_FILE)? else {
         return Ok(None);
     };
+    if let Some(version) = fields::other_version(&text, admin::TITLE) {
+        return Err(StateDirError::OtherVersion { path, version });
+    }
     let secret = admin::parse(&text, &membership.root.key);
     secret.map(Some).map_err(|reason| StateDirError::Corrupt { path, reason })
 }

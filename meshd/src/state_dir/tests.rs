@@ -222,7 +222,7 @@ fn a_garbled_identity_is_corrupt_and_names_the_field() {
     type Change = fn(String) -> String;
     let changes: [(&str, Change); 8] = [
         ("first line", |_| String::new()),
-        ("first line", |text| text.replace("identity 1", "identity 2")),
+        ("first line", |text| text.replace("identity 1", "identity one")),
         ("field `tunnel-secret`", cut),
         ("field `identity-public`", other),
         ("not know", |text| text + "colour: blue\n"),
@@ -345,9 +345,8 @@ fn missing_trust_is_named() {
 #[test]
 fn a_garbled_marker_is_corrupt_and_names_the_field() {
     type Change = fn(String) -> String;
-    let changes: [(&str, Change); 6] = [
+    let changes: [(&str, Change); 5] = [
         ("version", |_| String::new()),
-        ("`version` is 2", |text| text.replace("version = 1", "version = 2")),
         ("member", |text| text.replace("member = 7", "member = \"seven\"")),
         ("unknown field `colour`", |text| text + "colour = 1\n"),
         ("root_key", |text| text.replace("root_key = \"", "root_key = \"!")),
@@ -363,6 +362,28 @@ fn a_garbled_marker_is_corrupt_and_names_the_field() {
         let (reason, text) = place.refusal();
         assert_eq!(reason, Reason::Corrupt, "{text}");
         assert!(text.contains(message), "{message}: {text}");
+    }
+}
+
+#[test]
+fn a_file_of_another_version_is_not_called_damaged() {
+    type Change = fn(String) -> String;
+    let changes: [(&str, Change); 3] = [
+        ("member", |text| text.replace("version = 1", "version = 2\ncolour = 1")),
+        ("identity.key", |text| {
+            text.replace("meshd identity 1", "meshd identity 2") + "colour: 1\n"
+        }),
+        ("admin.key", |text| text.replace("meshd admin 1", "meshd admin 2")),
+    ];
+    for (name, change) in changes {
+        let mut place = Place::new();
+        place.joined();
+        place.garble(name, change);
+        let (reason, text) = place.refusal();
+        assert_eq!(reason, Reason::Environment, "{text}");
+        for part in [name, "version 2", "nothing is damaged", "start the meshd that wrote it"] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
     }
 }
 

@@ -169,7 +169,11 @@ async fn hear(
     match codec::decode(&request) {
         Ok(request) => Ok((connection, send, request)),
         Err(error) => {
-            connection.close(REFUSED, b"not understood");
+            let reason: &[u8] = match error.is_newer() {
+                true => b"the request is of a newer version than this member's",
+                false => b"not understood",
+            };
+            connection.close(REFUSED, reason);
             Err(error.into())
         }
     }

@@ -62,6 +62,13 @@ pub(crate) enum DoorError {
     Unavailable,
 }
 
+impl DoorError {
+    /// Whether the member behind it answered in a version that this build does not know.
+    pub(crate) fn is_newer(&self) -> bool {
+        matches!(self, Self::Codec(unread) if unread.is_newer())
+    }
+}
+
 /// What came of asking at every door.
 #[derive(Debug)]
 pub(crate) enum JoinError {
