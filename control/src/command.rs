@@ -91,7 +91,8 @@ pub enum Command {
 }
 
 impl Command {
-    /// The edition that brought it.
+    /// The edition it takes to apply it: the one that brought it, or a later one that brought the version of the statement in it.
+    /// Builds that differ in whether they understand a statement would otherwise differ in the state.
     pub fn edition(&self) -> Edition {
         match self {
             Self::Invite(_)

@@ -9,6 +9,9 @@ use crate::error::{Context as _, Error, Result};
 /// Names the directory with `meshd` and `mesh`, when it is not that of the running program.
 pub const BIN_DIR: &str = "MESH_BIN_DIR";
 
+/// Names the directory with those of the version before, which `scripts/previous` builds and prints.
+pub const PREVIOUS_BIN_DIR: &str = "MESH_PREVIOUS_BIN_DIR";
+
 /// The programs under test.
 #[derive(Debug, Clone)]
 pub struct Binaries {
@@ -34,6 +37,12 @@ impl Binaries {
         } else {
             Self::in_dir(dir)
         }
+    }
+
+    /// Those of the version before, in `$MESH_PREVIOUS_BIN_DIR`; `None` where nobody built them.
+    pub fn previous() -> Result<Option<Self>> {
+        let dir = std::env::var_os(PREVIOUS_BIN_DIR).filter(|dir| !dir.is_empty());
+        dir.map(|dir| Self::in_dir(Path::new(&dir))).transpose()
     }
 
     fn in_dir(dir: &Path) -> Result<Self> {

@@ -153,6 +153,11 @@ impl Host {
         }
     }
 
+    /// Runs `binaries` from the next start on, and for what its operator says from now on.
+    pub fn install(&mut self, binaries: &Binaries) {
+        self.binaries = binaries.clone();
+    }
+
     /// Calls its mesh interface `name` from the next start on: namespaces are apart, but `wg` looks for all their
     /// interfaces in one directory.
     pub fn name_interface(&mut self, name: &str) {

@@ -19,6 +19,7 @@ mod policy;
 mod recovery;
 mod restart;
 mod rights;
+mod rolling;
 mod rootless;
 mod saturated;
 mod snapshots;
