@@ -11,6 +11,9 @@
 //!   a voter or learner has not said yet                                     ──> asked again for a while, then refused
 //! ```
 //!
+//! That is for the first command of an edition. Once the mesh is in it, whoever cannot read it is left behind, and waiting for
+//! them would help nobody. Who knows that the leader itself is too old does not ask it: it would not even understand the question.
+//!
 //! Whoever the leader feeds has to have said so: what they cannot read they cannot hold, and then nothing is agreed. Others that
 //! were never heard of hold nobody up: a laptop that was away for months says itself that it is outdated when it comes back, and
 //! follows again once it is upgraded.
@@ -82,7 +85,8 @@ impl Inner {
     /// Why `proposal` may not be written to the log yet, if others could not read it.
     pub(super) fn held_back(&self, proposal: &Proposal) -> Option<HeldBack> {
         let edition = proposal.command.edition();
-        if edition == Edition::FIRST {
+        // Once the mesh is in it, whoever cannot read it is left behind, whatever else is agreed.
+        if edition <= self.replica.lock().state.edition() {
             return None;
         }
         let (view, membership) = (self.view(), self.membership());
@@ -103,6 +107,11 @@ impl Inner {
         }
         let is_held_back = !older.is_empty() || !silent.is_empty();
         is_held_back.then(|| HeldBack { edition, members: view.members.len(), older, silent })
+    }
+
+    /// The same, if the one in the way is `leader`.
+    pub(super) fn held_back_by(&self, leader: MemberId, proposal: &Proposal) -> Option<HeldBack> {
+        self.held_back(proposal).filter(|held| held.older.contains(&leader))
     }
 }
 

@@ -88,6 +88,10 @@ impl Inner {
             return;
         }
         let believed = leadership(&self.raft);
+        if believed.leader == Some(self.me) {
+            // Somebody wants what this host cannot read, and nothing of that is agreed while it leads.
+            return;
+        }
         let by_leader = (believed.leader == Some(from)).then_some(believed.term);
         // Whoever still understands its leader, or leads, has not been left behind by the others. A voter has to
         // understand it itself.

@@ -136,6 +136,9 @@ impl Inner {
                 self.leader_change_or(TRY_AGAIN).await;
                 continue;
             };
+            if let Some(held) = self.held_back_by(leader, proposal) {
+                return Err(ProposeError::HeldBack(held));
+            }
             // One that has died does not answer, but its successor does.
             let asked = Box::pin(self.forward(leader, proposal.clone()));
             match Runtime::select2(asked, self.successor_of(leader)).await {
