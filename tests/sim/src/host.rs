@@ -1,9 +1,9 @@
 //! A simulated machine: what survives a crash, and the life on it now.
 
 use mesh_dataplane::WallTime;
-use mesh_model::MemberId;
 use mesh_model::trust::Admission;
 use mesh_model::wire::join::PeerHint;
+use mesh_model::{Edition, MemberId};
 
 use crate::disk::Disk;
 use crate::host_clock::HostClock;
@@ -12,6 +12,7 @@ use crate::net::HostNo;
 use crate::profile::Clocks;
 use crate::seeds::RunSeed;
 use crate::trust::Keys;
+use crate::upgrade::NEWER;
 
 /// Where a host is on its way.
 pub enum Stage {
@@ -35,6 +36,8 @@ pub struct Host {
     pub keys: Keys,
     /// The disk below its agreement store.
     pub disk: Disk,
+    /// The newest edition that the build on it reads.
+    pub reads: Edition,
     /// Its member marker.
     pub member: Option<MemberId>,
     /// Its peer cache.
@@ -62,6 +65,7 @@ impl Host {
             incarnation,
             keys: Keys::new(seed, no, incarnation),
             disk: Disk::new(seed.of("disk", number)),
+            reads: NEWER,
             member: None,
             hints: Vec::new(),
             stage: Stage::Outside,

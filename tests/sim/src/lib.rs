@@ -28,5 +28,6 @@ pub mod spoken;
 pub mod switchboard;
 pub mod trace;
 pub mod trust;
+pub mod upgrade;
 pub mod wall;
 pub mod world;

@@ -10,7 +10,6 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use mesh_control::command::NEWEST;
 use mesh_control::node::{Event, Node, NodeConfig, Timing};
 use mesh_control::raft::Group;
 use mesh_dataplane::packet::offload::Segments;
@@ -22,7 +21,7 @@ use mesh_model::addr::port;
 use mesh_model::plan::Update;
 use mesh_model::view::ClusterView;
 use mesh_model::wire::join::PeerHint;
-use mesh_model::{MemberId, OverlayAddrs};
+use mesh_model::{Edition, MemberId, OverlayAddrs};
 
 use crate::net::HostNo;
 use crate::seeds::RunSeed;
@@ -42,6 +41,8 @@ pub struct Birth<'a> {
     pub me: MemberId,
     /// Its identity file.
     pub keys: &'a Keys,
+    /// The newest edition its build reads.
+    pub reads: Edition,
     /// What its disk knows to be agreed.
     pub view: Arc<ClusterView>,
     /// Its peer cache.
@@ -131,7 +132,7 @@ impl Life {
             me: birth.me,
             identity: birth.keys.identity.clone(),
             version: "0.0.0-sim".to_owned(),
-            reads: NEWEST,
+            reads: birth.reads,
             capabilities: Vec::new(),
             boot_ms: birth.boot_ms,
             timing: Timing::default(),

@@ -45,6 +45,8 @@ pub struct Profile {
     pub churn: f64,
     /// The longest pause between two things an admin does; `None`: there is no admin.
     pub ruling: Option<Duration>,
+    /// The longest pause between two things operators do about builds; `None`: all hosts run the newer one.
+    pub upgrading: Option<Duration>,
 }
 
 /// How wrong wall clocks are.
@@ -131,6 +133,7 @@ pub const CORE: Profile = Profile {
     churn: 0.0,
     // Some fifteen bans in a run, of which each lasts longer than a handshake takes to be given up (15 s).
     ruling: Some(Duration::from_secs(8)),
+    upgrading: None,
 };
 
 /// Nothing breaks: a run that fails here has found a plain bug.
@@ -240,7 +243,26 @@ pub const CHURN: Profile = Profile {
     ..CORE
 };
 
-/// All of the above, each run some of it.
+/// Builds that are installed and taken back, host by host, while hosts crash and links are cut; now and then somebody
+/// wants what only the newer build has.
+pub const UPGRADE: Profile = Profile {
+    name: "upgrade",
+    hosts_max: 6,
+    pause_max: Duration::from_secs(10),
+    faults: &[
+        (Kind::Crash, 3),
+        (Kind::Restart, 6),
+        (Kind::Blackout, 1),
+        (Kind::Cut(Shape::Sides), 1),
+        (Kind::Cut(Shape::OneWay), 1),
+        (Kind::Heal, 3),
+    ],
+    // A daemon that was replaced leads and follows for a while before the next one is.
+    upgrading: Some(Duration::from_secs(5)),
+    ..CORE
+};
+
+/// All of the above but builds, each run some of it.
 pub const CHAOS: Profile = Profile {
     name: "chaos",
     hosts_max: 9,
@@ -275,7 +297,7 @@ pub const CHAOS: Profile = Profile {
 };
 
 /// All profiles.
-pub const ALL: [Profile; 8] = [CORE, CALM, BRIDGE, CLOG, DISK, CLOCK, CHURN, CHAOS];
+pub const ALL: [Profile; 9] = [CORE, CALM, BRIDGE, CLOG, DISK, CLOCK, CHURN, UPGRADE, CHAOS];
 
 /// The profile called `name`.
 pub fn named(name: &str) -> Option<Profile> {

@@ -129,6 +129,8 @@ impl Sum {
         sum.rulings += one.rulings;
         sum.transfers += one.transfers;
         sum.reads += one.reads;
+        sum.trials += one.trials;
+        sum.held_back += one.held_back;
         sum.terms += one.terms;
         sum.stranded += one.stranded;
         sum.calls += one.calls;
@@ -156,6 +158,10 @@ impl Sum {
             out,
             "  {rulings} rulings decided, {transfers} leads handed over on request, {reads} reads"
         )?;
+        let Stats { trials, held_back, .. } = self.stats;
+        if trials + held_back > 0 {
+            writeln!(out, "  {trials} times something of the next edition, {held_back} times too early")?;
+        }
         writeln!(
             out,
             "  {delivered} of {sent} packets delivered, {forged} sent with a forged source, {intruders} intruders turned away"

@@ -10,6 +10,7 @@ mod no_address_twice;
 pub(crate) mod no_forged_member;
 mod no_ruling_undone;
 mod nothing_after_a_failed_sync;
+mod nothing_beyond_its_build;
 mod one_leader_per_term;
 mod policy_never_older;
 mod reads_miss_nothing;
@@ -24,6 +25,7 @@ pub use no_acknowledged_command_lost::NoAcknowledgedCommandLost;
 pub use no_address_twice::NoAddressTwice;
 pub use no_ruling_undone::NoRulingUndone;
 pub use nothing_after_a_failed_sync::NothingAfterAFailedSync;
+pub use nothing_beyond_its_build::{NothingBeyondItsBuild, Standpoint};
 pub use one_leader_per_term::OneLeaderPerTerm;
 pub use policy_never_older::PolicyNeverOlder;
 pub use reads_miss_nothing::ReadsMissNothing;
@@ -64,6 +66,8 @@ pub struct Invariants {
     pub policies: PolicyNeverOlder,
     /// Reads show what was acknowledged.
     pub reads: ReadsMissNothing,
+    /// No host goes beyond what its build can read.
+    pub builds: NothingBeyondItsBuild,
     /// Packets come from whom they say.
     pub sources: HonestSources,
 }

@@ -112,6 +112,7 @@ impl World {
     pub(super) fn calm_down(&mut self) {
         self.calm = true;
         self.note(format_args!("calm"));
+        self.upgrade_everybody();
         {
             let mut board = self.switchboard.lock();
             board.net.heal();

@@ -17,6 +17,7 @@ use crate::life::{Birth, Life, LifeId};
 use crate::net::HostNo;
 use crate::plant::{self, Plant};
 use crate::seeds::GroupSeeds;
+use crate::upgrade::NEWER;
 
 /// How long a service manager waits before it starts a daemon again that ended by itself.
 const SERVICE_RESTART: Duration = Duration::from_secs(2);
@@ -41,6 +42,7 @@ impl World {
         host.member = Some(member);
         host.hints = hints;
         let store = Store::create(host.disk.open(), &self.mesh.root, start);
+        let store = store.and_then(|store| store.read_up_to(host.reads));
         let store = store.map_err(|error| refused(no, "create", &error))?;
         match plant {
             Some(Plant::AnswerBeforeSync) => host.disk.lie_about_sync(),
@@ -56,7 +58,8 @@ impl World {
         let Some(host) = self.hosts.get(&no) else { return Ok(()) };
         let (Stage::Down, Some(member)) = (&host.stage, host.member) else { return Ok(()) };
         self.note(format_args!("restart {no}"));
-        match Store::open(host.disk.open(), member, &root) {
+        let opened = Store::open(host.disk.open(), member, &root);
+        match opened.and_then(|store| store.read_up_to(host.reads)) {
             Ok(store) => self.bring_up(no, store),
             Err(StoreError::Disk(error)) if host.disk.has_failed() => {
                 self.note(format_args!("store of {no} not opened: {error}"));
@@ -64,6 +67,7 @@ impl World {
                 self.after(SERVICE_RESTART, Event::Restart(no));
                 Ok(())
             }
+            Err(StoreError::OtherVersion(found)) => self.came_too_late(no, &found),
             Err(error) => Err(refused(no, "open", &error)),
         }
     }
@@ -79,6 +83,7 @@ impl World {
             host: no,
             me,
             keys: &host.keys,
+            reads: host.reads,
             view: Arc::clone(&view),
             hints: host.hints.clone(),
             boot_ms: self.wall_ms(host),
@@ -95,6 +100,8 @@ impl World {
             _ => {}
         }
         self.note(format_args!("up {no} {me} at index {}", view.applied));
+        let reads = self.hosts.get(&no).map_or(NEWER, |host| host.reads);
+        self.invariants.builds.start(me, reads);
         self.switchboard.connect(me, no, id, host.disk.clone());
         let output = life.output(now);
         if let Some(host) = self.hosts.get_mut(&no) {
@@ -148,6 +155,7 @@ impl World {
                     self.invariants.rulings.respond(&command, applied)?;
                     self.invariants.policies.respond(&command, applied)?;
                     self.invariants.reads.respond(applied);
+                    self.invariants.builds.respond(applied);
                     self.read_somewhere();
                     self.refusals.learn(no, &command, applied);
                 }
@@ -216,6 +224,7 @@ impl World {
         self.note(format_args!("view {me} {} {}", view.applied, view.hash));
         self.check_view(me, &view)?;
         self.check_rulings(no, &view)?;
+        self.check_build(no)?;
         self.carry_out(no, output)
     }
 
@@ -239,7 +248,8 @@ impl World {
         let me = life.me;
         let (role, term, leader) = (seen.role, seen.term, seen.leader);
         self.note(format_args!("leadership {me} {role:?} {term} {leader:?}"));
-        self.invariants.leaders.check(me, seen)
+        self.invariants.leaders.check(me, seen)?;
+        self.check_build(no)
     }
 
     fn agreement_failed(&mut self, no: HostNo, failure: &GroupFailure) -> Result<(), Violation> {
@@ -276,6 +286,7 @@ impl World {
     pub(super) fn retire(&mut self, no: HostNo) {
         let Some(host) = self.hosts.get_mut(&no) else { return };
         let fresh = Host::reinstalled(no, host.incarnation + 1, host.clock.clone(), self.seed);
+        let fresh = Host { reads: host.reads, ..fresh };
         let gone = std::mem::replace(host, fresh);
         gone.disk.crash();
         self.note(format_args!("retire {no}"));

@@ -85,6 +85,7 @@ impl World {
         self.note(format_args!("end"));
         self.stats.stranded = self.stranded() as u64;
         self.check_all_pardoned()?;
+        self.check_all_went_on()?;
         if let Some(number) = self.unanswered.first() {
             let message =
                 format!("acknowledgement {number} was asked for again and nobody answered");

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use mesh_control::command::{Command, Outcome, Proposal};
-use mesh_control::raft::{Applied, ProposeError, Start};
+use mesh_control::raft::{Applied, ProposeError, Start, StoreError};
 use mesh_model::trust::{AdminsHead, Admission};
 use mesh_model::{IdentityKey, InviteId};
 use rand::RngExt as _;
@@ -17,6 +17,7 @@ use crate::net::HostNo;
 use crate::plant::Plant;
 use crate::profile::Profile;
 use crate::trust::Keys;
+use crate::upgrade::NEWER;
 
 /// How long a joiner waits for an answer before it asks at another door: longer than a proposal takes.
 const ASK_AGAIN: Duration = Duration::from_secs(7);
@@ -73,6 +74,9 @@ impl World {
     ) -> Result<(), Violation> {
         let Ok(applied) = result else {
             self.note(format_args!("undecided {no} {purpose:?} {result:?}"));
+            if let Err(ProposeError::HeldBack(held)) = &result {
+                self.held_back(held)?;
+            }
             return self.undecided(no, &purpose, result);
         };
         self.note(format_args!("decided {no} {} {:?}", applied.index, applied.outcome));
@@ -96,6 +100,7 @@ impl World {
             }
             (Purpose::Invite, Command::Invite(_)) => self.load.acknowledged(&applied.outcome),
             (Purpose::Rule, _) => self.stats.rulings += 1,
+            (Purpose::Trial, _) => self.stats.trials += 1,
             (Purpose::Invite | Purpose::Intrude | Purpose::Repeat(_), _) => {}
         }
         Ok(())
@@ -253,6 +258,14 @@ impl World {
                 let genesis = self.mesh.genesis.clone();
                 let admins = AdminsHead::of_root(&self.mesh.root.key);
                 let start = Start::Welcome { member, genesis, admins, snapshot };
+                if let Err(StoreError::OtherVersion(found)) =
+                    self.can_begin_with(joiner.host, &start)
+                {
+                    // It is told to upgrade, and asks again then.
+                    self.note(format_args!("{} cannot read its welcome: {found}", joiner.host));
+                    self.install(joiner.host, NEWER);
+                    return Ok(());
+                }
                 self.settle_in(joiner.host, member, start, hints)
             }
         }

@@ -20,6 +20,7 @@ mod queue;
 mod reading;
 mod ruling;
 mod saving;
+mod upgrading;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -44,6 +45,7 @@ use crate::seeds::RunSeed;
 use crate::switchboard::Switchboard;
 use crate::trace::Trace;
 use crate::trust::Mesh;
+use crate::upgrade::{OLDER, Operators};
 use queue::{Event, Queue, Said};
 use ruling::Courts;
 
@@ -94,6 +96,10 @@ pub struct Stats {
     pub rulings: u64,
     /// Times the lead was handed over on request.
     pub transfers: u64,
+    /// What only the newer build has, agreed.
+    pub trials: u64,
+    /// The same, refused because somebody was too old.
+    pub held_back: u64,
     /// Linearisable reads that were answered.
     pub reads: u64,
     /// Terms that had a leader.
@@ -122,6 +128,7 @@ pub struct World {
     readers: ChaCha8Rng,
     load: Load,
     admin: Admin,
+    operators: Operators,
     courts: Courts,
     faults: Faults,
     invariants: Invariants,
@@ -164,9 +171,12 @@ impl World {
         let mut rng = ChaCha8Rng::from_seed(seed.of("world", 0));
         let profile = options.profile;
         let count = rng.random_range(profile.hosts_min..=profile.hosts_max);
-        let hosts: BTreeMap<_, _> = (1..=count)
+        let mut hosts: BTreeMap<_, _> = (1..=count)
             .map(|no| (HostNo(no), Host::new(HostNo(no), profile.clocks, seed)))
             .collect();
+        if profile.upgrading.is_some() {
+            hosts.values_mut().for_each(|host| host.reads = OLDER);
+        }
         let mesh = Mesh::found(seed, &hosts[&FOUNDER].keys);
         let liar = HostNo(rng.random_range(2..=count));
         let net = Net::new(quality(&profile, &mut rng), seed.of("net", 0));
@@ -186,6 +196,7 @@ impl World {
             readers: ChaCha8Rng::from_seed(seed.of("readers", 0)),
             load: Load::new(seed.of("load", 0), liar, profile.churn),
             admin: Admin::new(seed.of("admin", 0)),
+            operators: Operators::new(seed.of("operators", 0)),
             courts: Courts::default(),
             faults: Faults::new(profile, seed.of("faults", 0)),
             invariants: Invariants::default(),
@@ -213,6 +224,7 @@ impl World {
         self.queue.add(first_fault, Event::Fault);
         self.queue.add(Duration::from_secs(5), Event::SaveHints);
         self.schedule_rulings();
+        self.queue.add(Duration::ZERO, Event::Operate);
         for (at, kind) in script {
             self.queue.add(*at, Event::Scripted(*kind));
         }
@@ -325,6 +337,7 @@ impl World {
             Event::Answer { joiner, reply } => self.answer_joiner(joiner, reply)?,
             Event::TryLeave { host, incarnation } => self.try_leave(host, incarnation),
             Event::Rule => self.rule(),
+            Event::Operate => self.operate(),
             Event::TryRemove { host, incarnation } => self.try_remove(host, incarnation),
             Event::Pardon => self.pardon_everybody(),
             Event::Calm => self.calm_down(),

@@ -54,6 +54,8 @@ pub(super) enum Event {
     TryLeave { host: HostNo, incarnation: u64 },
     /// An admin does something.
     Rule,
+    /// Operators do something about builds.
+    Operate,
     /// A host is removed, for the first time or again.
     TryRemove { host: HostNo, incarnation: u64 },
     /// Whoever is still banned is pardoned.
@@ -106,6 +108,8 @@ pub(super) enum Purpose {
     Depart(u64),
     /// To have a ruling, a policy or the end of a ban stand.
     Rule,
+    /// To have what only the newer build has.
+    Trial,
     /// To see whether the acknowledgement of this number still holds.
     Repeat(usize),
 }
