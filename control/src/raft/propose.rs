@@ -73,7 +73,7 @@ pub enum ProposeError {
     Diverged(LogIndex),
     /// Members are too old to read it.
     #[error(transparent)]
-    HeldBack(HeldBack),
+    HeldBack(Box<HeldBack>),
 }
 
 impl ProposeError {
@@ -96,7 +96,7 @@ fn wait_for_word(held: HeldBack, since: &mut Option<Instant>) -> Result<(), Prop
     let since = *since.get_or_insert(Types::now());
     match held.older.is_empty() && since.elapsed() < WORD_LIMIT {
         true => Ok(()),
-        false => Err(ProposeError::HeldBack(held)),
+        false => Err(ProposeError::HeldBack(Box::new(held))),
     }
 }
 
@@ -137,7 +137,7 @@ impl Inner {
                 continue;
             };
             if let Some(held) = self.held_back_by(leader, proposal) {
-                return Err(ProposeError::HeldBack(held));
+                return Err(ProposeError::HeldBack(Box::new(held)));
             }
             // One that has died does not answer, but its successor does.
             let asked = Box::pin(self.forward(leader, proposal.clone()));

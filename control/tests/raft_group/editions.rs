@@ -35,7 +35,7 @@ async fn try_out(world: &World, at: MemberId) -> Result<Outcome, ProposeError> {
 
 fn held_back(result: Result<Outcome, ProposeError>) -> HeldBack {
     match result {
-        Err(ProposeError::HeldBack(held)) => held,
+        Err(ProposeError::HeldBack(held)) => *held,
         other => panic!("{other:?}"),
     }
 }

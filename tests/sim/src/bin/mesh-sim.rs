@@ -160,7 +160,10 @@ impl Sum {
         )?;
         let Stats { trials, held_back, .. } = self.stats;
         if trials + held_back > 0 {
-            writeln!(out, "  {trials} times something of the next edition, {held_back} times too early")?;
+            writeln!(
+                out,
+                "  {trials} times something of the next edition, {held_back} times too early"
+            )?;
         }
         writeln!(
             out,
