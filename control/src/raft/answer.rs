@@ -64,13 +64,11 @@ fn not_entitled(from: MemberId, vote: &Vote) -> RpcError {
 
 impl Inner {
     async fn answer(&self, from: MemberId, request: Request) -> Result<Reply, RpcError> {
+        self.outdated.check(&request)?;
         match request {
             Request::Append(append) => {
                 let append: AppendEntriesRequest<Types> = append.try_into()?;
                 self.check_leader(from, &append.vote).await?;
-                if append.entries.is_empty() && self.outdated.lacks_entries_of(&append.vote) {
-                    return Err(RpcError::Outdated);
-                }
                 // An answer may wait for the disk; what counts is when the leader spoke.
                 let spoke = Types::now();
                 let answer = self.raft.append_entries(append).await.map_err(stopped)?;
@@ -79,9 +77,6 @@ impl Inner {
                     self.contact.heard(from, spoke, &self.timing);
                 }
                 Ok(Reply::Append(answer.into()))
-            }
-            Request::Vote(_) | Request::PreVote(_) if self.outdated.lacks_entries() => {
-                Err(RpcError::Outdated)
             }
             Request::Vote(candidacy) => {
                 let candidacy: VoteRequest<Types> = candidacy.into();

@@ -28,7 +28,7 @@ use mesh_model::codec::CodecError;
 use mesh_model::{MemberId, Term};
 
 use super::group::{Group, Inner, leadership};
-use super::types::Vote;
+use super::rpc::{Request, RpcError};
 
 /// What was heard and not understood.
 #[derive(Default)]
@@ -60,10 +60,19 @@ impl Outdated {
         self.lock().as_ref().is_some_and(|unread| unread.by_leader.is_some())
     }
 
-    /// Whether the leader of that term, or a later one, did.
-    pub(super) fn lacks_entries_of(&self, vote: &Vote) -> bool {
-        let term = self.lock().as_ref().and_then(|unread| unread.by_leader);
-        term.is_some_and(|term| vote.leader_id.term <= term)
+    /// An error if `request` is not answered by a host that lacks entries: a question for its vote, or a sign of life of the
+    /// leader that sent them, or of one before it.
+    pub(super) fn check(&self, request: &Request) -> Result<(), RpcError> {
+        let Some(lacks_of) = self.lock().as_ref().and_then(|unread| unread.by_leader) else {
+            return Ok(());
+        };
+        match request {
+            Request::Vote(_) | Request::PreVote(_) => Err(RpcError::Outdated),
+            Request::Append(append) if append.is_empty() && append.term() <= lacks_of => {
+                Err(RpcError::Outdated)
+            }
+            _ => Ok(()),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Unread>> {

@@ -57,6 +57,12 @@ pub(crate) struct VoteRecord {
 
 mesh_model::message!(VoteRecord, "vote", version 1, limit 32);
 
+impl VoteRecord {
+    pub(crate) fn term(&self) -> u64 {
+        self.term
+    }
+}
+
 impl From<Vote> for VoteRecord {
     fn from(vote: Vote) -> Self {
         Self {

@@ -164,6 +164,18 @@ pub(crate) struct Append {
     commit: Option<LogIdRecord>,
 }
 
+impl Append {
+    /// Whether it is a sign of life and no more.
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// The term of the leader it is from.
+    pub(super) fn term(&self) -> Term {
+        self.vote.term()
+    }
+}
+
 impl From<AppendEntriesRequest<Types>> for Append {
     fn from(request: AppendEntriesRequest<Types>) -> Self {
         Self {
