@@ -92,6 +92,7 @@ impl End {
             allowed_ips: vec![format!("10.0.0.{peer}/32").parse().unwrap()],
             endpoints: vec![at(peer)],
             keepalive: None,
+            before: None,
             preshared_key: None,
             inbound,
         };
@@ -283,6 +284,7 @@ fn look_up(bencher: Bencher<'_, '_>, peers: u16) {
             ],
             endpoints: Vec::new(),
             keepalive: None,
+            before: None,
             preshared_key: None,
             inbound: Default::default(),
         };

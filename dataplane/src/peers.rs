@@ -25,6 +25,8 @@ pub(crate) struct Peers {
     slots: Vec<Option<Entry>>,
     free: Vec<Slot>,
     by_key: BTreeMap<TunnelKey, Slot>,
+    /// By the key before, of those that have another one now.
+    by_key_before: BTreeMap<TunnelKey, Slot>,
     schedule: BTreeSet<(Instant, Slot)>,
 }
 
@@ -33,6 +35,8 @@ struct Entry {
     slice: usize,
     /// The peer, if it is ours.
     peer: Option<Peer>,
+    /// The key it went by before.
+    before: Option<TunnelKey>,
     /// The prefixes that the table of prefixes gives to it, in order: others take them one by one.
     allowed_ips: BTreeSet<IpNet>,
     /// Its place in the schedule: not after it needs attention, but maybe long before.
@@ -48,6 +52,7 @@ impl Peers {
             slots: Vec::new(),
             free: Vec::new(),
             by_key: BTreeMap::new(),
+            by_key_before: BTreeMap::new(),
             schedule: BTreeSet::new(),
         }
     }
@@ -66,7 +71,7 @@ impl Peers {
         let slice = least.map_or(0, |(slice, _)| slice);
         self.loads[slice] += 1;
         let peer = (slice == self.slice.this()).then(|| make(slot));
-        let entry = Entry { slice, peer, allowed_ips: BTreeSet::new(), wake: None };
+        let entry = Entry { slice, peer, before: None, allowed_ips: BTreeSet::new(), wake: None };
         self.slots[slot.0 as usize] = Some(entry);
         self.by_key.insert(key, slot);
         slot
@@ -76,6 +81,7 @@ impl Peers {
     /// if it was ours.
     pub(crate) fn remove(&mut self, key: TunnelKey) -> Option<(BTreeSet<IpNet>, Option<Peer>)> {
         let slot = self.by_key.remove(&key)?;
+        self.set_before(slot, None);
         let entry = self.slots[slot.0 as usize].take()?;
         if let Some((at, _)) = entry.wake {
             self.schedule.remove(&(at, slot));
@@ -103,9 +109,35 @@ impl Peers {
         Some(&mut entry.allowed_ips)
     }
 
-    /// Whose key this is.
+    /// Whose key this is, or was before.
     pub(crate) fn by_key(&self, key: TunnelKey) -> Option<Slot> {
-        self.by_key.get(&key).copied()
+        self.by_key.get(&key).or_else(|| self.by_key_before.get(&key)).copied()
+    }
+
+    /// Whether a peer goes by this key.
+    pub(crate) fn is_peer(&self, key: TunnelKey) -> bool {
+        self.by_key.contains_key(&key)
+    }
+
+    /// The peer that goes by `before` goes by `key` now, which is no other peer's. Its slot, if there is such a peer.
+    pub(crate) fn rekey(&mut self, before: TunnelKey, key: TunnelKey) -> Option<Slot> {
+        let slot = self.by_key.remove(&before)?;
+        self.by_key.insert(key, slot);
+        self.set_before(slot, Some(before));
+        Some(slot)
+    }
+
+    /// What the peer in `slot` went by before, in place of what was known of that.
+    pub(crate) fn set_before(&mut self, slot: Slot, before: Option<TunnelKey>) {
+        let Some(entry) = self.slots.get_mut(slot.0 as usize).and_then(Option::as_mut) else {
+            return;
+        };
+        if let Some(forgotten) = std::mem::replace(&mut entry.before, before) {
+            self.by_key_before.remove(&forgotten);
+        }
+        if let Some(before) = before {
+            self.by_key_before.insert(before, slot);
+        }
     }
 
     /// All slots in use, by key.

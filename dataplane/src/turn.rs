@@ -9,7 +9,7 @@ use crate::event::{Event, Events};
 use crate::indices::Indices;
 use crate::peer::{Pace, Room};
 use crate::sink::{Lane, Sink};
-use crate::tunnel::{Identity, StampClock};
+use crate::tunnel::{Keyring, StampClock};
 
 /// What the engine lends to a peer for a turn.
 pub(crate) struct Kit {
@@ -19,8 +19,8 @@ pub(crate) struct Kit {
     pub(crate) events: Events,
     /// For ephemeral keys, session indices and jitter.
     pub(crate) rng: ChaCha20Rng,
-    /// Our key pair, if there is one.
-    pub(crate) identity: Option<Identity>,
+    /// Our key pairs, if there are any.
+    pub(crate) own: Option<Keyring>,
     /// For initiations.
     pub(crate) stamps: StampClock,
     /// Whose session is whose.
@@ -42,7 +42,7 @@ impl Kit {
             drops: &mut self.drops,
             events: &mut self.events,
             rng: &mut self.rng,
-            identity: self.identity.as_ref(),
+            own: self.own.as_ref(),
             stamps: &mut self.stamps,
             indices: &mut self.indices,
             room: &mut self.room,
@@ -64,8 +64,8 @@ pub(crate) struct Turn<'a, S> {
     pub(crate) events: &'a mut Events,
     /// For ephemeral keys, session indices and jitter.
     pub(crate) rng: &'a mut ChaCha20Rng,
-    /// Our key pair, if there is one.
-    pub(crate) identity: Option<&'a Identity>,
+    /// Our key pairs, if there are any.
+    pub(crate) own: Option<&'a Keyring>,
     /// For initiations.
     pub(crate) stamps: &'a mut StampClock,
     /// Whose session is whose.

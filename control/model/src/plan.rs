@@ -27,6 +27,8 @@ pub const MAX_CANDIDATES: usize = MAX_ENDPOINTS + 1;
 pub struct PeerPlan {
     /// The member behind the key.
     pub member: MemberId,
+    /// The key it went by before, which it may go by still; `None` where there was none, or none that counts.
+    pub before: Option<TunnelKey>,
     /// Inner sources it may use, and destinations that go to it.
     pub allowed_ips: Vec<IpNet>,
     /// Underlay addresses to try, best first, while no authenticated packet has shown a better one;
@@ -57,17 +59,27 @@ pub enum Update {
     /// The operator says that the peer is at this underlay address. Outranks where it was last
     /// heard, until it is heard again. Never part of a plan's difference.
     MovePeer(TunnelKey, SocketAddr),
+    /// The peer that went by the first key goes by the second now. Its sessions survive, and it is one and the same peer.
+    RekeyPeer(TunnelKey, TunnelKey),
 }
 
 impl Plan {
-    /// The updates that lead from `self` to `next`: removals first, so that an allowed IP or a
-    /// member id is free before another key takes it.
+    /// The updates that lead from `self` to `next`: removals first, so that an allowed IP is free before another
+    /// peer takes it. A member under another key than before is the same peer with another key.
     pub fn diff(&self, next: &Self) -> Vec<Update> {
-        let gone = self.peers.keys().filter(|key| !next.peers.contains_key(key));
+        let gone = self.peers.iter().filter(|(key, _)| !next.peers.contains_key(key));
+        let new = next.peers.iter().filter(|(key, _)| !self.peers.contains_key(key));
+        let new: BTreeMap<_, _> = new.map(|(key, peer)| (peer.member, *key)).collect();
+        let (mut removed, mut rekeyed) = (Vec::new(), Vec::new());
+        for (key, peer) in gone {
+            match new.get(&peer.member) {
+                Some(to) => rekeyed.push(Update::RekeyPeer(*key, *to)),
+                None => removed.push(Update::RemovePeer(*key)),
+            }
+        }
         let changed = next.peers.iter().filter(|(key, peer)| self.peers.get(key) != Some(peer));
-        gone.map(|key| Update::RemovePeer(*key))
-            .chain(changed.map(|(key, peer)| Update::SetPeer(*key, peer.clone())))
-            .collect()
+        let changed = changed.map(|(key, peer)| Update::SetPeer(*key, peer.clone()));
+        removed.into_iter().chain(rekeyed).chain(changed).collect()
     }
 }
 
@@ -78,6 +90,7 @@ mod tests {
     fn peer(member: u64) -> PeerPlan {
         PeerPlan {
             member: MemberId(member),
+            before: None,
             allowed_ips: Vec::new(),
             endpoints: Vec::new(),
             keepalive: None,
@@ -104,6 +117,19 @@ mod tests {
                 Update::RemovePeer(TunnelKey([3; 32])),
                 Update::SetPeer(TunnelKey([2; 32]), peer(9)),
                 Update::SetPeer(TunnelKey([4; 32]), peer(4)),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_member_with_another_key_is_the_same_peer() {
+        let updates = plan(&[(1, 1), (5, 2), (6, 3)]).diff(&plan(&[(1, 1), (2, 2)]));
+        assert_eq!(
+            updates,
+            [
+                Update::RemovePeer(TunnelKey([6; 32])),
+                Update::RekeyPeer(TunnelKey([5; 32]), TunnelKey([2; 32])),
+                Update::SetPeer(TunnelKey([2; 32]), peer(2)),
             ]
         );
     }

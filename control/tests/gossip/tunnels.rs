@@ -16,7 +16,7 @@ use crate::world::{BOOT_MS, World, banning, m, own_endpoint, secs, view};
 fn set(updates: &[Update]) -> Vec<&PeerPlan> {
     let each = updates.iter().filter_map(|update| match update {
         Update::SetPeer(_, peer) => Some(peer),
-        Update::RemovePeer(_) | Update::MovePeer(..) => None,
+        Update::RemovePeer(_) | Update::MovePeer(..) | Update::RekeyPeer(..) => None,
     });
     each.collect()
 }
@@ -72,7 +72,7 @@ fn only_changes_of_endpoints_are_told_not_every_revision_of_facts() {
 fn gone(world: &World, host: u64) -> Vec<TunnelKey> {
     let removal = |update: &Update| match update {
         Update::RemovePeer(key) => Some(*key),
-        Update::SetPeer(..) | Update::MovePeer(..) => None,
+        Update::SetPeer(..) | Update::MovePeer(..) | Update::RekeyPeer(..) => None,
     };
     world.updates.get(&m(host)).into_iter().flatten().filter_map(removal).collect()
 }
@@ -200,11 +200,13 @@ fn a_taken_over_address_or_key_ends_the_farewell_at_once() {
 }
 
 #[test]
-fn a_present_members_old_key_has_no_farewell() {
+fn a_present_member_with_a_new_key_keeps_its_tunnel() {
     let mut world = settled(3);
     let mut next = view(&[1, 2, 3], 2);
     let renewed = TunnelKey([99; 32]);
     Arc::make_mut(&mut next).members.get_mut(&m(2)).expect("member 2").tunnel = renewed;
     world.agree(&next);
-    assert_eq!(gone(&world, 1), [key(2)]);
+    assert_eq!(gone(&world, 1), []);
+    let told = &world.updates[&m(1)];
+    assert!(told.contains(&Update::RekeyPeer(key(2), renewed)), "{told:?}");
 }

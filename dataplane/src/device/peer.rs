@@ -26,6 +26,7 @@ impl Peer {
     pub(super) fn plan(&self) -> PeerPlan {
         PeerPlan {
             member: self.member,
+            before: None,
             allowed_ips: self.allowed_ips.iter().copied().collect(),
             endpoints: Vec::new(),
             keepalive: self.keepalive,

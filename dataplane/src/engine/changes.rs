@@ -13,10 +13,11 @@ use mesh_model::{TunnelKey, TunnelSecret};
 
 use super::Engine;
 use crate::drops::Drop;
+use crate::keys::OwnKeys;
 use crate::peer::Peer;
 use crate::peers::Slot;
 use crate::sink::Sink;
-use crate::tunnel::Identity;
+use crate::tunnel::Keyring;
 use crate::wall::WallTime;
 
 impl Engine {
@@ -27,6 +28,7 @@ impl Engine {
             Update::SetPeer(key, plan) => self.set_peer(key, &plan, now, sink),
             Update::RemovePeer(key) => self.remove_peer(key),
             Update::MovePeer(key, endpoint) => self.move_peer(key, endpoint, now, sink),
+            Update::RekeyPeer(before, key) => self.rekey_peer(before, key),
         }
     }
 
@@ -38,11 +40,22 @@ impl Engine {
         now: Instant,
         sink: &mut impl Sink,
     ) {
-        self.kit.identity = secret.as_ref().map(Identity::new);
+        self.kit.own = secret.map(OwnKeys::from).as_ref().map(Keyring::new);
         if let Some(own) = self.own_key() {
             self.remove_peer(own);
         }
         self.start_over(now, sink);
+    }
+
+    /// Takes the keys of a host whose key changes. Sessions go on; the next handshakes are made with the current
+    /// key, and those under way go on as long as the key they were begun with is among these.
+    pub fn handle_keys(&mut self, keys: &OwnKeys) {
+        let own = self.kit.own.insert(Keyring::new(keys));
+        for slot in self.peers.slots() {
+            if let Some(peer) = self.peers.get_mut(slot) {
+                peer.keep_shared(own);
+            }
+        }
     }
 
     /// The TUN device takes packets of at most `mtu` bytes: none is padded beyond that.
@@ -72,7 +85,7 @@ impl Engine {
     }
 
     fn own_key(&self) -> Option<TunnelKey> {
-        self.kit.identity.as_ref().map(|own| *own.key())
+        self.kit.own.as_ref().map(|own| *own.current().key())
     }
 
     fn set_peer(&mut self, key: TunnelKey, plan: &PeerPlan, now: Instant, sink: &mut impl Sink) {
@@ -82,6 +95,7 @@ impl Engine {
             return;
         }
         let slot = self.peers.slot_for(key, |slot| Peer::new(slot, key, plan.member));
+        self.peers.set_before(slot, plan.before);
         self.set_allowed_ips(slot, plan);
         if let Some(peer) = self.peers.get_mut(slot) {
             self.access.hold(peer.held_to(), &plan.inbound, now);
@@ -121,6 +135,18 @@ impl Engine {
             peer.move_to(endpoint, now);
         }
         self.run_timers(slot, now, sink);
+    }
+
+    fn rekey_peer(&mut self, before: TunnelKey, key: TunnelKey) {
+        if Some(key) == self.own_key() || self.peers.is_peer(key) {
+            // Agreement gives no key twice; whoever does loses the peer that has it no more.
+            return self.remove_peer(before);
+        }
+        if let Some(slot) = self.peers.rekey(before, key)
+            && let Some(peer) = self.peers.get_mut(slot)
+        {
+            peer.rekey(key);
+        }
     }
 
     fn remove_peer(&mut self, key: TunnelKey) {

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::time::Instant;
 
-use mesh_model::MemberId;
+use mesh_model::{MemberId, TunnelKey};
 
 use super::Engine;
 use super::handed::Leg;
@@ -14,7 +14,7 @@ use crate::packet::ip::Inner;
 use crate::peers::Slot;
 use crate::sink::{Parcel, Sink};
 use crate::slice::GATEKEEPER;
-use crate::tunnel::{COOKIE, Hello, INITIATION, PLAIN, RESPONSE};
+use crate::tunnel::{COOKIE, Hello, INITIATION, Identity, PLAIN, RESPONSE};
 use crate::turn::room_for;
 
 /// Whose packet it is.
@@ -37,18 +37,17 @@ impl Engine {
         now: Instant,
         sink: &mut impl Sink,
     ) -> Result<(), Drop> {
-        let own = self.kit.identity.as_ref().ok_or(Drop::NoPrivateKey)?;
+        let own = self.addressed(message)?;
         if leg != Leg::Admitted {
             if self.slice.this() != GATEKEEPER {
                 let parcel = Parcel::Datagram { from, bytes: message, admitted: false };
                 sink.hand_on(GATEKEEPER, parcel);
                 return Ok(());
             }
-            let admission = self.gate.admit_initiation(own, from.remote, message, now);
-            self.obey(admission, from, message, now, sink)?;
+            let admission = self.gate.admit_initiation(from.remote, message, now);
+            self.obey(admission, own, from, message, now, sink)?;
         }
-        let own = self.kit.identity.as_ref().ok_or(Drop::NoPrivateKey)?;
-        let hello = Hello::read(own, message)?;
+        let hello = Hello::read(self.own(own)?, message)?;
         let slot = self.peers.by_key(hello.peer).ok_or(Drop::UnknownPeer)?;
         let Some(peer) = self.peers.get_mut(slot) else {
             let elsewhere = self.peers.elsewhere(slot).filter(|_| leg != Leg::Admitted);
@@ -56,7 +55,8 @@ impl Engine {
             sink.hand_on(slice, Parcel::Datagram { from, bytes: message, admitted: true });
             return Ok(());
         };
-        let handled = peer.handle_initiation(from, hello, message, &mut self.kit.turn(now, sink));
+        let handled =
+            peer.handle_initiation(from, own, hello, message, &mut self.kit.turn(now, sink));
         self.peers.settle(slot);
         handled
     }
@@ -71,9 +71,9 @@ impl Engine {
         sink: &mut impl Sink,
     ) -> Result<(), Drop> {
         let slot = self.kit.indices.holder(receiver).ok_or(Drop::UnknownIndex)?;
-        let own = self.kit.identity.as_ref().ok_or(Drop::NoPrivateKey)?;
-        let admission = self.gate.admit_response(own, from.remote, message, now);
-        let admitted = self.obey(admission, from, message, now, sink);
+        let own = self.addressed(message)?;
+        let admission = self.gate.admit_response(from.remote, message, now);
+        let admitted = self.obey(admission, own, from, message, now, sink);
         let peer = self.peers.get_mut(slot).ok_or(Drop::UnknownIndex)?;
         let handled = admitted.and_then(|()| {
             peer.handle_response(from, receiver, message, &mut self.kit.turn(now, sink))
@@ -158,10 +158,22 @@ impl Engine {
         access.admits(from.member, held_to, inner, now, is_its)
     }
 
-    /// Carries out the gate's answer; `Ok` to go on.
+    /// Which of our keys a handshake message is for. That is all a stranger costs who knows none of them.
+    fn addressed(&self, message: &[u8]) -> Result<TunnelKey, Drop> {
+        let ours = self.kit.own.as_ref().ok_or(Drop::NoPrivateKey)?;
+        ours.addressed(message).map(|own| *own.key())
+    }
+
+    /// Our key pair of `key`.
+    fn own(&self, key: TunnelKey) -> Result<&Identity, Drop> {
+        self.kit.own.as_ref().and_then(|ours| ours.of(&key)).ok_or(Drop::NoPrivateKey)
+    }
+
+    /// Carries out the gate's answer to a message for our key `own`; `Ok` to go on.
     fn obey(
         &mut self,
         admission: Admission,
+        own: TunnelKey,
         from: Endpoint,
         message: &[u8],
         now: Instant,
@@ -171,7 +183,7 @@ impl Engine {
             Admission::Pass => Ok(()),
             Admission::Refuse(drop) => Err(drop),
             Admission::Challenge => {
-                if let Some(own) = &self.kit.identity
+                if let Some(own) = self.kit.own.as_ref().and_then(|ours| ours.of(&own))
                     && let Some(out) = room_for::<COOKIE>(sink, &mut self.kit.drops)
                 {
                     self.gate.challenge(own, from.remote, message, now, out);

@@ -24,12 +24,13 @@ use crate::event::{Event, Events};
 use crate::fib::Fib;
 use crate::handshake::Gate;
 use crate::indices::Indices;
+use crate::keys::OwnKeys;
 use crate::peer::Room;
 use crate::peers::{Peers, Slot};
 use crate::sink::Sink;
 use crate::slice::{MAX_SLICES, Slice};
 use crate::stats::PeerStats;
-use crate::tunnel::{Identity, Message, OVERHEAD, PADDING, StampClock};
+use crate::tunnel::{Keyring, Message, OVERHEAD, PADDING, StampClock};
 use crate::turn::Kit;
 use crate::wall::WallTime;
 pub use config::{EngineConfig, Role};
@@ -92,7 +93,7 @@ impl Engine {
                 drops: Drops::default(),
                 events: Events::default(),
                 rng,
-                identity: config.secret.as_ref().map(Identity::new),
+                own: config.secret.clone().map(OwnKeys::from).as_ref().map(Keyring::new),
                 stamps: StampClock::new(config.wall, config.stamp_floor, now),
                 indices: Indices::new(slice),
                 room: Room::of(slice),

@@ -1,7 +1,7 @@
 //! The gate every handshake passes before anything dear is spent on it.
 //!
 //! ```text
-//! first MAC wrong ................................. drop      1 us: knows our key?
+//! first MAC wrong ................................. drop      1 us: knows a key of ours? Before the gate
 //! within the free budget .......................... pass      nothing asked
 //! else, no valid cookie ........................... challenge 64 bytes for 148 or 92: no amplification
 //! else, within the source's proven budget ......... pass
@@ -48,35 +48,27 @@ impl Gate {
         Self { budget: Budget::new(budget, now), oven: Oven::new(seed, now) }
     }
 
-    /// Judges an initiation.
+    /// Judges an initiation whose first MAC is right.
     pub(crate) fn admit_initiation(
         &mut self,
-        own: &Identity,
         from: SocketAddr,
         message: &[u8],
         now: Instant,
     ) -> Admission {
-        if let Err(drop) = own.check_mac(message) {
-            return Admission::Refuse(drop);
-        }
         if self.budget.spend_free(from.ip(), now) {
             return Admission::Pass;
         }
         self.admit_proven(from, message, now)
     }
 
-    /// Judges a response that names an index of ours. Hardly anybody off the path can guess one, so
+    /// Judges a response that names an index of ours and whose first MAC is right. Hardly anybody off the path can guess one, so
     /// it does not compete with a flood of initiations: only its own source's budget counts.
     pub(crate) fn admit_response(
         &mut self,
-        own: &Identity,
         from: SocketAddr,
         message: &[u8],
         now: Instant,
     ) -> Admission {
-        if let Err(drop) = own.check_mac(message) {
-            return Admission::Refuse(drop);
-        }
         if self.budget.spend_source(from.ip(), now) {
             return Admission::Pass;
         }

@@ -83,6 +83,11 @@ impl Attempt {
         self.next = self.next.min(self.with_cookie);
     }
 
+    /// How many initiations were sent.
+    pub(crate) fn count(&self) -> usize {
+        self.sent
+    }
+
     /// When the next initiation is due.
     pub(crate) fn next(&self) -> Instant {
         self.next

@@ -17,6 +17,7 @@ mod attempt;
 mod clocks;
 mod endpoints;
 mod held;
+mod keys;
 mod pending;
 mod receive;
 mod send;
@@ -40,7 +41,7 @@ use crate::packet::ip::Inner;
 use crate::peers::Slot;
 use crate::sink::Sink;
 use crate::stats::PeerStats;
-use crate::tunnel::{Jar, Remote, Stamp};
+use crate::tunnel::{Jar, Keyring, Stamp};
 use crate::turn::Turn;
 use crate::wall::WallTime;
 use attempt::Attempt;
@@ -49,6 +50,7 @@ use clocks::Clocks;
 use endpoints::Endpoints;
 use held::Held;
 pub(crate) use held::Room;
+use keys::Keys;
 use pending::Pending;
 use sessions::Sessions;
 
@@ -56,7 +58,9 @@ use sessions::Sessions;
 pub(crate) struct Peer {
     /// Its place in the table of peers.
     slot: Slot,
-    remote: Remote,
+    keys: Keys,
+    /// The key of ours that it knows us by, as far as its handshakes have shown.
+    known_as: Option<TunnelKey>,
     member: MemberId,
     psk: Option<PresharedKey>,
     /// What it may begin with this host; `None` where there is no policy.
@@ -85,7 +89,8 @@ impl Peer {
     pub(crate) fn new(slot: Slot, key: TunnelKey, member: MemberId) -> Self {
         Self {
             slot,
-            remote: Remote::new(key),
+            keys: Keys::new(key),
+            known_as: None,
             member,
             psk: None,
             held_to: None,
@@ -110,6 +115,7 @@ impl Peer {
     /// pre-shared key counts from the next handshake on.
     pub(crate) fn update(&mut self, plan: &PeerPlan, now: Instant) {
         self.member = plan.member;
+        self.keys.set_before(plan.before);
         self.psk.clone_from(&plan.preshared_key);
         self.held_to = match &plan.inbound {
             Inbound::Everything => None,
@@ -125,6 +131,17 @@ impl Peer {
             self.clocks.keepalive_at = None;
         }
         self.begin_keepalives(now);
+    }
+
+    /// It goes by `key` from now on. Its sessions go on, and so does what is under way: it answers to the key before
+    /// for a while.
+    pub(crate) fn rekey(&mut self, key: TunnelKey) {
+        self.keys.change(key);
+    }
+
+    /// Our own keys have changed. Sessions go on until they are renewed.
+    pub(crate) fn keep_shared(&mut self, ours: &Keyring) {
+        self.keys.keep_shared(Some(ours));
     }
 
     /// The operator says that it is at `endpoint`.
@@ -186,7 +203,7 @@ impl Peer {
     /// wiped, and what was under way begins anew.
     pub(crate) fn start_over<S: Sink>(&mut self, turn: &mut Turn<'_, S>) {
         self.wipe(turn.indices);
-        self.remote.forget_shared();
+        self.keys.keep_shared(turn.own);
         self.clocks.keepalive_at = None;
         self.begin_keepalives(turn.now);
         if !self.held.is_empty() {
@@ -211,7 +228,7 @@ impl Peer {
     pub(crate) fn stats(&self, allowed_ips: &BTreeSet<IpNet>) -> PeerStats {
         PeerStats {
             member: self.member,
-            key: self.remote.key,
+            key: *self.keys.key(),
             endpoint: self.endpoints.current().map(|endpoint| endpoint.remote),
             allowed_ips: allowed_ips.iter().copied().collect(),
             last_handshake: self.last_handshake,

@@ -2,6 +2,8 @@
 
 use std::time::Instant;
 
+use mesh_model::TunnelKey;
+
 use super::Peer;
 use super::attempt::Attempt;
 use crate::drops::Drop;
@@ -20,7 +22,8 @@ impl Peer {
         if self.attempt.is_some() {
             return;
         }
-        if let Err(drop) = self.remote.shared(turn.identity) {
+        let own = turn.own.ok_or(Drop::NoPrivateKey);
+        if let Err(drop) = own.and_then(|own| self.keys.current().shared(own.current())) {
             return turn.drops.add(drop, self.held.clear(turn.room));
         }
         self.attempt = Some(Attempt::new(turn.now));
@@ -45,10 +48,12 @@ impl Peer {
 
     /// Writes an initiation into a slot.
     fn write_initiation<S: Sink>(&mut self, turn: &mut Turn<'_, S>) -> bool {
-        let Some(own) = turn.identity else { return false };
+        let Some(own) = turn.own else { return false };
+        let nth = self.attempt.as_ref().map_or(0, Attempt::count);
+        let own = own.greeting(nth, self.known_as);
         let Some(out) = room_for::<INITIATION>(turn.sink, turn.drops) else { return false };
         let stamp = turn.stamps.next(self.stamped, turn.now);
-        let written = Initiator::write(own, &mut self.remote, Stamp::at(stamp), turn.rng, out);
+        let written = Initiator::write(own, self.keys.current(), Stamp::at(stamp), turn.rng, out);
         let index = match written {
             Ok(_) => turn.indices.claim(self.slot, turn.rng).ok_or(Drop::IndicesFull),
             Err(drop) => Err(drop),
@@ -58,21 +63,27 @@ impl Peer {
             return false;
         };
         begin_initiation(out, index);
-        self.jar.sign(&self.remote, index, out, turn.now);
+        self.jar.sign(self.keys.current(), index, out, turn.now);
         self.stamped = Some(stamp);
         self.pending.push(index, initiator, turn.indices);
         true
     }
 
-    /// Answers its initiation, to where it came from. That is all a recording can obtain.
+    /// Answers its initiation, which was for the key pair `own`, to where it came from. That is all a recording can
+    /// obtain.
     pub(crate) fn handle_initiation<S: Sink>(
         &mut self,
         from: Endpoint,
+        own: TunnelKey,
         mut hello: Hello,
         message: &[u8; INITIATION],
         turn: &mut Turn<'_, S>,
     ) -> Result<(), Drop> {
-        let stamp = hello.stamp(self.remote.shared(turn.identity)?, message)?;
+        let ours = turn.own.ok_or(Drop::NoPrivateKey)?;
+        let own = ours.of(&own).ok_or(Drop::NoPrivateKey)?;
+        let claims = hello.peer;
+        let remote = self.keys.of(&claims).ok_or(Drop::UnknownPeer)?;
+        let stamp = hello.stamp(remote.shared(own)?, message)?;
         if self.heard_stamp.is_some_and(|heard| stamp <= heard) {
             return Err(Drop::HandshakeReplay);
         }
@@ -81,11 +92,13 @@ impl Peer {
         };
         let keys = hello.answer(self.psk.as_ref(), turn.rng, out)?;
         let index = turn.indices.claim(self.slot, turn.rng).ok_or(Drop::IndicesFull)?;
-        let remote = sender(message);
-        begin_response(out, index, remote);
-        self.jar.sign(&self.remote, index, out, turn.now);
+        let theirs = sender(message);
+        begin_response(out, index, theirs);
+        self.jar.sign(remote, index, out, turn.now);
         self.heard_stamp = Some(stamp);
-        let session = Session::new(&keys, (index, remote), false, turn.now);
+        self.keys.heard(&claims);
+        self.known_as = Some(*own.key());
+        let session = Session::new(&keys, (index, theirs), false, turn.now);
         self.sessions.offer(session, turn.indices);
         self.rx_bytes += message.len() as u64;
         self.transmit(from, RESPONSE, turn);
@@ -100,9 +113,11 @@ impl Peer {
         message: &[u8; RESPONSE],
         turn: &mut Turn<'_, S>,
     ) -> Result<(), Drop> {
-        let own = turn.identity.ok_or(Drop::NoPrivateKey)?;
+        let ours = turn.own.ok_or(Drop::NoPrivateKey)?;
         let initiator = self.pending.get(receiver).ok_or(Drop::HandshakeUnexpected)?;
+        let own = ours.of(initiator.own()).ok_or(Drop::HandshakeUnexpected)?;
         let keys = initiator.read(own, self.psk.as_ref(), message)?;
+        self.known_as = Some(*own.key());
         self.pending.answered(receiver, turn.indices);
         let session = Session::new(&keys, (receiver, sender(message)), true, turn.now);
         self.sessions.confirm_own(session, turn.indices);
@@ -122,7 +137,7 @@ impl Peer {
         message: &[u8; COOKIE],
         now: Instant,
     ) -> Result<(), Drop> {
-        self.jar.keep(&self.remote, receiver, message, now)?;
+        self.jar.keep(receiver, message, now)?;
         self.repeat_early();
         Ok(())
     }

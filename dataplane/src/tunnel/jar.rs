@@ -21,9 +21,19 @@ const ASKED: usize = 4;
 #[derive(Debug, Default)]
 pub(crate) struct Jar {
     cookie: Option<([u8; MAC], Instant)>,
-    /// Our index and the first MAC of the last messages, in a ring.
-    asked: [Option<(u32, [u8; MAC])>; ASKED],
+    /// The last messages, in a ring.
+    asked: [Option<Asked>; ASKED],
     next: usize,
+}
+
+/// A message that may be answered with a cookie.
+#[derive(Debug)]
+struct Asked {
+    /// Our index.
+    index: u32,
+    first: [u8; MAC],
+    /// What the cookie is sealed with: it follows from the key that the message was for.
+    seal: [u8; 32],
 }
 
 impl Jar {
@@ -32,27 +42,27 @@ impl Jar {
         let fresh = |(_, kept): &([u8; MAC], Instant)| now.saturating_duration_since(*kept) < FRESH;
         let cookie = self.cookie.take_if(|kept| !fresh(kept)).map_or(self.cookie, |_| None);
         let first = peer.macs.sign(message, cookie.as_ref().map(|(cookie, _)| cookie));
-        self.asked[self.next] = Some((index, first));
+        self.asked[self.next] = Some(Asked { index, first, seal: peer.macs.cookie });
         self.next = (self.next + 1) % ASKED;
     }
 
     /// Keeps the cookie that answers the message with our `index`.
     pub(crate) fn keep(
         &mut self,
-        peer: &Remote,
         index: u32,
         message: &[u8; COOKIE],
         now: Instant,
     ) -> Result<(), Drop> {
-        let asked = self.asked.iter_mut().find(|asked| asked.is_some_and(|(own, _)| own == index));
-        let slot = asked.ok_or(Drop::HandshakeUnexpected)?;
-        let Some((_, first)) = *slot else { return Err(Drop::HandshakeUnexpected) };
+        let is_it = |asked: &Option<Asked>| asked.as_ref().is_some_and(|it| it.index == index);
+        let slot = self.asked.iter_mut().find(|asked| is_it(asked));
+        let slot = slot.ok_or(Drop::HandshakeUnexpected)?;
+        let Some(Asked { first, seal, .. }) = slot else { return Err(Drop::HandshakeUnexpected) };
         let mut cookie = [0; MAC];
         cookie.copy_from_slice(&message[cookie::SEALED]);
         let nonce = XNonce::from_slice(&message[cookie::NONCE]);
         let tag = chacha20poly1305::Tag::from_slice(&message[cookie::TAG]);
-        XChaCha20Poly1305::new(&peer.macs.cookie.into())
-            .decrypt_in_place_detached(nonce, &first, &mut cookie, tag)
+        XChaCha20Poly1305::new(&(*seal).into())
+            .decrypt_in_place_detached(nonce, first, &mut cookie, tag)
             .map_err(|_| Drop::HandshakeInvalid)?;
         // One message, one cookie: a copy of it is nothing new.
         *slot = None;

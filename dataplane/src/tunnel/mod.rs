@@ -18,6 +18,7 @@ mod cookie;
 mod hash;
 mod identity;
 mod jar;
+mod keyring;
 mod mac;
 mod message;
 mod noise;
@@ -29,6 +30,7 @@ mod window;
 pub(crate) use cookie::Oven;
 pub(crate) use identity::Identity;
 pub(crate) use jar::Jar;
+pub(crate) use keyring::Keyring;
 pub(crate) use message::{
     COOKIE, INITIATION, Message, RESPONSE, begin_initiation, begin_response, receiver, sender,
 };

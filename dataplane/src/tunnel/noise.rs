@@ -113,6 +113,8 @@ fn ephemeral(rng: &mut ChaCha20Rng) -> (StaticSecret, [u8; 32]) {
 
 /// What an initiator must remember until the response comes.
 pub(crate) struct Initiator {
+    /// Which of our keys it was written with.
+    own: TunnelKey,
     transcript: Transcript,
     ephemeral: StaticSecret,
 }
@@ -135,13 +137,19 @@ impl Initiator {
         let key = transcript.mix_to_key(&shared);
         let field = &mut out[initiation::STATIC];
         transcript.seal(&key, own.key().as_bytes(), field).ok_or(Drop::HandshakeInvalid)?;
-        let key = transcript.mix_to_key(peer.shared(Some(own))?);
+        let key = transcript.mix_to_key(peer.shared(own)?);
         let field = &mut out[initiation::STAMP];
         transcript.seal(&key, &stamp.0, field).ok_or(Drop::HandshakeInvalid)?;
-        Ok(Self { transcript, ephemeral: secret })
+        Ok(Self { own: *own.key(), transcript, ephemeral: secret })
     }
 
-    /// Reads the response (5.4.3). May be tried again: a forged one changes nothing.
+    /// Which of our keys it was written with.
+    pub(crate) fn own(&self) -> &TunnelKey {
+        &self.own
+    }
+
+    /// Reads the response (5.4.3). May be tried again: a forged one changes nothing. `own` is the key pair it was
+    /// written with.
     pub(crate) fn read(
         &self,
         own: &Identity,

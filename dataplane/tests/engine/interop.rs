@@ -54,6 +54,7 @@ fn stock(psk: Option<[u8; 32]>, busy: bool) -> Tunn {
 
 fn plan(psk: Option<[u8; 32]>) -> PeerPlan {
     PeerPlan {
+        before: None,
         member: MemberId(2),
         allowed_ips: vec!["10.0.0.2/32".parse().expect("a prefix")],
         endpoints: vec![underlay(2)],

@@ -17,6 +17,7 @@ mod interop;
 mod link;
 mod nested;
 mod roaming;
+mod rotation;
 mod slices;
 mod sources;
 mod traffic;

@@ -12,7 +12,8 @@ use std::time::Instant;
 
 use mesh_dataplane::packet::offload::{Segments, VirtioHeader};
 use mesh_dataplane::{
-    Drops, Endpoint, Engine, EngineConfig, Event, Lane, Parcel, PeerStats, Sink, Slice, WallTime,
+    Drops, Endpoint, Engine, EngineConfig, Event, Lane, OwnKeys, Parcel, PeerStats, Sink, Slice,
+    WallTime,
 };
 use mesh_model::plan::Update;
 use mesh_model::{MemberId, TunnelSecret};
@@ -121,6 +122,10 @@ impl Sliced {
         sink: &mut impl Sink,
     ) {
         self.each(now, sink, |engine, way| engine.handle_secret(secret.clone(), now, way));
+    }
+
+    pub(crate) fn handle_keys(&mut self, keys: &OwnKeys) {
+        self.slices.iter_mut().for_each(|engine| engine.handle_keys(keys));
     }
 
     pub(crate) fn handle_resume(&mut self, now: Instant, sink: &mut impl Sink) {

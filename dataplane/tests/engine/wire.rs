@@ -90,6 +90,7 @@ impl Host {
             allowed_ips: self.addrs.host_prefixes().to_vec(),
             endpoints: vec![self.at],
             keepalive: None,
+            before: None,
             preshared_key: None,
             inbound: Default::default(),
         }

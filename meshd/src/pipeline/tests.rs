@@ -48,6 +48,7 @@ fn plan(id: u8, endpoints: Vec<SocketAddr>) -> PeerPlan {
         allowed_ips: addrs(id).host_prefixes().to_vec(),
         endpoints,
         keepalive: None,
+        before: None,
         preshared_key: None,
         inbound: Default::default(),
     }

@@ -78,6 +78,7 @@ mod tests {
             allowed_ips: Vec::new(),
             endpoints: vec!["127.0.0.1:9".parse().expect("an address")],
             keepalive: Some(Duration::from_secs(25)),
+            before: None,
             preshared_key: None,
             inbound: Default::default(),
         };

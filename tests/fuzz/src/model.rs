@@ -121,6 +121,7 @@ impl Core {
                     self.holders.retain(|_, holder| *holder != key);
                 }
                 Update::MovePeer(key, _) => assert!(self.peers.contains(&key)),
+                Update::RekeyPeer(..) => unreachable!("peers of a plain device keep their keys"),
             }
         }
     }

@@ -98,7 +98,8 @@ pub(crate) fn plan(n: u8, allowed_ips: &[&str]) -> PeerPlan {
         allowed_ips: allowed_ips.iter().map(|net| net.parse().expect("a prefix")).collect(),
         endpoints: vec![SocketAddr::from(([192, 0, 2, 100 + n], 51820))],
         keepalive: None,
-        preshared_key: None,
+        before: None,
+            preshared_key: None,
         inbound: Default::default(),
     }
 }

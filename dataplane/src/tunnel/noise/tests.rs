@@ -31,7 +31,7 @@ impl Both {
     ) -> Result<(Transport, [u8; RESPONSE]), Drop> {
         let mut hello = Hello::read(&self.theirs, initiation)?;
         let mut peer = Remote::new(hello.peer);
-        hello.stamp(peer.shared(Some(&self.theirs))?, initiation)?;
+        hello.stamp(peer.shared(&self.theirs)?, initiation)?;
         let mut out = [0; RESPONSE];
         let keys = hello.answer(psk, &mut self.rng, &mut out)?;
         Ok((keys, out))

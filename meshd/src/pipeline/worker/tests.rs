@@ -71,6 +71,7 @@ impl Bench {
             allowed_ips: addrs(PEER).host_prefixes().to_vec(),
             endpoints: Vec::new(),
             keepalive: None,
+            before: None,
             preshared_key: None,
             inbound: Default::default(),
         };
