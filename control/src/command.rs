@@ -13,7 +13,7 @@ use mesh_model::codec::Message;
 use mesh_model::signed::SignedError;
 use mesh_model::trust::{
     AccessBound, AccessPolicy, AdminChange, Admission, ChainError, Departure, Invite,
-    MAX_ADMIN_CHANGES, MAX_ADMINS, MAX_TAGS, Name, Report, Revocation, Tagging, Verdict,
+    MAX_ADMIN_CHANGES, MAX_ADMINS, MAX_TAGS, Name, Rekey, Report, Revocation, Tagging, Verdict,
     VoterPolicy,
 };
 use mesh_model::wire::join::JoinRefusal;
@@ -85,6 +85,8 @@ pub enum Command {
         /// What they say, by ascending reporter.
         reports: Vec<Signed<Report>>,
     },
+    /// Have another WireGuard key. Signed by the member whose it is.
+    Rekey(Signed<Rekey>),
     /// Go on to the next edition, of which this is all there is: for tests in which members of two run together.
     #[cfg(feature = "next")]
     Trial(u64),
@@ -105,7 +107,8 @@ impl Command {
             | Self::ChangeAdmins(_)
             | Self::Tag(_)
             | Self::SetAccess(_)
-            | Self::Exclude { .. } => Edition::FIRST,
+            | Self::Exclude { .. }
+            | Self::Rekey(_) => Edition::FIRST,
             #[cfg(feature = "next")]
             Self::Trial(_) => Edition(2),
         }
@@ -144,6 +147,8 @@ pub enum Outcome {
     AccessSet(u64),
     /// The member is excluded, since now or already.
     Excluded(MemberId),
+    /// The member has the key of this statement, since now or already.
+    Rekeyed(MemberId),
     /// The mesh has gone on to the next edition.
     #[cfg(feature = "next")]
     Tried(u64),
@@ -260,6 +265,9 @@ pub enum Refusal {
     /// An exclusion that cannot be.
     #[error(transparent)]
     Exclusion(#[from] ExclusionRefusal),
+    /// A member's WireGuard key stays as it is.
+    #[error(transparent)]
+    Rekey(#[from] RekeyRefusal),
 }
 
 /// Why a member is not shut out on the word of others, or why a word does not count.
@@ -313,6 +321,31 @@ pub enum ExclusionRefusal {
         "{MAX_REMEMBERED} members were excluded lately, the most a mesh remembers; it takes an admin to put more out"
     )]
     TooManyLately,
+}
+
+/// Why a member's WireGuard key stays as it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+pub enum RekeyRefusal {
+    /// Not the next change after the last.
+    #[error("the last change of the key of {member} has number {serial}, and this is not the next")]
+    Stale {
+        /// Whose key.
+        member: MemberId,
+        /// The serial of the one that stands.
+        serial: u64,
+    },
+    /// It replaces a key that the member does not have.
+    #[error("the key it replaces is not that of {0}")]
+    OtherKey(MemberId),
+    /// Somebody has the key, or had it before the one it has.
+    #[error("the key is or was that of a member; every change needs a new one")]
+    KeyUsed,
+    /// No key that anybody may have.
+    #[error("it is no key that keeps a secret")]
+    Degenerate,
+    /// The member is banned.
+    #[error("{0} is banned")]
+    Banned(MemberId),
 }
 
 /// Why the admins stay as they are.

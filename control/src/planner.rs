@@ -46,7 +46,7 @@ pub fn plan(
         let heard = endpoints.get(&member.id).map(Vec::as_slice).unwrap_or_default();
         let peer = PeerPlan {
             member: member.id,
-            before: None,
+            before: member.change.map(|change| change.before),
             allowed_ips: member.addrs.host_prefixes().to_vec(),
             endpoints: usable(heard, &view.prefixes),
             keepalive,

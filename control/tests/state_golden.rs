@@ -8,7 +8,7 @@ use std::fmt::{Debug, Write as _};
 
 use fixture::{BORN_MS, Host, Log, Mesh, after, ban, rule, tagged};
 use mesh_control::command::{
-    AdminRefusal, Command, ExclusionRefusal, InviteField, Outcome, Proposal, Refusal,
+    AdminRefusal, Command, ExclusionRefusal, InviteField, Outcome, Proposal, Refusal, RekeyRefusal,
 };
 use mesh_control::state::State;
 use mesh_model::access::{Protocol, Selector};
@@ -168,6 +168,29 @@ fn proposals_to_exclude_a_member() {
 }
 
 #[test]
+fn a_change_of_a_key() {
+    let (mesh, host) = (Mesh::new(1), Host::new(1));
+    let keys = (&host.tunnel, &Host::new(101).tunnel);
+    check::<Proposal>(
+        &after(9, Command::Rekey(host.rekey(mesh.id(), MemberId(3), 1, keys))),
+        "
+         01fd09505c18a30100000b5301dcdf9834798de5fbc50542ae6e4ca0b303013ddae709246e7bd4317a99062d
+         3bf18ea9c00f9021fc32cfc704ac23bda80b40c060ecfb8562648716c5b8933053e27e931ab985b709355ea1
+         44a2ff44d80f0ad5af98a1740c32287a65f44060ed20dc7c89dbd1f01a9b9e4cc9469f9ae3309f3f72609375
+         bda5873fc796af14ebfb875f36762d4882b40184b039e6220fb201",
+    );
+    for (refusal, golden) in [
+        (RekeyRefusal::Stale { member: MemberId(3), serial: 9 }, "010316000309"),
+        (RekeyRefusal::OtherKey(MemberId(3)), "0103160103"),
+        (RekeyRefusal::KeyUsed, "01031602"),
+        (RekeyRefusal::Degenerate, "01031603"),
+        (RekeyRefusal::Banned(MemberId(3)), "0103160403"),
+    ] {
+        check(&Outcome::Refused(refusal.into()), golden);
+    }
+}
+
+#[test]
 fn outcomes() {
     let addrs =
         OverlayAddrs { v4: [100, 88, 0, 2].into(), v6: "fd00::3".parse().expect("an address") };
@@ -183,6 +206,7 @@ fn outcomes() {
     check(&Outcome::InviteRevoked(InviteId([7; 16])), "010707070707070707070707070707070707");
     check(&Outcome::Tagged(MemberId(3)), "010903");
     check(&Outcome::AccessSet(7), "010a07");
+    check(&Outcome::Rekeyed(MemberId(3)), "010c03");
     check(&Outcome::AdminsChanged(7), "010807");
     check(&Outcome::Excluded(MemberId(3)), "010b03");
 }
@@ -297,7 +321,7 @@ fn states() {
     let mesh = Mesh::new(1);
     assert_eq!(
         mesh.state().hash().to_string(),
-        "945f83ed31ca3520c103c89911a4d8f498d04ddd5e63119ea417f3fc66ffa730"
+        "83d24a23812765af2dd4d811906e7ad7349f546ed0b75b460c5636e7f145015a"
     );
     let ticket = mesh.invite(1, 3);
     let mut log = Log::of(&mesh);
@@ -313,26 +337,28 @@ fn states() {
     log.apply(11, Command::ChangeAdmins(change));
     log.apply(11, Command::Tag(mesh.tagging((MemberId(4), &Host::new(2)), 1, &["web"])));
     log.apply(12, Command::SetAccess(mesh.access(1, vec![])));
+    let keys = (&mesh.founder.tunnel, &Host::new(100).tunnel);
+    log.apply(13, Command::Rekey(mesh.founder.rekey(mesh.id(), MemberId::FOUNDER, 1, keys)));
     assert_eq!(
         log.state.hash().to_string(),
-        "ff91f4ccf330219ee5121175b9032846e7e1e09103c8a2ca0b0c849ebd3b4286"
+        "e2495bc7345e5a8cd9b7d8af7c1d7524c6863c0b87d4a0ca23c002c45e65a20c"
     );
     assert_eq!(
         log.state.audit().head().to_string(),
-        "0f4857e008b1068109ecc459b87b88f2b8428df57e4760f666beeca2512cb990"
+        "b0322065a12fda2fa4fdbe3d824ca9fa6b2b44c07026a74b4f66dbcb536a7096"
     );
-    assert_eq!(codec::encode(&log.state).len(), 1911);
+    assert_eq!(codec::encode(&log.state).len(), 2150);
     let epoch = log.state.next_epoch(log.next - 1, MemberId(1), BORN_MS, None);
     let mut begun = Cosigned::new(&epoch);
     assert!(begun.sign(&mesh.root_secret));
     log.state.begin_epoch(log.next - 1, &begun).expect("the root's word");
     assert_eq!(
         log.state.hash().to_string(),
-        "dbb94395ebbae8a9f6670281af6f63eb7d1cf04732251b7d539f5e9698a8e6cf"
+        "ecc45cf086a18a9808f7d24ba970decdf7bf14f61b7fd00e0ccc167794b0d32a"
     );
     assert_eq!(
         log.state.audit().head().to_string(),
-        "3b97e16a04b4db388cff4c65123c0ab25ae6eda4696eac67ca6c539b80e7aff5"
+        "8bd2b6499677dc6cf98ff1197cb2863245e08c0e127ad8c86fd5760dbcb0baf7"
     );
 }
 
@@ -353,9 +379,9 @@ fn a_state_with_an_exclusion() {
     assert_eq!(outcome, Outcome::Excluded(subject));
     assert_eq!(
         log.state.hash().to_string(),
-        "3399e040f467bc11ce3ff7a3a24901f012c3d48fd285b02982ca8a4ee1ee380d"
+        "d575d8d1b49a4085a031059523b254c0e44794f1c1bac0a881bac6779fe1d538"
     );
-    assert_eq!(codec::encode(&log.state).len(), 2556);
+    assert_eq!(codec::encode(&log.state).len(), 2557);
 }
 
 /// Two states that differ in anything at all have different hashes.

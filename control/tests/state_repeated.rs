@@ -49,6 +49,16 @@ fn change(mesh: &Mesh, log: &Log, step: AdminStep, by: &IdentitySecret) -> Comma
 }
 
 #[test]
+fn a_key_that_was_changed_stays_changed() {
+    let mesh = Mesh::new(1);
+    let mut log = Log::of(&mesh);
+    let keys = (&mesh.founder.tunnel, &Host::new(100).tunnel);
+    let rekey = Command::Rekey(mesh.founder.rekey(mesh.id(), MemberId::FOUNDER, 1, keys));
+    let agreed = agree(&mut log, &rekey);
+    repeat(&mut log, &rekey, &agreed);
+}
+
+#[test]
 fn a_change_of_admins_that_was_made_stays_made() {
     let mesh = Mesh::new(1);
     let mut log = Log::of(&mesh);

@@ -99,6 +99,7 @@ fn what(entry: &AuditEntry, names: &Names) -> String {
             let lineages = format!("{lineages} lineages could have reported it");
             format!("{member} until {until}: {}; {lineages}", list(misconduct))
         }
+        Event::Rekeyed { member, key, .. } => format!("{}: {key}", named(*member, names)),
         Event::Departed { member }
         | Event::Pardoned { member }
         | Event::Removed { member }

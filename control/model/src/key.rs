@@ -70,6 +70,22 @@ public_key! {
     TunnelKey
 }
 
+impl TunnelKey {
+    /// Whether it is no public key that a correct host would have: a point of low order, with which everybody agrees on the
+    /// same secret, or a second way to write another key.
+    pub fn is_degenerate(&self) -> bool {
+        // The field has 2^255 - 19 elements; X25519 reduces what is beyond, and ignores the highest bit.
+        let [low, middle @ .., high] = &self.0;
+        let reduced = *high == 0x7f && middle.iter().all(|byte| *byte == 0xff) && *low >= 0xed;
+        if *high > 0x7f || reduced {
+            return true;
+        }
+        // Any secret will do: all are multiples of the cofactor.
+        let any = x25519_dalek::StaticSecret::from([1; 32]);
+        !any.diffie_hellman(&x25519_dalek::PublicKey::from(self.0)).was_contributory()
+    }
+}
+
 impl IdentityKey {
     /// Checks that the holder of this key signed `bytes` for `context`.
     ///

@@ -57,6 +57,21 @@ pub struct MemberView {
     pub addrs: OverlayAddrs,
     /// What it is labelled with.
     pub tags: BTreeSet<Tag>,
+    /// The last change of its WireGuard key; `None`: it is the one it came in with.
+    pub change: Option<KeyChange>,
+}
+
+/// A change of a member's WireGuard key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyChange {
+    /// The how-manieth it was.
+    pub serial: u64,
+    /// The key that was replaced.
+    pub before: TunnelKey,
+    /// Where in the log it was agreed.
+    pub at: LogIndex,
+    /// When, in milliseconds since the Unix epoch, by the stamp in the log.
+    pub since_ms: u64,
 }
 
 impl MemberView {

@@ -20,7 +20,7 @@ fn verdict(links: &[Link]) -> Result<AuditHash, Break> {
 #[test]
 fn an_untouched_trail_leads_to_its_head() {
     let trail = sample::trail();
-    assert_eq!(verdict(&trail), Ok(trail[15].hash));
+    assert_eq!(verdict(&trail), Ok(trail[16].hash));
     assert_eq!(verdict(&[]), Ok(sample::beginning().hash()));
 }
 
@@ -45,7 +45,7 @@ fn each_kind_of_damage_has_its_name_and_place() {
     let elsewhere = AuditHash([7; 32]);
     assert_eq!(
         verify(elsewhere, sample::beginning().hash(), trail.iter()),
-        Err(Break::Beginning(16))
+        Err(Break::Beginning(17))
     );
 }
 
@@ -123,7 +123,7 @@ proptest! {
 
 fn document() -> Audit {
     let trail = sample::trail();
-    let (beginning, head) = (sample::beginning(), trail[15].hash);
+    let (beginning, head) = (sample::beginning(), trail[16].hash);
     Audit {
         mesh: sample::mesh(),
         root: sample::root().key,
@@ -220,6 +220,11 @@ fn entries_about_the_mesh() -> Value {
             "kind": "excluded", "member": 300, "until_ms": born, "lineages": 3,
             "misconduct": ["floods", "diverges"], "hash": trail[15].hash.to_string(),
         },
+        {
+            "index": 70_014, "at_ms": born, "by": {"who": "member", "member": 300},
+            "kind": "rekeyed", "member": 300, "serial": 3, "key": sample::rekey().tunnel.to_string(),
+            "hash": trail[16].hash.to_string(),
+        },
     ])
 }
 
@@ -277,7 +282,7 @@ fn no_value_of_the_document_can_be_changed_unnoticed() {
     let whole = serde_json::to_value(document()).expect("plain data");
     let lies = changed(&whole);
     // Mesh, root, genesis and two hashes; then the entries, one by one.
-    assert_eq!(lies.len(), 5 + 8 + 9 + 7 + 8 + 5 * 6 + 8 + 9 + 7 + 9 + 7 + 11 + 12);
+    assert_eq!(lies.len(), 5 + 8 + 9 + 7 + 8 + 5 * 6 + 8 + 9 + 7 + 9 + 7 + 11 + 12 + 9);
     for lie in lies {
         let read: Result<Audit, _> = serde_json::from_value(lie.clone());
         assert!(read.is_err() || read.is_ok_and(|audit| audit.verify().is_err()), "{lie}");
@@ -288,12 +293,12 @@ fn no_value_of_the_document_can_be_changed_unnoticed() {
 fn a_document_cut_off_at_either_end_is_found() {
     let mut audit = document();
     audit.entries.pop();
-    assert_eq!(audit.verify(), Err(ChainError::Audit(Break::Head(70_012))));
+    assert_eq!(audit.verify(), Err(ChainError::Audit(Break::Head(70_013))));
     audit.entries.clear();
     assert_eq!(audit.verify(), Err(ChainError::Audit(Break::Head(0))));
     let mut audit = document();
     audit.before_hash = audit.entries.remove(0).hash;
-    assert_eq!(audit.verify(), Err(ChainError::Audit(Break::Beginning(15))));
+    assert_eq!(audit.verify(), Err(ChainError::Audit(Break::Beginning(16))));
 }
 
 #[test]

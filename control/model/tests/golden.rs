@@ -14,7 +14,7 @@ use mesh_model::facts::Facts;
 use mesh_model::snapshot::{self, SnapshotHeader};
 use mesh_model::trust::{
     AccessPolicy, AdminChange, AdminStep, Admission, Departure, Epoch, EpochId, Genesis, Invite,
-    MemberRecord, Request, Revocation, Tagging, Verdict, VoterPolicy,
+    MemberRecord, Rekey, Request, Revocation, Tagging, Verdict, VoterPolicy,
 };
 use mesh_model::wire::join::{JoinReply, JoinRequest};
 use mesh_model::wire::sync::Checkpoint;
@@ -146,6 +146,16 @@ fn departure() {
         &sample::departure(),
         "
          0112abf3819f2bbf184856c088556ffd60fc70110100",
+    );
+}
+
+#[test]
+fn rekey() {
+    check::<Rekey>(
+        &sample::rekey(),
+        "
+         0112abf3819f2bbf184856c088556ffd60fc7011010003ac01b2209e86354fb853237b5de0f4fab13c7fcbf4
+         33a61c019369617fecf10b57db4b359f23ae5e146e4e2512056704722506348c150c14753d0c933d04d421",
     );
 }
 
@@ -362,6 +372,7 @@ fn audit_entries() {
         access,
         epoch,
         _,
+        _,
     ] = &trail[..]
     else {
         panic!("one entry of each kind")
@@ -420,6 +431,16 @@ fn audit_entry_of_an_exclusion() {
     check::<Entry>(
         &trail[15].entry,
         "01fc7d110100fd00505c18a3010000050201070ffb2c01fd00505c18a301000003020102",
+    );
+}
+
+#[test]
+fn an_audit_entry_about_a_key() {
+    check::<Entry>(
+        &sample::trail()[16].entry,
+        "
+         01fc7e110100fd00505c18a301000002fb2c0110fb2c010357db4b359f23ae5e146e4e251205670472250634
+         8c150c14753d0c933d04d421",
     );
 }
 

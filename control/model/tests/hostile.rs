@@ -9,8 +9,8 @@ use mesh_model::signed::SignedError;
 use mesh_model::snapshot::{self, SnapshotHeader};
 use mesh_model::trust::{
     AdminChange, AdminStatement as _, Admission, ChainError, Departure, Genesis, Invite,
-    MAX_BOOTSTRAPS, MAX_NAME_LEN, MAX_REASON_LEN, MAX_TOKEN_LEN, MemberRecord, MeshRoot, Report,
-    Request, Revocation, Ruling, Token, TokenError, Verdict,
+    MAX_BOOTSTRAPS, MAX_NAME_LEN, MAX_REASON_LEN, MAX_TOKEN_LEN, MemberRecord, MeshRoot, Rekey,
+    Report, Request, Revocation, Ruling, Token, TokenError, Verdict,
 };
 use mesh_model::wire::join::{JoinReply, JoinRequest, Welcome};
 use mesh_model::{
@@ -378,6 +378,7 @@ fn all_messages(bytes: &[u8]) {
     decodes_or_not::<Invite>(bytes);
     decodes_or_not::<Genesis>(bytes);
     decodes_or_not::<Departure>(bytes);
+    decodes_or_not::<Rekey>(bytes);
     decodes_or_not::<Verdict>(bytes);
     decodes_or_not::<Report>(bytes);
     decodes_or_not::<Revocation>(bytes);
@@ -405,11 +406,12 @@ fn genuine(which: usize) -> Vec<u8> {
         9 => snapshot::write(&sample::snapshot_header(), b"xyz"),
         10 => codec::encode(&sample::backup()),
         11 => codec::encode(&Request::BeginEpoch(sample::epoch())),
+        12 => codec::encode(&sample::rekey()),
         _ => codec::encode(&sample::welcome()),
     }
 }
 
-const KINDS: usize = 13;
+const KINDS: usize = 14;
 
 fn config(cases: u32) -> ProptestConfig {
     ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }

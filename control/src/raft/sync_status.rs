@@ -154,7 +154,8 @@ impl Inner {
             | Command::ChangeAdmins(_)
             | Command::Tag(_)
             | Command::SetAccess(_)
-            | Command::Exclude { .. } => None,
+            | Command::Exclude { .. }
+            | Command::Rekey(_) => None,
             #[cfg(feature = "next")]
             Command::Trial(_) => None,
         }

@@ -27,6 +27,7 @@ impl fmt::Display for Proposal {
             Command::Tag(_) => "tag",
             Command::SetAccess(_) => "set access",
             Command::Exclude { .. } => "exclude",
+            Command::Rekey(_) => "rekey",
             #[cfg(feature = "next")]
             Command::Trial(_) => "trial",
         })

@@ -56,7 +56,7 @@ impl State {
         }
         // The invite first: a spent one shall not serve to find out who is there.
         invite.check_open(now_ms, &self.admins)?;
-        self.members.check_newcomer(index, &record)?;
+        self.members.check_newcomer(index, &record, &self.keys)?;
         let taken = self.members.ipv4_in_use();
         let (range, used) = (invite.terms().range, invite.used());
         let v4 = match range {

@@ -13,7 +13,7 @@ use crate::command::Command;
 
 impl State {
     /// Where in the log the statement in `command` was agreed, if it was and the state still tells of it. `None` for
-    /// what is no statement of an admin.
+    /// what is no statement about what stands.
     pub fn agreed_at(&self, command: &Command) -> Option<LogIndex> {
         match command {
             Command::Invite(signed) => {
@@ -37,6 +37,11 @@ impl State {
                 last.map(|last| last.at()).or_else(|| self.audit.index_of(&tagging.event()))
             }
             Command::SetAccess(signed) => self.access.agreed_at(&signed.peek().ok()?),
+            Command::Rekey(signed) => {
+                let rekey = signed.peek().ok()?;
+                let last = self.keys.get(rekey.member)?;
+                (*last.said() == rekey).then_some(last.at())
+            }
             Command::Admit(_)
             | Command::Depart { .. }
             | Command::Lapse(_)

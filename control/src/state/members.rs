@@ -6,10 +6,12 @@ use std::net::Ipv4Addr;
 use mesh_model::codec::CodecError;
 use mesh_model::trust::{Admission, Departure, MemberRecord, Verdict};
 use mesh_model::wire::join::JoinRefusal;
-use mesh_model::{IdentityKey, InviteId, LogIndex, MemberId, MeshId, OverlayAddrs, Signed};
+use mesh_model::{
+    IdentityKey, InviteId, LogIndex, MemberId, MeshId, OverlayAddrs, Signed, TunnelKey,
+};
 use serde::{Deserialize, Serialize};
 
-use super::Stated;
+use super::{Keys, Stated};
 use crate::command::Refusal;
 
 /// The most members present at once: ten times the largest mesh we simulate. At about 500 bytes
@@ -165,17 +167,16 @@ impl Members {
         &self,
         index: LogIndex,
         record: &MemberRecord,
+        keys: &Keys,
     ) -> Result<(), Refusal> {
         if self.present.len() >= MAX_MEMBERS {
             return Err(JoinRefusal::Full(self.present.len()).into());
         }
-        for member in self.present.values() {
-            if member.record.name == record.name {
-                return Err(JoinRefusal::NameTaken(record.name.to_string()).into());
-            }
-            if member.record.tunnel == record.tunnel {
-                return Err(JoinRefusal::KeyTaken.into());
-            }
+        if self.present.values().any(|member| member.record.name == record.name) {
+            return Err(JoinRefusal::NameTaken(record.name.to_string()).into());
+        }
+        if self.is_tunnel_taken(record.tunnel, keys) {
+            return Err(JoinRefusal::KeyTaken.into());
         }
         // The founder's id is spoken for even when it has left and is forgotten.
         let newest = self.newest().max(MemberId::FOUNDER);
@@ -183,6 +184,11 @@ impl Members {
             return Err(Refusal::IndexReused(index));
         }
         Ok(())
+    }
+
+    /// Whether a present member has the WireGuard key, or had it before the one it has.
+    pub(super) fn is_tunnel_taken(&self, key: TunnelKey, keys: &Keys) -> bool {
+        self.present.iter().any(|(id, member)| keys.is_of(key, *id, member.record.tunnel))
     }
 
     /// The highest id ever given, as far as remembered. The lowest are forgotten first, so this one

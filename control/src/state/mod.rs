@@ -11,7 +11,7 @@
 //!
 //! **Nobody is believed for being a voter.** The state keeps what was signed, not a summary of it:
 //! the genesis, every change of admins, every invite that admitted a present member, every admission, departure and
-//! verdict, the reports on which somebody is shut out, the last word on each member's tags and on who votes, the last policies on who may reach whom, each epoch's beginning. So
+//! verdict, the reports on which somebody is shut out, the last word on each member's tags and key and on who votes, the last policies on who may reach whom, each epoch's beginning. So
 //! [`State::apply`] checks the chain root -> admin -> invite -> record of each entry, and [`State::verify`]
 //! checks all chains again when a snapshot comes from someone else. What signatures cannot show is
 //! what is *missing* (a member left out, a clock set back): whoever holds an earlier state finds that
@@ -21,7 +21,7 @@
 //! and takes an earlier one as that, so an expired invite does not come back with a slow clock.
 //!
 //! This file routes; [`admins`], [`members`], [`ipam`], [`invites`], [`bans`], [`exclusions`], [`voters`], [`tags`],
-//! [`access`], [`epochs`] and [`audit`] decide.
+//! [`keys`], [`access`], [`epochs`] and [`audit`] decide.
 
 pub mod access;
 pub mod admins;
@@ -37,8 +37,10 @@ mod foresight;
 pub mod invites;
 pub mod ipam;
 mod judging;
+pub mod keys;
 pub mod lineage;
 pub mod members;
+mod rekeying;
 pub mod serial;
 pub mod stated;
 pub mod tags;
@@ -64,6 +66,7 @@ pub use epochs::{EpochError, Epochs};
 pub use exclusions::{Exclusion, Exclusions};
 pub use invites::{InviteEntry, Invites};
 pub use ipam::Ipam;
+pub use keys::{KeyEntry, Keys};
 pub use lineage::Lineage;
 pub use members::{Member, Members, Origin};
 pub use mesh_model::audit::{Actor, Entry, Event};
@@ -92,6 +95,7 @@ pub struct State {
     access: Access,
     epochs: Epochs,
     exclusions: Exclusions,
+    keys: Keys,
     /// The newest that any of it is from.
     edition: Edition,
 }
@@ -153,6 +157,7 @@ impl State {
             access: Access::default(),
             epochs: Epochs::default(),
             exclusions: Exclusions::default(),
+            keys: Keys::default(),
             edition: Edition::FIRST,
             founding: Founding { signed: signed.clone(), genesis },
         })
@@ -173,6 +178,7 @@ impl State {
             Command::Tag(signed) => self.tag(index, signed),
             Command::SetAccess(signed) => self.set_access(index, signed, now_ms),
             Command::Exclude { subject, reports } => self.exclude(index, *subject, reports, now_ms),
+            Command::Rekey(signed) => self.rekey(index, signed, now_ms),
             #[cfg(feature = "next")]
             Command::Trial(number) => Ok(Decision::Already(Outcome::Tried(*number))),
         };
@@ -198,6 +204,7 @@ impl State {
         self.exclusions.forget(member);
         self.voted.remove(&member);
         self.tags.forget(member);
+        self.keys.forget(member);
     }
 
     fn depart(
@@ -345,9 +352,10 @@ impl State {
             id: *id,
             name: member.record().name.clone(),
             identity: member.record().identity,
-            tunnel: member.record().tunnel,
+            tunnel: self.keys.current(*id, member.record().tunnel),
             addrs: member.addrs(),
             tags: self.tags_of(*id, member),
+            change: self.keys.get(*id).map(KeyEntry::change),
         })
     }
 
@@ -374,6 +382,11 @@ impl State {
     /// What the root has said of members' tags.
     pub fn tags(&self) -> &Tags {
         &self.tags
+    }
+
+    /// Which WireGuard keys members have.
+    pub fn keys(&self) -> &Keys {
+        &self.keys
     }
 
     /// Who may reach whom.

@@ -17,17 +17,17 @@ use super::ipam;
 use super::members::{Departed, Farewell, MAX_DEPARTED, MAX_MEMBERS, Member, Members, Origin};
 use super::serial::is_reachable;
 use super::tags::check_tags;
-use super::{State, Stated, epochs, voters};
+use super::{State, Stated, epochs, keys, voters};
 
 /// What no statement was ever let in with.
-const FAR_SERIAL: &str = "a serial that nothing leads to";
+pub(super) const FAR_SERIAL: &str = "a serial that nothing leads to";
 
 /// A finding that no signature could have excused.
-fn contradiction<T>(what: &'static str) -> Result<T, ChainError> {
+pub(super) fn contradiction<T>(what: &'static str) -> Result<T, ChainError> {
     Err(ChainError::Contradiction(what))
 }
 
-fn require(holds: bool, what: &'static str) -> Result<(), ChainError> {
+pub(super) fn require(holds: bool, what: &'static str) -> Result<(), ChainError> {
     if holds { Ok(()) } else { contradiction(what) }
 }
 
@@ -45,6 +45,7 @@ pub(super) fn verify(state: &State, root: &MeshRoot) -> Result<(), ChainError> {
         admission(state, *id, member, root)?;
         addresses(*id, member, &genesis.prefixes)?;
     }
+    keys::verify(state, root)?;
     distinct(state)?;
     rulings(state, root)?;
     exclusions(state, root)?;
@@ -130,6 +131,7 @@ pub(super) fn continues(later: &State, earlier: &State) -> bool {
         && earlier.tags.iter().all(tagged)
         && later.access.continues(&earlier.access, last)
         && later.epochs.continues(&earlier.epochs, last)
+        && later.keys.continues(&earlier.keys, last, now)
         && later.edition >= earlier.edition
 }
 
@@ -259,15 +261,19 @@ fn addresses(id: MemberId, member: &Member, prefixes: &Prefixes) -> Result<(), C
 
 /// No two present members share what must be a member's own.
 fn distinct(state: &State) -> Result<(), ChainError> {
-    let present = state.members.present().values();
+    let present = state.members.present();
     let mut identities = BTreeSet::new();
     let mut tunnels = BTreeSet::new();
     let mut names = BTreeSet::new();
     let mut addresses = BTreeSet::new();
-    for member in present {
+    for (id, member) in present {
         let record = member.record();
         require(identities.insert(record.identity), "an identity twice")?;
-        require(tunnels.insert(record.tunnel), "a WireGuard key twice")?;
+        let changed = state.keys.get(*id).map(|entry| entry.said());
+        let ours = changed
+            .map_or([Some(record.tunnel), None], |rekey| [Some(rekey.tunnel), Some(rekey.before)]);
+        let once = ours.into_iter().flatten().all(|key| tunnels.insert(key));
+        require(once, "a WireGuard key twice")?;
         require(names.insert(&record.name), "a name twice")?;
         require(addresses.insert(member.addrs().v4), "an address twice")?;
     }
@@ -411,6 +417,7 @@ fn witnessed(state: &State) -> Result<(), ChainError> {
         None => at < from,
     };
     let decisions = state.admins.decisions().chain(state.epochs.decisions(&state.admins));
+    let decisions = decisions.chain(state.keys.decisions());
     let excluded = state.exclusions.iter();
     let excluded = excluded.map(|(id, held)| (held.at(), held.actor(), held.event(*id)));
     let holds = statements(state).chain(decisions).chain(excluded).all(witness);

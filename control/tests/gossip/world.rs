@@ -53,6 +53,7 @@ pub(crate) fn view(members: &[u64], applied: u64) -> Arc<ClusterView> {
             tunnel: TunnelKey([*id as u8; 32]),
             addrs: OverlayAddrs { v4: [100, 88, high, low].into(), v6: prefixes.ipv6_of(m(*id)) },
             tags: Default::default(),
+            change: None,
         };
         (m(*id), member)
     };

@@ -111,7 +111,8 @@ impl Doorkeeper for Door {
             | Outcome::InviteRevoked(_)
             | Outcome::AdminsChanged(_)
             | Outcome::Tagged(_)
-            | Outcome::AccessSet(_) => JoinReply::Unavailable,
+            | Outcome::AccessSet(_)
+            | Outcome::Rekeyed(_) => JoinReply::Unavailable,
         }
     }
 }

@@ -65,6 +65,7 @@ pub(crate) fn view(ids: &[u8]) -> Arc<ClusterView> {
             tunnel: tunnel(id).public(),
             addrs: addrs(id),
             tags: Default::default(),
+            change: None,
         };
         (member.id, member)
     });

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::actor::Actor;
 use crate::id::{AdminId, InviteId, LogIndex, MemberId};
-use crate::key::IdentityKey;
+use crate::key::{IdentityKey, TunnelKey};
 use crate::trust::{Misconduct, Name, Reason, Tag};
 
 /// Something that changed the agreed state.
@@ -141,11 +141,20 @@ pub enum Event {
         /// What it was reported for, in ascending order.
         misconduct: Vec<Misconduct>,
     },
+    /// A member has another WireGuard key.
+    Rekeyed {
+        /// Who.
+        member: MemberId,
+        /// How often it had one, with this time.
+        serial: u64,
+        /// The key it has now.
+        key: TunnelKey,
+    },
 }
 
 impl Event {
     /// The names of all kinds, as the local API and the command line write them.
-    pub const KINDS: [&str; 16] = [
+    pub const KINDS: [&str; 17] = [
         "invite_added",
         "admitted",
         "departed",
@@ -162,6 +171,7 @@ impl Event {
         "access_set",
         "epoch_began",
         "excluded",
+        "rekeyed",
     ];
 
     /// The name of this kind.
@@ -183,11 +193,12 @@ impl Event {
             Self::AccessSet { .. } => Self::KINDS[13],
             Self::EpochBegan { .. } => Self::KINDS[14],
             Self::Excluded { .. } => Self::KINDS[15],
+            Self::Rekeyed { .. } => Self::KINDS[16],
         }
     }
 
     /// Whether the mesh's clock goes by the stamp of such an entry: it was held against a time that
-    /// an admin signed. A goodbye, a ruling, who shall vote, who is an admin, a revocation, tags, a policy and an epoch say
+    /// an admin signed. A goodbye, a ruling, who shall vote, who is an admin, a revocation, tags, a policy, an epoch and a key say
     /// nothing about time, and members that report another do not set the mesh's clock.
     pub fn tells_time(&self) -> bool {
         match self {
@@ -204,7 +215,8 @@ impl Event {
             | Self::Tagged { .. }
             | Self::AccessSet { .. }
             | Self::EpochBegan { .. }
-            | Self::Excluded { .. } => false,
+            | Self::Excluded { .. }
+            | Self::Rekeyed { .. } => false,
         }
     }
 }

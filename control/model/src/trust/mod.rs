@@ -5,7 +5,7 @@
 //! [`Invite`], and each other [`AdminStatement`]. An invite carries a key of its own; whoever holds the invite's secret (it
 //! travels in the join [`Token`]) may sign a [`MemberRecord`] with it, and the record also carries the joiner's
 //! own signature, which proves that it holds the identity it claims. A member signs its own
-//! [`Departure`], and what it says against another is a [`Report`]; what becomes of one against its will is a [`Verdict`] of an admin, who shall vote its
+//! [`Departure`], and each [`Rekey`] of its tunnels, and what it says against another is a [`Report`]; what becomes of one against its will is a [`Verdict`] of an admin, who shall vote its
 //! [`VoterPolicy`], how members are labelled a [`Tagging`], and who may reach whom an [`AccessPolicy`]. Voters order these
 //! statements; they cannot make them. Where too many voters are gone for that, admins begin another [`Epoch`].
 //!
@@ -28,6 +28,7 @@ mod name;
 mod policy;
 mod record;
 mod region;
+mod rekey;
 mod report;
 mod request;
 mod revocation;
@@ -49,6 +50,7 @@ pub use name::{MAX_NAME_LEN, Name, NameError};
 pub use policy::{MAX_WISHES, VoterPolicy, VoterTarget, Wish};
 pub use record::{Admission, MemberRecord};
 pub use region::{Region, RegionError};
+pub use rekey::Rekey;
 pub use report::{Misconduct, MisconductError, REPORT_LIFETIME_MS, REPORT_SKEW_MS, Report};
 pub use request::{MAX_REQUEST_LEN, Request, RequestError};
 pub use revocation::Revocation;

@@ -12,7 +12,7 @@ use mesh_model::facts::{Capability, Facts};
 use mesh_model::snapshot::SnapshotHeader;
 use mesh_model::trust::{
     AccessPolicy, AdminChange, AdminStep, AdminsHead, Admission, Bootstrap, Departure, EPOCH_LEAP,
-    Epoch, EpochHead, Genesis, Invite, MemberRecord, MeshRoot, Misconduct, Name, Report,
+    Epoch, EpochHead, Genesis, Invite, MemberRecord, MeshRoot, Misconduct, Name, Rekey, Report,
     Revocation, Ruling, Tag, Tagging, Token, Verdict,
 };
 use mesh_model::view::StateHash;
@@ -125,6 +125,12 @@ pub(crate) fn report() -> Report {
         reason: "floods its neighbours".parse().ok(),
         made_ms: BORN_MS,
     }
+}
+
+pub(crate) fn rekey() -> Rekey {
+    let key = |n| TunnelSecret::from_bytes([n; 32]).public();
+    let (before, tunnel) = (record().tunnel, key(9));
+    Rekey { mesh: mesh(), member: MemberId(70_000), serial: 3, before, tunnel }
 }
 
 pub(crate) fn verdict() -> Verdict {
@@ -279,6 +285,7 @@ pub(crate) fn trail() -> Vec<Link> {
                 misconduct: vec![Misconduct::Floods, Misconduct::Diverges],
             },
         ),
+        (Actor::Member { member }, Event::Rekeyed { member, serial: 3, key: rekey().tunnel }),
     ];
     let mut head = beginning().hash();
     let mut link = |(at, (by, event))| {

@@ -63,6 +63,7 @@ impl NoAcknowledgedCommandLost {
                 | Outcome::Tagged(_)
                 | Outcome::AccessSet(_)
                 | Outcome::Excluded(_)
+                | Outcome::Rekeyed(_)
                 | Outcome::Tried(_)
                 | Outcome::Refused(_) => true,
             };
@@ -168,6 +169,7 @@ fn describe(ack: &Ack) -> String {
         Outcome::Tagged(member) => format!("the tags of {member}"),
         Outcome::AccessSet(serial) => format!("policy {serial} on who may reach whom"),
         Outcome::Excluded(member) => format!("the exclusion of {member}"),
+        Outcome::Rekeyed(member) => format!("the key of {member}"),
         Outcome::Tried(number) => format!("trial {number}"),
         Outcome::Refused(refusal) => format!("the refusal ({refusal})"),
     };

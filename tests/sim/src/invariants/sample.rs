@@ -18,7 +18,7 @@ pub(super) fn view(applied: u64, hash: u8, members: &[(u64, [u8; 2])]) -> Cluste
         let tunnel = TunnelSecret::from_bytes([id.0 as u8; 32]).public();
         let name = format!("h{}", id.0).parse().unwrap();
         let tags = Default::default();
-        (id, MemberView { id, name, identity: key, tunnel, addrs, tags })
+        (id, MemberView { id, name, identity: key, tunnel, addrs, tags, change: None })
     };
     let members = members.iter().map(member).collect();
     let mesh_name = "sim".parse().unwrap();

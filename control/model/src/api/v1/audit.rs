@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::document::Schema;
 use crate::audit::{Actor, AuditHash, Beginning, Break, Entry, Event, Link, verify};
 use crate::id::{AdminId, InviteId, LogIndex, MemberId, MeshId};
-use crate::key::IdentityKey;
+use crate::key::{IdentityKey, TunnelKey};
 use crate::trust::{ChainError, Genesis, MeshRoot, Misconduct, Name, Reason, Tag};
 
 /// The trail of a mesh. `E` is what an entry is read as.
@@ -83,6 +83,7 @@ enum EventFields {
     AccessSet { serial: u64, rules: u32 },
     EpochBegan { number: u64, from: LogIndex, voter: MemberId, reason: Option<Reason> },
     Excluded { member: MemberId, until_ms: u64, lineages: u32, misconduct: Vec<Misconduct> },
+    Rekeyed { member: MemberId, serial: u64, key: TunnelKey },
 }
 
 impl From<Link> for AuditEntry {
