@@ -15,5 +15,6 @@ pub mod planner;
 pub mod ports;
 pub mod raft;
 pub mod reports;
+pub mod rotation;
 pub mod state;
 pub mod sync;

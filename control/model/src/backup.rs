@@ -47,6 +47,8 @@ pub struct Backup {
     pub identity: [u8; 32],
     /// The secret of its WireGuard key.
     pub tunnel: [u8; 32],
+    /// That of the other key it answers to, while its key changes.
+    pub other_tunnel: Option<[u8; 32]>,
     /// The text of its configuration file, if it has one.
     pub config: Option<String>,
     /// What it knew to be agreed, as a snapshot's file.
@@ -59,6 +61,7 @@ impl Drop for Backup {
     fn drop(&mut self) {
         self.identity.zeroize();
         self.tunnel.zeroize();
+        self.other_tunnel.zeroize();
         // A configuration may have secrets one day.
         self.config.zeroize();
     }

@@ -5,13 +5,14 @@ use std::future::Future;
 use mesh_model::api::v1::{
     Admins, AsOf, Audit, BackupRequest, Backups, BanReply, BanRequest, Bans, Draft, DraftRequest,
     ErrorBody, InitRequest, InviteReply, InviteRequest, Invites, JoinRequest, JoinedReply,
-    LeaveReply, LeaveRequest, Peers, PingReply, PingRequest, Policy, PolicyHistory, PolicyPreview,
-    PolicyPreviewRequest, PolicyReply, PolicyRequest, PolicyTest, PolicyTestRequest, RemoveReply,
-    RemoveRequest, ReportReply, ReportRequest, Reports, ResyncRequest, RevokeReply, RevokeRequest,
-    SnapshotDownload, SnapshotInfo, Snapshots, Status, SubmitRequest, Submitted, Supervisor,
-    SupervisorHistory, SyncFromRequest, SyncReply, SyncStatus, TagReply, TagRequest, Tags,
-    TokenParts, TokenRequest, TransferReply, TransferRequest, Tunnels, UnbanReply, UnbanRequest,
-    VoterTargetRequest, VoterWishRequest, Voters, WaitReply, WaitRequest,
+    KeysRotated, LeaveReply, LeaveRequest, Peers, PingReply, PingRequest, Policy, PolicyHistory,
+    PolicyPreview, PolicyPreviewRequest, PolicyReply, PolicyRequest, PolicyTest, PolicyTestRequest,
+    RemoveReply, RemoveRequest, ReportReply, ReportRequest, Reports, ResyncRequest, RevokeReply,
+    RevokeRequest, RotateKeysRequest, SnapshotDownload, SnapshotInfo, Snapshots, Status,
+    SubmitRequest, Submitted, Supervisor, SupervisorHistory, SyncFromRequest, SyncReply,
+    SyncStatus, TagReply, TagRequest, Tags, TokenParts, TokenRequest, TransferReply,
+    TransferRequest, TunnelKeys, Tunnels, UnbanReply, UnbanRequest, VoterTargetRequest,
+    VoterWishRequest, Voters, WaitReply, WaitRequest,
 };
 
 use crate::daemon::Daemon;
@@ -116,6 +117,10 @@ operations! {
     report(ReportRequest) -> ReportReply;
     /// The reports that are pending.
     reports() -> Reports;
+    /// The WireGuard keys.
+    tunnel_keys() -> TunnelKeys;
+    /// Have another WireGuard key for this host.
+    rotate_keys(RotateKeysRequest) -> KeysRotated;
     /// Make a snapshot.
     make_snapshot() -> SnapshotInfo;
     /// The snapshots that are kept.

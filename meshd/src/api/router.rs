@@ -16,9 +16,9 @@ use axum::{Json, Router};
 use mesh_model::api::v1::{
     BackupRequest, BanRequest, Document, DraftRequest, ErrorCode, InitRequest, InviteRequest,
     JoinRequest, LeaveRequest, PingRequest, PolicyPreviewRequest, PolicyRequest, PolicyTestRequest,
-    RemoveRequest, ReportRequest, ResyncRequest, RevokeRequest, Schema, SnapshotDownload,
-    SubmitRequest, SyncFromRequest, TagRequest, TokenRequest, TransferRequest, UnbanRequest,
-    VersionReply, VoterTargetRequest, VoterWishRequest, WaitRequest, route,
+    RemoveRequest, ReportRequest, ResyncRequest, RevokeRequest, RotateKeysRequest, Schema,
+    SnapshotDownload, SubmitRequest, SyncFromRequest, TagRequest, TokenRequest, TransferRequest,
+    UnbanRequest, VersionReply, VoterTargetRequest, VoterWishRequest, WaitRequest, route,
 };
 use serde::Serialize;
 
@@ -65,6 +65,8 @@ pub(super) fn router<O: Operations>(operations: Arc<O>) -> Router {
         .route(route::UNBAN, post(unban::<O>))
         .route(route::REMOVE, post(remove::<O>))
         .route(route::REPORTS, get(reports::<O>).post(report::<O>))
+        .route(route::KEYS, get(tunnel_keys::<O>))
+        .route(route::KEYS_ROTATE, post(rotate_keys::<O>))
         .route(route::SNAPSHOTS, get(snapshots::<O>).post(make_snapshot::<O>))
         .route(route::SNAPSHOTS_DOWNLOAD, post(snapshot_file::<O>))
         .route(route::BACKUPS, get(backups::<O>).post(make_backup::<O>))
@@ -299,6 +301,19 @@ async fn report<O: Operations>(
 
 async fn reports<O: Operations>(State(daemon): Daemon<O>) -> Response {
     document(daemon.reports().await)
+}
+
+async fn tunnel_keys<O: Operations>(State(daemon): Daemon<O>, how: Consistency) -> Response {
+    agreed(&*daemon, how, daemon.tunnel_keys()).await
+}
+
+async fn rotate_keys<O: Operations>(
+    State(daemon): Daemon<O>,
+    Trusted(caller): Trusted,
+    Body(request): Body<RotateKeysRequest>,
+) -> Result<Response, Problem> {
+    check_timeout("wait_ms", request.wait_ms.unwrap_or(0))?;
+    Ok(change("key rotation", caller, async move { daemon.rotate_keys(request).await }).await)
 }
 
 async fn snapshots<O: Operations>(State(daemon): Daemon<O>) -> Response {

@@ -7,6 +7,7 @@ use std::sync::{Arc, PoisonError, Weak};
 use std::time::Duration;
 
 use mesh_control::keeping::Keeping;
+use mesh_dataplane::OtherKey;
 use mesh_model::api::v1::{
     BackupFile, BackupRequest, Backups, ErrorBody, ErrorCode, MAX_RECIPIENTS,
 };
@@ -80,14 +81,18 @@ impl Daemon {
     /// This host as bytes that `recipients` can read.
     fn sealed(&self, mesh: &Mesh, made_ms: u64, recipients: &[Recipient]) -> Answer<Vec<u8>> {
         let (_, snapshot) = mesh.group.export();
-        let identity = &mesh.identity;
+        let (identity, keys) = (&mesh.identity, mesh.keys());
+        let other = keys.other.as_ref().map(|other| match other {
+            OtherKey::Next(secret) | OtherKey::Before(secret) => *secret.to_bytes(),
+        });
         let backup = Backup {
             made_ms,
             root: mesh.view().root,
             member: mesh.me,
             name: mesh.own.name.clone(),
             identity: *identity.identity.to_seed(),
-            tunnel: *identity.tunnel.to_bytes(),
+            tunnel: *keys.current.to_bytes(),
+            other_tunnel: other,
             config: self.config_text(),
             snapshot,
         };

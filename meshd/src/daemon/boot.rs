@@ -10,7 +10,8 @@ use bytes::Bytes;
 use mesh_control::command::NEWEST;
 use mesh_control::node::{Node, NodeConfig, Timing as GossipTiming};
 use mesh_control::raft::{Group, RpcError, Store, Timing};
-use mesh_dataplane::{EngineConfig, HandshakeBudget, Role, WallTime};
+use mesh_control::rotation::KeyMissing;
+use mesh_dataplane::{EngineConfig, HandshakeBudget, OwnKeys, Role, WallTime};
 use mesh_model::MemberId;
 use mesh_model::facts::Capability;
 use mesh_model::view::{ClusterView, MemberView};
@@ -24,6 +25,7 @@ use super::echo::{self, Echoes};
 use super::mesh::Mesh;
 use super::onlooker::Onlooker;
 use super::remembering::Saver;
+use super::rotating;
 use crate::config::{Config, Tun as TunConfig};
 use crate::exit::{Exit, Reason};
 use crate::io::agreement::{Agreement, Answer, EndpointError};
@@ -97,8 +99,9 @@ impl Mesh {
         let interface = device.as_ref().map(|tun| tun.name().to_owned());
         let exclude =
             Exclude { interface: device.as_ref().map(Tun::index), prefixes: Some(view.prefixes) };
+        let keys = rotating::cast(&identity, &own).map_err(key_missing)?;
         let (thread, path, outputs) =
-            packets(config, &identity, &own, stamp_floor, port, device).await?;
+            packets(config, &keys, &own, stamp_floor, port, device).await?;
         let PathOutputs { control, joiners, events } = outputs;
         let overlay = Overlay::new(own.addrs, path.clone());
 
@@ -136,6 +139,7 @@ impl Mesh {
             me,
             own,
             identity,
+            keys: Mutex::new(keys),
             is_admin,
             since: clock::now(),
             interface,
@@ -205,30 +209,35 @@ impl Mesh {
 ///
 /// It may be gone from it: an admin has removed it. One that is banned has its place and waits to be pardoned.
 fn own_record(view: &ClusterView, me: MemberId, identity: &Identity) -> Result<MemberView, Exit> {
-    let own = view.place_of(me).filter(|own| is_own(own, identity));
-    own.cloned().ok_or_else(|| {
+    let own = view.place_of(me).filter(|own| own.identity == identity.identity.public());
+    let own = own.ok_or_else(|| {
         Exit::because(Reason::Mismatch, format_args!("{me} is no member of this mesh any more"))
-            .meaning("an admin has removed this host, or its keys are not those it joined with")
+            .meaning(
+                "an admin has removed this host, or its identity is not the one it joined with",
+            )
             .remedy("move the state directory away and join again with a fresh token")
-    })
+    })?;
+    rotating::cast(identity, own).map_err(key_missing)?;
+    Ok(own.clone())
 }
 
-/// Whether the mesh knows `member` by this host's keys.
-fn is_own(member: &MemberView, identity: &Identity) -> bool {
-    member.identity == identity.identity.public() && member.tunnel == identity.tunnel.public()
+fn key_missing(error: KeyMissing) -> Exit {
+    Exit::because(Reason::TrustMissing, error)
+        .meaning("identity.key, or the backup it came from, is older than the last `mesh keys rotate` here")
+        .remedy("bring back a newer one; without it, remove the host from the mesh and join as a new one")
 }
 
 /// The packet threads, with no peers yet: the node's first updates bring them.
 async fn packets(
     config: &Config,
-    identity: &Identity,
+    keys: &OwnKeys,
     own: &MemberView,
     stamp_floor: WallTime,
     port: UdpPort,
     tun: Option<Tun>,
 ) -> Result<(PacketThread, PacketPath, PathOutputs), PathError> {
     let engine = EngineConfig {
-        secret: Some(identity.tunnel.clone()),
+        secret: Some(keys.current.clone()),
         role: Role::Member(own.addrs),
         budget: HandshakeBudget::default(),
         wall: clock::wall(),
@@ -236,7 +245,10 @@ async fn packets(
     };
     let &Config { workers, offloads, .. } = config;
     let seed = Entropy.fresh();
-    PacketThread::start(PathConfig { engine, seed, port, tun, workers, offloads }).await
+    let started =
+        PacketThread::start(PathConfig { engine, seed, port, tun, workers, offloads }).await?;
+    started.1.set_keys(keys).await;
+    Ok(started)
 }
 
 /// The TUN device with its addresses and routes, unless the operator wants none.

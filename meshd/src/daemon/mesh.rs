@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use mesh_control::command::{Command, Outcome, Proposal};
 use mesh_control::raft::{Applied, Group};
-use mesh_dataplane::WallTime;
+use mesh_dataplane::{OwnKeys, WallTime};
 use mesh_model::view::{ClusterView, MemberView};
 use mesh_model::wire::join::PeerHint;
 use mesh_model::{LogIndex, MemberId};
@@ -38,6 +38,8 @@ pub(crate) struct Mesh {
     /// This host as the mesh knows it.
     pub(super) own: MemberView,
     pub(super) identity: Identity,
+    /// The WireGuard keys that the packet threads have.
+    pub(super) keys: Mutex<OwnKeys>,
     pub(super) is_admin: bool,
     /// When it went into service.
     pub(super) since: Instant,

@@ -37,6 +37,7 @@ mod report;
 mod reporting;
 mod requesting;
 mod revoking;
+mod rotating;
 mod snapshots;
 mod spreading;
 mod supervising;
@@ -118,8 +119,9 @@ impl Daemon {
             Some(membership) => daemon.resume(membership).await?,
             None => daemon.check_host()?,
         }
-        // Ends with the daemon it looks after.
+        // They end with the daemon they look after.
         tokio::spawn(remembering::run(Arc::downgrade(&daemon), requests));
+        tokio::spawn(rotating::run(Arc::downgrade(&daemon)));
         if let Some(plan) = daemon.config.backup.clone() {
             tokio::spawn(backing_up::run(Arc::downgrade(&daemon), plan));
         }

@@ -68,7 +68,7 @@ impl Daemon {
         let now = clock::now();
         let tunnels = mesh.stats().await?.peers.into_iter();
         Ok(Tunnels {
-            public_key: mesh.own.tunnel,
+            public_key: mesh.keys().current.public(),
             listen_port: mesh.listen.port(),
             tunnels: tunnels
                 // A member that left between the two looks is left out.

@@ -33,6 +33,7 @@ pub(super) fn restore(args: &RestoreArgs) -> Answer<BackupRestored> {
     let identity = Identity {
         identity: IdentitySecret::from_seed(backup.identity),
         tunnel: TunnelSecret::from_bytes(backup.tunnel),
+        other: backup.other_tunnel.map(TunnelSecret::from_bytes),
     };
     let view = snapshot.view();
     let own = view.place_of(backup.member);

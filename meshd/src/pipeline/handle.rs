@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use mesh_dataplane::Way;
+use mesh_dataplane::{OwnKeys, Way};
 use mesh_model::TunnelSecret;
 use mesh_model::plan::Update;
 use tokio::sync::{mpsc, oneshot};
@@ -42,6 +42,8 @@ pub(crate) enum Order {
     Report(oneshot::Sender<()>),
     /// Use another private key.
     Secret(Option<TunnelSecret>),
+    /// Use these private keys; sessions go on.
+    Keys(OwnKeys),
     /// Use another UDP port, and close the one in use.
     Rebind(Udp, oneshot::Sender<()>),
     /// Mark outgoing datagrams (SO_MARK); 0 is no mark.
@@ -106,6 +108,11 @@ impl PacketPath {
     /// Takes another private key into use, or none: all sessions end.
     pub(crate) async fn set_secret(&self, secret: Option<TunnelSecret>) {
         self.tell_all(|| Order::Secret(secret.clone())).await;
+    }
+
+    /// Takes the private keys of a host whose key changes into use. Sessions go on.
+    pub(crate) async fn set_keys(&self, keys: &OwnKeys) {
+        self.tell_all(|| Order::Keys(keys.clone())).await;
     }
 
     /// Puts `port` in the place of the one in use, which is closed. Sessions go on.

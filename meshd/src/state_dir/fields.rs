@@ -47,6 +47,11 @@ impl<'a> Fields<'a> {
         Ok(Self { fields })
     }
 
+    /// Whether there is a field `name`.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.fields.iter().any(|(known, _)| *known == name)
+    }
+
     /// The value of field `name`.
     pub(super) fn text(&self, name: &str) -> Result<&'a str, String> {
         let field = self.fields.iter().find(|(known, _)| *known == name);

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! lock           held while a daemon runs on the directory
-//! identity.key   who this host is; made at the first start, removed when it leaves a mesh
+//! identity.key   who this host is; made at the first start, written anew when its tunnel key changes, removed when it
+//!                leaves a mesh
 //! member         that it belongs to a mesh, which one, and as whom
 //! admin.key      the mesh's root secret, only where `mesh init` ran
 //! mesh.redb      the agreed log, vote and snapshot
@@ -39,8 +40,8 @@ mod snapshots;
 use std::path::{Path, PathBuf};
 
 use mesh_dataplane::WallTime;
-use mesh_model::IdentitySecret;
 use mesh_model::wire::join::PeerHint;
+use mesh_model::{IdentitySecret, TunnelSecret};
 
 pub(crate) use error::StateDirError;
 pub(crate) use handshake_stamp::{SAVE_EVERY as SAVE_STAMP_EVERY, StampFile};
@@ -102,6 +103,18 @@ impl StateDir {
     /// Who this host is.
     pub(crate) fn identity(&self) -> &Identity {
         &self.identity
+    }
+
+    /// This host has these tunnel keys from now on. On disk when this returns; what they replace is gone then.
+    pub(crate) fn keep_tunnel_keys(
+        &mut self,
+        tunnel: TunnelSecret,
+        other: Option<TunnelSecret>,
+    ) -> Result<(), StateDirError> {
+        let identity = Identity { tunnel, other, ..self.identity.clone() };
+        files::write(&identity_path(&self.path), identity.to_text().as_bytes())?;
+        self.identity = identity;
+        Ok(())
     }
 
     /// The mesh it belongs to.

@@ -144,10 +144,60 @@ fn an_identity_stays_the_same_from_start_to_start() {
 }
 
 #[test]
+fn a_tunnel_key_that_changes_is_kept_with_the_other_and_the_identity_stays() {
+    let mut place = Place::new();
+    let mut dir = place.open();
+    let (identity, first) = (dir.identity().identity.public(), dir.identity().tunnel.clone());
+    let next = TunnelSecret::from_bytes([0x42; 32]);
+    let held = |dir: &StateDir| {
+        let Identity { identity, tunnel, other } = dir.identity();
+        (identity.public(), tunnel.public(), other.as_ref().map(TunnelSecret::public))
+    };
+    let steps = [
+        (&first, Some(&next)),
+        // Which of the two counts is not for this file to say.
+        (&next, Some(&first)),
+        (&next, None),
+    ];
+    for (tunnel, other) in steps {
+        dir.keep_tunnel_keys(tunnel.clone(), other.cloned()).expect("written");
+        let expected = (identity, tunnel.public(), other.map(TunnelSecret::public));
+        assert_eq!(held(&dir), expected);
+        drop(dir);
+        dir = place.open();
+        assert_eq!(held(&dir), expected, "also at the next start");
+        assert_eq!(mode(&place.file("identity.key")), 0o600);
+    }
+    let text = fs::read_to_string(place.file("identity.key")).expect("text");
+    assert!(!text.contains(&first.public().to_string()), "what is gone is gone: {text}");
+}
+
+#[test]
+fn half_a_second_tunnel_key_is_damage() {
+    let mut place = Place::new();
+    let mut dir = place.open();
+    let first = dir.identity().tunnel.clone();
+    dir.keep_tunnel_keys(first, Some(TunnelSecret::from_bytes([7; 32]))).expect("written");
+    drop(dir);
+    let whole = fs::read_to_string(place.file("identity.key")).expect("text");
+    for half in ["other-tunnel-public", "other-tunnel-secret"] {
+        let lines = whole.lines().filter(|line| !line.starts_with(half));
+        let text: String = lines.map(|line| format!("{line}\n")).collect();
+        fs::write(place.file("identity.key"), text).expect("written");
+        let (reason, text) = place.refusal();
+        assert_eq!(reason, Reason::Corrupt);
+        assert!(text.contains(half), "{text}");
+    }
+}
+
+#[test]
 fn secrets_do_not_print() {
     let mut place = Place::new();
     let text = format!("{:?}", place.open().identity());
-    assert_eq!(text, "Identity { identity: IdentitySecret(..), tunnel: TunnelSecret(..) }");
+    assert_eq!(
+        text,
+        "Identity { identity: IdentitySecret(..), tunnel: TunnelSecret(..), other: None }"
+    );
 }
 
 #[test]

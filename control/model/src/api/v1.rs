@@ -33,7 +33,9 @@ pub use invite::{
     InviteInfo, InviteState, Invites, MemberName, RevokeReply, RevokeRequest, TokenParts,
     TokenRequest,
 };
-pub use keys::{RootRestored, RootSecret};
+pub use keys::{
+    KeyBefore, KeysRotated, MemberKey, RootRestored, RootSecret, RotateKeysRequest, TunnelKeys,
+};
 pub use mesh::{
     DEFAULT_INVITE_LIFETIME_S, InitRequest, InviteReply, InviteRequest, JoinRequest, JoinedReply,
     LeaveReply, LeaveRequest, Supervisor, VersionReply, WaitFor, WaitReply, WaitRequest,
@@ -135,6 +137,10 @@ pub mod route {
     pub const REMOVE: &str = "/v1/remove";
     /// `GET` -> [`super::Reports`]; `POST` [`super::ReportRequest`] -> [`super::ReportReply`].
     pub const REPORTS: &str = "/v1/reports";
+    /// `GET` -> [`super::TunnelKeys`].
+    pub const KEYS: &str = "/v1/keys";
+    /// `POST` [`super::RotateKeysRequest`] -> [`super::KeysRotated`].
+    pub const KEYS_ROTATE: &str = "/v1/keys/rotate";
     /// `POST` [`super::PingRequest`] -> [`super::PingReply`]: one echo.
     pub const PING: &str = "/v1/ping";
     /// `POST` [`super::WaitRequest`] -> [`super::WaitReply`]: answers when it holds or time is up.

@@ -325,6 +325,7 @@ pub(crate) fn backup() -> Backup {
         name: name("edge-07"),
         identity: [5; 32],
         tunnel: [6; 32],
+        other_tunnel: Some([7; 32]),
         config: Some("mtu = 1400\n".to_owned()),
         snapshot: b"abc".to_vec(),
     }

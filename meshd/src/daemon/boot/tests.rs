@@ -11,7 +11,7 @@ use crate::io::fixture::{identity, tunnel, view};
 const ME: MemberId = MemberId(2);
 
 fn keys() -> Identity {
-    Identity { identity: identity(2), tunnel: tunnel(2) }
+    Identity { identity: identity(2), tunnel: tunnel(2), other: None }
 }
 
 #[test]
@@ -19,7 +19,10 @@ fn a_member_is_known_by_both_its_keys() {
     let view = view(&[1, 2]);
     assert_eq!(own_record(&view, ME, &keys()).expect("a member").id, ME);
     let other = Identity { tunnel: tunnel(3), ..keys() };
-    assert!(own_record(&view, ME, &other).is_err());
+    let exit = own_record(&view, ME, &other).expect_err("another key");
+    assert_eq!(exit.reason, Reason::TrustMissing);
+    let both = Identity { other: Some(tunnel(2)), ..other };
+    assert_eq!(own_record(&view, ME, &both).expect("it has the key").id, ME);
     assert!(own_record(&view, MemberId(9), &keys()).is_err());
 }
 

@@ -48,6 +48,7 @@ impl Worker {
                 self.engine.handle_secret(secret, clock::now(), &mut self.outlet);
                 drain(&mut self.engine, &self.ends.events, &mut self.outlet);
             }
+            Order::Keys(keys) => self.engine.handle_keys(&keys),
             Order::Mtu(mtu) => self.engine.handle_mtu(mtu),
             Order::LookAtLink => self.look_at_link(),
             // Whoever asked may have stopped waiting, here and below.

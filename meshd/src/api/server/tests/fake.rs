@@ -77,6 +77,14 @@ impl Operations for Fake {
         self.note("test_policy", ErrorCode::UnknownMember)
     }
 
+    async fn tunnel_keys(&self) -> Answer<TunnelKeys> {
+        self.note("tunnel_keys", ErrorCode::NotJoined)
+    }
+
+    async fn rotate_keys(&self, _: RotateKeysRequest) -> Answer<KeysRotated> {
+        self.note("rotate_keys", ErrorCode::NoQuorum)
+    }
+
     async fn tunnels(&self) -> Answer<Tunnels> {
         self.note("tunnels", ErrorCode::NotJoined)
     }

@@ -1,0 +1,129 @@
+//! How far the change of this host's WireGuard key has come, by the keys it holds and by what is agreed.
+//!
+//! ```text
+//! on disk:   old          old, new          new, old            new
+//! stage:     settled ───> prepared ───────> agreed ───────────> settled
+//!               a new key       it is agreed      everybody knows,
+//!               is on disk                        or KEPT is over
+//! ```
+//!
+//! The new key is on disk before anybody is asked to agree to it, and stays there whatever becomes of that: an answer that
+//! was lost may have been a yes. So what a host holds never lacks what is agreed, and which of two keys counts needs no note
+//! beside them: the agreed state says so.
+//!
+//! A host answers to both keys all the while, so the old one ends only for those who have not heard of the new one. They
+//! have [`KEPT`] to come back; who stays away for longer reaches this host as soon as it has reached anybody else, and heard.
+
+use mesh_model::view::{KeyChange, MemberView};
+use mesh_model::{MemberId, TunnelKey};
+
+/// How long the key before is kept for those who are away, in milliseconds: 30 days, the longest holiday of a laptop that
+/// is the only one to know how to reach the mesh. It ends as soon as nobody needs it, within seconds where nobody is away.
+pub const KEPT_MS: u64 = 30 * 24 * 60 * 60 * 1000;
+
+/// How far the change of a host's key has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// It holds one key, the agreed one.
+    Settled,
+    /// It also holds this one, which is to be agreed, or is without its knowing.
+    Prepared(TunnelKey),
+    /// It also holds the one before this change.
+    Agreed(KeyChange),
+}
+
+/// What is agreed is not among the keys that the host holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the WireGuard key {0} of this host is agreed, and this host does not have it")]
+pub struct KeyMissing(pub TunnelKey);
+
+impl Stage {
+    /// The stage of a host that holds `first` and maybe `other`, and is agreed to be `own`.
+    pub fn of(
+        first: TunnelKey,
+        other: Option<TunnelKey>,
+        own: &MemberView,
+    ) -> Result<Self, KeyMissing> {
+        let besides = match other {
+            _ if first == own.tunnel => other,
+            Some(other) if other == own.tunnel => Some(first),
+            _ => return Err(KeyMissing(own.tunnel)),
+        };
+        Ok(match (besides, own.change) {
+            (None, _) => Self::Settled,
+            (Some(besides), Some(change)) if besides == change.before => Self::Agreed(change),
+            (Some(besides), _) => Self::Prepared(besides),
+        })
+    }
+}
+
+/// Whether nobody is waited for any more after `change`: of the present members those in `behind` are not known to have
+/// applied it.
+pub fn is_over(change: &KeyChange, behind: &[MemberId], wall_ms: u64) -> bool {
+    behind.is_empty() || wall_ms >= kept_until(change)
+}
+
+/// Until when the key before `change` is kept at most, in milliseconds since the Unix epoch.
+pub fn kept_until(change: &KeyChange) -> u64 {
+    change.since_ms.saturating_add(KEPT_MS)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use mesh_model::{IdentitySecret, OverlayAddrs};
+
+    use super::*;
+
+    fn key(n: u8) -> TunnelKey {
+        TunnelKey([n; 32])
+    }
+
+    /// A member that has key `now`, after `before` if there was one.
+    fn own(now: u8, before: Option<u8>) -> MemberView {
+        MemberView {
+            id: MemberId(7),
+            name: "n7".parse().expect("a name"),
+            identity: IdentitySecret::from_seed([1; 32]).public(),
+            tunnel: key(now),
+            addrs: OverlayAddrs { v4: [100, 88, 0, 7].into(), v6: 7.into() },
+            tags: BTreeSet::new(),
+            change: before.map(change),
+        }
+    }
+
+    fn change(before: u8) -> KeyChange {
+        KeyChange { serial: 1, before: key(before), at: 9, since_ms: 1000 }
+    }
+
+    #[test]
+    fn the_stage_follows_from_what_is_held_and_what_is_agreed() {
+        let stage = |first, other: Option<u8>, own| Stage::of(key(first), other.map(key), &own);
+        assert_eq!(stage(1, None, own(1, None)), Ok(Stage::Settled));
+        assert_eq!(stage(1, Some(2), own(1, None)), Ok(Stage::Prepared(key(2))));
+        // Agreed, and not yet written down in this order, or written down.
+        for (first, other) in [(1, 2), (2, 1)] {
+            let agreed = Ok(Stage::Agreed(change(1)));
+            assert_eq!(stage(first, Some(other), own(2, Some(1))), agreed);
+        }
+        assert_eq!(stage(2, None, own(2, Some(1))), Ok(Stage::Settled));
+        assert_eq!(stage(2, Some(3), own(2, Some(1))), Ok(Stage::Prepared(key(3))));
+    }
+
+    #[test]
+    fn a_host_without_its_agreed_key_is_told_so() {
+        for other in [None, Some(key(1))] {
+            let stage = Stage::of(key(2), other, &own(3, Some(2)));
+            assert_eq!(stage, Err(KeyMissing(key(3))));
+        }
+    }
+
+    #[test]
+    fn the_key_before_is_kept_for_those_who_are_away_but_not_for_ever() {
+        let away = [MemberId(3)];
+        assert!(is_over(&change(1), &[], 0));
+        assert!(!is_over(&change(1), &away, 1000 + KEPT_MS - 1));
+        assert!(is_over(&change(1), &away, 1000 + KEPT_MS));
+    }
+}

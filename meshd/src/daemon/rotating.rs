@@ -1,0 +1,256 @@
+//! `mesh keys`: this host's WireGuard key, and another one in its place.
+//!
+//! ```text
+//! new key on disk ──> packet threads answer to it ──> the mesh agrees ──> they go by it ──> the old one ends
+//! ```
+//!
+//! After a crash anywhere on the way the next start finds both keys, and what is agreed says which counts
+//! ([`mesh_control::rotation`]).
+
+use std::sync::{PoisonError, Weak};
+use std::time::Duration;
+
+use mesh_control::command::{Command, Outcome};
+use mesh_control::rotation::{KeyMissing, Stage, is_over, kept_until};
+use mesh_dataplane::{OtherKey, OwnKeys};
+use mesh_model::api::v1::{
+    ErrorBody, ErrorCode, KeyBefore, KeysRotated, MemberKey, MemberName, RotateKeysRequest,
+    TunnelKeys,
+};
+use mesh_model::trust::Rekey;
+use mesh_model::view::{ClusterView, MemberView};
+use mesh_model::{LogIndex, MemberId, Signed, TunnelKey, TunnelSecret};
+use tokio::time::sleep;
+
+use super::refusal::{Answer, ending, failed, internal, refusal};
+use super::{Daemon, Mesh};
+use crate::io::clock;
+use crate::io::entropy::Entropy;
+use crate::state_dir::{Identity, StateDir};
+
+/// How often to look whether a change has come further by itself: members tell how far they are once a second at most, and
+/// nothing waits for this.
+const LOOK_AGAIN: Duration = Duration::from_secs(2);
+
+/// The most members an error names.
+const NAMED: usize = 10;
+
+impl Daemon {
+    /// The WireGuard keys.
+    pub(crate) async fn tunnel_keys(&self) -> Answer<TunnelKeys> {
+        let mesh = self.mesh()?;
+        let view = mesh.newest_view();
+        let own = view.place_of(mesh.me).ok_or_else(not_a_member)?;
+        let keys = mesh.keys();
+        let before = match (own.change, &keys.other) {
+            (Some(change), Some(OtherKey::Before(before))) => Some(KeyBefore {
+                key: before.public(),
+                until_ms: kept_until(&change),
+                behind: names(&view, &mesh.behind(change.at).await.ok_or_else(ending)?),
+            }),
+            _ => None,
+        };
+        let next = match &keys.other {
+            Some(OtherKey::Next(next)) => Some(next.public()),
+            _ => None,
+        };
+        let members = view.members.values().map(member_key).collect();
+        Ok(TunnelKeys { own: member_key(own), before, next, members, applied: view.applied })
+    }
+
+    /// Has another key for this host agreed.
+    pub(crate) async fn rotate_keys(&self, request: RotateKeysRequest) -> Answer<KeysRotated> {
+        let mesh = self.mesh()?;
+        let key = self.unless_stopping(self.prepare_key(request.force)).await??;
+        let (serial, index) = self.unless_stopping(mesh.rekey(key)).await??;
+        self.settle_keys().await;
+        let heard = mesh.applied_by_all_within(index, request.wait_ms);
+        let applied_by = self.unless_stopping(heard).await??;
+        self.settle_keys().await;
+        let keeps_before = matches!(mesh.keys().other, Some(OtherKey::Before(_)));
+        let (member, name) = (mesh.me, mesh.own.name.clone());
+        Ok(KeysRotated { member, name, key, serial, index, applied_by, keeps_before })
+    }
+
+    /// Has a new key on disk, and answered to: its public half. One that an earlier attempt left is used up first, for it
+    /// may be agreed any moment.
+    async fn prepare_key(&self, force: bool) -> Answer<TunnelKey> {
+        let mut state_dir = self.state_dir.lock().await;
+        let mesh = self.mesh()?;
+        let view = mesh.newest_view();
+        let own = view.members.get(&mesh.me).ok_or_else(not_a_member)?;
+        match stage(state_dir.identity(), own).map_err(internal)? {
+            Stage::Prepared(key) => return Ok(key),
+            Stage::Agreed(change) if !force => {
+                let behind = mesh.behind(change.at).await.ok_or_else(ending)?;
+                if !is_over(&change, &behind, clock::wall_ms()) {
+                    return Err(unfinished(&names(&view, &behind)));
+                }
+            }
+            Stage::Agreed(_) | Stage::Settled => {}
+        }
+        let OwnKeys { current, .. } = cast(state_dir.identity(), own).map_err(internal)?;
+        let next = TunnelSecret::from_bytes(Entropy.fresh());
+        let key = next.public();
+        let keys = OwnKeys { current, other: Some(OtherKey::Next(next)) };
+        mesh.take_keys(&mut state_dir, keys).await.map_err(failed)?;
+        mesh.path.carried_out().await;
+        Ok(key)
+    }
+
+    /// Brings disk and packet threads up to what is agreed.
+    async fn settle_keys(&self) {
+        let mut state_dir = self.state_dir.lock().await;
+        let Some(mesh) = self.mesh.load_full() else { return };
+        if let Some(keys) = mesh.settled_keys(state_dir.identity()).await
+            && let Err(error) = mesh.take_keys(&mut state_dir, keys).await
+        {
+            tracing::warn!(%error, "the keys of this host could not be written down; it goes on with those it has");
+        }
+    }
+}
+
+impl Mesh {
+    /// The keys that the packet threads have.
+    pub(super) fn keys(&self) -> OwnKeys {
+        self.keys.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The view as agreement has it, which may be ahead of what the driver has heard.
+    fn newest_view(&self) -> std::sync::Arc<ClusterView> {
+        self.group.views().borrow().clone()
+    }
+
+    /// Has it agreed that this host has the key `key`, which is on disk: the how-manieth change that is, and where it
+    /// stands in the log.
+    async fn rekey(&self, key: TunnelKey) -> Answer<(u64, LogIndex)> {
+        let said = self.group.read(|state, _| match state.keys().get(self.me) {
+            Some(last) if last.said().tunnel == key => Ok((last.said().serial, last.at())),
+            _ => Err(state.next_rekey(self.me, key)),
+        });
+        let rekey: Rekey = match said {
+            Ok(agreed) => return Ok(agreed),
+            Err(next) => next.ok_or_else(not_a_member)?,
+        };
+        let serial = rekey.serial;
+        let command = Command::Rekey(Signed::seal(&rekey, &self.identity.identity));
+        let is_done = |outcome: &Outcome| matches!(outcome, Outcome::Rekeyed(_));
+        let hint = "see what stands with `mesh keys`, and try again";
+        let index = self.carry_out(command, "a change of this host's key", is_done, hint).await?;
+        Ok((serial, index))
+    }
+
+    /// The keys that this host is to have now, of those in `identity`; `None` if it has them, or is no member.
+    async fn settled_keys(&self, identity: &Identity) -> Option<OwnKeys> {
+        let view = self.newest_view();
+        let own = view.place_of(self.me)?;
+        let mut keys = cast(identity, own)
+            .inspect_err(|error| tracing::error!(%error, "somebody else speaks for this host"))
+            .ok()?;
+        if let (Some(OtherKey::Before(_)), Some(change)) = (&keys.other, own.change)
+            && is_over(&change, &self.behind(change.at).await?, clock::wall_ms())
+        {
+            keys.other = None;
+        }
+        (keys != self.keys()).then_some(keys)
+    }
+
+    /// Takes `keys`, on disk first.
+    async fn take_keys(
+        &self,
+        state_dir: &mut StateDir,
+        keys: OwnKeys,
+    ) -> Result<(), crate::state_dir::StateDirError> {
+        let other = keys.other.as_ref().map(|other| match other {
+            OtherKey::Next(secret) | OtherKey::Before(secret) => secret.clone(),
+        });
+        tokio::task::block_in_place(|| state_dir.keep_tunnel_keys(keys.current.clone(), other))?;
+        self.path.set_keys(&keys).await;
+        *self.keys.lock().unwrap_or_else(PoisonError::into_inner) = keys;
+        Ok(())
+    }
+
+    /// Whether a change of this host's key may come further without anybody's asking.
+    fn is_rotating(&self) -> bool {
+        let keys = self.keys();
+        keys.other.is_some()
+            || self
+                .newest_view()
+                .place_of(self.me)
+                .is_some_and(|own| own.tunnel != keys.current.public())
+    }
+}
+
+/// How far the change of the key of the host with `identity` has come, which is agreed to be `own`.
+fn stage(identity: &Identity, own: &MemberView) -> Result<Stage, KeyMissing> {
+    let other = identity.other.as_ref().map(TunnelSecret::public);
+    Stage::of(identity.tunnel.public(), other, own)
+}
+
+/// The keys in `identity`, each in the part that what is agreed of this host gives it.
+pub(super) fn cast(identity: &Identity, own: &MemberView) -> Result<OwnKeys, KeyMissing> {
+    let stage = stage(identity, own)?;
+    let (mut current, mut other) = (identity.tunnel.clone(), identity.other.clone());
+    if current.public() != own.tunnel
+        && let Some(other) = &mut other
+    {
+        std::mem::swap(&mut current, other);
+    }
+    let other = match stage {
+        Stage::Settled => None,
+        Stage::Prepared(_) => other.map(OtherKey::Next),
+        Stage::Agreed(_) => other.map(OtherKey::Before),
+    };
+    Ok(OwnKeys { current, other })
+}
+
+fn member_key(member: &MemberView) -> MemberKey {
+    MemberKey {
+        member: member.id,
+        name: member.name.clone(),
+        key: member.tunnel,
+        serial: member.change.map_or(0, |change| change.serial),
+        index: member.change.map(|change| change.at),
+        since_ms: member.change.map(|change| change.since_ms),
+    }
+}
+
+fn names(view: &ClusterView, members: &[MemberId]) -> Vec<MemberName> {
+    let known = members.iter().filter_map(|id| view.members.get(id));
+    known.map(|member| MemberName { member: member.id, name: member.name.clone() }).collect()
+}
+
+fn not_a_member() -> ErrorBody {
+    refusal(
+        ErrorCode::Refused,
+        "this host is banned or removed, and nobody agrees to a key of it",
+        "`mesh status` shows how it stands with the mesh",
+    )
+}
+
+fn unfinished(behind: &[MemberName]) -> ErrorBody {
+    let named: Vec<_> =
+        behind.iter().take(NAMED).map(|who| format!("{} ({})", who.name, who.member)).collect();
+    let more = behind.len().saturating_sub(NAMED);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    refusal(
+        ErrorCode::Refused,
+        format!(
+            "the last change is not over: {}{more} may know this host by the key before it only, which would end",
+            named.join(", ")
+        ),
+        "wait until they are back (`mesh keys` shows who is missing), or go on without them with `--force`: \
+         they find this host again once they have reached any other member",
+    )
+}
+
+/// Brings changes of the key further as members hear of them, as long as `daemon` lives.
+pub(super) async fn run(daemon: Weak<Daemon>) {
+    loop {
+        sleep(LOOK_AGAIN).await;
+        let Some(daemon) = daemon.upgrade() else { return };
+        if daemon.mesh.load_full().is_some_and(|mesh| mesh.is_rotating()) {
+            daemon.settle_keys().await;
+        }
+    }
+}
