@@ -31,7 +31,9 @@ pub(crate) use audit::{AuditArgs, AuditVerb, Selection, VerifyArgs};
 pub(crate) use backup::{BackupCreateArgs, BackupRestoreArgs, BackupVerb};
 pub(crate) use ban::{BanArgs, RemoveArgs, UnbanArgs, WaitForAllArgs};
 pub(crate) use invites::{InvitesArgs, InvitesVerb, RevokeArgs, TokenArgs};
-pub(crate) use keys::{HostArgs, KeysBackupArgs, KeysRestoreArgs, KeysVerb};
+pub(crate) use keys::{
+    HostArgs, KeysArgs, KeysBackupArgs, KeysRestoreArgs, KeysRotateArgs, KeysVerb,
+};
 pub(crate) use policy::{PolicySetArgs, PolicyTestArgs, PolicyVerb};
 pub(crate) use recover::RecoverArgs;
 pub(crate) use report::ReportArgs;
@@ -163,9 +165,8 @@ pub(crate) enum Verb {
     Snapshot(SnapshotVerb),
     /// Have a mesh that lost its majority for good go on from this host
     Recover(RecoverArgs),
-    /// Split the mesh's root key into shares for several people, or make it again from some
-    #[command(subcommand)]
-    Keys(KeysVerb),
+    /// Show or change WireGuard keys; split the mesh's root key into shares, or make it again
+    Keys(KeysArgs),
     /// Save this host into a file, or make it again from one
     #[command(subcommand)]
     Backup(BackupVerb),

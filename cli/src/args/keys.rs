@@ -5,20 +5,56 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use mesh_model::trust::{MAX_SHARES, MIN_THRESHOLD};
 
-/// What to do with the mesh's root key.
-#[derive(Debug, Subcommand)]
+use super::WaitForAllArgs;
+
+/// Arguments of `mesh keys`.
+#[derive(Debug, Args)]
 #[command(
     disable_help_subcommand = true,
-    after_help = "Whoever has as many shares as the threshold has the mesh. Give each to somebody else.\n\n\
+    after_help = "WireGuard keys: `show` and `rotate`. The root key: `backup` and `restore`; whoever has as many shares as the\n\
+    threshold has the mesh, so give each to somebody else.\n\n\
     Examples:\n  \
+    mesh keys rotate --wait\n  \
     mesh keys backup --shares 5 --threshold 3 --out shares\n  \
     mesh keys restore root-share-1-of-5.txt root-share-4-of-5.txt root-share-5-of-5.txt"
 )]
+pub(crate) struct KeysArgs {
+    /// What to do with them [default: show].
+    #[command(subcommand)]
+    pub(crate) verb: Option<KeysVerb>,
+}
+
+/// What to do with keys.
+#[derive(Debug, Subcommand)]
 pub(crate) enum KeysVerb {
+    /// Show the WireGuard keys of this host and of all members
+    Show,
+    /// Give this host another WireGuard key, without losing a packet
+    Rotate(KeysRotateArgs),
     /// Split the mesh's root key into shares, a few of which make it again
     Backup(KeysBackupArgs),
     /// Give this host the root key that the shares make
     Restore(KeysRestoreArgs),
+}
+
+/// Arguments of `mesh keys rotate`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Tunnels go on as they are, and each takes the new key up with its next handshake, within two minutes. The\n\
+    identity never changes. The host answers to the old key until every member knows the new one, at most for 30\n\
+    days; until then another change is refused without --force. With --wait, exits 6 when time is up and names\n\
+    who has not applied it.\n\n\
+    Backups made before do not have the new key: a host that comes back from one cannot speak with the mesh.\n\n\
+    Example:\n  \
+    mesh keys rotate --wait"
+)]
+pub(crate) struct KeysRotateArgs {
+    /// Even though some members have not heard of the last change, and may know this host by the key before only
+    #[arg(long)]
+    pub(crate) force: bool,
+
+    #[command(flatten)]
+    pub(crate) wait: WaitForAllArgs,
 }
 
 /// Arguments of `mesh keys backup`.

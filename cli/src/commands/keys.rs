@@ -1,4 +1,4 @@
-//! `mesh keys`: the mesh's root key as shares, and back.
+//! `mesh keys`: WireGuard keys, which the daemon has; and the mesh's root key as shares, and back.
 
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
@@ -9,8 +9,8 @@ use mesh_model::{IdentityKey, IdentitySecret, MeshId};
 use serde::Serialize;
 use zeroize::{Zeroize as _, Zeroizing};
 
-use super::Session;
-use crate::args::{HostArgs, KeysBackupArgs, KeysRestoreArgs, KeysVerb};
+use super::{Session, tunnel_keys};
+use crate::args::{HostArgs, KeysArgs, KeysBackupArgs, KeysRestoreArgs, KeysVerb};
 use crate::exit::{Exit, Failure};
 use crate::file;
 use crate::offline::{self, Offline};
@@ -34,10 +34,12 @@ impl Schema for KeyShares {
     const SCHEMA: &'static str = "mesh.key_shares/v1";
 }
 
-pub(super) fn run(verb: KeysVerb, session: &Session) -> Result<Exit, Failure> {
-    match verb {
-        KeysVerb::Backup(args) => backup(&args, session),
-        KeysVerb::Restore(args) => restore(&args, session),
+pub(super) fn run(args: KeysArgs, session: &Session) -> Result<Exit, Failure> {
+    match args.verb {
+        None | Some(KeysVerb::Show) => tunnel_keys::show(session),
+        Some(KeysVerb::Rotate(args)) => tunnel_keys::rotate(&args, session),
+        Some(KeysVerb::Backup(args)) => backup(&args, session),
+        Some(KeysVerb::Restore(args)) => restore(&args, session),
     }
 }
 

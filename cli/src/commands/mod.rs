@@ -27,6 +27,7 @@ mod supervisor;
 mod sync;
 mod tags;
 mod token;
+mod tunnel_keys;
 mod tunnels;
 mod version;
 mod voters;
@@ -111,7 +112,7 @@ pub(crate) fn run(verb: Verb, session: &mut Session) -> Result<Exit, Failure> {
         Verb::Audit(args) => audit::run(args, session),
         Verb::Snapshot(verb) => snapshot::run(verb, session),
         Verb::Recover(args) => recover::run(&args, session),
-        Verb::Keys(verb) => keys::run(verb, session),
+        Verb::Keys(args) => keys::run(args, session),
         Verb::Backup(verb) => backup::run(verb, session),
         Verb::Wait(args) => wait::run(&args, session),
         Verb::Completion(args) => completion::run(&args, session),

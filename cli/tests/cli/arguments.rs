@@ -79,6 +79,7 @@ fn help_goes_to_standard_output_and_names_examples() {
         "remove",
         "report",
         "reports",
+        "keys",
         "ping",
         "audit",
         "sync",

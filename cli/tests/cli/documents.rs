@@ -4,12 +4,12 @@ use mesh_model::addr::DEFAULT_IPV4_PREFIX;
 use mesh_model::api::v1::{
     AppliedBy, Audit, AuditEntry, BackupFile, Backups, Ban, BanKind, BanReply, Bans, DaemonState,
     DropCount, ErrorBody, ErrorCode, GossipMember, GossipState, InviteInfo, InviteReply,
-    InviteState, Invites, JoinedReply, LeaveReply, LogComparison, LogDifference, LogEntryHash,
-    MemberName, Offload, OwnReport, Path, Peer, Peers, PingReply, RaftRole, RaftStatus,
-    RemoveReply, ReportCase, ReportReply, ReportTally, Reports, RevokeReply, Role, SnapshotInfo,
-    Snapshots, Status, Supervisor, SupervisorHistory, SyncReply, SyncSource, SyncState, SyncStatus,
-    TransferReply, Transition, TransitionCause, Tunnel, Tunnels, UnbanReply, Voter, VoterWish,
-    Voters, WaitReply,
+    InviteState, Invites, JoinedReply, KeyBefore, KeysRotated, LeaveReply, LogComparison,
+    LogDifference, LogEntryHash, MemberKey, MemberName, Offload, OwnReport, Path, Peer, Peers,
+    PingReply, RaftRole, RaftStatus, RemoveReply, ReportCase, ReportReply, ReportTally, Reports,
+    RevokeReply, Role, SnapshotInfo, Snapshots, Status, Supervisor, SupervisorHistory, SyncReply,
+    SyncSource, SyncState, SyncStatus, TransferReply, Transition, TransitionCause, Tunnel,
+    TunnelKeys, Tunnels, UnbanReply, Voter, VoterWish, Voters, WaitReply,
 };
 use mesh_model::audit::{Actor, Beginning, Entry, Event, Link};
 use mesh_model::facts::Capability;
@@ -227,6 +227,30 @@ pub(crate) fn unbanned() -> UnbanReply {
 
 pub(crate) fn removed() -> RemoveReply {
     RemoveReply { member: MemberId(2), name: name("n2"), index: 47, applied_by: None }
+}
+
+/// The keys of three, of which the first has changed its own twice, and the third has not heard of that.
+pub(crate) fn keys() -> TunnelKeys {
+    let since_ms = now_ms() - 3 * 3_600_000 - 500;
+    let key = |number: u64| MemberKey {
+        member: MemberId(number),
+        name: name(&format!("n{number}")),
+        key: TunnelKey([number as u8; 32]),
+        serial: 0,
+        index: None,
+        since_ms: None,
+    };
+    let own = MemberKey { serial: 2, index: Some(48), since_ms: Some(since_ms), ..key(1) };
+    let until_ms = now_ms() + 29 * 86_400_000 + 21 * 3_600_000 + 30_000;
+    let before =
+        Some(KeyBefore { key: TunnelKey([9; 32]), until_ms, behind: vec![member(3, "n3")] });
+    TunnelKeys { members: vec![own.clone(), key(2), key(3)], own, before, next: None, applied: 48 }
+}
+
+pub(crate) fn rotated(applied_by: Option<AppliedBy>) -> KeysRotated {
+    let keeps_before = applied_by.is_none();
+    let (member, key) = (MemberId(1), TunnelKey([1; 32]));
+    KeysRotated { member, name: name("n1"), key, serial: 2, index: 48, applied_by, keeps_before }
 }
 
 /// An invite that admits, one that was used, and one that was taken back.

@@ -49,6 +49,11 @@ fn the_manuals_examples_are_true() {
         ("POST /v1/remove", Reply::document(documents::removed())),
         ("GET /v1/reports", Reply::document(documents::reports())),
         ("POST /v1/reports", Reply::document(documents::reported())),
+        ("GET /v1/keys", Reply::document(documents::keys())),
+        (
+            "POST /v1/keys/rotate",
+            Reply::document(documents::rotated(Some(documents::applied_by()))),
+        ),
         ("GET /v1/backups", Reply::document(documents::backups())),
         ("GET /v1/snapshots", Reply::document(documents::snapshots())),
         ("POST /v1/snapshots", Reply::document(documents::snapshot(1044))),

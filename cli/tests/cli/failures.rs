@@ -66,7 +66,7 @@ fn words_of_an_error_cannot_steer_the_terminal() {
 fn a_daemon_that_is_not_there_is_named_with_its_socket() {
     let dir = tempfile::tempdir().expect("a directory");
     let absent = dir.path().join("absent.sock");
-    let verbs: [&[&str]; 10] = [
+    let verbs: [&[&str]; 12] = [
         &["init"],
         &["invite"],
         &["leave"],
@@ -77,6 +77,8 @@ fn a_daemon_that_is_not_there_is_named_with_its_socket() {
         &["supervisor"],
         &["bans"],
         &["ban", "n2"],
+        &["keys"],
+        &["keys", "rotate"],
     ];
     for verb in verbs {
         let ran = mesh(&absent, verb);

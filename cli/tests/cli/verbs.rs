@@ -61,6 +61,37 @@ database-3  m13  100.88.0.13  learner  dead   none    -                    never
 }
 
 #[test]
+fn keys_show_whose_they_are_and_whom_the_one_before_is_kept_for() {
+    let page = table("GET /v1/keys", Reply::document(documents::keys()), &["keys", "show"]);
+    assert!(page.contains("answered for n3 (m3); ends in 29d21h at the latest\n"), "{page}");
+    let mut keys = documents::keys();
+    (keys.before, keys.own.serial) = (None, 0);
+    keys.next = Some(mesh_model::TunnelKey([8; 32]));
+    let page = table("GET /v1/keys", Reply::document(keys), &["keys"]);
+    assert!(page.contains("changed    never: it is the one the host joined with\n"), "{page}");
+    assert!(page.contains("not agreed yet"), "{page}");
+}
+
+#[test]
+fn keys_rotate_asks_for_what_was_said() {
+    let rotated = documents::rotated;
+    let reply = Reply::document(rotated(None));
+    assert_eq!(
+        table("POST /v1/keys/rotate", reply, &["keys", "rotate"]),
+        "\
+n1 (m1) has the key AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE= now; agreed at index 48
+the key before is answered until every member knows of it
+"
+    );
+    let asked = passes_on("POST /v1/keys/rotate", rotated(None), &["keys", "rotate"]);
+    assert_eq!(asked, json!({"force": false, "wait_ms": null}));
+    let words = ["keys", "rotate", "--force", "--wait", "--timeout", "5s"];
+    let asked = passes_on("POST /v1/keys/rotate", rotated(Some(documents::applied_by())), &words);
+    assert_eq!(asked, json!({"force": true, "wait_ms": 5000}));
+    passes_on("GET /v1/keys", documents::keys(), &["keys"]);
+}
+
+#[test]
 fn detailed_status_adds_agreement_gossip_and_counters() {
     let reply = Reply::document(documents::status());
     let page = table("GET /v1/status", reply, &["status", "--detailed"]);

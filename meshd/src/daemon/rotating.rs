@@ -18,7 +18,7 @@ use mesh_model::api::v1::{
     TunnelKeys,
 };
 use mesh_model::trust::Rekey;
-use mesh_model::view::{ClusterView, MemberView};
+use mesh_model::view::{ClusterView, KeyChange, MemberView};
 use mesh_model::{LogIndex, MemberId, Signed, TunnelKey, TunnelSecret};
 use tokio::time::sleep;
 
@@ -26,7 +26,7 @@ use super::refusal::{Answer, ending, failed, internal, refusal};
 use super::{Daemon, Mesh};
 use crate::io::clock;
 use crate::io::entropy::Entropy;
-use crate::state_dir::{Identity, StateDir};
+use crate::state_dir::{Identity, StateDir, StateDirError};
 
 /// How often to look whether a change has come further by itself: members tell how far they are once a second at most, and
 /// nothing waits for this.
@@ -63,10 +63,10 @@ impl Daemon {
         let mesh = self.mesh()?;
         let key = self.unless_stopping(self.prepare_key(request.force)).await??;
         let (serial, index) = self.unless_stopping(mesh.rekey(key)).await??;
-        self.settle_keys().await;
+        self.settle_keys().await.map_err(Unsettled::told)?;
         let heard = mesh.applied_by_all_within(index, request.wait_ms);
         let applied_by = self.unless_stopping(heard).await??;
-        self.settle_keys().await;
+        self.settle_keys().await.map_err(Unsettled::told)?;
         let keeps_before = matches!(mesh.keys().other, Some(OtherKey::Before(_)));
         let (member, name) = (mesh.me, mesh.own.name.clone());
         Ok(KeysRotated { member, name, key, serial, index, applied_by, keeps_before })
@@ -79,34 +79,32 @@ impl Daemon {
         let mesh = self.mesh()?;
         let view = mesh.newest_view();
         let own = view.members.get(&mesh.me).ok_or_else(not_a_member)?;
-        match stage(state_dir.identity(), own).map_err(internal)? {
-            Stage::Prepared(key) => return Ok(key),
-            Stage::Agreed(change) if !force => {
-                let behind = mesh.behind(change.at).await.ok_or_else(ending)?;
-                if !is_over(&change, &behind, clock::wall_ms()) {
-                    return Err(unfinished(&names(&view, &behind)));
+        let mut keys = cast(state_dir.identity(), own).map_err(internal)?;
+        let key = match &keys.other {
+            Some(OtherKey::Next(next)) => next.public(),
+            before => {
+                if let (Some(_), Some(change), false) = (before, own.change, force) {
+                    mesh.check_over(&view, &change).await?;
                 }
+                let next = TunnelSecret::from_bytes(Entropy.fresh());
+                let key = next.public();
+                keys.other = Some(OtherKey::Next(next));
+                key
             }
-            Stage::Agreed(_) | Stage::Settled => {}
-        }
-        let OwnKeys { current, .. } = cast(state_dir.identity(), own).map_err(internal)?;
-        let next = TunnelSecret::from_bytes(Entropy.fresh());
-        let key = next.public();
-        let keys = OwnKeys { current, other: Some(OtherKey::Next(next)) };
+        };
         mesh.take_keys(&mut state_dir, keys).await.map_err(failed)?;
         mesh.path.carried_out().await;
         Ok(key)
     }
 
     /// Brings disk and packet threads up to what is agreed.
-    async fn settle_keys(&self) {
+    async fn settle_keys(&self) -> Result<(), Unsettled> {
         let mut state_dir = self.state_dir.lock().await;
-        let Some(mesh) = self.mesh.load_full() else { return };
-        if let Some(keys) = mesh.settled_keys(state_dir.identity()).await
-            && let Err(error) = mesh.take_keys(&mut state_dir, keys).await
-        {
-            tracing::warn!(%error, "the keys of this host could not be written down; it goes on with those it has");
+        let Some(mesh) = self.mesh.load_full() else { return Ok(()) };
+        if let Some(keys) = mesh.settled_keys(state_dir.identity()).await? {
+            mesh.take_keys(&mut state_dir, keys).await?;
         }
+        Ok(())
     }
 }
 
@@ -140,19 +138,27 @@ impl Mesh {
         Ok((serial, index))
     }
 
+    /// Refuses while members are waited for after `change`.
+    async fn check_over(&self, view: &ClusterView, change: &KeyChange) -> Answer<()> {
+        let behind = self.behind(change.at).await.ok_or_else(ending)?;
+        match is_over(change, &behind, clock::wall_ms()) {
+            true => Ok(()),
+            false => Err(unfinished(&names(view, &behind))),
+        }
+    }
+
     /// The keys that this host is to have now, of those in `identity`; `None` if it has them, or is no member.
-    async fn settled_keys(&self, identity: &Identity) -> Option<OwnKeys> {
+    async fn settled_keys(&self, identity: &Identity) -> Result<Option<OwnKeys>, KeyMissing> {
         let view = self.newest_view();
-        let own = view.place_of(self.me)?;
-        let mut keys = cast(identity, own)
-            .inspect_err(|error| tracing::error!(%error, "somebody else speaks for this host"))
-            .ok()?;
+        let Some(own) = view.place_of(self.me) else { return Ok(None) };
+        let mut keys = cast(identity, own)?;
         if let (Some(OtherKey::Before(_)), Some(change)) = (&keys.other, own.change)
-            && is_over(&change, &self.behind(change.at).await?, clock::wall_ms())
+            && let Some(behind) = self.behind(change.at).await
+            && is_over(&change, &behind, clock::wall_ms())
         {
             keys.other = None;
         }
-        (keys != self.keys()).then_some(keys)
+        Ok((keys != self.keys()).then_some(keys))
     }
 
     /// Takes `keys`, on disk first.
@@ -160,7 +166,7 @@ impl Mesh {
         &self,
         state_dir: &mut StateDir,
         keys: OwnKeys,
-    ) -> Result<(), crate::state_dir::StateDirError> {
+    ) -> Result<(), StateDirError> {
         let other = keys.other.as_ref().map(|other| match other {
             OtherKey::Next(secret) | OtherKey::Before(secret) => secret.clone(),
         });
@@ -181,15 +187,29 @@ impl Mesh {
     }
 }
 
-/// How far the change of the key of the host with `identity` has come, which is agreed to be `own`.
-fn stage(identity: &Identity, own: &MemberView) -> Result<Stage, KeyMissing> {
-    let other = identity.other.as_ref().map(TunnelSecret::public);
-    Stage::of(identity.tunnel.public(), other, own)
+/// Why this host does not have the keys it should.
+#[derive(Debug, thiserror::Error)]
+enum Unsettled {
+    /// Another host has the same identity, and has changed the key of both.
+    #[error("{0}; another host speaks for this one, from a copy of its state directory")]
+    Missing(#[from] KeyMissing),
+    #[error("the keys of this host are not written down, and it goes on with those it has: {0}")]
+    Disk(#[from] StateDirError),
+}
+
+impl Unsettled {
+    fn told(self) -> ErrorBody {
+        match self {
+            Self::Missing(_) => internal(self),
+            Self::Disk(error) => failed(error),
+        }
+    }
 }
 
 /// The keys in `identity`, each in the part that what is agreed of this host gives it.
 pub(super) fn cast(identity: &Identity, own: &MemberView) -> Result<OwnKeys, KeyMissing> {
-    let stage = stage(identity, own)?;
+    let other = identity.other.as_ref().map(TunnelSecret::public);
+    let stage = Stage::of(identity.tunnel.public(), other, own)?;
     let (mut current, mut other) = (identity.tunnel.clone(), identity.other.clone());
     if current.public() != own.tunnel
         && let Some(other) = &mut other
@@ -246,11 +266,17 @@ fn unfinished(behind: &[MemberName]) -> ErrorBody {
 
 /// Brings changes of the key further as members hear of them, as long as `daemon` lives.
 pub(super) async fn run(daemon: Weak<Daemon>) {
+    let mut complaint = None;
     loop {
         sleep(LOOK_AGAIN).await;
         let Some(daemon) = daemon.upgrade() else { return };
-        if daemon.mesh.load_full().is_some_and(|mesh| mesh.is_rotating()) {
-            daemon.settle_keys().await;
+        if !daemon.mesh.load_full().is_some_and(|mesh| mesh.is_rotating()) {
+            continue;
         }
+        let again = daemon.settle_keys().await.err().map(|error| error.to_string());
+        if let Some(error) = again.as_ref().filter(|_| again != complaint) {
+            tracing::error!(error, "the change of this host's key is held up");
+        }
+        complaint = again;
     }
 }

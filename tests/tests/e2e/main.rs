@@ -21,6 +21,7 @@ mod restart;
 mod rights;
 mod rolling;
 mod rootless;
+mod rotation;
 mod saturated;
 mod snapshots;
 mod state_dir;
