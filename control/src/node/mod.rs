@@ -23,7 +23,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use mesh_model::plan::{Plan, Update};
-use mesh_model::view::ClusterView;
+use mesh_model::view::{ClusterView, MemberView};
 use mesh_model::wire::join::PeerHint;
 use mesh_model::{LogIndex, MemberId};
 
@@ -143,6 +143,7 @@ impl Node {
     pub fn poll_event(&mut self) -> Option<Event> {
         if self.updates.is_empty() && std::mem::take(&mut self.stale) {
             let mut next = planner::plan(&self.view, self.me, self.endpoints.candidates());
+            self.end_keys_before(&mut next);
             self.farewells.add_to(&mut next);
             self.updates.extend(self.plan.diff(&next));
             self.plan = next;
@@ -241,7 +242,26 @@ impl Node {
             self.sighted.insert(member);
             if let Some(facts) = self.gossip.peer(member).facts {
                 self.stale |= self.endpoints.announce(member, &facts.endpoints);
+                self.stale |= self.view.members.get(&member).is_some_and(|it| {
+                    let peer = self.plan.peers.get(&it.tunnel);
+                    peer.is_some_and(|peer| peer.before.is_some()) && self.goes_by_its_key(it)
+                });
             }
         }
+    }
+
+    /// Nobody is taken by the key before any more who is known to go by the one after it.
+    fn end_keys_before(&self, plan: &mut Plan) {
+        for peer in plan.peers.values_mut() {
+            let member = self.view.members.get(&peer.member);
+            peer.before =
+                peer.before.filter(|_| !member.is_some_and(|it| self.goes_by_its_key(it)));
+        }
+    }
+
+    /// Whether `member` has heard that its own key was changed, by its own word.
+    fn goes_by_its_key(&self, member: &MemberView) -> bool {
+        let applied = self.gossip.peer(member.id).facts.map_or(0, |facts| facts.applied);
+        member.change.is_none_or(|change| applied >= change.at)
     }
 }

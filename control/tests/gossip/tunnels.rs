@@ -8,7 +8,7 @@ use mesh_control::node::FAREWELL;
 use mesh_model::TunnelKey;
 use mesh_model::api::v1::GossipState::{Alive, Unknown};
 use mesh_model::plan::{PeerPlan, Update};
-use mesh_model::view::MemberView;
+use mesh_model::view::{KeyChange, MemberView};
 use mesh_model::wire::join::PeerHint;
 
 use crate::world::{BOOT_MS, World, banning, m, own_endpoint, secs, view};
@@ -209,4 +209,27 @@ fn a_present_member_with_a_new_key_keeps_its_tunnel() {
     assert_eq!(gone(&world, 1), []);
     let told = &world.updates[&m(1)];
     assert!(told.contains(&Update::RekeyPeer(key(2), renewed)), "{told:?}");
+}
+
+#[test]
+fn the_key_before_ends_once_its_owner_is_known_to_go_by_the_new_one() {
+    let mut world = settled(3);
+    let mut next = view(&[1, 2, 3], 2);
+    let changed = Arc::make_mut(&mut next).members.get_mut(&m(2)).expect("member 2");
+    changed.tunnel = TunnelKey([99; 32]);
+    changed.change = Some(KeyChange { serial: 1, before: key(2), at: 2, since_ms: 0 });
+    let before = |world: &World| {
+        let told = &world.updates[&m(1)];
+        let Some(Update::SetPeer(key, peer)) = told.last() else { panic!("{told:?}") };
+        assert_eq!(*key, TunnelKey([99; 32]));
+        peer.before
+    };
+    // Member 1 hears of the change before the one whose key it is.
+    world.with(m(1), |node, now| node.handle_view(Arc::clone(&next), now));
+    world.run(secs(10));
+    assert_eq!(before(&world), Some(key(2)));
+    world.agree(&next);
+    world.run(secs(10));
+    assert_eq!(before(&world), None);
+    assert_eq!(gone(&world, 1), []);
 }
