@@ -343,8 +343,8 @@ pub enum RekeyRefusal {
     /// No key that anybody may have.
     #[error("it is no key that keeps a secret")]
     Degenerate,
-    /// The member is banned.
-    #[error("{0} is banned")]
+    /// The member is banned, or excluded.
+    #[error("{0} is banned or excluded")]
     Banned(MemberId),
 }
 
