@@ -22,5 +22,6 @@ mod regions;
 mod repeat;
 mod succession;
 mod transfer;
+mod upstream;
 mod versions;
 mod world;
