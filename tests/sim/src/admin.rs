@@ -13,7 +13,7 @@ use rand_chacha::ChaCha8Rng;
 use crate::net::HostNo;
 
 /// The fewest members that may speak for one of them to be banned: two are left, and one of them votes.
-const FEWEST: usize = 3;
+pub const FEWEST: usize = 3;
 
 /// The fewest for one of them to be removed: three voters are left.
 const STAY: usize = 4;
@@ -49,6 +49,8 @@ pub struct Scene {
     pub present: Vec<MemberId>,
     /// Members that are banned.
     pub banned: Vec<MemberId>,
+    /// How many have to be present for one of them to be banned.
+    pub fewest: usize,
     /// How much the root has said.
     pub papers: usize,
 }
@@ -87,12 +89,12 @@ impl Admin {
         let door = self.door(&scene.doors)?;
         let rng = &mut self.rng;
         let deed = match rng.random_range(0..100) {
-            0..35 if scene.present.len() >= FEWEST => {
+            0..35 if scene.present.len() >= scene.fewest => {
                 let for_ms = rng.random_bool(0.6).then(|| rng.random_range(1000..LONGEST_MS));
                 Deed::Ban(*scene.present.choose(rng)?, for_ms)
             }
             35..55 => Deed::Pardon(*scene.banned.choose(rng)?),
-            55..60 if scene.present.len() >= STAY => {
+            55..60 if scene.present.len() >= scene.fewest.max(STAY) => {
                 let everybody = [&scene.present[..], &scene.banned[..]].concat();
                 Deed::Remove(*everybody.choose(rng)?)
             }
@@ -133,6 +135,7 @@ mod tests {
             doors: vec![HostNo(1)],
             present: members(1, present),
             banned: members(20, banned),
+            fewest: FEWEST,
             papers: 3,
         }
     }

@@ -1,5 +1,7 @@
 //! A simulated machine: what survives a crash, and the life on it now.
 
+use std::time::Duration;
+
 use mesh_dataplane::WallTime;
 use mesh_model::trust::Admission;
 use mesh_model::wire::join::PeerHint;
@@ -40,6 +42,8 @@ pub struct Host {
     pub reads: Edition,
     /// Its member marker.
     pub member: Option<MemberId>,
+    /// When it was let in.
+    pub joined: Option<Duration>,
     /// Its peer cache.
     pub hints: Vec<PeerHint>,
     /// Where it is on its way.
@@ -67,6 +71,7 @@ impl Host {
             disk: Disk::new(seed.of("disk", number)),
             reads: NEWER,
             member: None,
+            joined: None,
             hints: Vec::new(),
             stage: Stage::Outside,
             clock,

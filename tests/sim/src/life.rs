@@ -23,9 +23,13 @@ use mesh_model::view::ClusterView;
 use mesh_model::wire::join::PeerHint;
 use mesh_model::{Edition, MemberId, OverlayAddrs};
 
+use crate::forger::Rumours;
 use crate::net::HostNo;
 use crate::seeds::RunSeed;
 use crate::trust::Keys;
+
+/// The build that every daemon says it is.
+pub(crate) const VERSION: &str = "0.0.0-sim";
 
 /// Which run of a daemon, over all hosts. Never used twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -114,6 +118,8 @@ pub struct Life {
     pending: Output,
     /// Rewrites the plan's steps: how a planted bug gets at them.
     bend: Option<fn(Update) -> Option<Update>>,
+    /// Rewrites what it says in gossip, if it is a forger's.
+    rumours: Option<Rumours>,
 }
 
 impl Life {
@@ -131,7 +137,7 @@ impl Life {
         let config = NodeConfig {
             me: birth.me,
             identity: birth.keys.identity.clone(),
-            version: "0.0.0-sim".to_owned(),
+            version: VERSION.to_owned(),
             reads: birth.reads,
             capabilities: Vec::new(),
             boot_ms: birth.boot_ms,
@@ -153,12 +159,23 @@ impl Life {
             outlet,
             pending,
             bend: None,
+            rumours: None,
         })
     }
 
     /// From now on the packet core gets `bend` of what the node says.
     pub fn bend_updates(&mut self, bend: fn(Update) -> Option<Update>) {
         self.bend = Some(bend);
+    }
+
+    /// From now on others get what `rumours` makes of its gossip.
+    pub fn forge_gossip(&mut self, rumours: Rumours) {
+        self.rumours = Some(rumours);
+    }
+
+    /// How many of its datagrams of gossip were forged.
+    pub fn forged_gossip(&self) -> u64 {
+        self.rumours.as_ref().map_or(0, Rumours::forged)
     }
 
     /// When it wants to be woken.
@@ -272,10 +289,17 @@ impl Life {
             let Some(to) = self.node.view().members.get(&datagram.to) else { continue };
             let from = SocketAddr::from((self.addrs.v6, port::GOSSIP));
             let to = SocketAddr::from((to.addrs.v6, port::GOSSIP));
-            let packet = udp::encode(from, to, &datagram.payload)
+            let payload = self.bend_gossip(datagram.payload);
+            let packet = udp::encode(from, to, &payload)
                 .expect("both ends are IPv6 and gossip datagrams are small");
             self.engine.handle_inner(&packet, now, &mut self.outlet);
         }
+    }
+
+    fn bend_gossip(&mut self, payload: Vec<u8>) -> Vec<u8> {
+        let Some(rumours) = &mut self.rumours else { return payload };
+        let known: Vec<_> = self.node.peers().filter_map(|peer| peer.facts.cloned()).collect();
+        rumours.bend(payload, &known)
     }
 
     fn hear(&mut self, from: MemberId, packet: &[u8], now: Instant) {

@@ -121,6 +121,11 @@ impl Load {
         self.standing.get(&invite).map(|standing| &standing.ticket)
     }
 
+    /// All invites the mesh has agreed to.
+    pub fn tickets(&self) -> Vec<Ticket> {
+        self.standing.values().map(|standing| standing.ticket.clone()).collect()
+    }
+
     /// The next action.
     pub fn next(&mut self, seen: &Situation) -> Option<Action> {
         if seen.changing && self.churn > 0.0 && self.rng.random_bool(self.churn) {

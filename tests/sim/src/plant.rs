@@ -31,10 +31,12 @@ pub enum Plant {
     ForgottenSerial,
     /// Packet cores are not told of peers that go.
     KeptTunnels,
+    /// Nobody answers a member that asks for what was agreed: as if the leader fed all of them.
+    NoSources,
 }
 
 /// All planted bugs, and their names on the command line.
-pub const ALL: [(&str, Plant); 8] = [
+pub const ALL: [(&str, Plant); 9] = [
     ("answer-before-sync", Plant::AnswerBeforeSync),
     ("deaf-to-disk", Plant::DeafToDisk),
     ("stale-refusal", Plant::StaleRefusal),
@@ -43,6 +45,7 @@ pub const ALL: [(&str, Plant); 8] = [
     ("stolen-secret", Plant::StolenSecret),
     ("forgotten-serial", Plant::ForgottenSerial),
     ("kept-tunnels", Plant::KeptTunnels),
+    ("no-sources", Plant::NoSources),
 ];
 
 /// The planted bug called `name`.

@@ -47,6 +47,8 @@ pub struct Profile {
     pub ruling: Option<Duration>,
     /// The longest pause between two things operators do about builds; `None`: all hosts run the newer one.
     pub upgrading: Option<Duration>,
+    /// Whether one of those that vote lies in what it says, and one member forges records.
+    pub treason: bool,
 }
 
 /// How wrong wall clocks are.
@@ -134,6 +136,7 @@ pub const CORE: Profile = Profile {
     // Some fifteen bans in a run, of which each lasts longer than a handshake takes to be given up (15 s).
     ruling: Some(Duration::from_secs(8)),
     upgrading: None,
+    treason: false,
 };
 
 /// Nothing breaks: a run that fails here has found a plain bug.
@@ -296,8 +299,34 @@ pub const CHAOS: Profile = Profile {
     ..CORE
 };
 
+/// One that votes cheats, and one member forges, while a few things break: enough that leaders change and that somebody is
+/// always behind, and so few that most of the others stay a majority.
+pub const BYZANTINE: Profile = Profile {
+    name: "byzantine",
+    // Three vote, four more are fed: some are left that follow by sync.
+    hosts_min: 8,
+    hosts_max: 11,
+    worst: LAN,
+    // The traitor is found out at the latest 20 s before, and those it misled have to catch up.
+    calm: Duration::from_secs(35),
+    pause_min: Duration::from_secs(1),
+    pause_max: Duration::from_secs(15),
+    faults: &[
+        (Kind::Crash, 3),
+        (Kind::Restart, 6),
+        (Kind::Cut(Shape::OneWay), 1),
+        (Kind::Cut(Shape::LastLink), 1),
+        (Kind::Burst, 1),
+        (Kind::Heal, 4),
+    ],
+    churn: 0.05,
+    treason: true,
+    ..CORE
+};
+
 /// All profiles.
-pub const ALL: [Profile; 9] = [CORE, CALM, BRIDGE, CLOG, DISK, CLOCK, CHURN, UPGRADE, CHAOS];
+pub const ALL: [Profile; 10] =
+    [CORE, CALM, BRIDGE, CLOG, DISK, CLOCK, CHURN, UPGRADE, CHAOS, BYZANTINE];
 
 /// The profile called `name`.
 pub fn named(name: &str) -> Option<Profile> {

@@ -13,15 +13,19 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use mesh_control::ports::{Transport, TransportError};
-use mesh_control::raft::Group;
+use mesh_control::raft::{Group, RpcError};
 use mesh_model::MemberId;
 
 use crate::clock::Clock;
 use crate::disk::{Busy, Disk};
-use crate::invariants::{NothingAfterAFailedSync, Violation, banned_are_cut_off};
+use crate::invariants::{
+    NothingAfterAFailedSync, Violation, alarm_names_the_traitor, banned_are_cut_off,
+};
 use crate::life::LifeId;
 use crate::net::{HostNo, Net};
 use crate::trace::Trace;
+use crate::traitor::speech::{self, Reply};
+use crate::traitor::{Said, Traitor};
 
 /// Who answers for a member.
 struct Station {
@@ -53,6 +57,10 @@ pub struct Board {
     pub calls: u64,
     /// The first thing seen here that must not be.
     pub violation: Option<Violation>,
+    /// Whether nobody is told what was agreed who asks for it: a planted bug.
+    pub no_sources: bool,
+    /// The one that lies in what it says, if there is one.
+    pub traitor: Option<Traitor>,
     stations: BTreeMap<MemberId, Station>,
 }
 
@@ -66,7 +74,9 @@ pub struct Switchboard {
 impl Switchboard {
     /// A board over `net`.
     pub fn new(net: Net, trace: Trace, clock: Clock) -> Self {
-        let board = Board { net, trace, calls: 0, violation: None, stations: BTreeMap::new() };
+        let (violation, traitor, stations) = (None, None, BTreeMap::new());
+        let no_sources = false;
+        let board = Board { net, trace, calls: 0, violation, no_sources, traitor, stations };
         Self { board: Arc::new(Mutex::new(board)), clock }
     }
 
@@ -91,7 +101,11 @@ impl Switchboard {
             busy: Busy::default(),
             silence: NothingAfterAFailedSync::default(),
         };
-        self.lock().stations.insert(member, station);
+        let mut board = self.lock();
+        board.stations.insert(member, station);
+        if let Some(traitor) = board.traitor.as_mut().filter(|traitor| traitor.host == host) {
+            traitor.member = Some(member);
+        }
     }
 
     /// `member`'s daemon is gone.
@@ -122,6 +136,17 @@ impl Switchboard {
 impl Board {
     fn alive(&mut self, member: MemberId, life: LifeId) -> Option<&mut Station> {
         self.stations.get_mut(&member).filter(|station| station.life == life)
+    }
+
+    /// What becomes of what `member` says, if it is the traitor.
+    fn bend(
+        &mut self,
+        member: MemberId,
+        lie: impl FnOnce(&mut Traitor, usize) -> Said,
+    ) -> Option<Said> {
+        let traitor = self.traitor.as_mut().filter(|traitor| traitor.is(member))?;
+        let voters = self.stations.get(&member)?.group.as_ref()?.status().voters.len();
+        Some(lie(traitor, voters))
     }
 }
 
@@ -192,8 +217,66 @@ impl Line {
         fate.map(|delay| held + delay)
     }
 
+    /// What this host asks `to` in place of `request`: something else if it is the traitor.
+    fn as_asked(&self, to: MemberId, request: Bytes) -> Option<Bytes> {
+        let mut board = self.switchboard.lock();
+        let bent = board.bend(self.me, |traitor, voters| traitor.ask(request.clone(), voters));
+        self.told(&mut board, (self.me, to), request, bent)
+    }
+
+    /// What `to` answers in place of `answer`.
+    fn as_answered(&self, to: MemberId, answer: Bytes) -> Option<Bytes> {
+        let mut board = self.switchboard.lock();
+        if board.no_sources && speech::is_news(&answer) {
+            return None;
+        }
+        let bent = board.bend(to, |traitor, voters| traitor.answer(answer.clone(), voters));
+        self.told(&mut board, (to, self.me), answer, bent)
+    }
+
+    fn told(
+        &self,
+        board: &mut Board,
+        (from, to): (MemberId, MemberId),
+        truth: Bytes,
+        bent: Option<Said>,
+    ) -> Option<Bytes> {
+        let now = self.switchboard.clock.elapsed();
+        match bent {
+            None => Some(truth),
+            Some(Said::Truth(said)) => Some(said),
+            Some(Said::Lie(said)) => {
+                let kind = said.get(1).copied().unwrap_or_default();
+                board.trace.note(now, format_args!("lie {from} -> {to} {kind} {}", said.len()));
+                Some(said)
+            }
+            Some(Said::Nothing) => {
+                board.trace.note(now, format_args!("silence {from} -> {to}"));
+                None
+            }
+        }
+    }
+
+    /// Whoever holds the traitor's word beside another that contradicts it has raised the alarm.
+    fn check_alarm(&self, by: MemberId, group: &Group, answer: &Result<Bytes, RpcError>) {
+        let Ok(Some(Reply::Attested(words))) = answer.as_ref().map(|bytes| speech::open(bytes))
+        else {
+            return;
+        };
+        let mut board = self.switchboard.lock();
+        let Some(traitor) = board.traitor.as_ref().and_then(|traitor| traitor.member) else {
+            return;
+        };
+        let (view, divergences) = (group.views().borrow().clone(), group.divergences());
+        let named = alarm_names_the_traitor::check(by, traitor, (&words, &divergences), &view);
+        if let Err(violation) = named {
+            board.violation.get_or_insert(violation);
+        }
+    }
+
     /// There and back; `None` when anything got lost on the way.
     async fn travel(&self, to: MemberId, request: Bytes) -> Option<Result<Bytes, TransportError>> {
+        let request = self.as_asked(to, request)?;
         let there = match self.send(to, request.len()) {
             Ok(fate) => fate?,
             Err(error) => return Some(Err(error)),
@@ -204,6 +287,11 @@ impl Line {
         // The answering side works on, whether or not the caller still waits.
         let work = tokio::spawn(async move { group.handle_rpc(from, &request).await });
         let answer = work.await.ok()?;
+        self.check_alarm(to, &arrived.group, &answer);
+        let answer = match answer {
+            Ok(answer) => Ok(self.as_answered(to, answer)?),
+            Err(error) => Err(error),
+        };
         let back = self.turn_back(to, &arrived, answer.as_ref().ok().map(Bytes::len))?;
         tokio::time::sleep(back).await;
         self.switchboard.lock().alive(self.me, self.life)?;

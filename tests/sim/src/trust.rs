@@ -155,6 +155,11 @@ pub struct Ticket {
 }
 
 impl Ticket {
+    /// `invite`, signed with its own `secret` by one that is no admin.
+    pub fn made_up(invite: Invite, secret: &IdentitySecret) -> Self {
+        Self { signed: Signed::seal(&invite, secret), invite, secret: secret.clone() }
+    }
+
     /// "Let the holder bring members in."
     pub fn command(&self) -> Command {
         Command::Invite(self.signed.clone())

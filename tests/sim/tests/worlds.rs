@@ -1,7 +1,7 @@
 //! Whole worlds: some seeds hold, equal seeds tell equal stories, and planted bugs do not get through.
 
 use mesh_sim::plant::Plant;
-use mesh_sim::profile::{CALM, CORE, DISK, Profile};
+use mesh_sim::profile::{BYZANTINE, CALM, CHURN, CORE, DISK, Profile};
 use mesh_sim::run::{Report, run};
 use mesh_sim::world::Options;
 
@@ -40,6 +40,15 @@ fn a_mesh_under_faults_holds_and_tells_the_same_story_twice() {
     assert!(first.stats.intruders + other.stats.intruders > 0);
 }
 
+/// A voter that lies and a member that forges are there, heard and found out, and change nothing.
+#[test]
+fn a_mesh_with_a_traitor_and_a_forger_holds() {
+    let report = live(0, BYZANTINE, None);
+    assert_eq!(report.violation, None);
+    let stats = report.stats;
+    assert!(stats.lies > 10 && stats.alarms == 1 && stats.forgeries > 10, "{stats:?}");
+}
+
 #[test]
 fn a_disk_that_answers_before_it_has_synced_is_noticed() {
     assert!(noticed(Plant::AnswerBeforeSync, CORE, "no_acknowledged_command_lost"));
@@ -74,4 +83,9 @@ fn a_ruling_that_is_said_again_under_a_later_serial_is_noticed() {
 #[test]
 fn a_packet_core_that_keeps_the_tunnels_of_the_banned_is_noticed() {
     assert!(noticed(Plant::KeptTunnels, CORE, "banned_are_cut_off"));
+}
+
+#[test]
+fn members_that_nobody_tells_what_was_agreed_are_noticed() {
+    assert!(noticed(Plant::NoSources, CHURN, "liveness"));
 }

@@ -24,7 +24,7 @@ struct Args {
     /// Seeds to run, the first and the one after the last, such as 0..200.
     #[arg(long, value_parser = parse_range)]
     seeds: Option<Range<u64>>,
-    /// What kind of run: core, calm, bridge, clog, disk, clock, churn or chaos.
+    /// What kind of run: core, calm, bridge, clog, disk, clock, churn, chaos or byzantine.
     #[arg(long, default_value = "core", value_parser = parse_profile)]
     profile: Profile,
     /// End each run after this many events.
@@ -40,7 +40,7 @@ struct Args {
     #[arg(long)]
     log: Option<Targets>,
     /// Plant a bug, to see that it is noticed: answer-before-sync, deaf-to-disk, stale-refusal,
-    /// stale-read, any-source, stolen-secret, forgotten-serial or kept-tunnels.
+    /// stale-read, any-source, stolen-secret, forgotten-serial, kept-tunnels or no-sources.
     #[arg(long, value_parser = parse_plant)]
     plant: Option<Plant>,
     /// Seeds run at the same time.
@@ -131,6 +131,9 @@ impl Sum {
         sum.reads += one.reads;
         sum.trials += one.trials;
         sum.held_back += one.held_back;
+        sum.lies += one.lies;
+        sum.forgeries += one.forgeries;
+        sum.alarms += one.alarms;
         sum.terms += one.terms;
         sum.stranded += one.stranded;
         sum.calls += one.calls;
@@ -169,6 +172,13 @@ impl Sum {
             out,
             "  {delivered} of {sent} packets delivered, {forged} sent with a forged source, {intruders} intruders turned away"
         )?;
+        if args.profile.treason {
+            let Stats { lies, forgeries, alarms, .. } = self.stats;
+            writeln!(
+                out,
+                "  {lies} lies told by a voter, which the alarm named in {alarms} seeds, {forgeries} forged records refused"
+            )?;
+        }
         writeln!(
             out,
             "  {:.0} s of virtual time in {:.1} s, the slowest seed {:.1} s",

@@ -1,5 +1,6 @@
 //! What must hold in every run, whatever breaks. One file each.
 
+pub(crate) mod alarm_names_the_traitor;
 pub(crate) mod banned_are_cut_off;
 mod equal_hash_at_equal_index;
 mod honest_sources;
@@ -8,6 +9,7 @@ mod liveness;
 mod no_acknowledged_command_lost;
 mod no_address_twice;
 pub(crate) mod no_forged_member;
+pub(crate) mod no_forged_record;
 mod no_ruling_undone;
 mod nothing_after_a_failed_sync;
 mod nothing_beyond_its_build;
@@ -23,6 +25,7 @@ pub use linearisable::{Invocation, Linearisable};
 pub use liveness::{Liveness, Pair, Standing};
 pub use no_acknowledged_command_lost::NoAcknowledgedCommandLost;
 pub use no_address_twice::NoAddressTwice;
+pub use no_forged_record::NoForgedRecord;
 pub use no_ruling_undone::NoRulingUndone;
 pub use nothing_after_a_failed_sync::NothingAfterAFailedSync;
 pub use nothing_beyond_its_build::{NothingBeyondItsBuild, Standpoint};
@@ -68,6 +71,8 @@ pub struct Invariants {
     pub reads: ReadsMissNothing,
     /// No host goes beyond what its build can read.
     pub builds: NothingBeyondItsBuild,
+    /// What members hold was made by those who may make it.
+    pub records: NoForgedRecord,
     /// Packets come from whom they say.
     pub sources: HonestSources,
 }

@@ -1,29 +1,41 @@
-//! At most one member leads in each term, whoever says so.
+//! At most one member leads in each term, whoever says so; and nobody follows one that did not lead in that term by its own
+//! account.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use mesh_control::raft::{Leadership, Role};
 use mesh_model::{MemberId, Term};
 
 use super::Violation;
 
+const NAME: &str = "one_leader_per_term";
+
 /// See the [module](self).
 #[derive(Default)]
 pub struct OneLeaderPerTerm {
     leaders: BTreeMap<Term, MemberId>,
+    /// Those that said so themselves.
+    led: BTreeSet<(Term, MemberId)>,
 }
 
 impl OneLeaderPerTerm {
     /// `member` reports `seen`.
     pub fn check(&mut self, member: MemberId, seen: &Leadership) -> Result<(), Violation> {
-        let claimed = if seen.role == Role::Leader { Some(member) } else { seen.leader };
-        let Some(leader) = claimed else { return Ok(()) };
+        let leads = seen.role == Role::Leader;
+        let Some(leader) = (if leads { Some(member) } else { seen.leader }) else { return Ok(()) };
+        if leads {
+            self.led.insert((seen.term, member));
+        } else if !self.led.contains(&(seen.term, leader)) {
+            let message =
+                format!("{member} follows {leader} in term {}, who did not lead", seen.term);
+            return Err(Violation::new(NAME, message));
+        }
         let first = *self.leaders.entry(seen.term).or_insert(leader);
         if first == leader {
             return Ok(());
         }
         let message = format!("term {} is led by {first} and by {leader}", seen.term);
-        Err(Violation::new("one_leader_per_term", format!("{message} (seen by {member})")))
+        Err(Violation::new(NAME, format!("{message} (seen by {member})")))
     }
 
     /// How many terms had a leader.
@@ -48,5 +60,11 @@ mod tests {
         leaders.check(MemberId(2), &report(Role::Leader, 2, Some(2))).unwrap();
         assert!(leaders.check(MemberId(3), &report(Role::Leader, 2, Some(3))).is_err());
         assert!(leaders.check(MemberId(3), &report(Role::Follower, 1, Some(2))).is_err());
+    }
+
+    #[test]
+    fn one_that_is_followed_and_did_not_lead_is_seen() {
+        let mut leaders = OneLeaderPerTerm::default();
+        assert!(leaders.check(MemberId(2), &report(Role::Follower, 7, Some(1))).is_err());
     }
 }

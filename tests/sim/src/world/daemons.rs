@@ -26,6 +26,7 @@ impl World {
     /// `mesh init` on the first host.
     pub(super) fn found(&mut self) -> Result<(), Violation> {
         let start = Start::Genesis(self.mesh.genesis.clone());
+        self.invariants.records.asks(FOUNDER, &self.hosts[&FOUNDER].keys);
         self.settle_in(FOUNDER, MemberId::FOUNDER, start, Vec::new())
     }
 
@@ -37,9 +38,9 @@ impl World {
         start: Start,
         hints: Vec<PeerHint>,
     ) -> Result<(), Violation> {
-        let plant = self.options.plant;
+        let (plant, now) = (self.options.plant, self.clock.elapsed());
         let Some(host) = self.hosts.get_mut(&no) else { return Ok(()) };
-        host.member = Some(member);
+        (host.member, host.joined) = (Some(member), Some(now));
         host.hints = hints;
         let store = Store::create(host.disk.open(), &self.mesh.root, start);
         let store = store.and_then(|store| store.read_up_to(host.reads));
@@ -98,6 +99,9 @@ impl World {
             Some(Plant::AnySource) => life.bend_updates(plant::any_source),
             Some(Plant::KeptTunnels) => life.bend_updates(plant::kept_tunnels),
             _ => {}
+        }
+        if let Some(rumours) = self.rumours_of(no, id) {
+            life.forge_gossip(rumours);
         }
         self.note(format_args!("up {no} {me} at index {}", view.applied));
         let reads = self.hosts.get(&no).map_or(NEWER, |host| host.reads);
@@ -161,6 +165,7 @@ impl World {
                 }
                 self.proposed(no, *command, purpose, result)
             }
+            Notice::Forged { command, answer } => self.was_forged(&command, answer.as_ref()),
             Notice::Transferred(result) => self.transferred(no, result),
             Notice::Read { begun, result, applied } => self.was_read(no, begun, &result, applied),
             Notice::Welcome { joiner, outcome, snapshot } => {
@@ -234,6 +239,7 @@ impl World {
         self.invariants.acknowledged.check_view(me, view, &self.reference)?;
         self.invariants.addresses.check(view)?;
         self.invariants.hashes.check(me, view)?;
+        self.invariants.records.check_view(me, view)?;
         self.invariants.history.see(me, view)?;
         self.reference.see(view);
         Ok(())

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use mesh_control::raft::{Applied, Group};
+use mesh_control::raft::{Applied, Group, GroupStatus};
 use mesh_model::MemberId;
 
 use super::World;
 use super::queue::Purpose;
+use super::ruling::FIND_BACK;
 use crate::host::Host;
 use crate::invariants::{Standing, Violation};
 use crate::life::Life;
@@ -16,44 +17,89 @@ impl World {
     /// The members that are up, mean to stay, can be helped and were not banned a moment ago.
     pub(super) fn staying(&self) -> Vec<(HostNo, MemberId)> {
         let up = self.hosts.values().filter_map(|host| Some((host.no, host.life()?)));
-        up.filter(|(_, life)| !self.reference.is_leaving(life.me) && !self.is_stranded(life))
+        up.filter(|(no, life)| !self.is_traitor(life.me) && !self.is_finding_its_way(*no))
+            .filter(|(_, life)| !self.reference.is_leaving(life.me) && !self.is_stranded(life))
             .filter(|(_, life)| !self.was_banned_lately(life.me))
             .map(|(no, life)| (no, life.me))
             .collect()
     }
 
-    /// Whether `life` was away for too long: it has no tunnel to the leader because it has not heard of
-    /// it, or none of the voters it knows can vouch for the leader, because they have left or were away for
-    /// too long themselves. Agreement cannot help such a member; it has to join again. Known and documented
-    /// there (`raft/speaker.rs`).
-    fn is_stranded(&self, life: &Life) -> bool {
-        let groups = self.hosts.values().filter_map(|host| host.life()?.group.as_ref());
-        let seen =
-            groups.map(Group::status).max_by_key(|seen| (seen.leadership.term, seen.applied));
-        let (Some(mesh), Some(group)) = (seen, life.group.as_ref()) else { return false };
-        let own = group.status();
-        let Some(leader) = mesh.leadership.leader.filter(|leader| *leader != life.me) else {
-            return false;
-        };
-        let behind = own.applied < mesh.applied;
-        let unknown = !life.node.view().members.contains_key(&leader);
-        let others = own.voters.iter().filter(|voter| **voter != life.me);
-        let vouched = others.copied().any(|voter| voter == leader || self.vouches(voter, leader));
-        behind && (unknown || !vouched)
+    /// Whether the one on `no` came in a moment ago and is behind, or has heard of no leader: it asks one after the other of those
+    /// that its door named, and most of them may be away or gone.
+    fn is_finding_its_way(&self, no: HostNo) -> bool {
+        let Some(host) = self.hosts.get(&no) else { return false };
+        let (Some(joined), Some(life)) = (host.joined, host.life()) else { return false };
+        let own = life.group.as_ref().map(Group::status);
+        let settled = own.zip(self.furthest()).is_some_and(|(own, mesh)| {
+            own.applied >= mesh.applied && own.leadership.leader.is_some()
+        });
+        !settled && self.clock.elapsed() < joined + FIND_BACK
     }
 
-    /// Whether `member` is up and takes `leader` for a voter.
-    fn vouches(&self, member: MemberId, leader: MemberId) -> bool {
-        let mut lives = self.hosts.values().filter_map(Host::life);
-        let life = lives.find(|life| life.me == member);
-        let status = life.and_then(|life| life.group.as_ref()).map(Group::status);
-        status.is_some_and(|status| status.voters.contains(&leader))
+    /// Whether `life` was away for too long. Agreement cannot help such a member; it has to join again. Record 25 says when:
+    /// nobody that it knows and that knows it has what was agreed since, or whoever signed that can be believed neither
+    /// because a majority of the voters it knows votes still, nor because the voters it knows vouch for a majority of those
+    /// that vote now.
+    fn is_stranded(&self, life: &Life) -> bool {
+        let (Some(mesh), Some(group)) = (self.furthest(), life.group.as_ref()) else {
+            return false;
+        };
+        let own = group.status();
+        if own.applied >= mesh.applied {
+            return false;
+        }
+        let votes =
+            |voter: &&MemberId| self.status_of(**voter).is_some() && mesh.voters.contains(voter);
+        let is_majority = |some: usize, of: &[MemberId]| 2 * some > of.len();
+        let has_news = |member: &MemberId| {
+            self.status_of(*member).is_some_and(|seen| seen.applied >= mesh.applied)
+        };
+        let known = |voter: &&MemberId| {
+            let vouches = |by: &MemberId| {
+                self.are_joined(life, *by)
+                    && self.status_of(*by).is_some_and(|seen| seen.voters.contains(voter))
+            };
+            own.voters.contains(voter) || own.voters.iter().any(vouches)
+        };
+        let still_vote = is_majority(own.voters.iter().filter(votes).count(), &own.voters);
+        let vouched =
+            is_majority(mesh.voters.iter().filter(votes).filter(known).count(), &mesh.voters);
+        let mut sources = life.node.view().members.keys();
+        let sourced = sources.any(|member| self.are_joined(life, *member) && has_news(member));
+        !(sourced && (still_vote || vouched))
+    }
+
+    /// What the one that is furthest has seen, the traitor aside.
+    fn furthest(&self) -> Option<GroupStatus> {
+        let lives = self.hosts.values().filter_map(Host::life);
+        let honest = lives.filter(|life| !self.is_traitor(life.me));
+        let seen = honest.filter_map(|life| life.group.as_ref()).map(Group::status);
+        seen.max_by_key(|seen| (seen.leadership.term, seen.applied))
+    }
+
+    /// Agreement as `member` sees it, if it is up.
+    fn status_of(&self, member: MemberId) -> Option<GroupStatus> {
+        self.life_of(member)?.group.as_ref().map(Group::status)
+    }
+
+    fn life_of(&self, member: MemberId) -> Option<&Life> {
+        self.hosts.values().filter_map(Host::life).find(|life| life.me == member)
+    }
+
+    /// Whether `life` and `member` have a tunnel to each other.
+    fn are_joined(&self, life: &Life, member: MemberId) -> bool {
+        let mut tunnels = life.node.plan().peers.values();
+        let there = tunnels.any(|peer| peer.member == member);
+        let mut back =
+            self.life_of(member).into_iter().flat_map(|it| it.node.plan().peers.values());
+        there && back.any(|peer| peer.member == life.me)
     }
 
     /// How many members are stranded.
     fn stranded(&self) -> usize {
         let lives = self.hosts.values().filter_map(Host::life);
-        lives.filter(|life| !self.reference.is_leaving(life.me) && self.is_stranded(life)).count()
+        let meant = lives.filter(|life| !self.reference.is_leaving(life.me));
+        meant.filter(|life| !self.is_traitor(life.me) && self.is_stranded(life)).count()
     }
 
     /// Proposes everything acknowledged once more, a member each.
@@ -86,6 +132,7 @@ impl World {
         self.stats.stranded = self.stranded() as u64;
         self.check_all_pardoned()?;
         self.check_all_went_on()?;
+        self.check_condemned()?;
         if let Some(number) = self.unanswered.first() {
             let message =
                 format!("acknowledgement {number} was asked for again and nobody answered");

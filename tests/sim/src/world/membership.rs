@@ -98,7 +98,10 @@ impl World {
                     self.retire(no);
                 }
             }
-            (Purpose::Invite, Command::Invite(_)) => self.load.acknowledged(&applied.outcome),
+            (Purpose::Invite, invite @ Command::Invite(_)) => {
+                self.load.acknowledged(&applied.outcome);
+                self.note_invite(applied.index, &invite);
+            }
             (Purpose::Rule, _) => self.stats.rulings += 1,
             (Purpose::Trial, _) => self.stats.trials += 1,
             (Purpose::Invite | Purpose::Intrude | Purpose::Repeat(_), _) => {}
@@ -128,8 +131,7 @@ impl World {
             return;
         }
         self.after(ASK_AGAIN, Event::TryJoin(joiner));
-        let doors: Vec<HostNo> =
-            self.hosts.values().filter(|host| host.life().is_some()).map(|host| host.no).collect();
+        let doors = self.doors();
         let Some(door) = doors.choose(&mut self.rng).copied() else { return };
         self.note(format_args!("ask {} at {door}", joiner.host));
         if let Some(delay) = self.join_travels(joiner.host, door) {

@@ -11,6 +11,7 @@
 //! tasks wait, tokio's clock jumps to the next timer. Nothing here asks the operating system for time
 //! or randomness, so equal seeds give equal runs: [`trace`](crate::trace) is how that is shown.
 
+mod betraying;
 mod breaking;
 mod daemons;
 mod ending;
@@ -44,8 +45,10 @@ use crate::reference::Reference;
 use crate::seeds::RunSeed;
 use crate::switchboard::Switchboard;
 use crate::trace::Trace;
+use crate::traitor::Traitor;
 use crate::trust::Mesh;
 use crate::upgrade::{OLDER, Operators};
+use betraying::Treason;
 use queue::{Event, Queue, Said};
 use ruling::Courts;
 
@@ -100,6 +103,12 @@ pub struct Stats {
     pub trials: u64,
     /// The same, refused because somebody was too old.
     pub held_back: u64,
+    /// Messages that the traitor made something else of.
+    pub lies: u64,
+    /// Records that the forger proposed and the mesh refused.
+    pub forgeries: u64,
+    /// Runs in which the alarm named the traitor.
+    pub alarms: u64,
     /// Linearisable reads that were answered.
     pub reads: u64,
     /// Terms that had a leader.
@@ -130,6 +139,7 @@ pub struct World {
     admin: Admin,
     operators: Operators,
     courts: Courts,
+    treason: Option<Treason>,
     faults: Faults,
     invariants: Invariants,
     liveness: Liveness,
@@ -181,6 +191,7 @@ impl World {
         let liar = HostNo(rng.random_range(2..=count));
         let net = Net::new(quality(&profile, &mut rng), seed.of("net", 0));
         let switchboard = Switchboard::new(net, Trace::new(options.keep_trace), clock);
+        switchboard.lock().no_sources = options.plant == Some(Plant::NoSources);
         let (notice, notices) = mpsc::unbounded_channel();
         let mut world = Self {
             options,
@@ -198,6 +209,7 @@ impl World {
             admin: Admin::new(seed.of("admin", 0)),
             operators: Operators::new(seed.of("operators", 0)),
             courts: Courts::default(),
+            treason: None,
             faults: Faults::new(profile, seed.of("faults", 0)),
             invariants: Invariants::default(),
             liveness: Liveness::default(),
@@ -225,6 +237,7 @@ impl World {
         self.queue.add(Duration::from_secs(5), Event::SaveHints);
         self.schedule_rulings();
         self.queue.add(Duration::ZERO, Event::Operate);
+        self.schedule_treason();
         for (at, kind) in script {
             self.queue.add(*at, Event::Scripted(*kind));
         }
@@ -261,9 +274,11 @@ impl World {
 
     /// The numbers so far.
     pub fn stats(&self) -> Stats {
+        let board = self.switchboard.lock();
         Stats {
             terms: self.invariants.leaders.terms() as u64,
-            calls: self.switchboard.lock().calls,
+            calls: board.calls,
+            lies: board.traitor.as_ref().map_or(0, Traitor::lies),
             elapsed: self.clock.elapsed(),
             ..self.stats
         }
@@ -340,6 +355,9 @@ impl World {
             Event::Operate => self.operate(),
             Event::TryRemove { host, incarnation } => self.try_remove(host, incarnation),
             Event::Pardon => self.pardon_everybody(),
+            Event::Betray => self.betray(),
+            Event::Forge => self.forge(),
+            Event::Watch => self.watch_out()?,
             Event::Calm => self.calm_down(),
             Event::Repeat => self.repeat_everything(),
             Event::Probe => self.probe()?,

@@ -55,11 +55,14 @@ impl World {
                 let Some(ticket) = self.load.ticket(ticket) else { return Ok(()) };
                 let Some(host) = self.hosts.get_mut(&host) else { return Ok(()) };
                 let admission = ticket.admission(&self.mesh.root, &host.keys);
+                self.invariants.records.asks(host.no, &host.keys);
                 host.stage = Stage::Joining(Box::new(admission));
                 let joiner = Joiner { host: host.no, incarnation: host.incarnation };
                 self.try_join(joiner);
             }
             Some(Action::Intrude { at, ticket }) => self.intrude(at, ticket),
+            // The traitor stays as long as it may.
+            Some(Action::Leave(host)) if self.is_traitors(host) => {}
             Some(Action::Leave(host)) => {
                 let incarnation = self.hosts.get(&host).map_or(0, |host| host.incarnation);
                 self.try_leave(host, incarnation);

@@ -60,6 +60,12 @@ pub(super) enum Event {
     TryRemove { host: HostNo, incarnation: u64 },
     /// Whoever is still banned is pardoned.
     Pardon,
+    /// The traitor does something by itself.
+    Betray,
+    /// The forger proposes something.
+    Forge,
+    /// Somebody looks whether the traitor was found out, and has it banned.
+    Watch,
     /// Nothing breaks from now on.
     Calm,
     /// Everything acknowledged is proposed again.
@@ -131,6 +137,10 @@ pub(super) enum Notice {
         purpose: Purpose,
         begun: Invocation,
         result: Result<Applied, ProposeError>,
+    },
+    Forged {
+        command: Command,
+        answer: Option<Outcome>,
     },
     Welcome {
         joiner: Joiner,

@@ -11,12 +11,13 @@ use std::time::Duration;
 use mesh_control::command::Command;
 use mesh_control::raft::{Leadership, TransferError};
 use mesh_model::MemberId;
-use mesh_model::trust::Ruling;
+use mesh_model::trust::{Ruling, VoterTarget, Wish};
 use mesh_model::view::ClusterView;
 
 use super::World;
+use super::betraying;
 use super::queue::{Event, Notice, Purpose, Said};
-use crate::admin::{Deed, Scene};
+use crate::admin::{self, Deed, Scene};
 use crate::host::Host;
 use crate::invariants::Violation;
 use crate::net::HostNo;
@@ -25,7 +26,7 @@ use crate::trust::Paper;
 
 /// How long before the calm the last ban is spoken: what was proposed is decided by then, or waits in the log
 /// of a host that is down.
-const LENIENT: Duration = Duration::from_secs(20);
+pub(super) const LENIENT: Duration = Duration::from_secs(20);
 
 /// How often it is looked whether somebody has to be pardoned.
 const PARDON_AGAIN: Duration = Duration::from_secs(1);
@@ -33,9 +34,9 @@ const PARDON_AGAIN: Duration = Duration::from_secs(1);
 /// How long an admin waits before it removes a host again that is not gone yet.
 const REMOVE_AGAIN: Duration = Duration::from_secs(6);
 
-/// How long after its pardon a member has found back: it tries every tunnel every 5 s, must catch up with the
+/// How long after its pardon, or its admission by a member that knew little, a member has found its way: it tries every tunnel every 5 s, must catch up with the
 /// log, and gossip has to hear of it.
-const FIND_BACK: Duration = Duration::from_secs(12);
+pub(super) const FIND_BACK: Duration = Duration::from_secs(12);
 
 /// What was ruled so far.
 #[derive(Default)]
@@ -48,6 +49,13 @@ pub(super) struct Courts {
     newest: Option<Arc<ClusterView>>,
     /// When a member was last known to be banned, in the time in which that is looked at.
     banned_at: BTreeMap<MemberId, Duration>,
+}
+
+impl Courts {
+    /// Whether anybody has said who votes.
+    pub(super) fn has_policy(&self) -> bool {
+        self.policies > 0
+    }
 }
 
 impl World {
@@ -91,11 +99,7 @@ impl World {
                 };
                 self.try_remove(no, incarnation);
             }
-            Deed::SetVoters(target, wishes) => {
-                self.courts.policies += 1;
-                let policy = self.mesh.policy(self.courts.policies, target, wishes);
-                self.say(at, Paper::Policy(policy));
-            }
+            Deed::SetVoters(target, wishes) => self.set_voters(at, target, wishes),
             Deed::Transfer(to) => self.transfer(at, to),
             Deed::Replay(number) => self.replay(at, number),
             Deed::CallOver(member) => {
@@ -108,19 +112,21 @@ impl World {
         let view = self.newest_view();
         let (members, banned) =
             view.map(|view| (view.members.clone(), view.banned.clone())).unwrap_or_default();
-        let stays = |member: &MemberId| !self.reference.is_leaving(*member);
+        let stays =
+            |member: &MemberId| !self.reference.is_leaving(*member) && !self.is_traitor(*member);
         Scene {
             doors: self.doors(),
             present: members.into_keys().filter(stays).collect(),
             banned: banned.into_keys().filter(stays).collect(),
+            fewest: self.treason.as_ref().map_or(admin::FEWEST, |_| betraying::FEWEST),
             papers: self.courts.papers.len(),
         }
     }
 
     /// Hosts at which something can be proposed.
-    fn doors(&self) -> Vec<HostNo> {
+    pub(super) fn doors(&self) -> Vec<HostNo> {
         let up = self.hosts.values().filter(|host| host.life().is_some());
-        up.map(|host| host.no).collect()
+        up.map(|host| host.no).filter(|no| !self.is_traitors(*no)).collect()
     }
 
     /// What was agreed last, as far as any host has ever shown: one that is banned may be the only one left.
@@ -129,7 +135,7 @@ impl World {
     }
 
     /// Rules about `member` at `at`, with the serial that its daemon proposes.
-    fn judge(&mut self, at: HostNo, member: MemberId, ruling: Ruling) {
+    pub(super) fn judge(&mut self, at: HostNo, member: MemberId, ruling: Ruling) {
         let Some(identity) =
             self.newest_view().and_then(|view| view.place_of(member).map(|found| found.identity))
         else {
@@ -138,6 +144,19 @@ impl World {
         let Some(serial) = self.next_serial(at, member) else { return };
         let verdict = self.mesh.verdict((member, identity), serial, ruling);
         self.say(at, Paper::Verdict(verdict));
+    }
+
+    /// Says at `at` who votes.
+    pub(super) fn set_voters(
+        &mut self,
+        at: HostNo,
+        target: Option<VoterTarget>,
+        wishes: BTreeMap<MemberId, Wish>,
+    ) {
+        self.courts.policies += 1;
+        let (target, wishes) = self.with_the_traitor(target, wishes);
+        let policy = self.mesh.policy(self.courts.policies, target, wishes);
+        self.say(at, Paper::Policy(policy));
     }
 
     fn next_serial(&self, at: HostNo, member: MemberId) -> Option<u64> {
@@ -195,7 +214,8 @@ impl World {
         let Some(view) = self.newest_view() else { return };
         let now = self.clock.elapsed();
         let doors = self.doors();
-        for member in view.banned.keys() {
+        let traitor = self.traitor();
+        for member in view.banned.keys().filter(|id| Some(**id) != traitor) {
             self.courts.banned_at.insert(*member, now);
             if let Some(at) = self.admin.door(&doors) {
                 self.judge(at, *member, Ruling::Pardoned);
@@ -212,7 +232,8 @@ impl World {
     /// At the end nobody is banned, unless nobody is left who could pardon.
     pub(super) fn check_all_pardoned(&self) -> Result<(), Violation> {
         let view = self.newest_view().filter(|_| !self.staying().is_empty());
-        match view.as_ref().and_then(|view| view.banned.keys().next()) {
+        let mut banned = view.iter().flat_map(|view| view.banned.keys());
+        match banned.find(|id| !self.is_traitor(**id)) {
             None => Ok(()),
             Some(member) => {
                 let message = format!("nobody could have {member} pardoned in the calm");
