@@ -36,6 +36,8 @@ pub enum Kind {
     SetClock,
     /// [`Fault::Blackout`].
     Blackout,
+    /// [`Fault::LoseMajority`].
+    LoseMajority,
 }
 
 impl Kind {
@@ -66,6 +68,8 @@ pub enum Fault {
     SetClock(HostNo, i64),
     /// Power fails for all hosts at once; they come back one by one.
     Blackout,
+    /// Most of the voters die, not to come back by themselves.
+    LoseMajority,
 }
 
 /// How the hosts are when something is about to break.
@@ -127,6 +131,7 @@ impl Faults {
             Kind::MendDisk => Fault::MendDisk(*everyone.choose(rng)?),
             Kind::SetClock => Fault::SetClock(*everyone.choose(rng)?, self.clock()),
             Kind::Blackout => Fault::Blackout,
+            Kind::LoseMajority => Fault::LoseMajority,
         })
     }
 

@@ -324,9 +324,30 @@ pub const BYZANTINE: Profile = Profile {
     ..CORE
 };
 
+/// Most of the voters are lost for good, in the middle of what else breaks, and the mesh goes on from one host that is left.
+pub const RECOVERY: Profile = Profile {
+    name: "recovery",
+    hosts_min: 5,
+    hosts_max: 9,
+    worst: LAN,
+    // Somebody may have been cut off from everybody until the calm began.
+    calm: Duration::from_secs(35),
+    pause_max: Duration::from_secs(12),
+    faults: &[
+        (Kind::LoseMajority, 6),
+        (Kind::Crash, 3),
+        (Kind::Restart, 6),
+        (Kind::Cut(Shape::Sides), 1),
+        (Kind::Cut(Shape::OneWay), 1),
+        (Kind::Heal, 4),
+        (Kind::Blackout, 1),
+    ],
+    ..CORE
+};
+
 /// All profiles.
-pub const ALL: [Profile; 10] =
-    [CORE, CALM, BRIDGE, CLOG, DISK, CLOCK, CHURN, UPGRADE, CHAOS, BYZANTINE];
+pub const ALL: [Profile; 11] =
+    [CORE, CALM, BRIDGE, CLOG, DISK, CLOCK, CHURN, UPGRADE, CHAOS, BYZANTINE, RECOVERY];
 
 /// The profile called `name`.
 pub fn named(name: &str) -> Option<Profile> {

@@ -24,7 +24,7 @@ struct Args {
     /// Seeds to run, the first and the one after the last, such as 0..200.
     #[arg(long, value_parser = parse_range)]
     seeds: Option<Range<u64>>,
-    /// What kind of run: core, calm, bridge, clog, disk, clock, churn, chaos or byzantine.
+    /// What kind of run: core, calm, bridge, clog, disk, clock, churn, chaos, byzantine or recovery.
     #[arg(long, default_value = "core", value_parser = parse_profile)]
     profile: Profile,
     /// End each run after this many events.
@@ -131,6 +131,7 @@ impl Sum {
         sum.reads += one.reads;
         sum.trials += one.trials;
         sum.held_back += one.held_back;
+        sum.recoveries += one.recoveries;
         sum.lies += one.lies;
         sum.forgeries += one.forgeries;
         sum.alarms += one.alarms;
@@ -172,6 +173,10 @@ impl Sum {
             out,
             "  {delivered} of {sent} packets delivered, {forged} sent with a forged source, {intruders} intruders turned away"
         )?;
+        if self.stats.recoveries > 0 {
+            let recoveries = self.stats.recoveries;
+            writeln!(out, "  {recoveries} times gone on from one host that was left")?;
+        }
         if args.profile.treason {
             let Stats { lies, forgeries, alarms, .. } = self.stats;
             writeln!(

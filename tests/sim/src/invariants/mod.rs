@@ -2,6 +2,7 @@
 
 pub(crate) mod alarm_names_the_traitor;
 pub(crate) mod banned_are_cut_off;
+mod epochs_only_rise;
 mod equal_hash_at_equal_index;
 mod honest_sources;
 mod linearisable;
@@ -19,6 +20,7 @@ mod reads_miss_nothing;
 #[cfg(test)]
 mod sample;
 
+pub use epochs_only_rise::EpochsOnlyRise;
 pub use equal_hash_at_equal_index::EqualHashAtEqualIndex;
 pub use honest_sources::HonestSources;
 pub use linearisable::{Invocation, Linearisable};
@@ -57,6 +59,8 @@ pub struct Invariants {
     pub leaders: OneLeaderPerTerm,
     /// Equal states at equal indexes.
     pub hashes: EqualHashAtEqualIndex,
+    /// Nobody goes back into an older epoch.
+    pub epochs: EpochsOnlyRise,
     /// Addresses are unique.
     pub addresses: NoAddressTwice,
     /// What was acknowledged stays.

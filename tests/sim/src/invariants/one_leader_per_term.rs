@@ -38,6 +38,11 @@ impl OneLeaderPerTerm {
         Err(Violation::new(NAME, format!("{message} (seen by {member})")))
     }
 
+    /// Admins say that `member` leads in `term`, without an election.
+    pub fn named(&mut self, term: Term, member: MemberId) {
+        self.led.insert((term, member));
+    }
+
     /// How many terms had a leader.
     pub fn terms(&self) -> usize {
         self.leaders.len()

@@ -98,6 +98,7 @@ impl World {
                     }
                 }
             }
+            Fault::LoseMajority => self.lose_the_majority(),
             Fault::Blackout => {
                 for no in up {
                     self.crash(*no);

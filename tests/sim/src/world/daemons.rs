@@ -58,6 +58,9 @@ impl World {
         let root = self.mesh.root;
         let Some(host) = self.hosts.get(&no) else { return Ok(()) };
         let (Stage::Down, Some(member)) = (&host.stage, host.member) else { return Ok(()) };
+        if self.is_lost(no) {
+            return Ok(());
+        }
         self.note(format_args!("restart {no}"));
         let opened = Store::open(host.disk.open(), member, &root);
         match opened.and_then(|store| store.read_up_to(host.reads)) {

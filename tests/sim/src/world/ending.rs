@@ -48,6 +48,9 @@ impl World {
         if own.applied >= mesh.applied {
             return false;
         }
+        if own.epoch.id != mesh.epoch.id {
+            return !self.is_shown_the_way(life, &mesh);
+        }
         let votes =
             |voter: &&MemberId| self.status_of(**voter).is_some() && mesh.voters.contains(voter);
         let is_majority = |some: usize, of: &[MemberId]| 2 * some > of.len();
@@ -67,6 +70,16 @@ impl World {
         let mut sources = life.node.view().members.keys();
         let sourced = sources.any(|member| self.are_joined(life, *member) && has_news(member));
         !(sourced && (still_vote || vouched))
+    }
+
+    /// Whether somebody that `life` has a tunnel with came into the epoch of `mesh` from the one before: whoever came in later has no
+    /// way to show (record 30).
+    fn is_shown_the_way(&self, life: &Life, mesh: &GroupStatus) -> bool {
+        let mut members = life.node.view().members.keys();
+        members.any(|member| {
+            let status = self.status_of(*member).filter(|_| self.are_joined(life, *member));
+            status.is_some_and(|it| it.epoch.id == mesh.epoch.id && it.epoch.aside.is_some())
+        })
     }
 
     /// What the one that is furthest has seen, the traitor aside.

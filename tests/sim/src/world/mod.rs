@@ -19,6 +19,7 @@ mod membership;
 mod packets;
 mod queue;
 mod reading;
+mod recovering;
 mod ruling;
 mod saving;
 mod upgrading;
@@ -50,6 +51,7 @@ use crate::trust::Mesh;
 use crate::upgrade::{OLDER, Operators};
 use betraying::Treason;
 use queue::{Event, Queue, Said};
+use recovering::Lost;
 use ruling::Courts;
 
 /// The host that founds the mesh.
@@ -103,6 +105,8 @@ pub struct Stats {
     pub trials: u64,
     /// The same, refused because somebody was too old.
     pub held_back: u64,
+    /// Times the mesh went on from one host that was left.
+    pub recoveries: u64,
     /// Messages that the traitor made something else of.
     pub lies: u64,
     /// Records that the forger proposed and the mesh refused.
@@ -140,6 +144,7 @@ pub struct World {
     operators: Operators,
     courts: Courts,
     treason: Option<Treason>,
+    lost: Lost,
     faults: Faults,
     invariants: Invariants,
     liveness: Liveness,
@@ -210,6 +215,7 @@ impl World {
             operators: Operators::new(seed.of("operators", 0)),
             courts: Courts::default(),
             treason: None,
+            lost: Lost::default(),
             faults: Faults::new(profile, seed.of("faults", 0)),
             invariants: Invariants::default(),
             liveness: Liveness::default(),
@@ -344,6 +350,8 @@ impl World {
             Event::Fault => self.break_something(),
             Event::Scripted(kind) => self.follow_script(kind),
             Event::Restart(no) => self.restart(no)?,
+            Event::Recover(no) => self.recover(no)?,
+            Event::Replace { host, back } => self.replace(host, back)?,
             Event::SaveHints => self.save_hints(),
             Event::TryJoin(joiner) => self.try_join(joiner),
             Event::AskDoor { door, joiner, admission } => {

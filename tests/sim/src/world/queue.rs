@@ -42,6 +42,10 @@ pub(super) enum Event {
     Scripted(Kind),
     /// A dead host starts again.
     Restart(HostNo),
+    /// An admin has the mesh go on from this host.
+    Recover(HostNo),
+    /// A host that was lost is `back`, or another takes its place.
+    Replace { host: HostNo, back: bool },
     /// Peer caches are saved.
     SaveHints,
     /// A joiner asks a door, for the first time or again.

@@ -255,6 +255,7 @@ impl World {
         let Some(group) = &life.group else { return Ok(()) };
         let latest_ms = self.hosts.values().map(|host| host.clock.latest_ms()).max().unwrap_or(0);
         group.read(|state, index| {
+            self.invariants.epochs.see(life.me, state.epoch(), index)?;
             // It may have moved on, and says so in a moment.
             if index == view.applied {
                 self.invariants.rulings.see(life.me, view, state.bans(), latest_ms)?;
