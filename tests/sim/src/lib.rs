@@ -5,6 +5,7 @@
 //! seed did can be read in its [`trace`], and happens again whenever the seed runs again.
 
 pub mod admin;
+pub mod bench;
 pub mod clock;
 pub mod crowd;
 pub mod cuts;

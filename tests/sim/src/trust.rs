@@ -13,6 +13,7 @@ use mesh_model::{
     Cosigned, IdentityKey, IdentitySecret, InviteId, MemberId, Prefixes, Signed, TunnelSecret,
 };
 
+use crate::bench::Bench;
 use crate::net::HostNo;
 use crate::seeds::RunSeed;
 use crate::wall;
@@ -90,6 +91,11 @@ impl Mesh {
             created_ms: wall::millis(std::time::Duration::ZERO),
         };
         Self { root, genesis: Signed::seal(&genesis, &secret), secret, seed }
+    }
+
+    /// Its admins: the root alone.
+    pub fn bench(&self) -> Bench {
+        Bench::new(self.root.mesh, &self.secret, self.seed)
     }
 
     /// Invite `number`, made at `now_ms`, for `uses` hosts.

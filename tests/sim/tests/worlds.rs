@@ -1,7 +1,7 @@
 //! Whole worlds: some seeds hold, equal seeds tell equal stories, and planted bugs do not get through.
 
 use mesh_sim::plant::Plant;
-use mesh_sim::profile::{BYZANTINE, CALM, CHURN, CORE, DISK, Profile};
+use mesh_sim::profile::{BYZANTINE, CALM, CHURN, CORE, DISK, Profile, RECOVERY};
 use mesh_sim::run::{Report, run};
 use mesh_sim::world::Options;
 
@@ -47,6 +47,13 @@ fn a_mesh_with_a_traitor_and_a_forger_holds() {
     assert_eq!(report.violation, None);
     let stats = report.stats;
     assert!(stats.lies > 10 && stats.alarms == 1 && stats.forgeries > 10, "{stats:?}");
+}
+
+#[test]
+fn a_mesh_that_lost_its_majority_goes_on_from_one_host() {
+    let report = live(0, RECOVERY, None);
+    assert_eq!(report.violation, None);
+    assert_eq!(report.stats.recoveries, 1);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! What must hold in every run, whatever breaks. One file each.
 
+pub(crate) mod admins_word_holds;
 pub(crate) mod alarm_names_the_traitor;
 pub(crate) mod banned_are_cut_off;
 mod epochs_only_rise;
@@ -20,6 +21,7 @@ mod reads_miss_nothing;
 #[cfg(test)]
 mod sample;
 
+pub use admins_word_holds::AdminsWordHolds;
 pub use epochs_only_rise::EpochsOnlyRise;
 pub use equal_hash_at_equal_index::EqualHashAtEqualIndex;
 pub use honest_sources::HonestSources;
@@ -71,6 +73,8 @@ pub struct Invariants {
     pub rulings: NoRulingUndone,
     /// And so does the last policy on who votes.
     pub policies: PolicyNeverOlder,
+    /// What admins say of each other, of labels and of who may reach whom.
+    pub governance: AdminsWordHolds,
     /// Reads show what was acknowledged.
     pub reads: ReadsMissNothing,
     /// No host goes beyond what its build can read.

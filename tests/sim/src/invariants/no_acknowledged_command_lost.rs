@@ -53,7 +53,7 @@ impl NoAcknowledgedCommandLost {
                     None => reference.is_leaving(*member),
                 },
                 Outcome::Departed(member) => !view.has_place(*member),
-                // What follows from rulings, `NoRulingUndone` and `PolicyNeverOlder` know.
+                // What follows from what admins said, `NoRulingUndone`, `PolicyNeverOlder` and `AdminsWordHolds` know.
                 Outcome::InviteAdded(_)
                 | Outcome::Judged(_)
                 | Outcome::Lapsed(_)
@@ -144,7 +144,12 @@ fn may_be_overtaken(
         (Outcome::Lapsed(member), Refusal::NotBanned(other) | Refusal::StillBanned(other)) => {
             member == other
         }
-        (Outcome::VotersSet(serial), Refusal::StalePolicy(later)) => serial < later,
+        (Outcome::VotersSet(serial), Refusal::StalePolicy(later))
+        | (Outcome::AccessSet(serial), Refusal::StaleAccess(later)) => serial < later,
+        (Outcome::Tagged(member), Refusal::StaleTags { member: other, .. }) => member == other,
+        (Outcome::Tagged(member), Refusal::UnknownMember(_)) => reference.is_leaving(*member),
+        // Who signed it may be no admin any more.
+        (Outcome::Tagged(_) | Outcome::AccessSet(_), Refusal::Chain(_)) => true,
         _ => false,
     }
 }

@@ -12,7 +12,7 @@ use rand::seq::IndexedRandom as _;
 use super::World;
 use super::queue::{Event, Joiner, Notice, Purpose, Reply, Said};
 use crate::host::{Host, Stage};
-use crate::invariants::{Violation, no_forged_member};
+use crate::invariants::{Violation, admins_word_holds, no_forged_member};
 use crate::net::HostNo;
 use crate::plant::Plant;
 use crate::profile::Profile;
@@ -89,6 +89,9 @@ impl World {
             self.stats.intruders += 1;
             return no_forged_member::check(&applied.outcome);
         }
+        if let Purpose::Govern(false) = purpose {
+            return admins_word_holds::check_too_few(&applied.outcome);
+        }
         self.reference.acknowledge(command.clone(), applied.clone());
         match (purpose, command) {
             (Purpose::Admit(joiner, invite), _) => self.decided(no, joiner, invite, applied)?,
@@ -102,7 +105,7 @@ impl World {
                 self.load.acknowledged(&applied.outcome);
                 self.note_invite(applied.index, &invite);
             }
-            (Purpose::Rule, _) => self.stats.rulings += 1,
+            (Purpose::Rule | Purpose::Govern(_), _) => self.stats.rulings += 1,
             (Purpose::Trial, _) => self.stats.trials += 1,
             (Purpose::Invite | Purpose::Intrude | Purpose::Repeat(_), _) => {}
         }

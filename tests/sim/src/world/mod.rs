@@ -15,6 +15,7 @@ mod betraying;
 mod breaking;
 mod daemons;
 mod ending;
+mod governing;
 mod membership;
 mod packets;
 mod queue;
@@ -28,11 +29,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use mesh_control::command::Command;
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use tokio::sync::mpsc;
 
 use crate::admin::Admin;
+use crate::bench::Bench;
 use crate::clock::Clock;
 use crate::faults::Faults;
 use crate::host::Host;
@@ -143,6 +146,10 @@ pub struct World {
     admin: Admin,
     operators: Operators,
     courts: Courts,
+    bench: Bench,
+    governors: ChaCha8Rng,
+    /// What admins said of each other, of labels and of who may reach whom, and whether enough of them signed it.
+    governed: Vec<(Command, bool)>,
     treason: Option<Treason>,
     lost: Lost,
     faults: Faults,
@@ -193,6 +200,7 @@ impl World {
             hosts.values_mut().for_each(|host| host.reads = OLDER);
         }
         let mesh = Mesh::found(seed, &hosts[&FOUNDER].keys);
+        let bench = mesh.bench();
         let liar = HostNo(rng.random_range(2..=count));
         let net = Net::new(quality(&profile, &mut rng), seed.of("net", 0));
         let switchboard = Switchboard::new(net, Trace::new(options.keep_trace), clock);
@@ -214,6 +222,9 @@ impl World {
             admin: Admin::new(seed.of("admin", 0)),
             operators: Operators::new(seed.of("operators", 0)),
             courts: Courts::default(),
+            bench,
+            governors: ChaCha8Rng::from_seed(seed.of("governors", 0)),
+            governed: Vec::new(),
             treason: None,
             lost: Lost::default(),
             faults: Faults::new(profile, seed.of("faults", 0)),
@@ -243,6 +254,7 @@ impl World {
         self.queue.add(Duration::from_secs(5), Event::SaveHints);
         self.schedule_rulings();
         self.queue.add(Duration::ZERO, Event::Operate);
+        self.schedule_governing();
         self.schedule_treason();
         for (at, kind) in script {
             self.queue.add(*at, Event::Scripted(*kind));
@@ -361,6 +373,7 @@ impl World {
             Event::TryLeave { host, incarnation } => self.try_leave(host, incarnation),
             Event::Rule => self.rule(),
             Event::Operate => self.operate(),
+            Event::Govern => self.govern(),
             Event::TryRemove { host, incarnation } => self.try_remove(host, incarnation),
             Event::Pardon => self.pardon_everybody(),
             Event::Betray => self.betray(),

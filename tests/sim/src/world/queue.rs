@@ -60,6 +60,8 @@ pub(super) enum Event {
     Rule,
     /// Operators do something about builds.
     Operate,
+    /// Admins make admins, or say what only they can.
+    Govern,
     /// A host is removed, for the first time or again.
     TryRemove { host: HostNo, incarnation: u64 },
     /// Whoever is still banned is pardoned.
@@ -120,6 +122,8 @@ pub(super) enum Purpose {
     Rule,
     /// To have what only the newer build has.
     Trial,
+    /// To have what admins say of each other, of labels or of who may reach whom stand; whether enough of them signed it.
+    Govern(bool),
     /// To see whether the acknowledgement of this number still holds.
     Repeat(usize),
 }

@@ -256,6 +256,7 @@ impl World {
         let latest_ms = self.hosts.values().map(|host| host.clock.latest_ms()).max().unwrap_or(0);
         group.read(|state, index| {
             self.invariants.epochs.see(life.me, state.epoch(), index)?;
+            self.invariants.governance.see(life.me, index, state, &self.bench)?;
             // It may have moved on, and says so in a moment.
             if index == view.applied {
                 self.invariants.rulings.see(life.me, view, state.bans(), latest_ms)?;
