@@ -10,7 +10,8 @@
 //! the log that nobody signed. It does not vote twice, forget what it acknowledged or send half of the others another log:
 //! against that Raft has no defence, and nothing of the sort is promised (record 25, known gaps).
 //!
-//! It is a minority. While fewer than [`FEWEST_VOTERS`] vote it keeps to the truth.
+//! It is a minority. While fewer than [`FEWEST_VOTERS`] vote it keeps to the truth; and should so few vote again later, for good:
+//! whoever is that far behind takes the word of those that voted then, and perhaps it alone did.
 
 pub(crate) mod log;
 pub(crate) mod source;
@@ -121,6 +122,10 @@ pub struct Traitor {
     last: Option<(u64, LogIndex)>,
     told: BTreeSet<Way>,
     lies: u64,
+    /// So many have voted that it was a minority.
+    was_minority: bool,
+    /// And then so few that it was none.
+    is_reformed: bool,
 }
 
 impl Traitor {
@@ -142,6 +147,8 @@ impl Traitor {
             last: None,
             told: BTreeSet::new(),
             lies: 0,
+            was_minority: false,
+            is_reformed: false,
         }
     }
 
@@ -155,9 +162,17 @@ impl Traitor {
         self.lies
     }
 
+    /// So many vote now, as it knows.
+    fn count(&mut self, voters: usize) {
+        let is_minority = voters >= FEWEST_VOTERS;
+        self.is_reformed |= self.was_minority && !is_minority;
+        self.was_minority |= is_minority;
+    }
+
     /// Whether it lies `in_this` now.
     fn does(&mut self, in_this: Way) -> bool {
-        let does = self.ways.contains(&in_this) && self.rng.random_bool(self.rate);
+        let does =
+            !self.is_reformed && self.ways.contains(&in_this) && self.rng.random_bool(self.rate);
         if does {
             self.told.insert(in_this);
             self.lies += 1;
@@ -167,6 +182,7 @@ impl Traitor {
 
     /// What it asks in place of `request`, when so many vote as it knows.
     pub(crate) fn ask(&mut self, request: Bytes, voters: usize) -> Said {
+        self.count(voters);
         let Some(Question { request: asked, epoch }) = open(&request) else {
             return match self.bait.is_set() && log::is_state(&request) {
                 // What it holds itself would give it away.
@@ -198,6 +214,7 @@ impl Traitor {
 
     /// What it answers in place of `answer`.
     pub(crate) fn answer(&mut self, answer: Bytes, voters: usize) -> Said {
+        self.count(voters);
         if voters < FEWEST_VOTERS {
             return Said::Truth(answer);
         }

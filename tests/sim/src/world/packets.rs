@@ -61,8 +61,8 @@ impl World {
                 self.try_join(joiner);
             }
             Some(Action::Intrude { at, ticket }) => self.intrude(at, ticket),
-            // The traitor stays as long as it may.
-            Some(Action::Leave(host)) if self.is_traitors(host) => {}
+            // The traitor stays as long as it may, and the one that others have to find their way by.
+            Some(Action::Leave(host)) if self.is_traitors(host) || self.is_survivor(host) => {}
             Some(Action::Leave(host)) => {
                 let incarnation = self.hosts.get(&host).map_or(0, |host| host.incarnation);
                 self.try_leave(host, incarnation);

@@ -33,8 +33,8 @@ const AWAY_MS: u64 = 30_000;
 pub(super) struct Lost {
     /// They do not start by themselves.
     hosts: BTreeSet<HostNo>,
-    /// Whether it has happened. Once is enough for a run.
-    happened: bool,
+    /// Whom the mesh is to go on from. Once is enough for a run, and that one stays: others could not show the way.
+    survivor: Option<HostNo>,
 }
 
 impl World {
@@ -43,11 +43,16 @@ impl World {
         self.lost.hosts.contains(&no)
     }
 
+    /// Whether the mesh went on from `no`, or is to.
+    pub(super) fn is_survivor(&self, no: HostNo) -> bool {
+        self.lost.survivor == Some(no)
+    }
+
     /// The majority of the voters dies.
     pub(super) fn lose_the_majority(&mut self) {
         let Some((leader, voters)) = self.led_by_enough() else { return };
         let Some(survivor) = self.survivor(leader) else { return };
-        self.lost.happened = true;
+        self.lost.survivor = Some(survivor);
         let votes = |host: &&Host| host.member.is_some_and(|member| voters.contains(&member));
         let lost = self.hosts.values().filter(votes).map(|host| host.no);
         let mut lost: Vec<HostNo> = lost.filter(|no| *no != survivor).collect();
@@ -71,7 +76,7 @@ impl World {
     fn led_by_enough(&self) -> Option<(HostNo, Vec<MemberId>)> {
         let last = Duration::from_millis(COMING_MS + AWAY_MS);
         let late = self.clock.elapsed() + last > self.options.profile.stormy;
-        if late || self.lost.happened {
+        if late || self.lost.survivor.is_some() {
             return None;
         }
         let (no, status) = self.hosts.values().find_map(|host| {

@@ -112,8 +112,11 @@ impl World {
         let view = self.newest_view();
         let (members, banned) =
             view.map(|view| (view.members.clone(), view.banned.clone())).unwrap_or_default();
-        let stays =
-            |member: &MemberId| !self.reference.is_leaving(*member) && !self.is_traitor(*member);
+        let host_of = |id| self.hosts.values().find(|host| host.member == Some(id));
+        let needed = |id| host_of(id).is_some_and(|host| self.is_survivor(host.no));
+        let stays = |member: &MemberId| {
+            !self.reference.is_leaving(*member) && !self.is_traitor(*member) && !needed(*member)
+        };
         Scene {
             doors: self.doors(),
             present: members.into_keys().filter(stays).collect(),
