@@ -115,6 +115,7 @@ mod tests {
             boot_ms: 1,
             revision: 1,
             version: crate::life::VERSION.to_owned(),
+            reads: mesh_model::Edition::FIRST,
             capabilities: Vec::new(),
             applied,
             endpoints: vec![endpoint.endpoint()],
