@@ -4,7 +4,7 @@
 //! on disk:   old          old, new          new, old            new
 //! stage:     settled ───> prepared ───────> agreed ───────────> settled
 //!               a new key       it is agreed      everybody knows,
-//!               is on disk                        or KEPT is over
+//!               is on disk                        or KEPT_MS are over
 //! ```
 //!
 //! The new key is on disk before anybody is asked to agree to it, and stays there whatever becomes of that: an answer that
@@ -12,7 +12,7 @@
 //! beside them: the agreed state says so.
 //!
 //! A host answers to both keys all the while, so the old one ends only for those who have not heard of the new one. They
-//! have [`KEPT`] to come back; who stays away for longer reaches this host as soon as it has reached anybody else, and heard.
+//! have [`KEPT_MS`] to come back; who stays away for longer reaches this host as soon as it has reached anybody else, and heard.
 
 use mesh_model::view::{KeyChange, MemberView};
 use mesh_model::{MemberId, TunnelKey};

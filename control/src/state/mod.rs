@@ -29,6 +29,7 @@ mod admitting;
 mod agreed;
 pub mod audit;
 pub mod bans;
+mod continuity;
 pub mod crossing;
 pub mod epochs;
 mod excluding;
@@ -283,12 +284,6 @@ impl State {
     /// comes from another member. See the module head for what this can and cannot show.
     pub fn verify(&self, root: &MeshRoot) -> Result<(), ChainError> {
         verify::verify(self, root)
-    }
-
-    /// Whether this state can have come of `earlier`. Signatures do not show a member left out, another's
-    /// address or a clock set back; knowing what was agreed before does.
-    pub fn continues(&self, earlier: &Self) -> bool {
-        verify::continues(self, earlier)
     }
 
     /// The last index the state bears witness of: somebody came in or went there.

@@ -4,13 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ipnet::Ipv4Net;
 use mesh_model::audit::{Actor, Beginning, Entry, Event};
-use mesh_model::trust::{
-    AdminStatement, ChainError, Departure, Genesis, MeshRoot, Report, Ruling, Tagging,
-};
+use mesh_model::trust::{AdminStatement, ChainError, Departure, Genesis, MeshRoot, Report, Ruling};
 use mesh_model::{IdentityKey, InviteId, LogIndex, MemberId, Prefixes};
 
 use super::access::MAX_HISTORY;
-use super::bans::RulingEntry;
 use super::exclusions::{Exclusion, MAX_EXCLUDED, MAX_QUORUM, MAX_REMEMBERED, quorum};
 use super::invites::{InviteEntry, MAX_INVITES, check_bounds};
 use super::ipam;
@@ -54,98 +51,6 @@ pub(super) fn verify(state: &State, root: &MeshRoot) -> Result<(), ChainError> {
     require(state.voted.iter().all(|id| present.contains_key(id)), "a vote of nobody")?;
     departed(state, root)?;
     witnessed(state)
-}
-
-/// Whether `later` can have come of `earlier`: members keep their ids, records and addresses until they
-/// leave, those that left stay so, time, the use of invites and the serials of verdicts, tags and policies only grow,
-/// and the past is told as before. Nobody came in, and nothing was said, before the last decision `earlier`
-/// knows of without its knowing: such things have their signatures, of one who is no admin any more perhaps.
-pub(super) fn continues(later: &State, earlier: &State) -> bool {
-    let last = earlier.last_index();
-    let (now, then) = (&later.members, &earlier.members);
-    let forgets = now.departed().len() == MAX_DEPARTED;
-    let kept = |(id, member): (&MemberId, &Member)| match now.present().get(id) {
-        Some(same) => same == member,
-        None => forgets || departed_as(now, *id, &member.record().identity),
-    };
-    let still_gone = |(id, departed): (&MemberId, &Departed)| {
-        forgets && !now.present().contains_key(id) || departed_as(now, *id, &departed.identity)
-    };
-    let came = |id: &MemberId| id.0 > last || then.present().contains_key(id);
-    let used = |(id, entry): (&InviteId, &InviteEntry)| {
-        later.invites.get(id).is_none_or(|same| {
-            let revoked = same.revoked();
-            let is_news = revoked.is_some_and(|revoked| revoked.at() > last);
-            same.stated() == entry.stated()
-                && same.used() >= entry.used()
-                && (is_news && entry.revoked().is_none() || revoked == entry.revoked())
-        })
-    };
-    let made = |(id, entry): (&InviteId, &InviteEntry)| {
-        entry.stated().at() > last || earlier.invites.get(id).is_some()
-    };
-    let said = |(id, entry): (&MemberId, &RulingEntry)| {
-        entry.stated().at() > last || earlier.bans.get(*id).is_some()
-    };
-    let ruled = |(id, before): (&MemberId, &RulingEntry)| match later.bans.get(*id) {
-        Some(after) => succeeds(after, before, last),
-        None => !now.present().contains_key(id),
-    };
-    let shut_out = |(id, after): (&MemberId, &Exclusion)| {
-        after.at() > last || earlier.exclusions.get(*id).is_some()
-    };
-    let excluded = |(id, before): (&MemberId, &Exclusion)| match later.exclusions.get(*id) {
-        Some(after) => after.goes_on_from(before) || after.at() > last,
-        None => !now.present().contains_key(id) || before.again_ms() <= later.now_ms,
-    };
-    let labelled = |(id, after): (&MemberId, &Stated<Tagging>)| {
-        after.at() > last || earlier.tags.get(*id).is_some()
-    };
-    let tagged = |(id, before): (&MemberId, &Stated<Tagging>)| match later.tags.get(*id) {
-        Some(after) => {
-            let is_later = after.said().serial > before.said().serial;
-            after == before || is_later && after.at() > last
-        }
-        None => !now.present().contains_key(id),
-    };
-    // In another epoch nobody has promised anything yet.
-    let promised = later.epochs == earlier.epochs;
-    let voted =
-        |id: &MemberId| !promised || later.voted.contains(id) || !now.present().contains_key(id);
-    later.founding == earlier.founding
-        && later.now_ms >= earlier.now_ms
-        && then.present().iter().all(kept)
-        && then.departed().iter().all(still_gone)
-        && now.present().keys().all(came)
-        && earlier.invites.iter().all(used)
-        && later.invites.iter().all(made)
-        && later.bans.iter().all(said)
-        && earlier.bans.iter().all(ruled)
-        && later.exclusions.iter().all(shut_out)
-        && earlier.exclusions.iter().all(excluded)
-        && earlier.voted.iter().all(voted)
-        && later.audit.continues(&earlier.audit)
-        && later.voters.continues(&earlier.voters, last)
-        && later.admins.continues(&earlier.admins, last)
-        && later.tags.iter().all(labelled)
-        && earlier.tags.iter().all(tagged)
-        && later.access.continues(&earlier.access, last)
-        && later.epochs.continues(&earlier.epochs, last)
-        && later.keys.continues(&earlier.keys, last, now)
-        && later.edition >= earlier.edition
-}
-
-/// Whether the ruling `after` can have followed `before` behind index `last`, or be the same.
-fn succeeds(after: &RulingEntry, before: &RulingEntry, last: LogIndex) -> bool {
-    let same = after.stated() == before.stated()
-        && after.since_ms() == before.since_ms()
-        && (after.has_lapsed() || !before.has_lapsed());
-    let is_later = after.verdict().serial > before.verdict().serial;
-    same || is_later && after.stated().at() > last
-}
-
-fn departed_as(members: &Members, id: MemberId, identity: &IdentityKey) -> bool {
-    members.departed().get(&id).is_some_and(|departed| departed.identity == *identity)
 }
 
 /// Sizes and times a correct member never lets grow beyond.
