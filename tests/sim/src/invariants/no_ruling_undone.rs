@@ -11,7 +11,7 @@
 //! clock has passed its end, and does not begin again; and a view shows as banned exactly whom the ruling
 //! at its index bans.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use mesh_control::command::{Command, Outcome, Refusal};
 use mesh_control::raft::Applied;
@@ -45,6 +45,7 @@ pub struct NoRulingUndone {
     words: BTreeMap<MemberId, Rising<Word>>,
     /// From where on a ban had ended by itself.
     lapsed: BTreeMap<(MemberId, u64), Once>,
+    excluded: BTreeSet<MemberId>,
 }
 
 impl NoRulingUndone {
@@ -104,6 +105,9 @@ impl NoRulingUndone {
             };
             // Whom other members shut out no admin has ruled about.
             let out = view.banned.get(&member);
+            if out.is_some_and(|out| out.exclusion.is_some()) {
+                self.excluded.insert(member);
+            }
             if out.is_some_and(|out| out.exclusion.is_none()) != banned {
                 let message = format!("{by} shows {member} wrongly at {place}: banned is {banned}");
                 return Err(Violation::new(NAME, message));
@@ -114,6 +118,9 @@ impl NoRulingUndone {
 
     /// Whether `member` can have been banned at `place`, as far as anybody was told.
     pub fn may_be_banned(&self, member: MemberId, place: LogIndex) -> bool {
+        if self.excluded.contains(&member) {
+            return true;
+        }
         let bans = self.verdicts.signed((member, 0)..=(member, u64::MAX));
         bans.filter(|verdict| matches!(verdict.ruling, Ruling::Banned { .. })).any(|verdict| {
             let word = Word::Serial(verdict.serial);
@@ -121,6 +128,11 @@ impl NoRulingUndone {
             let lapsed = self.lapsed.get(&(member, verdict.serial));
             stood && lapsed.copied().unwrap_or_default().not_yet_at(place)
         })
+    }
+
+    /// Whom other members shut out.
+    pub fn excluded(&self) -> &BTreeSet<MemberId> {
+        &self.excluded
     }
 
     fn read(

@@ -285,8 +285,13 @@ impl World {
         no_forged_record::check(command, outcome)
     }
 
-    /// At the end the traitor is banned.
+    /// At the end the traitor is out, and nobody else was ever shut out by other members.
     pub(super) fn check_condemned(&self) -> Result<(), Violation> {
+        let mut excluded = self.invariants.rulings.excluded().iter();
+        if let Some(honest) = excluded.find(|member| Some(**member) != self.traitor()) {
+            let message = format!("{honest} was excluded, and is no traitor");
+            return Err(Violation::new("no_forged_record", message));
+        }
         let (Some(traitor), Some(view)) = (self.traitor(), self.newest_view()) else {
             return Ok(());
         };

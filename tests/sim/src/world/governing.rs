@@ -83,6 +83,16 @@ impl World {
         Some(Command::SetAccess(self.bench.sign(&head, &policy)?))
     }
 
+    /// Whether enough admins signed the same: it is told where that was agreed, whoever says it again.
+    pub(super) fn said_by_enough(&self, command: &Command) -> bool {
+        let Command::ChangeAdmins(change) = command else { return false };
+        self.governed.iter().any(|(other, enough)| {
+            *enough
+                && matches!(other, Command::ChangeAdmins(other)
+                    if other.payload() == change.payload())
+        })
+    }
+
     fn group_at(&self, at: HostNo) -> Option<mesh_control::raft::Group> {
         self.hosts.get(&at).and_then(Host::life)?.group.clone()
     }

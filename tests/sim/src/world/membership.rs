@@ -89,7 +89,9 @@ impl World {
             self.stats.intruders += 1;
             return no_forged_member::check(&applied.outcome);
         }
-        if let Purpose::Govern(false) = purpose {
+        if let Purpose::Govern(false) = purpose
+            && !self.said_by_enough(&command)
+        {
             return admins_word_holds::check_too_few(&applied.outcome);
         }
         self.reference.acknowledge(command.clone(), applied.clone());
