@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use mesh_model::MemberId;
 use mesh_model::wire::sync::{Pull, Pulled};
 use openraft::async_runtime::Instant as _;
@@ -72,17 +73,17 @@ impl Inner {
     async fn still_vote(&self, voters: &BTreeSet<MemberId>) -> bool {
         let (have, proven, lead) = (self.place(), self.proven(), self.elected());
         let pull = Pull { have, proven, lead, hold_ms: 0, snapshot: false };
-        let mut voting = BTreeSet::new();
-        for voter in voters.iter().filter(|voter| **voter != self.me) {
+        let pull = &pull;
+        let asked = voters.iter().filter(|voter| **voter != self.me).map(|voter| async move {
             let votes = self.peers.ask(*voter, Request::IsVoter(*voter), VOUCH_LIMIT).await;
             if !matches!(votes, Ok(Reply::IsVoter(true))) {
-                continue;
+                return None;
             }
             let news = self.peers.ask(*voter, Request::Pull(pull.clone()), VOUCH_LIMIT).await;
-            if matches!(news, Ok(Reply::Pulled(Pulled::News(news))) if news.depth == 0) {
-                voting.insert(*voter);
-            }
-        }
+            let is_fed = matches!(news, Ok(Reply::Pulled(Pulled::News(news))) if news.depth == 0);
+            is_fed.then_some(*voter)
+        });
+        let voting: BTreeSet<MemberId> = join_all(asked).await.into_iter().flatten().collect();
         majority(std::slice::from_ref(voters), |voter| voting.contains(voter))
     }
 }

@@ -14,6 +14,8 @@ use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 use mesh_model::MemberId;
 
 use super::network::Peers;
@@ -49,9 +51,16 @@ impl Speakers {
         let refused = RpcError::NotEntitled { from, claimed: from };
         // The sender tries again soon enough.
         let Ok(_asking) = self.asking.try_lock() else { return Err(refused) };
-        for voter in voters.iter().filter(|voter| **voter != peers.me) {
-            let answer = peers.ask(*voter, Request::IsVoter(from), VOUCH_LIMIT).await;
-            if let Ok(Reply::IsVoter(true)) = answer {
+        // All at once: those that are gone would each take their time to say nothing.
+        let others = voters.iter().filter(|voter| **voter != peers.me);
+        let mut asked: FuturesUnordered<_> = others
+            .map(|voter| async move {
+                let answer = peers.ask(*voter, Request::IsVoter(from), VOUCH_LIMIT).await;
+                (*voter, matches!(answer, Ok(Reply::IsVoter(true))))
+            })
+            .collect();
+        while let Some((voter, vouches)) = asked.next().await {
+            if vouches {
                 tracing::info!(%from, by = %voter, "accepted as a voter by another's word");
                 self.remember(from);
                 return Ok(());

@@ -99,7 +99,7 @@ pub(crate) fn plan(n: u8, allowed_ips: &[&str]) -> PeerPlan {
         endpoints: vec![SocketAddr::from(([192, 0, 2, 100 + n], 51820))],
         keepalive: None,
         before: None,
-            preshared_key: None,
+        preshared_key: None,
         inbound: Default::default(),
     }
 }

@@ -70,6 +70,17 @@ impl Bench {
         Some(Signed::seal(statement, self.secrets.get(key)?))
     }
 
+    /// Has as many of those that `head` stands for sign `statement` as have to.
+    pub fn cosign<T: Message>(&mut self, head: &AdminsHead, statement: &mut Cosigned<T>) {
+        let Some(sitting) = self.sittings.get(head) else { return };
+        let needed = usize::from(sitting.threshold);
+        for (_, key) in sitting.present.values().sample(&mut self.rng, needed) {
+            if let Some(secret) = self.secrets.get(key) {
+                statement.sign(secret);
+            }
+        }
+    }
+
     /// A change of those that `head` stands for, and whether enough of them signed it.
     pub fn change(&mut self, head: &AdminsHead) -> Option<(Command, bool)> {
         let before = self.sittings.get(head)?.clone();

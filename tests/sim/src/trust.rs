@@ -4,14 +4,11 @@ use std::collections::BTreeMap;
 
 use mesh_control::command::Command;
 use mesh_model::addr::DEFAULT_IPV4_PREFIX;
-use mesh_model::codec::Message;
 use mesh_model::trust::{
     Admission, Departure, Genesis, Invite, MemberRecord, MeshRoot, Name, Ruling, Verdict,
     VoterPolicy, VoterTarget, Wish,
 };
-use mesh_model::{
-    Cosigned, IdentityKey, IdentitySecret, InviteId, MemberId, Prefixes, Signed, TunnelSecret,
-};
+use mesh_model::{IdentityKey, IdentitySecret, InviteId, MemberId, Prefixes, Signed, TunnelSecret};
 
 use crate::bench::Bench;
 use crate::net::HostNo;
@@ -134,11 +131,6 @@ impl Mesh {
         wishes: BTreeMap<MemberId, Wish>,
     ) -> VoterPolicy {
         VoterPolicy { mesh: self.root.mesh, serial, target, wishes }
-    }
-
-    /// The root signs `statement`, with others.
-    pub fn cosign<T: Message>(&self, statement: &mut Cosigned<T>) {
-        statement.sign(&self.secret);
     }
 
     /// The root says so. What is signed twice is signed with the same bytes.

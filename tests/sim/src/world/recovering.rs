@@ -120,7 +120,7 @@ impl World {
             Store::open(host.disk.open(), member, &root).map_err(|error| refused(&error))?;
         let survey = store.survey().map_err(|error| refused(&error))?;
         let mut begun = Cosigned::new(&survey.statement(now_ms, None));
-        self.mesh.cosign(&mut begun);
+        self.bench.cosign(&survey.admins().head(), &mut begun);
         let epoch = store.begin_epoch(&begun).map_err(|error| refused(&error))?;
         drop(store);
         let id = epoch.id(&begun);
