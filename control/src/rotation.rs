@@ -14,7 +14,7 @@
 //! A host answers to both keys all the while, so the old one ends only for those who have not heard of the new one. They
 //! have [`KEPT_MS`] to come back; who stays away for longer reaches this host as soon as it has reached anybody else, and heard.
 
-use mesh_model::view::{KeyChange, MemberView};
+use mesh_model::view::{ClusterView, KeyChange, MemberView};
 use mesh_model::{MemberId, TunnelKey};
 
 /// How long the key before is kept for those who are away, in milliseconds: 30 days, the longest holiday of a laptop that
@@ -57,8 +57,14 @@ impl Stage {
     }
 }
 
-/// Whether nobody is waited for any more after `change`: of the present members those in `behind` are not known to have
-/// applied it.
+/// Who is waited for: of the present members those in `behind`, which are not known to have applied the change, and those
+/// that are out for a time. They hear of nothing until they are back, and then know this host by the key they knew.
+pub fn waited_for(view: &ClusterView, behind: Vec<MemberId>) -> Vec<MemberId> {
+    let back = view.banned.iter().filter(|(_, out)| out.until_ms.is_some());
+    behind.into_iter().chain(back.map(|(member, _)| *member)).collect()
+}
+
+/// Whether nobody is waited for any more after `change`: those in `behind` [are](waited_for).
 pub fn is_over(change: &KeyChange, behind: &[MemberId], wall_ms: u64) -> bool {
     behind.is_empty() || wall_ms >= kept_until(change)
 }

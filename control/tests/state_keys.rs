@@ -6,6 +6,7 @@ use fixture::forge::{Forge, forged};
 use fixture::{BORN_MS, Host, Log, Mesh, after, ban};
 use mesh_control::command::{Command, Outcome, Refusal, RekeyRefusal};
 use mesh_control::planner::plan;
+use mesh_control::rotation::waited_for;
 use mesh_control::state::State;
 use mesh_model::audit::{Actor, Event};
 use mesh_model::trust::{ChainError, Rekey, Ruling};
@@ -183,6 +184,15 @@ fn a_member_that_is_banned_or_gone_changes_nothing() {
     assert_eq!(refused(&mut log, change(&mesh, (two, 2), 2)), Refusal::UnknownMember(two));
     assert_eq!(log.state.keys().iter().len(), 1, "nothing is kept of who is gone");
     assert_eq!(log.state.verify(&mesh.root), Ok(()));
+}
+
+#[test]
+fn who_is_out_for_a_time_is_waited_for_as_who_is_away_is() {
+    let (mesh, mut log, [one, two]) = three();
+    log.apply(2, mesh.judge((one, &Host::new(1)), 5, ban(Some(1000))));
+    log.apply(2, mesh.judge((two, &Host::new(2)), 5, ban(None)));
+    let view = log.state.view(9);
+    assert_eq!(waited_for(&view, vec![MemberId::FOUNDER]), [MemberId::FOUNDER, one]);
 }
 
 #[test]

@@ -232,6 +232,11 @@ impl Group {
         inner.replica.lock().state.bans().next_serial(member, wall_ms)
     }
 
+    /// Has on disk how far this host knows the log to be agreed. `false`: the disk has failed, and the next start may know less.
+    pub async fn keep(&self) -> bool {
+        self.inner().db.flush().await.is_ok()
+    }
+
     /// Ends agreement on this host in good order and closes the store.
     pub async fn shutdown(&self) {
         Box::pin(self.place.close()).await;

@@ -11,7 +11,7 @@ use std::sync::{PoisonError, Weak};
 use std::time::Duration;
 
 use mesh_control::command::{Command, Outcome};
-use mesh_control::rotation::{KeyMissing, Stage, is_over, kept_until};
+use mesh_control::rotation::{KeyMissing, Stage, is_over, kept_until, waited_for};
 use mesh_dataplane::{OtherKey, OwnKeys};
 use mesh_model::api::v1::{
     ErrorBody, ErrorCode, KeyBefore, KeysRotated, MemberKey, MemberName, RotateKeysRequest,
@@ -46,7 +46,7 @@ impl Daemon {
             (Some(change), Some(OtherKey::Before(before))) => Some(KeyBefore {
                 key: before.public(),
                 until_ms: kept_until(&change),
-                behind: names(&view, &mesh.behind(change.at).await.ok_or_else(ending)?),
+                behind: names(&view, &mesh.waited_for(change.at).await.ok_or_else(ending)?),
             }),
             _ => None,
         };
@@ -85,6 +85,10 @@ impl Daemon {
             before => {
                 if let (Some(_), Some(change), false) = (before, own.change, force) {
                     mesh.check_over(&view, &change).await?;
+                }
+                // Of the two keys the one that is agreed has to stay, as far as this host knows at its next start.
+                if !mesh.group.keep().await {
+                    return Err(nothing_kept());
                 }
                 let next = TunnelSecret::from_bytes(Entropy.fresh());
                 let key = next.public();
@@ -138,9 +142,15 @@ impl Mesh {
         Ok((serial, index))
     }
 
+    /// Who is waited for after the change at `index`; `None`: this host is ending.
+    async fn waited_for(&self, index: LogIndex) -> Option<Vec<MemberId>> {
+        let behind = self.behind(index).await?;
+        Some(waited_for(&self.newest_view(), behind))
+    }
+
     /// Refuses while members are waited for after `change`.
     async fn check_over(&self, view: &ClusterView, change: &KeyChange) -> Answer<()> {
-        let behind = self.behind(change.at).await.ok_or_else(ending)?;
+        let behind = self.waited_for(change.at).await.ok_or_else(ending)?;
         match is_over(change, &behind, clock::wall_ms()) {
             true => Ok(()),
             false => Err(unfinished(&names(view, &behind))),
@@ -153,8 +163,10 @@ impl Mesh {
         let Some(own) = view.place_of(self.me) else { return Ok(None) };
         let mut keys = cast(identity, own)?;
         if let (Some(OtherKey::Before(_)), Some(change)) = (&keys.other, own.change)
-            && let Some(behind) = self.behind(change.at).await
+            && let Some(behind) = self.waited_for(change.at).await
             && is_over(&change, &behind, clock::wall_ms())
+            // At the next start the key has to be the one that is agreed, as far as this host knows then.
+            && self.group.keep().await
         {
             keys.other = None;
         }
@@ -236,8 +248,16 @@ fn member_key(member: &MemberView) -> MemberKey {
 }
 
 fn names(view: &ClusterView, members: &[MemberId]) -> Vec<MemberName> {
-    let known = members.iter().filter_map(|id| view.members.get(id));
+    let known = members.iter().filter_map(|id| view.place_of(*id));
     known.map(|member| MemberName { member: member.id, name: member.name.clone() }).collect()
+}
+
+fn nothing_kept() -> ErrorBody {
+    refusal(
+        ErrorCode::Unreachable,
+        "agreement on this host has ended, and its keys stay as they are",
+        "`mesh status` says why; restart the daemon when its disk is mended",
+    )
 }
 
 fn not_a_member() -> ErrorBody {

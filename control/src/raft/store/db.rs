@@ -136,6 +136,17 @@ impl Db {
         self.write_now(durability, change)
     }
 
+    /// Flushes what waits, for those that `whom` names. They are named in this one's turn, and before it is looked at what waits: who
+    /// appends later waits for the next.
+    pub(super) async fn flush_for<T>(
+        &self,
+        whom: impl FnOnce() -> T,
+    ) -> (T, Result<(), StoreError>) {
+        let _turn = self.turn.lock().await;
+        let named = whom();
+        (named, self.write_now(Durability::Immediate, |_| Ok(())))
+    }
+
     /// Like [`Self::write`], for a store that nobody shares yet.
     pub(super) fn write_now<T>(
         &self,

@@ -63,12 +63,7 @@ impl LogStore {
     }
 
     async fn flush(self) {
-        let mut covered = Vec::new();
-        let flushed = self.db.write(Durability::Immediate, |_| {
-            covered = self.take_waiting();
-            Ok(())
-        });
-        let flushed = flushed.await;
+        let (mut covered, flushed) = self.db.flush_for(|| self.take_waiting()).await;
         if flushed.is_err() {
             covered.append(&mut self.take_waiting());
         }

@@ -217,3 +217,15 @@ fn a_genesis_on_our_own_disk_that_does_not_hold_is_damage_and_nobodys_lie() {
     let opened = reopen(&disk).err();
     assert!(matches!(opened, Some(StoreError::Corrupt(_))), "{opened:?}");
 }
+
+#[test]
+fn whoever_is_told_of_a_flush_has_its_entries_in_it() {
+    let store = founder_store(MemoryDisk::new());
+    let db = &store.log.db;
+    Types::run(async {
+        let appends = || db.tail().append([fixture::blank(1, 1)]);
+        let ((), flushed) = db.flush_for(appends).await;
+        assert_eq!(flushed, Ok(()));
+        assert!(!db.has_unflushed(), "what was there when they were named went along");
+    });
+}
