@@ -43,7 +43,7 @@ fn a_mesh_under_faults_holds_and_tells_the_same_story_twice() {
 /// A voter that lies and a member that forges are there, heard and found out, and change nothing.
 #[test]
 fn a_mesh_with_a_traitor_and_a_forger_holds() {
-    let report = live(0, BYZANTINE, None);
+    let report = live(3, BYZANTINE, None);
     assert_eq!(report.violation, None);
     let stats = report.stats;
     assert!(stats.lies > 10 && stats.alarms == 1 && stats.forgeries > 10, "{stats:?}");
@@ -78,7 +78,7 @@ fn a_packet_core_that_takes_any_source_is_noticed() {
 
 #[test]
 fn an_admission_that_nobody_checks_is_noticed() {
-    assert!(noticed(Plant::StolenSecret, CORE, "no_forged_member"));
+    assert!(noticed(Plant::StolenSecret, CORE, "no_forged_record"));
 }
 
 #[test]
