@@ -58,7 +58,8 @@ impl Doubt {
             return Patience::Over;
         }
         self.leniency.granted = true;
-        for signer in draft.signers() {
+        let own = inner.replica.lock().clone();
+        for signer in draft.signers(&own) {
             if inner.speakers.check(signer, &voters, &inner.peers).await.is_ok() {
                 self.leniency.believed.insert(signer);
             }

@@ -25,7 +25,7 @@ use mesh_model::{Edition, LogIndex, MemberId, Signed};
 use super::records::EntryRecord;
 use super::replica::Replica;
 use super::snapshot::{SnapshotError, peek_meta};
-use super::types::Entry;
+use super::types::{Entry, Payload};
 use crate::sync::{common_lead, majority};
 
 /// The most entries a draft holds: whoever lacks more is sent a snapshot, because no source keeps more.
@@ -33,6 +33,9 @@ const MAX_DRAFT: usize = 2048;
 
 /// The most they may come to, in bytes as they were sent. They grow to about twice that when decoded.
 const MAX_DRAFT_BYTES: usize = 8 << 20;
+
+/// The most signers that this host asks about: two sets of seven voters, while one is exchanged for the other.
+const MAX_SIGNERS: usize = 14;
 
 /// Why pulled entries were not taken. The source's fault.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -148,9 +151,27 @@ impl Draft {
         &self.words
     }
 
-    /// Members that signed what follows `own`, by their own account.
-    pub(super) fn signers(&self) -> BTreeSet<MemberId> {
-        self.words.iter().filter_map(|word| Some(word.peek().ok()?.member)).collect()
+    /// Members that signed what follows `own` by their own account, and vote by what is in the draft; so many that a source cannot
+    /// have this host ask about everybody.
+    pub(super) fn signers(&self, own: &Replica) -> BTreeSet<MemberId> {
+        let signers: BTreeSet<MemberId> =
+            self.words.iter().filter_map(|word| Some(word.peek().ok()?.member)).collect();
+        let base = self.base.as_ref().map_or(own, |base| &base.replica);
+        let named = self.entries.iter().filter_map(|entry| match &entry.payload {
+            Payload::Membership(membership) => Some(membership.voter_ids().map(MemberId)),
+            _ => None,
+        });
+        // The last first: they vote today.
+        let named = named.collect::<Vec<_>>().into_iter().rev().flatten().chain(base.voters());
+        let signed = named.filter(|voter| signers.contains(voter));
+        let mut asked = BTreeSet::new();
+        for voter in signed {
+            if asked.len() == MAX_SIGNERS {
+                break;
+            }
+            asked.insert(voter);
+        }
+        asked
     }
 
     /// How far the draft is proven, for a host that holds `own`.

@@ -196,6 +196,7 @@ impl Following {
             Err(NotUsed::Unproven) => {
                 tracing::debug!(%from, "nothing proves what a source sent");
                 self.draft = Draft::default();
+                self.doubt = Doubt::default();
                 return Heard::Adrift;
             }
             Err(NotUsed::Draft(error)) => {

@@ -161,10 +161,13 @@ impl Inner {
         if let Some(index) = self.frozen_against(&proposal) {
             return Err(ProposeError::Diverged(index));
         }
-        if leadership(&self.raft).role == Role::Leader
-            && let Some(held) = self.held_back(&proposal)
-        {
-            return Ok(Tried::HeldBack(held));
+        if let Some(held) = self.held_back(&proposal) {
+            let led = leadership(&self.raft);
+            return Ok(match led.role {
+                Role::Leader => Tried::HeldBack(held),
+                // It may be elected this moment, and would write it unasked.
+                _ => Tried::NotLeader(led.leader),
+            });
         }
         proposal.at_ms = self.wall.wall_ms();
         if let Some(refused) = self.refuse_unwritten(&proposal).await {

@@ -130,13 +130,13 @@ impl Docket {
         Tally { have: number(have), needed: number(quorum(able)), lineages: number(able) }
     }
 
-    /// Forgets what does not count any more at `now_ms`, by what `state` knows.
+    /// Forgets what does not count any more at `now_ms`, by what `state` knows: one report that does not would have the others
+    /// refused with it.
     pub fn tidy(&mut self, state: &State, now_ms: u64) {
+        let now_ms = now_ms.max(state.now_ms());
         let counts = |lineage: &Lineage, held: &Held| {
-            let reporter = held.report.reporter;
-            held.report.is_fresh_at(now_ms)
-                && !state.is_out(reporter)
-                && state.lineage(reporter, LogIndex::MAX) == Some(*lineage)
+            state.genuine_report(&held.signed, now_ms).is_ok()
+                && state.lineage(held.report.reporter, LogIndex::MAX) == Some(*lineage)
         };
         for held in self.cases.values_mut() {
             held.retain(|lineage, held| counts(lineage, held));

@@ -98,7 +98,10 @@ fn exclusions(later: &State, earlier: &State, last: LogIndex) -> bool {
         after.at() > last || earlier.exclusions.get(*id).is_some()
     };
     let excluded = |(id, before): (&MemberId, &Exclusion)| match later.exclusions.get(*id) {
-        Some(after) => after.goes_on_from(before) || after.at() > last,
+        Some(after) => {
+            let is_later = after.at() > last && after.since_ms() >= before.again_ms();
+            after.goes_on_from(before) || is_later
+        }
         None => !later.members.present().contains_key(id) || before.again_ms() <= later.now_ms,
     };
     later.exclusions.iter().all(shut_out) && earlier.exclusions.iter().all(excluded)

@@ -151,7 +151,6 @@ impl Members {
         self.present.values().map(|member| member.addrs.v4).collect()
     }
 
-    /// Whether the one with `identity` was a member once, as far as remembered.
     /// Whether `member` has left by its own word.
     pub fn said_goodbye(&self, member: MemberId) -> bool {
         let departed = self.departed.get(&member);

@@ -81,7 +81,7 @@ impl Daemon {
     /// This host as bytes that `recipients` can read.
     fn sealed(&self, mesh: &Mesh, made_ms: u64, recipients: &[Recipient]) -> Answer<Vec<u8>> {
         let (_, snapshot) = mesh.group.export();
-        let (identity, keys) = (&mesh.identity, mesh.keys());
+        let keys = mesh.keys();
         let other = keys.other.as_ref().map(|other| match other {
             OtherKey::Next(secret) | OtherKey::Before(secret) => *secret.to_bytes(),
         });
@@ -90,7 +90,7 @@ impl Daemon {
             root: mesh.view().root,
             member: mesh.me,
             name: mesh.own.name.clone(),
-            identity: *identity.identity.to_seed(),
+            identity: *mesh.identity.to_seed(),
             tunnel: *keys.current.to_bytes(),
             other_tunnel: other,
             config: self.config_text(),

@@ -138,7 +138,7 @@ impl Mesh {
         let mesh = Self {
             me,
             own,
-            identity,
+            identity: identity.identity,
             keys: Mutex::new(keys),
             is_admin,
             since: clock::now(),

@@ -32,7 +32,7 @@ impl Daemon {
             ));
         }
         let departure = Departure { mesh: view.mesh(), member: mesh.me };
-        let departure = Signed::seal(&departure, &mesh.identity.identity);
+        let departure = Signed::seal(&departure, &mesh.identity);
         let command = Command::Depart { member: mesh.me, departure };
         let proposed = self.unless_stopping(mesh.say_goodbye(command)).await?;
         let index = match proposed {

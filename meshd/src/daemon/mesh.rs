@@ -13,7 +13,7 @@ use mesh_control::raft::{Applied, Group};
 use mesh_dataplane::{OwnKeys, WallTime};
 use mesh_model::view::{ClusterView, MemberView};
 use mesh_model::wire::join::PeerHint;
-use mesh_model::{LogIndex, MemberId};
+use mesh_model::{IdentitySecret, LogIndex, MemberId};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
@@ -26,7 +26,6 @@ use crate::io::directory::Directory;
 use crate::io::join::JoinServer;
 use crate::io::overlay::Overlay;
 use crate::pipeline::{PacketPath, PathStats};
-use crate::state_dir::Identity;
 
 /// How long this host may take to apply what was agreed, so that it shows what it was told: a heartbeat
 /// brings it.
@@ -37,7 +36,7 @@ pub(crate) struct Mesh {
     pub(super) me: MemberId,
     /// This host as the mesh knows it.
     pub(super) own: MemberView,
-    pub(super) identity: Identity,
+    pub(super) identity: IdentitySecret,
     /// The WireGuard keys that the packet threads have.
     pub(super) keys: Mutex<OwnKeys>,
     pub(super) is_admin: bool,

@@ -135,7 +135,7 @@ impl Mesh {
             Err(next) => next.ok_or_else(not_a_member)?,
         };
         let serial = rekey.serial;
-        let command = Command::Rekey(Signed::seal(&rekey, &self.identity.identity));
+        let command = Command::Rekey(Signed::seal(&rekey, &self.identity));
         let is_done = |outcome: &Outcome| matches!(outcome, Outcome::Rekeyed(_));
         let hint = "see what stands with `mesh keys`, and try again";
         let index = self.carry_out(command, "a change of this host's key", is_done, hint).await?;

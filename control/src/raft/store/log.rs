@@ -85,18 +85,27 @@ impl LogStore {
     /// The entries of `range` that exist, without a hole between them.
     pub(crate) fn entries(&self, range: impl RangeBounds<u64>) -> Result<Vec<Entry>, StoreError> {
         let range = half_open(range);
-        let mut entries = self.db.tail().entries(range.clone());
-        let end = entries.first().map_or(range.end, |first| first.log_id.index);
-        if range.start < end {
+        loop {
+            let (mut entries, cuts) = {
+                let tail = self.db.tail();
+                (tail.entries(range.clone()), tail.cuts())
+            };
+            let end = entries.first().map_or(range.end, |first| first.log_id.index);
+            if range.start >= end {
+                return Ok(entries);
+            }
             let mut before = self.on_disk(range.start..end)?;
+            // Else the two may be of different logs. A leader cuts off nothing, and others once a term.
+            if self.db.tail().cuts() != cuts {
+                continue;
+            }
             let joins = before.last().is_none_or(|last| last.log_id.index + 1 == end);
             if !joins && !entries.is_empty() {
                 return Err(StoreError::Corrupt(format!("log entry {} is missing", end - 1)));
             }
             before.append(&mut entries);
-            entries = before;
+            return Ok(before);
         }
-        Ok(entries)
     }
 
     fn on_disk(&self, range: Range<u64>) -> Result<Vec<Entry>, StoreError> {

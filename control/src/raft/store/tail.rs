@@ -28,6 +28,8 @@ pub(super) struct Tail {
     waiting_from: Option<u64>,
     /// How far the log is agreed, if that waits.
     committed: Option<LogId>,
+    /// How often the end of the log was cut off.
+    cuts: u64,
 }
 
 /// What a transaction takes along.
@@ -96,6 +98,7 @@ impl Tail {
 
     /// Forgets `first_gone` and what comes after it.
     pub(super) fn truncate(&mut self, first_gone: u64) {
+        self.cuts += 1;
         drop(self.entries.split_off(&first_gone));
         self.waiting_from = self.waiting_from.filter(|from| *from < first_gone);
     }
@@ -111,6 +114,11 @@ impl Tail {
             true => Vec::new(),
             false => self.entries.range(range).map(|(_, entry)| entry.clone()).collect(),
         }
+    }
+
+    /// How often the end of the log was cut off: what was read before the last time does not go with what is read after it.
+    pub(super) fn cuts(&self) -> u64 {
+        self.cuts
     }
 
     /// The last of the log, unless that is on disk alone.
