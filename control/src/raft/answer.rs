@@ -111,7 +111,12 @@ impl Inner {
                 }
                 Ok(Reply::Snapshot { vote: answer.vote.into() })
             }
-            Request::Propose(proposal) => Ok(Reply::Propose(self.answer_proposal(proposal).await?)),
+            Request::Propose(proposal) => {
+                let answer = self.answer_proposal(proposal).await?;
+                // Whoever is told waits until its own host has applied it.
+                self.peers.notices.hurry(from);
+                Ok(Reply::Propose(answer))
+            }
             Request::IsVoter(member) => Ok(Reply::IsVoter(self.known_voters().contains(&member))),
             Request::HandOver(to) => {
                 self.check_present(from)?;
@@ -119,7 +124,9 @@ impl Inner {
             }
             Request::ReadIndex => {
                 self.check_present(from)?;
-                Ok(Reply::ReadIndex(self.confirmed_index().await.map_err(stopped)?))
+                let index = self.confirmed_index().await.map_err(stopped)?;
+                self.peers.notices.hurry(from);
+                Ok(Reply::ReadIndex(index))
             }
             Request::Pull(pull) => Ok(Reply::Pulled(self.answer_pull(from, pull).await?)),
             Request::Attest { index, word } => self.answer_attest(from, index, word),

@@ -57,6 +57,7 @@ impl Inner {
     /// What speaks for each of `fed`, voters and learners. The others are forgotten.
     pub(super) fn standings(&self, fed: &BTreeSet<MemberId>) -> BTreeMap<MemberId, Standing> {
         self.peers.lines.keep(fed);
+        self.peers.notices.keep(fed);
         let heard = self.peers.lines.heard((Types::now(), self.timing.recent));
         let standing =
             |heard: Heard| Standing::of(heard.unbroken, heard.round_trip, self.timing.settle);

@@ -12,23 +12,26 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::Stream;
 use mesh_model::MemberId;
 use mesh_model::codec::{self, CodecError};
 use mesh_model::trust::EpochId;
 use openraft::async_runtime::Instant as _;
 use openraft::async_runtime::watch::WatchReceiver as _;
+use openraft::base::{BoxFuture, BoxStream};
 use openraft::errors::{RPCError, ReplicationClosed, StreamingError, Timeout, Unreachable};
 use openraft::metrics::RaftServerMetrics;
-use openraft::network::{RPCOption, RPCTypes};
+use openraft::network::{RPCOption, RPCTypes, stream_append_sequential};
 use openraft::raft::{
-    AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, TransferLeaderRequest,
-    TransferLeaderResponse, VoteRequest, VoteResponse,
+    AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, StreamAppendResult,
+    TransferLeaderRequest, TransferLeaderResponse, VoteRequest, VoteResponse,
 };
 use openraft::type_config::TypeConfigExt as _;
 use openraft::{OptionalSend, RaftNetworkFactory, RaftNetworkV2};
 
 use super::lines::Lines;
 use super::lookout::Lookout;
+use super::notices::Notices;
 use super::rpc::{AppendSpan, MAX_TERM_AHEAD, Reply, Request};
 use super::types::{Snapshot, Types, Vote};
 use super::watch as ordered;
@@ -37,6 +40,9 @@ use crate::ports::{Transport, TransportError};
 /// How long an append that carries entries may take. openraft suggests one heartbeat, which a distant
 /// member's flush exceeds; heartbeats travel on a connection of their own and are not held up.
 const APPEND_LIMIT: Duration = Duration::from_secs(2);
+
+/// What became of each of a stream of appends.
+type Appended<'s> = BoxStream<'s, Result<StreamAppendResult<Types>, RPCError<Types>>>;
 
 type Call = Pin<Box<dyn Future<Output = Result<Bytes, TransportError>> + Send>>;
 
@@ -72,6 +78,7 @@ pub(crate) struct Peers {
     is_silent: Arc<AtomicBool>,
     /// How those that this host feeds as a leader answer.
     pub(super) lines: Lines,
+    pub(super) notices: Notices,
     /// What is longer between two answers is a pause.
     pause: Duration,
 }
@@ -109,8 +116,17 @@ impl Peers {
         lookout: Arc<Lookout>,
         pause: Duration,
     ) -> Self {
-        let (electorate, is_silent) = (Arc::default(), Arc::default());
-        Self { me, epoch, calls, lookout, electorate, is_silent, lines: Lines::default(), pause }
+        Self {
+            me,
+            epoch,
+            calls,
+            lookout,
+            electorate: Arc::default(),
+            is_silent: Arc::default(),
+            lines: Lines::default(),
+            notices: Notices::default(),
+            pause,
+        }
     }
 
     /// From now on voters are believed.
@@ -266,6 +282,18 @@ impl RaftNetworkV2<Types> for Peer {
         let took = is_heartbeat.then(|| asked.elapsed());
         self.peers.lines.answered(self.to, (Types::now(), self.peers.pause), took);
         Ok(reply)
+    }
+
+    fn stream_append<'s, S>(
+        &'s mut self,
+        appends: S,
+        option: RPCOption,
+    ) -> BoxFuture<'s, Result<Appended<'s>, RPCError<Types>>>
+    where
+        S: Stream<Item = AppendEntriesRequest<Types>> + OptionalSend + Unpin + 'static,
+    {
+        let appends = self.peers.notices.merged(self.to, appends);
+        stream_append_sequential(self, appends, option)
     }
 
     async fn vote(

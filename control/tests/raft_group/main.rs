@@ -16,6 +16,7 @@ mod following;
 mod leaving;
 mod lost;
 mod members;
+mod notices;
 mod policy;
 mod reads;
 mod regions;
