@@ -13,7 +13,9 @@ use super::group::{Group, Inner};
 use super::parcel::Parcel;
 use super::propose::{FORWARD_LIMIT, ProposeError, Tried};
 use super::replica::Replica;
-use super::rpc::{MAX_TERM_AHEAD, PassageReply, ProposeReply, Question, Reply, Request, RpcError};
+use super::rpc::{
+    AppendReply, MAX_TERM_AHEAD, PassageReply, ProposeReply, Question, Reply, Request, RpcError,
+};
 use super::snapshot::SnapshotError;
 use super::types::{Snapshot, Types, Vote};
 use crate::command::Proposal;
@@ -68,6 +70,9 @@ impl Inner {
         match request {
             Request::Append(append) => {
                 let append: AppendEntriesRequest<Types> = append.try_into()?;
+                if let Some(later) = self.overruled(from, &append.vote) {
+                    return Ok(Reply::Append(AppendReply::HigherVote(later.into())));
+                }
                 self.check_leader(from, &append.vote).await?;
                 // An answer may wait for the disk; what counts is when the leader spoke.
                 let spoke = Types::now();
@@ -162,6 +167,16 @@ impl Inner {
             true => Ok(()),
             false => Err(RpcError::NotAMember(from)),
         }
+    }
+
+    /// Whom this host follows, when `vote` is `from`'s own and won it an earlier term. Whether `from` votes makes no difference
+    /// then: it changes nothing here, and hears what it has to.
+    fn overruled(&self, from: MemberId, vote: &Vote) -> Option<Vote> {
+        let followed = self.raft.server_metrics().borrow_watched().vote;
+        let (term, later) = (vote.leader_id.term, followed.leader_id.term);
+        let was_elected = vote.committed && vote.leader_id.voted_for == from.0;
+        let is_over = followed.committed && term < later && self.epoch.has_term(term);
+        (was_elected && is_over).then_some(followed)
     }
 
     /// Who appends must have won its election.

@@ -9,6 +9,10 @@
 //! it does know: one of them saying "yes, that one votes" is enough, because voters are trusted with
 //! order. A host that was away until every voter it knew had left cannot be helped this way; it has to
 //! join again.
+//!
+//! A leader can have been away too, while its voters were replaced and its own vote was given to another. Those it
+//! speaks to do not hear it, but one that follows a leader of a later term says so, as Raft would to a voter. The old
+//! leader believes it of a member that votes by its own log, and of no other: else any member could end any term.
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};

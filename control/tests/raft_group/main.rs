@@ -5,6 +5,7 @@
 mod bans;
 mod comparing;
 mod crash;
+mod deposed;
 #[cfg(feature = "next")]
 mod editions;
 mod epochs;

@@ -104,6 +104,44 @@ fn nobody_speaks_for_another_or_without_a_vote() {
     });
 }
 
+/// The founder, that leads for the second time, and the guest, that has no vote.
+#[test]
+fn a_leader_of_an_earlier_term_is_told_of_the_later_one_whether_or_not_it_votes() {
+    Types::run(async {
+        let disk = MemoryDisk::new();
+        let first = start(fixture::founder_store(disk.attach()), 2).await;
+        first.propose(fixture::invitation()).await.expect("agreed");
+        first.propose(fixture::admission()).await.expect("agreed");
+        first.shutdown().await;
+        let store = Store::open(disk.attach(), FOUNDER, &fixture::root()).expect("its own store");
+        let founder = start(store, 2).await;
+        founder.propose(fixture::invitation()).await.expect("agreed, so it leads");
+        let term = founder.status().leadership.term;
+        assert!(term > 1);
+
+        let told = say(&founder, GUEST, append(leads(GUEST, term - 1), 4, 1)).await;
+        let Ok(Reply::Append(told)) = told else { panic!("{:?}", told.err()) };
+        let told = AppendEntriesResponse::<Types>::from(told);
+        assert_eq!(told, AppendEntriesResponse::HigherVote(leads(FOUNDER, term)));
+
+        let campaign = VoteRequest::new(campaigns(GUEST, term - 1), Some(log_id(1, 9)));
+        for request in [
+            append(leads(GUEST, term), 4, 1),
+            append(leads(GUEST, term + 1), 4, 1),
+            append(campaigns(GUEST, term - 1), 4, 1),
+            append(leads(MemberId(9), term - 1), 4, 1),
+            snapshot(leads(GUEST, term - 1), &settled()),
+            Request::Vote(campaign.into()),
+        ] {
+            let refused = say(&founder, GUEST, request).await.err();
+            assert!(matches!(refused, Some(RpcError::NotEntitled { .. })), "{refused:?}");
+        }
+        let status = founder.status();
+        assert_eq!((status.leadership.role, status.leadership.term), (Role::Leader, term));
+        founder.shutdown().await;
+    });
+}
+
 #[test]
 fn one_that_does_not_lead_takes_no_reports() {
     Types::run(async {
