@@ -3,7 +3,7 @@
 mod fixture;
 
 use fixture::forge::{Forge, by_root, forged};
-use fixture::{BORN_MS, Host, Log, Mesh, ban};
+use fixture::{BORN_MS, Host, Log, Mesh, ban, three};
 use mesh_control::command::{Command, Outcome, Refusal};
 use mesh_control::state::Stated;
 use mesh_control::state::members::{Departed, Farewell};
@@ -11,16 +11,6 @@ use mesh_model::audit::Event;
 use mesh_model::trust::{ChainError, Ruling, Verdict};
 use mesh_model::wire::join::JoinRefusal;
 use mesh_model::{AdminId, MemberId, Signed};
-
-/// A mesh of the founder and hosts 1 and 2, and an invite for two more.
-fn three() -> (Mesh, Log, [MemberId; 2]) {
-    let mesh = Mesh::new(1);
-    let ticket = mesh.invite(1, 4);
-    let mut log = Log::of(&mesh);
-    log.apply(0, ticket.add());
-    let ids = [1, 2].map(|number| log.admit(&ticket, &Host::new(number)).0);
-    (mesh, log, ids)
-}
 
 /// The same, host 1 banned for good under serial 5.
 fn one_banned() -> (Mesh, Log, [MemberId; 2]) {

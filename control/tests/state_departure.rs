@@ -3,20 +3,10 @@
 mod fixture;
 
 use fixture::forge::forged;
-use fixture::{Host, Log, Mesh};
+use fixture::{Host, Log, Mesh, three};
 use mesh_control::command::{Command, Outcome, Refusal};
 use mesh_control::state::Event;
 use mesh_model::MemberId;
-
-/// A mesh of the founder and hosts 1 and 2.
-fn three() -> (Mesh, Log, [MemberId; 2]) {
-    let mesh = Mesh::new(1);
-    let ticket = mesh.invite(1, 2);
-    let mut log = Log::of(&mesh);
-    log.apply(0, ticket.add());
-    let ids = [1, 2].map(|number| log.admit(&ticket, &Host::new(number)).0);
-    (mesh, log, ids)
-}
 
 #[test]
 fn a_member_leaves_by_its_own_word_once() {

@@ -3,7 +3,7 @@
 mod fixture;
 
 use fixture::forge::{Forge, forged};
-use fixture::{BORN_MS, Host, Log, Mesh, after, ban};
+use fixture::{BORN_MS, Host, Log, Mesh, after, ban, three};
 use mesh_control::command::{Command, Outcome, Refusal, RekeyRefusal};
 use mesh_control::planner::plan;
 use mesh_control::rotation::waited_for;
@@ -12,16 +12,6 @@ use mesh_model::audit::{Actor, Event};
 use mesh_model::trust::{ChainError, Rekey, Ruling};
 use mesh_model::view::KeyChange;
 use mesh_model::{MemberId, Signed, TunnelKey, TunnelSecret};
-
-/// A mesh of the founder and hosts 1 and 2, and an invite for two more.
-fn three() -> (Mesh, Log, [MemberId; 2]) {
-    let mesh = Mesh::new(1);
-    let ticket = mesh.invite(1, 4);
-    let mut log = Log::of(&mesh);
-    log.apply(0, ticket.add());
-    let ids = [1, 2].map(|number| log.admit(&ticket, &Host::new(number)).0);
-    (mesh, log, ids)
-}
 
 /// The key of host `number` after its `nth` change; the one it came in with for 0.
 fn key(number: u64, nth: u64) -> TunnelSecret {

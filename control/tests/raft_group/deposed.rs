@@ -24,17 +24,6 @@ async fn take_out(world: &World, at: MemberId, serial: u64, out: &[MemberId]) {
     world.propose(at, Command::SetVoters(policy)).await.expect("agreed");
 }
 
-/// Waits until three vote by what `at` knows, and none of `gone`.
-async fn replaced(world: &World, at: MemberId, gone: &[MemberId]) {
-    world
-        .until("others vote", |world| {
-            let status = world.status(at);
-            let voters = &status.voters;
-            voters.len() == 3 && !status.changing && !voters.iter().any(|id| gone.contains(id))
-        })
-        .await;
-}
-
 /// A leader is cut off together with one that follows it. Of the voters that elected it one is lost for good, and the last
 /// gives up its vote and goes on as a plain member. When the leader is whole again nobody feeds it. It asks the one that
 /// follows it for news, which has none but that this leader leads. Only the last of its voters can tell it that its term is over.
@@ -59,12 +48,12 @@ fn a_leader_that_was_away_while_its_voters_were_replaced_hears_that_its_term_is_
                 })
                 .await;
             take_out(&world, last, 1, &away).await;
-            replaced(&world, last, &away).await;
+            world.replaced(last, &away).await;
             world.vanish(lost).await;
             sleep(Timing::default().settle + CHANGE).await;
-            replaced(&world, last, &[old, lost]).await;
+            world.replaced(last, &[old, lost]).await;
             take_out(&world, last, 2, &[old, away[1], last]).await;
-            replaced(&world, last, &before.voters).await;
+            world.replaced(last, &before.voters).await;
             let status = world.status(last);
             let fed: BTreeSet<_> = status.voters.iter().chain(&status.learners).collect();
             for id in away {

@@ -155,11 +155,7 @@ fn one_that_went_back_too_late_follows_as_far_as_it_can_read_and_does_not_vote()
         assert_eq!(world.status(behind).edition, OLD);
 
         sleep(Timing::default().settle).await;
-        let replaced = |world: &World| {
-            let now = world.status(leader);
-            now.voters.len() == 3 && !now.voters.contains(&behind) && !now.changing
-        };
-        world.until("its vote is another's", replaced).await;
+        world.replaced(leader, &[behind]).await;
         let now = world.status(behind);
         assert_eq!((now.applied, now.leadership.term), (applied, term), "it stays where it was");
         assert!(says_so(&world), "the leader's signs of life are no entries");

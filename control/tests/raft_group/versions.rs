@@ -32,11 +32,7 @@ fn a_voter_left_behind_says_so_keeps_what_it_has_and_gives_its_vote_to_another()
 
         world.admit(leader).await.expect("two of three understand each other");
         sleep(Timing::default().settle).await;
-        let replaced = |world: &World| {
-            let now = world.status(leader);
-            now.voters.len() == 3 && !now.voters.contains(&behind) && !now.changing
-        };
-        world.until("its vote is another's", replaced).await;
+        world.replaced(leader, &[behind]).await;
         let now = world.status(behind);
         assert_eq!((now.leadership.term, now.state_hash), before, "nothing is made up");
         assert_eq!(now.leadership.leader, None);

@@ -505,6 +505,16 @@ impl World {
         }
     }
 
+    /// Waits until the votes of `gone` are others': three vote by what `at` knows, and none of those.
+    pub(crate) async fn replaced(&self, at: MemberId, gone: &[MemberId]) {
+        self.until("their votes are others'", |world| {
+            let now = world.status(at);
+            let is_gone = |voter: &MemberId| gone.contains(voter);
+            now.voters.len() == 3 && !now.changing && !now.voters.iter().any(is_gone)
+        })
+        .await;
+    }
+
     fn leader_now(&self) -> Option<MemberId> {
         let cut = self.net.lock().cut.clone();
         let leads = |id: &MemberId| self.status(*id).leadership.role == Role::Leader;
