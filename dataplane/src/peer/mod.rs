@@ -41,7 +41,7 @@ use crate::packet::ip::Inner;
 use crate::peers::Slot;
 use crate::sink::Sink;
 use crate::stats::PeerStats;
-use crate::tunnel::{Jar, Keyring, Stamp};
+use crate::tunnel::{Jar, Keyring};
 use crate::turn::Turn;
 use crate::wall::WallTime;
 use attempt::Attempt;
@@ -72,9 +72,8 @@ pub(crate) struct Peer {
     pending: Pending,
     held: Held,
     jar: Jar,
-    /// The stamp of our last initiation, and of its last one.
+    /// The stamp of our last initiation.
     stamped: Option<WallTime>,
-    heard_stamp: Option<Stamp>,
     /// How often an empty packet keeps NAT mappings open.
     keepalive: Option<Duration>,
     clocks: Clocks,
@@ -101,7 +100,6 @@ impl Peer {
             held: Held::default(),
             jar: Jar::default(),
             stamped: None,
-            heard_stamp: None,
             keepalive: None,
             clocks: Clocks::default(),
             last_handshake: None,

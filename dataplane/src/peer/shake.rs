@@ -84,7 +84,7 @@ impl Peer {
         let claims = hello.peer;
         let remote = self.keys.of(&claims).ok_or(Drop::UnknownPeer)?;
         let stamp = hello.stamp(remote.shared(own)?, message)?;
-        if self.heard_stamp.is_some_and(|heard| stamp <= heard) {
+        if remote.heard_stamp.is_some_and(|heard| stamp <= heard) {
             return Err(Drop::HandshakeReplay);
         }
         let Some(out) = room_for::<RESPONSE>(turn.sink, turn.drops) else {
@@ -95,7 +95,7 @@ impl Peer {
         let theirs = sender(message);
         begin_response(out, index, theirs);
         self.jar.sign(remote, index, out, turn.now);
-        self.heard_stamp = Some(stamp);
+        remote.heard_stamp = Some(stamp);
         self.keys.heard(&claims);
         self.known_as = Some(*own.key());
         let session = Session::new(&keys, (index, theirs), false, turn.now);

@@ -6,6 +6,7 @@ use super::hash::Key;
 use super::identity::Identity;
 use super::keyring::Keyring;
 use super::mac::MacKeys;
+use super::stamp::Stamp;
 use crate::drops::Drop;
 
 /// A peer's key.
@@ -15,11 +16,14 @@ pub(crate) struct Remote {
     /// DH of both static keys, which each handshake mixes in: made for the first, kept for the rest. One for each
     /// key of ours, of which there are two at most; `None` once it is known that there is none.
     shared: [Option<(TunnelKey, Option<Key>)>; 2],
+    /// The stamp of the last initiation that was begun as this key. Of this key alone: whoever stole the one before could
+    /// have stamped years ahead, and would lock its owner out of the next one too.
+    pub(crate) heard_stamp: Option<Stamp>,
 }
 
 impl Remote {
     pub(crate) fn new(key: TunnelKey) -> Self {
-        Self { macs: MacKeys::of(&key), key, shared: [None, None] }
+        Self { macs: MacKeys::of(&key), key, shared: [None, None], heard_stamp: None }
     }
 
     /// Our own keys have changed: what followed from others is wiped.

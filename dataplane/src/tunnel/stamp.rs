@@ -1,7 +1,7 @@
 //! The time stamp in an initiation: TAI64N, which says nothing but "later than the one before".
 //!
-//! A responder refuses an initiation whose stamp is not later than the last one of that peer, so
-//! a recording can be played back only once in a peer's life. The stamps of a run start from the
+//! A responder refuses an initiation whose stamp is not later than the last one under that key of the peer, so
+//! a recording can be played back only once in a key's life. The stamps of a run start from the
 //! wall time that was handed in, or from the floor an earlier run has left if that is later, and
 //! proceed with `now`: no clock set back while the host runs makes them go back. One set forward they
 //! follow, for a host without a battery begins in 1970 and learns the time when it has a network.

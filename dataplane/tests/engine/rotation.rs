@@ -11,7 +11,8 @@ use mesh_model::plan::{PeerPlan, Update};
 use mesh_model::{TunnelKey, TunnelSecret};
 use proptest::prelude::*;
 
-use crate::wire::{Faults, Wire, secret};
+use crate::attacker::Attacker;
+use crate::wire::{Faults, Wire, secret, underlay};
 
 /// The key that `host` has before, and the one it has after.
 fn keys(host: usize) -> (TunnelSecret, TunnelSecret) {
@@ -249,6 +250,28 @@ fn the_old_key_is_worth_nothing_once_the_new_one_was_heard() {
     wire.run_ms(1_000);
     assert_eq!(wire.hosts[1].out.delivered.len(), delivered);
     assert!(wire.hosts[1].drops(Drop::UnknownPeer) > 0);
+}
+
+#[test]
+fn a_thief_of_the_old_key_locks_nobody_out_of_the_new_one() {
+    let mut wire = Wire::mesh(2);
+    // By the real clock, which shows years more than that of the hosts.
+    let mut thief = Attacker::new(&keys(0).0, wire.hosts[1].key());
+    assert_eq!(wire.inject(1, underlay(66), &thief.initiation()).len(), 1, "it has the key");
+    wire.send(0, 1, b"locked out");
+    wire.run_ms(5_000);
+    assert!(wire.hosts[1].out.delivered.is_empty(), "as everywhere in WireGuard");
+    wire.prepare(0);
+    wire.agree(0);
+    wire.hear(1, 0);
+    wire.forget_sessions();
+    let packet = wire.send(0, 1, b"at last");
+    wire.run_ms(5_000);
+    assert!(wire.hosts[1].out.delivered.contains(&packet));
+    let refused = wire.hosts[1].drops(Drop::HandshakeReplay);
+    let initiation = wire.last(1);
+    wire.inject(1, underlay(66), &initiation);
+    assert_eq!(wire.hosts[1].drops(Drop::HandshakeReplay), refused + 1, "once under each key");
 }
 
 #[test]
