@@ -379,9 +379,9 @@ fn a_state_with_an_exclusion() {
     assert_eq!(outcome, Outcome::Excluded(subject));
     assert_eq!(
         log.state.hash().to_string(),
-        "d575d8d1b49a4085a031059523b254c0e44794f1c1bac0a881bac6779fe1d538"
+        "793272f9f11b58f48a943aad7c0262e08156d6391d8ff3e368ca8a3828919b83"
     );
-    assert_eq!(codec::encode(&log.state).len(), 2557);
+    assert_eq!(codec::encode(&log.state).len(), 2558);
 }
 
 /// Two states that differ in anything at all have different hashes.

@@ -9,14 +9,15 @@
 //!
 //! An exclusion is seen as a ban is: its member is out of the [view](mesh_model::view::ClusterView), and keeps its
 //! place. What differs is whose word it is, that it always ends, and that any admin overrules it. The reports are kept
-//! as they were signed, so that a snapshot shows whose word it was.
+//! as they were signed, so that a snapshot shows whose word it was; and of reporters that have left since, what they came in
+//! with, or whoever sends a snapshot could have whole crowds come, report and leave again.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use mesh_model::audit::{Actor, Event};
 use mesh_model::codec::CodecError;
-use mesh_model::trust::{Misconduct, REPORT_LIFETIME_MS, REPORT_SKEW_MS, Report};
-use mesh_model::{LogIndex, MemberId, Signed};
+use mesh_model::trust::{Admission, Misconduct, REPORT_LIFETIME_MS, REPORT_SKEW_MS, Report};
+use mesh_model::{InviteId, LogIndex, MemberId, Signed};
 use serde::{Deserialize, Serialize};
 
 /// How long an exclusion lasts, in milliseconds: twelve hours, a night and the time until an admin has looked. It is
@@ -32,7 +33,8 @@ pub const PAUSE_MS: u64 = 24 * 60 * 60 * 1000;
 pub const MAX_EXCLUDED: usize = 3;
 
 /// How many exclusions are remembered, those in their pause included. Three each half a day are nine within a day and
-/// a half; the rest is room for those that admins pardoned. With 32 reports of 400 bytes each, 400 kB of a snapshot.
+/// a half; the rest is room for those that admins pardoned. With 32 reports of 400 bytes each, 400 kB of a snapshot, and
+/// as much again if all who made them have left.
 pub const MAX_REMEMBERED: usize = 32;
 
 /// The fewest lineages that exclude somebody: more than one stolen token and one host that is broken.
@@ -61,6 +63,8 @@ pub struct Exclusion {
     since_ms: u64,
     at: LogIndex,
     lapsed: bool,
+    /// What those of the reporters came in with that have left since; the founder came in by the genesis.
+    gone: BTreeMap<MemberId, Admission>,
     /// What `reports` say, decoded.
     #[serde(skip_serializing)]
     said: Vec<Report>,
@@ -74,15 +78,16 @@ struct Stored {
     since_ms: u64,
     at: LogIndex,
     lapsed: bool,
+    gone: BTreeMap<MemberId, Admission>,
 }
 
 impl TryFrom<Stored> for Exclusion {
     type Error = CodecError;
 
     fn try_from(stored: Stored) -> Result<Self, CodecError> {
-        let Stored { reports, lineages, since_ms, at, lapsed } = stored;
+        let Stored { reports, lineages, since_ms, at, lapsed, gone } = stored;
         let said = reports.iter().map(Signed::peek).collect::<Result<_, _>>()?;
-        Ok(Self { reports, lineages, since_ms, at, lapsed, said })
+        Ok(Self { reports, lineages, since_ms, at, lapsed, gone, said })
     }
 }
 
@@ -97,7 +102,7 @@ pub(super) struct Grounds {
 impl Exclusion {
     pub(super) fn new(grounds: Grounds, since_ms: u64, at: LogIndex) -> Self {
         let Grounds { reports, said, lineages } = grounds;
-        Self { reports, lineages, since_ms, at, lapsed: false, said }
+        Self { reports, lineages, since_ms, at, lapsed: false, gone: BTreeMap::new(), said }
     }
 
     /// The reports, as they were signed, by ascending reporter.
@@ -145,6 +150,11 @@ impl Exclusion {
         self.said.iter().map(|report| report.reporter).collect()
     }
 
+    /// What those of the reporters came in with that have left since.
+    pub(super) fn gone(&self) -> &BTreeMap<MemberId, Admission> {
+        &self.gone
+    }
+
     /// What for.
     pub fn misconduct(&self) -> BTreeSet<Misconduct> {
         self.said.iter().map(|report| report.misconduct).collect()
@@ -165,10 +175,13 @@ impl Exclusion {
         }
     }
 
-    /// Whether this is `earlier`, perhaps over by now.
+    /// Whether this is `earlier`, perhaps over by now, and some of the reporters perhaps gone.
     pub(super) fn goes_on_from(&self, earlier: &Self) -> bool {
-        let lapsed = self.lapsed;
-        (lapsed || !earlier.lapsed) && *self == Self { lapsed, ..earlier.clone() }
+        let (lapsed, gone) = (self.lapsed, self.gone.clone());
+        let still_gone = earlier.gone.iter().all(|(id, admission)| gone.get(id) == Some(admission));
+        (lapsed || !earlier.lapsed)
+            && still_gone
+            && *self == Self { lapsed, gone, ..earlier.clone() }
     }
 }
 
@@ -203,6 +216,21 @@ impl Exclusions {
         if let Some(exclusion) = self.0.get_mut(&member) {
             exclusion.lapsed = true;
         }
+    }
+
+    /// `member` has left; it came in with `admission`.
+    pub(super) fn keep_admission(&mut self, member: MemberId, admission: &Admission) {
+        for exclusion in self.0.values_mut() {
+            if exclusion.said.iter().any(|report| report.reporter == member) {
+                exclusion.gone.insert(member, admission.clone());
+            }
+        }
+    }
+
+    /// The invites by which reporters came in that have left since.
+    pub(super) fn invites_in_use(&self) -> impl Iterator<Item = InviteId> {
+        let gone = self.0.values().flat_map(|exclusion| exclusion.gone.values());
+        gone.map(|admission| admission.invite)
     }
 
     /// There is nothing to know of `member` any more.

@@ -97,7 +97,8 @@ impl Invites {
         }
     }
 
-    /// Adds a new invite and forgets those of no use to anyone. `needed` are the invites that admitted present members.
+    /// Adds a new invite and forgets those of no use to anyone. `needed` are the invites that admitted present members, and
+    /// those on whose word somebody is shut out.
     fn add(
         &mut self,
         stated: Stated<Invite>,
@@ -147,7 +148,8 @@ impl State {
         if !self.invites.is_news(&invite, now_ms)? {
             return Ok(Decision::Already(outcome));
         }
-        let needed = self.members.invites_in_use();
+        let mut needed = self.members.invites_in_use();
+        needed.extend(self.exclusions.invites_in_use());
         self.invites.add(Stated::new(signed.clone(), invite, by, index), now_ms, &needed)?;
         Ok(Decision::Changed(Actor::admin(by), event, outcome))
     }

@@ -48,8 +48,9 @@ impl State {
         let stated = Stated::new(signed.clone(), verdict, by, index);
         if is_removal {
             let farewell = Farewell::Removed(stated);
-            self.members.let_go(member, Departed { identity, farewell });
-            self.forget(member);
+            if let Some(was) = self.members.let_go(member, Departed { identity, farewell }) {
+                self.forget(member, &was);
+            }
         } else {
             self.bans.insert(stated, now_ms);
         }

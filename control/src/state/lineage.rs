@@ -23,9 +23,14 @@ pub enum Lineage {
 impl State {
     /// The lineage of `member`, which has a place in the mesh, as of index `at` of the log.
     pub fn lineage(&self, member: MemberId, at: LogIndex) -> Option<Lineage> {
-        let Some(id) = self.members.present().get(&member)?.invite() else {
-            return Some(Lineage::Founder);
-        };
+        match self.members.present().get(&member)?.invite() {
+            None => Some(Lineage::Founder),
+            Some(invite) => self.lineage_by(invite, at),
+        }
+    }
+
+    /// The lineage of whoever came in by the invite `id`, as of index `at` of the log.
+    pub(super) fn lineage_by(&self, id: InviteId, at: LogIndex) -> Option<Lineage> {
         let admin = self.invites.get(&id)?.stated().by();
         let removal = self.admins.get(admin)?.removed;
         Some(match removal {

@@ -77,12 +77,17 @@ impl Member {
         self.addrs
     }
 
-    /// The invite it came in under; `None` for the founder.
-    pub fn invite(&self) -> Option<InviteId> {
+    /// What it came in with; `None` for the founder.
+    pub fn admission(&self) -> Option<&Admission> {
         match &self.origin {
             Origin::Founder(_) => None,
-            Origin::Admitted(admission) => Some(admission.invite),
+            Origin::Admitted(admission) => Some(admission),
         }
+    }
+
+    /// The invite it came in under; `None` for the founder.
+    pub fn invite(&self) -> Option<InviteId> {
+        self.admission().map(|admission| admission.invite)
     }
 }
 
@@ -226,16 +231,15 @@ impl Members {
         Ok(Some(identity))
     }
 
-    /// Lets `id` go by its own word. `false` when it had left before.
+    /// Lets `id` go by its own word: who it was, or `None` when it had left before.
     pub(super) fn depart(
         &mut self,
         id: MemberId,
         departure: &Signed<Departure>,
         mesh: MeshId,
-    ) -> Result<bool, Refusal> {
-        let Some(identity) = self.check_departure(id, departure, mesh)? else { return Ok(false) };
-        self.let_go(id, Departed { identity, farewell: Farewell::Own(departure.clone()) });
-        Ok(true)
+    ) -> Result<Option<Member>, Refusal> {
+        let Some(identity) = self.check_departure(id, departure, mesh)? else { return Ok(None) };
+        Ok(self.let_go(id, Departed { identity, farewell: Farewell::Own(departure.clone()) }))
     }
 
     /// Whether `id` is gone by this very verdict.
@@ -246,12 +250,13 @@ impl Members {
         )
     }
 
-    /// `id` is no member any more.
-    pub(super) fn let_go(&mut self, id: MemberId, departed: Departed) {
-        self.present.remove(&id);
+    /// `id` is no member any more. Who it was, if it was one.
+    pub(super) fn let_go(&mut self, id: MemberId, departed: Departed) -> Option<Member> {
+        let member = self.present.remove(&id);
         self.departed.insert(id, departed);
         while self.departed.len() > MAX_DEPARTED {
             self.departed.pop_first();
         }
+        member
     }
 }

@@ -11,7 +11,7 @@
 //!
 //! **Nobody is believed for being a voter.** The state keeps what was signed, not a summary of it:
 //! the genesis, every change of admins, every invite that admitted a present member, every admission, departure and
-//! verdict, the reports on which somebody is shut out, the last word on each member's tags and key and on who votes, the last policies on who may reach whom, each epoch's beginning. So
+//! verdict, the reports on which somebody is shut out and how those who made them came in, the last word on each member's tags and key and on who votes, the last policies on who may reach whom, each epoch's beginning. So
 //! [`State::apply`] checks the chain root -> admin -> invite -> record of each entry, and [`State::verify`]
 //! checks all chains again when a snapshot comes from someone else. What signatures cannot show is
 //! what is *missing* (a member left out, a clock set back): whoever holds an earlier state finds that
@@ -35,6 +35,7 @@ pub mod epochs;
 mod excluding;
 pub mod exclusions;
 mod foresight;
+mod grounds;
 pub mod invites;
 pub mod ipam;
 mod judging;
@@ -199,10 +200,14 @@ impl State {
         }
     }
 
-    /// `member` has no place in the mesh any more, so nothing needs to be known of it.
-    fn forget(&mut self, member: MemberId) {
+    /// `member` has no place in the mesh any more, so nothing needs to be known of it but how it came in, where
+    /// others are shut out on its word.
+    fn forget(&mut self, member: MemberId, was: &Member) {
         self.bans.forget(member);
         self.exclusions.forget(member);
+        if let Some(admission) = was.admission() {
+            self.exclusions.keep_admission(member, admission);
+        }
         self.voted.remove(&member);
         self.tags.forget(member);
         self.keys.forget(member);
@@ -215,12 +220,12 @@ impl State {
     ) -> Result<Decision, Refusal> {
         let outcome = Outcome::Departed(member);
         let mesh = self.founding.genesis.root.mesh;
-        Ok(if self.members.depart(member, departure, mesh)? {
-            self.forget(member);
-            Decision::Changed(Actor::Member { member }, Event::Departed { member }, outcome)
-        } else {
-            Decision::Already(outcome)
-        })
+        let Some(was) = self.members.depart(member, departure, mesh)? else {
+            return Ok(Decision::Already(outcome));
+        };
+        self.forget(member, &was);
+        let event = Event::Departed { member };
+        Ok(Decision::Changed(Actor::Member { member }, event, outcome))
     }
 
     /// `voters` have a vote from here on. Such a member must not begin anew under its id: with an empty store it

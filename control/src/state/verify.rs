@@ -4,17 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ipnet::Ipv4Net;
 use mesh_model::audit::{Actor, Beginning, Entry, Event};
-use mesh_model::trust::{AdminStatement, ChainError, Departure, Genesis, MeshRoot, Report, Ruling};
-use mesh_model::{IdentityKey, InviteId, LogIndex, MemberId, Prefixes};
+use mesh_model::trust::{AdminStatement, ChainError, Departure, Genesis, MeshRoot, Ruling};
+use mesh_model::{InviteId, LogIndex, MemberId, Prefixes};
 
 use super::access::MAX_HISTORY;
-use super::exclusions::{Exclusion, MAX_EXCLUDED, MAX_QUORUM, MAX_REMEMBERED, quorum};
 use super::invites::{InviteEntry, MAX_INVITES, check_bounds};
 use super::ipam;
-use super::members::{Departed, Farewell, MAX_DEPARTED, MAX_MEMBERS, Member, Members, Origin};
+use super::members::{Departed, Farewell, MAX_DEPARTED, MAX_MEMBERS, Member, Origin};
 use super::serial::is_reachable;
 use super::tags::check_tags;
-use super::{State, Stated, epochs, keys, voters};
+use super::{State, Stated, epochs, grounds, keys, voters};
 
 /// What no statement was ever let in with.
 pub(super) const FAR_SERIAL: &str = "a serial that nothing leads to";
@@ -45,7 +44,7 @@ pub(super) fn verify(state: &State, root: &MeshRoot) -> Result<(), ChainError> {
     keys::verify(state, root)?;
     distinct(state)?;
     rulings(state, root)?;
-    exclusions(state, root)?;
+    grounds::verify(state, root)?;
     taggings(state, root)?;
     let present = state.members.present();
     require(state.voted.iter().all(|id| present.contains_key(id)), "a vote of nobody")?;
@@ -212,63 +211,6 @@ fn rulings(state: &State, root: &MeshRoot) -> Result<(), ChainError> {
         require(is_reachable(serial, since_ms, entry.stated().at()), FAR_SERIAL)?;
     }
     Ok(())
-}
-
-/// Whoever is shut out without an admin has a place in the mesh and was reported by enough members.
-fn exclusions(state: &State, root: &MeshRoot) -> Result<(), ChainError> {
-    require(state.exclusions.iter().len() <= MAX_REMEMBERED, "too many exclusions")?;
-    let holding = state.exclusions.iter().filter(|(id, _)| state.exclusion(**id).is_some());
-    require(holding.count() <= MAX_EXCLUDED, "too many excluded at once")?;
-    for (id, exclusion) in state.exclusions.iter() {
-        let Some(subject) = state.members.present().get(id) else {
-            return contradiction("an exclusion of nobody");
-        };
-        let able = usize::try_from(exclusion.lineages()).unwrap_or(usize::MAX);
-        let enough = (quorum(able)..=MAX_QUORUM).contains(&exclusion.reports().len());
-        require(enough, "an exclusion on too few reports, or too many")?;
-        let ended = exclusion.until_ms() <= state.now_ms;
-        require(ended || !exclusion.has_lapsed(), "an exclusion that ended before its time")?;
-        reports(state, root, (*id, subject), exclusion)?;
-    }
-    Ok(())
-}
-
-/// Each report of an exclusion is a member's, about its subject, from then, and of another lineage than the others,
-/// as far as its reporter is still there.
-fn reports(
-    state: &State,
-    root: &MeshRoot,
-    (id, subject): (MemberId, &Member),
-    exclusion: &Exclusion,
-) -> Result<(), ChainError> {
-    let ruling = state.bans.get(id).filter(|ruling| ruling.stated().at() < exclusion.at());
-    let (mut lineages, mut last) = (BTreeSet::new(), MemberId::default());
-    for (signed, report) in exclusion.reports().iter().zip(exclusion.said()) {
-        let reporter = report.reporter;
-        require(last < reporter && reporter != id, "reports out of order, or of oneself")?;
-        last = reporter;
-        require(reporter.0 < exclusion.at(), "a report of one that was no member yet")?;
-        let about = report.subject == id && report.identity == subject.record().identity;
-        require(about, "a report about another member")?;
-        let is_later = ruling.is_none_or(|ruling| report.made_ms > ruling.since_ms());
-        let fresh = report.is_fresh_at(exclusion.since_ms()) && is_later;
-        require(fresh, "a report from another time")?;
-        let Some(key) = identity(&state.members, reporter) else {
-            require(state.members.departed().len() == MAX_DEPARTED, "a report of nobody")?;
-            continue;
-        };
-        Report::verify(signed, root.mesh, key)?;
-        let lineage = state.lineage(reporter, exclusion.at());
-        let is_new = lineage.is_none_or(|lineage| lineages.insert(lineage));
-        require(is_new, "a lineage that counts twice")?;
-    }
-    Ok(())
-}
-
-/// The identity of `member`, be it present or not, as far as remembered.
-fn identity(members: &Members, member: MemberId) -> Option<&IdentityKey> {
-    let present = members.present().get(&member).map(|member| &member.record().identity);
-    present.or_else(|| members.departed().get(&member).map(|departed| &departed.identity))
 }
 
 /// Every label is an admin's, about a member with a place in the mesh.
