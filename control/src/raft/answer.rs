@@ -18,7 +18,7 @@ use super::rpc::{
 };
 use super::snapshot::SnapshotError;
 use super::types::{Snapshot, Types, Vote};
-use crate::command::Proposal;
+use crate::command::{Command, Proposal};
 
 impl Group {
     /// Answers `request` of member `from`; the link vouches that it is from `from`.
@@ -117,6 +117,7 @@ impl Inner {
                 Ok(Reply::Snapshot { vote: answer.vote.into() })
             }
             Request::Propose(proposal) => {
+                self.check_proposer(from, &proposal)?;
                 let answer = self.answer_proposal(proposal).await?;
                 // Whoever is told waits until its own host has applied it.
                 self.peers.notices.hurry(from);
@@ -177,6 +178,15 @@ impl Inner {
         let was_elected = vote.committed && vote.leader_id.voted_for == from.0;
         let is_over = followed.committed && term < later && self.epoch.has_term(term);
         (was_elected && is_over).then_some(followed)
+    }
+
+    /// Members report, and the leader alone makes an exclusion of it. Each report that somebody else put into one would
+    /// have to be checked here, as often as it asks; what is reported to the leader has its pace.
+    fn check_proposer(&self, from: MemberId, proposal: &Proposal) -> Result<(), RpcError> {
+        match proposal.command {
+            Command::Exclude { .. } => Err(RpcError::NotEntitled { from, claimed: self.me }),
+            _ => Ok(()),
+        }
     }
 
     /// Who appends must have won its election.

@@ -297,25 +297,32 @@ impl Tribunal {
             inner.hearing.docket().clear();
             return IDLE;
         }
+        let mut is_all_decided = true;
         for command in self.ripe() {
             let proposal = Proposal { at_ms: 0, command };
-            match Box::pin(inner.propose_here(proposal)).await {
-                Ok(Tried::Applied(Applied { outcome: Outcome::Excluded(member), .. })) => {
+            let trying = Box::pin(inner.propose_here(proposal));
+            match Types::timeout(inner.timing.propose, trying).await {
+                Ok(Ok(Tried::Applied(Applied { outcome: Outcome::Excluded(member), .. }))) => {
                     tracing::warn!(%member, "a quorum of lineages reported a member; it is excluded");
                 }
-                Ok(Tried::Applied(Applied { outcome, .. })) => {
+                Ok(Ok(Tried::Applied(Applied { outcome, .. }))) => {
                     tracing::info!(?outcome, "a member was not excluded");
                 }
-                Ok(Tried::NotLeader(_) | Tried::HeldBack(_)) | Err(_) => return TRY_AGAIN,
+                // All of it is for another one to propose.
+                Ok(Ok(Tried::NotLeader(_))) => return TRY_AGAIN,
+                // Nobody can take over this one's vote, perhaps. The others need not wait for that.
+                Ok(Ok(Tried::HeldBack(_)) | Err(_)) | Err(_) => is_all_decided = false,
             }
         }
         match inner.hearing.docket().is_empty() {
+            _ if !is_all_decided => TRY_AGAIN,
             true => IDLE,
             false => RETELL,
         }
     }
 
-    /// What there is to propose that would not be refused.
+    /// What there is to propose that would not be refused; what is against this host itself comes last, for the rest would
+    /// have to wait until the next leader is told of it.
     fn ripe(&self) -> Vec<Command> {
         let inner = &self.inner;
         let now_ms = inner.wall.wall_ms();
@@ -330,6 +337,9 @@ impl Tribunal {
             let proposal = Proposal { at_ms: now_ms, command: command.clone() };
             replica.state.would_refuse(&proposal).is_none()
         });
+        ripe.sort_by_key(
+            |command| matches!(command, Command::Exclude { subject, .. } if *subject == inner.me),
+        );
         ripe
     }
 }

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use mesh_control::command::{Command, ExclusionRefusal, Outcome, Refusal};
-use mesh_control::raft::ReportError;
+use mesh_control::raft::{ProposeError, ReportError};
 use mesh_control::reports::{Complaint, Tally};
 use mesh_control::state::exclusions::EXCLUSION_MS;
 use mesh_control::state::{Actor, Event};
 use mesh_model::MemberId;
-use mesh_model::trust::{Misconduct, Ruling};
+use mesh_model::trust::{Misconduct, Ruling, Wish};
 
 use crate::world::{World, in_virtual_time};
 
@@ -192,5 +192,51 @@ fn nobody_ends_it_before_its_time() {
         let lapse = world.propose(leader, Command::Lapse(subject)).await.expect("decided");
         assert_eq!(lapse.outcome, Outcome::Refused(Refusal::StillBanned(subject)));
         assert!(is_out(&world, subject, leader));
+    });
+}
+
+#[test]
+fn a_case_that_cannot_be_agreed_holds_up_no_other() {
+    in_virtual_time(|| async {
+        let world = World::of_strangers(5, 67).await;
+        let leader = world.leader().await;
+        let subject = *others(&world, leader).last().expect("another");
+        // Nobody else may vote, so nobody can take over from the leader.
+        let wishes: Vec<_> = others(&world, leader).iter().map(|id| (*id, Wish::Never)).collect();
+        let policy = Command::SetVoters(world.mesh.policy(1, None, &wishes));
+        world.propose(leader, policy).await.expect("agreed");
+        world.until("it votes alone", |world| world.status(leader).voters == [leader]).await;
+        let reporters: Vec<_> =
+            others(&world, leader).into_iter().filter(|id| *id != subject).collect();
+        for reporter in &reporters {
+            report(&world, *reporter, leader).await;
+        }
+        // Longer than it takes to find out that this one has to wait.
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        assert!(!is_out(&world, leader, leader));
+        world.set_clock(5_000);
+        for reporter in &reporters {
+            let (_, answer) = report(&world, *reporter, subject).await.answer.expect("heard");
+            answer.expect("kept");
+        }
+        world.until("the other is out", |world| is_out(world, subject, leader)).await;
+    });
+}
+
+#[test]
+fn only_who_leads_proposes_an_exclusion() {
+    in_virtual_time(|| async {
+        let world = World::of_strangers(5, 68).await;
+        let leader = world.leader().await;
+        let subject = *others(&world, leader).last().expect("another");
+        let by = others(&world, leader)[0];
+        let made_up = Command::Exclude { subject, reports: Vec::new() };
+        // From elsewhere it is not even looked at.
+        let asked = world.propose(by, made_up.clone()).await;
+        assert_eq!(asked, Err(ProposeError::Timeout));
+        let refused = world.propose(leader, made_up).await.expect("decided").outcome;
+        let too_few = ExclusionRefusal::TooFewReports { have: 0, needed: 3 };
+        assert_eq!(refused, Outcome::Refused(too_few.into()));
+        world.propose(by, world.filler()).await.expect("anything else goes on");
     });
 }
