@@ -117,6 +117,11 @@ impl Net {
         self.cut.extend(links);
     }
 
+    /// Whether what `from` sends to `to` can arrive.
+    pub fn is_open(&self, (from, to): (HostNo, HostNo)) -> bool {
+        !self.cut.contains(&(from, to))
+    }
+
     /// `links` are worse than the others from now on.
     pub fn worsen(&mut self, links: &Links, weather: Weather) {
         self.worse.extend(links.iter().map(|link| (*link, Link::new(weather))));

@@ -33,10 +33,14 @@ pub enum Plant {
     KeptTunnels,
     /// Nobody answers a member that asks for what was agreed: as if the leader fed all of them.
     NoSources,
+    /// Nobody shows the way into a later epoch.
+    NoPassage,
+    /// Every question is taken for one of the epoch in which it is answered: as if nobody looked at epochs.
+    AnyEpoch,
 }
 
 /// All planted bugs, and their names on the command line.
-pub const ALL: [(&str, Plant); 9] = [
+pub const ALL: [(&str, Plant); 11] = [
     ("answer-before-sync", Plant::AnswerBeforeSync),
     ("deaf-to-disk", Plant::DeafToDisk),
     ("stale-refusal", Plant::StaleRefusal),
@@ -46,6 +50,8 @@ pub const ALL: [(&str, Plant); 9] = [
     ("forgotten-serial", Plant::ForgottenSerial),
     ("kept-tunnels", Plant::KeptTunnels),
     ("no-sources", Plant::NoSources),
+    ("no-passage", Plant::NoPassage),
+    ("any-epoch", Plant::AnyEpoch),
 ];
 
 /// The planted bug called `name`.

@@ -23,6 +23,7 @@ use crate::invariants::{
 };
 use crate::life::LifeId;
 use crate::net::{HostNo, Net};
+use crate::plant::Plant;
 use crate::trace::Trace;
 use crate::traitor::speech::{self, Reply};
 use crate::traitor::{Said, Traitor};
@@ -57,8 +58,8 @@ pub struct Board {
     pub calls: u64,
     /// The first thing seen here that must not be.
     pub violation: Option<Violation>,
-    /// Whether nobody is told what was agreed who asks for it: a planted bug.
-    pub no_sources: bool,
+    /// The bug that is planted, if it is one of what is said.
+    pub plant: Option<Plant>,
     /// The one that lies in what it says, if there is one.
     pub traitor: Option<Traitor>,
     stations: BTreeMap<MemberId, Station>,
@@ -75,8 +76,7 @@ impl Switchboard {
     /// A board over `net`.
     pub fn new(net: Net, trace: Trace, clock: Clock) -> Self {
         let (violation, traitor, stations) = (None, None, BTreeMap::new());
-        let no_sources = false;
-        let board = Board { net, trace, calls: 0, violation, no_sources, traitor, stations };
+        let board = Board { net, trace, calls: 0, violation, plant: None, traitor, stations };
         Self { board: Arc::new(Mutex::new(board)), clock }
     }
 
@@ -136,6 +136,18 @@ impl Switchboard {
 impl Board {
     fn alive(&mut self, member: MemberId, life: LifeId) -> Option<&mut Station> {
         self.stations.get_mut(&member).filter(|station| station.life == life)
+    }
+
+    /// `request` of `from`, as if it were asked in the epoch of `to`.
+    fn as_of_epoch(&self, from: MemberId, to: MemberId, request: Bytes) -> Bytes {
+        let epoch = |member| {
+            let group = self.stations.get(&member)?.group.as_ref()?;
+            Some(group.status().epoch.id)
+        };
+        match (epoch(from), epoch(to)) {
+            (Some(own), Some(other)) => speech::in_epoch(request, own, other),
+            _ => request,
+        }
     }
 
     /// What becomes of what `member` says, if it is the traitor.
@@ -220,6 +232,11 @@ impl Line {
     /// What this host asks `to` in place of `request`: something else if it is the traitor.
     fn as_asked(&self, to: MemberId, request: Bytes) -> Option<Bytes> {
         let mut board = self.switchboard.lock();
+        let request = match board.plant {
+            Some(Plant::NoPassage) if speech::asks_the_way(&request) => return None,
+            Some(Plant::AnyEpoch) => board.as_of_epoch(self.me, to, request),
+            _ => request,
+        };
         let bent = board.bend(self.me, |traitor, voters| traitor.ask(request.clone(), voters));
         self.told(&mut board, (self.me, to), request, bent)
     }
@@ -227,7 +244,7 @@ impl Line {
     /// What `to` answers in place of `answer`.
     fn as_answered(&self, to: MemberId, answer: Bytes) -> Option<Bytes> {
         let mut board = self.switchboard.lock();
-        if board.no_sources && speech::is_news(&answer) {
+        if board.plant == Some(Plant::NoSources) && speech::is_news(&answer) {
             return None;
         }
         let bent = board.bend(to, |traitor, voters| traitor.answer(answer.clone(), voters));

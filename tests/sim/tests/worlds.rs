@@ -72,6 +72,11 @@ fn a_refusal_that_is_said_again_without_asking_is_noticed() {
 }
 
 #[test]
+fn a_host_that_shows_what_it_has_for_what_is_agreed_is_noticed() {
+    assert!(noticed(Plant::StaleRead, CORE, "reads_miss_nothing"));
+}
+
+#[test]
 fn a_packet_core_that_takes_any_source_is_noticed() {
     assert!(noticed(Plant::AnySource, CORE, "honest_sources"));
 }
@@ -90,6 +95,16 @@ fn a_ruling_that_is_said_again_under_a_later_serial_is_noticed() {
 #[test]
 fn a_packet_core_that_keeps_the_tunnels_of_the_banned_is_noticed() {
     assert!(noticed(Plant::KeptTunnels, CORE, "banned_are_cut_off"));
+}
+
+#[test]
+fn a_mesh_in_which_nobody_shows_the_way_into_the_next_epoch_is_noticed() {
+    assert!(noticed(Plant::NoPassage, RECOVERY, "all_cross"));
+}
+
+#[test]
+fn a_mesh_that_does_not_tell_epochs_apart_is_noticed() {
+    assert!(noticed(Plant::AnyEpoch, RECOVERY, "all_cross"));
 }
 
 #[test]

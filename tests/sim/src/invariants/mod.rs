@@ -2,6 +2,7 @@
 
 pub(crate) mod admins_word_holds;
 pub(crate) mod alarm_names_the_traitor;
+pub(crate) mod all_cross;
 pub(crate) mod banned_are_cut_off;
 mod epochs_only_rise;
 mod equal_hash_at_equal_index;
@@ -22,6 +23,7 @@ mod reads_miss_nothing;
 mod sample;
 
 pub use admins_word_holds::AdminsWordHolds;
+pub use all_cross::AllCross;
 pub use epochs_only_rise::EpochsOnlyRise;
 pub use equal_hash_at_equal_index::EqualHashAtEqualIndex;
 pub use honest_sources::HonestSources;
@@ -63,6 +65,8 @@ pub struct Invariants {
     pub hashes: EqualHashAtEqualIndex,
     /// Nobody goes back into an older epoch.
     pub epochs: EpochsOnlyRise,
+    /// Nobody stays in one that is over.
+    pub crossings: AllCross,
     /// Addresses are unique.
     pub addresses: NoAddressTwice,
     /// What was acknowledged stays.

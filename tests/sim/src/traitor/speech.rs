@@ -6,6 +6,7 @@
 
 use std::collections::BTreeSet;
 
+use bytes::Bytes;
 use mesh_control::command::Proposal;
 use mesh_model::codec::{self, Message};
 use mesh_model::trust::EpochId;
@@ -123,13 +124,28 @@ pub(crate) fn is_news(answer: &[u8]) -> bool {
     matches!(open(answer), Some(Reply::Pulled(_)))
 }
 
+/// Whether `question` is for the way into another epoch.
+pub(crate) fn asks_the_way(question: &[u8]) -> bool {
+    matches!(open(question), Some(Question { request: Request::Passage, .. }))
+}
+
+/// `question`, which is asked in epoch `own`, as if it were asked in `other`.
+pub(crate) fn in_epoch(question: Bytes, own: EpochId, other: EpochId) -> Bytes {
+    // The epoch is the last thing in it.
+    let ending = |epoch| close(&Question { request: Request::Passage, epoch }).slice(2..);
+    match question.strip_suffix(&*ending(own)) {
+        Some(asked) => [asked, &ending(other)].concat().into(),
+        None => question,
+    }
+}
+
 /// `bytes` taken apart; `None` for what no lies are told in.
 pub(crate) fn open<M: Message>(bytes: &[u8]) -> Option<M> {
     codec::decode(bytes).ok()
 }
 
 /// Put together again.
-pub(crate) fn close<M: Message>(message: &M) -> bytes::Bytes {
+pub(crate) fn close<M: Message>(message: &M) -> Bytes {
     codec::encode(message).into()
 }
 

@@ -76,14 +76,17 @@ impl World {
     /// way to show (record 30).
     fn is_shown_the_way(&self, life: &Life, mesh: &GroupStatus) -> bool {
         let mut members = life.node.view().members.keys();
-        members.any(|member| {
-            let status = self.status_of(*member).filter(|_| self.are_joined(life, *member));
-            status.is_some_and(|it| it.epoch.id == mesh.epoch.id && it.epoch.aside.is_some())
-        })
+        members.any(|member| self.can_show(*member, life, mesh))
+    }
+
+    /// Whether `guide` can show `life` the way into the epoch of `mesh`.
+    pub(super) fn can_show(&self, guide: MemberId, life: &Life, mesh: &GroupStatus) -> bool {
+        let status = self.status_of(guide).filter(|_| self.are_joined(life, guide));
+        status.is_some_and(|it| it.epoch.id == mesh.epoch.id && it.epoch.aside.is_some())
     }
 
     /// What the one that is furthest has seen, the traitor aside.
-    fn furthest(&self) -> Option<GroupStatus> {
+    pub(super) fn furthest(&self) -> Option<GroupStatus> {
         let lives = self.hosts.values().filter_map(Host::life);
         let honest = lives.filter(|life| !self.is_traitor(life.me));
         let seen = honest.filter_map(|life| life.group.as_ref()).map(Group::status);

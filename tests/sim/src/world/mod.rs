@@ -204,7 +204,7 @@ impl World {
         let liar = HostNo(rng.random_range(2..=count));
         let net = Net::new(quality(&profile, &mut rng), seed.of("net", 0));
         let switchboard = Switchboard::new(net, Trace::new(options.keep_trace), clock);
-        switchboard.lock().no_sources = options.plant == Some(Plant::NoSources);
+        switchboard.lock().plant = options.plant;
         let (notice, notices) = mpsc::unbounded_channel();
         let mut world = Self {
             options,
@@ -364,6 +364,7 @@ impl World {
             Event::Restart(no) => self.restart(no)?,
             Event::Recover(no) => self.recover(no)?,
             Event::Replace { host, back } => self.replace(host, back)?,
+            Event::Muster => self.muster()?,
             Event::SaveHints => self.save_hints(),
             Event::TryJoin(joiner) => self.try_join(joiner),
             Event::AskDoor { door, joiner, admission } => {

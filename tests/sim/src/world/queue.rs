@@ -46,6 +46,8 @@ pub(super) enum Event {
     Recover(HostNo),
     /// A host that was lost is `back`, or another takes its place.
     Replace { host: HostNo, back: bool },
+    /// It is looked whether somebody stays in an epoch that is over.
+    Muster,
     /// Peer caches are saved.
     SaveHints,
     /// A joiner asks a door, for the first time or again.

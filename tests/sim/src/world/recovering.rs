@@ -8,7 +8,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use mesh_control::raft::{Role, Store};
+use mesh_control::raft::{Group, Role, Store};
 use mesh_model::{Cosigned, MemberId};
 use rand::RngExt as _;
 use rand::seq::{IteratorRandom as _, SliceRandom as _};
@@ -17,6 +17,7 @@ use super::World;
 use super::queue::Event;
 use crate::host::{Host, Stage};
 use crate::invariants::Violation;
+use crate::invariants::all_cross::LOOK;
 use crate::net::HostNo;
 
 /// The fewest voters of which a majority can be lost while a host is left.
@@ -128,7 +129,29 @@ impl World {
         self.invariants.leaders.named(id.first_term(), member);
         self.invariants.epochs.begin(id, epoch.first);
         self.stats.recoveries += 1;
+        self.after(LOOK, Event::Muster);
         self.restart(no)
+    }
+
+    /// It is looked whether somebody stays in an epoch that is over though another could show it the way.
+    pub(super) fn muster(&mut self) -> Result<(), Violation> {
+        self.after(LOOK, Event::Muster);
+        let Some(mesh) = self.furthest() else { return Ok(()) };
+        let lives = || self.hosts.values().filter_map(|host| Some((host.no, host.life()?)));
+        let left = lives().filter(|(_, life)| {
+            let status = life.group.as_ref().map(Group::status);
+            status.is_some_and(|own| own.epoch.id != mesh.epoch.id)
+        });
+        let board = self.switchboard.lock();
+        let open = |one, other| board.net.is_open((one, other)) && board.net.is_open((other, one));
+        let waiting = left.flat_map(|(no, life)| {
+            let guides = lives().filter(move |(guide, _)| open(no, *guide));
+            let guides = guides.filter(|(_, guide)| self.can_show(guide.me, life, &mesh));
+            guides.map(|(_, guide)| ((life.me, life.id), (guide.me, guide.id)))
+        });
+        let waiting: Vec<_> = waiting.collect();
+        drop(board);
+        self.invariants.crossings.see(&waiting, self.clock.elapsed())
     }
 
     /// What becomes of one that was lost: it is `back`, or another host takes its place.
