@@ -68,21 +68,7 @@ impl Inner {
     async fn answer(&self, from: MemberId, request: Request) -> Result<Reply, RpcError> {
         self.outdated.check(&request)?;
         match request {
-            Request::Append(append) => {
-                let append: AppendEntriesRequest<Types> = append.try_into()?;
-                if let Some(later) = self.overruled(from, &append.vote) {
-                    return Ok(Reply::Append(AppendReply::HigherVote(later.into())));
-                }
-                self.check_leader(from, &append.vote).await?;
-                // An answer may wait for the disk; what counts is when the leader spoke.
-                let spoke = Types::now();
-                let answer = self.raft.append_entries(append).await.map_err(stopped)?;
-                if !matches!(answer, AppendEntriesResponse::HigherVote(_)) {
-                    self.note_read();
-                    self.contact.heard(from, spoke, &self.timing);
-                }
-                Ok(Reply::Append(answer.into()))
-            }
+            Request::Append(append) => self.answer_append(from, append.try_into()?).await,
             Request::Vote(candidacy) => {
                 let candidacy: VoteRequest<Types> = candidacy.into();
                 self.check_candidate(from, &candidacy.vote).await?;
@@ -104,17 +90,7 @@ impl Inner {
                 Ok(Reply::TransferLeader(answer.into()))
             }
             Request::Snapshot { vote, snapshot } => {
-                let vote: Vote = vote.into();
-                self.check_leader(from, &vote).await?;
-                let snapshot = self.check_snapshot(&vote, snapshot)?;
-                let spoke = Types::now();
-                let answer =
-                    self.raft.install_full_snapshot(vote, snapshot).await.map_err(stopped)?;
-                if answer.vote == vote {
-                    self.note_read();
-                    self.contact.heard(from, spoke, &self.timing);
-                }
-                Ok(Reply::Snapshot { vote: answer.vote.into() })
+                self.answer_snapshot(from, vote.into(), snapshot).await
             }
             Request::Propose(proposal) => {
                 self.check_proposer(from, &proposal)?;
@@ -142,6 +118,42 @@ impl Inner {
                 self.answer_report(from, &report)
             }
         }
+    }
+
+    async fn answer_append(
+        &self,
+        from: MemberId,
+        append: AppendEntriesRequest<Types>,
+    ) -> Result<Reply, RpcError> {
+        if let Some(later) = self.overruled(from, &append.vote) {
+            return Ok(Reply::Append(AppendReply::HigherVote(later.into())));
+        }
+        self.check_leader(from, &append.vote).await?;
+        // An answer may wait for the disk; what counts is when the leader spoke.
+        let spoke = Types::now();
+        let answer = self.raft.append_entries(append).await.map_err(stopped)?;
+        if !matches!(answer, AppendEntriesResponse::HigherVote(_)) {
+            self.note_read();
+            self.contact.heard(from, spoke, &self.timing);
+        }
+        Ok(Reply::Append(answer.into()))
+    }
+
+    async fn answer_snapshot(
+        &self,
+        from: MemberId,
+        vote: Vote,
+        snapshot: Vec<u8>,
+    ) -> Result<Reply, RpcError> {
+        self.check_leader(from, &vote).await?;
+        let snapshot = self.check_snapshot(&vote, snapshot)?;
+        let spoke = Types::now();
+        let answer = self.raft.install_full_snapshot(vote, snapshot).await.map_err(stopped)?;
+        if answer.vote == vote {
+            self.note_read();
+            self.contact.heard(from, spoke, &self.timing);
+        }
+        Ok(Reply::Snapshot { vote: answer.vote.into() })
     }
 
     /// Shows `from` the way by which this host came into its epoch.

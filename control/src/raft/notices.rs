@@ -211,6 +211,7 @@ mod tests {
         });
     }
 
+    #[allow(clippy::disallowed_methods, reason = "a test supplies the runtime")]
     fn in_virtual_time(test: impl Future<Output = ()>) {
         let mut runtime = tokio::runtime::Builder::new_current_thread();
         let runtime = runtime.enable_time().start_paused(true).build().expect("a runtime");

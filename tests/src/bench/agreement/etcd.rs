@@ -34,20 +34,31 @@ const COMMAND_LETTERS: usize = 172;
 /// The keys it goes to by turns.
 const COMMAND_KEYS: u64 = 1000;
 
-/// When etcd gives a leader up.
+/// How etcd is set up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Pace {
-    /// As it comes: a heartbeat each 100 ms, an election after 1 to 2 s of silence.
+pub enum Setup {
+    /// As it comes: nothing is encrypted; a heartbeat each 100 ms, an election after 1 to 2 s of silence.
     Default,
-    /// About as fast as our own: a heartbeat each 100 ms, an election after 500 to 1000 ms.
-    AsOurs,
+    /// It gives a leader up about as fast as we do: a heartbeat each 100 ms, an election after 500 to 1000 ms.
+    Fast,
+    /// What members say to each other is encrypted, as ours is. Each has a certificate of its own making, which nobody checks.
+    Tls,
 }
 
-impl Pace {
+impl Setup {
     fn arguments(self) -> &'static [&'static str] {
         match self {
             Self::Default => &[],
-            Self::AsOurs => &["--heartbeat-interval", "100", "--election-timeout", "500"],
+            Self::Fast => &["--heartbeat-interval", "100", "--election-timeout", "500"],
+            Self::Tls => &["--peer-auto-tls"],
+        }
+    }
+
+    /// How members speak to each other.
+    fn scheme(self) -> &'static str {
+        match self {
+            Self::Default | Self::Fast => "http",
+            Self::Tls => "https",
         }
     }
 }
@@ -59,13 +70,13 @@ pub struct Etcd {
     hosts: Vec<Arc<Netns>>,
     fabric: Fabric,
     program: PathBuf,
-    pace: Pace,
+    setup: Setup,
     dir: tempfile::TempDir,
 }
 
 impl Etcd {
     /// `size` members on a bridge, ready to be written to.
-    pub fn start(size: usize, pace: Pace) -> Result<Self> {
+    pub fn start(size: usize, setup: Setup) -> Result<Self> {
         let program = programs::find(PROGRAM)?;
         let fabric = Fabric::bridge(Netns::anonymous("etcd hub")?)?;
         let dir = tempfile::Builder::new().prefix("etcd-").tempdir().context("make a directory")?;
@@ -76,7 +87,7 @@ impl Etcd {
             hosts.push(Arc::new(netns));
         }
         let running = (0..size).map(|_| None).collect();
-        let mut etcd = Self { running, hosts, fabric, program, pace, dir };
+        let mut etcd = Self { running, hosts, fabric, program, setup, dir };
         for number in 1..=size {
             etcd.start(number)?;
         }
@@ -89,7 +100,8 @@ impl Etcd {
     }
 
     fn command(&self, number: usize) -> Command {
-        let peer = |number| format!("http://{}:{PEER_PORT}", underlay_v4(number));
+        let scheme = self.setup.scheme();
+        let peer = |number| format!("{scheme}://{}:{PEER_PORT}", underlay_v4(number));
         let clients = format!("http://{}:{CLIENT_PORT}", underlay_v4(number));
         let all: Vec<String> =
             (1..=self.hosts.len()).map(|number| format!("e{number}={}", peer(number))).collect();
@@ -104,7 +116,7 @@ impl Etcd {
             .args(["--advertise-client-urls", &clients])
             .args(["--initial-cluster", &all.join(",")])
             .args(["--log-level", "warn", "--logger", "zap", "--log-outputs", "stderr"])
-            .args(self.pace.arguments())
+            .args(self.setup.arguments())
             .env_clear();
         command
     }
@@ -134,9 +146,10 @@ fn key(nth: u64) -> String {
 
 impl Cluster for Etcd {
     fn name(&self) -> &'static str {
-        match self.pace {
-            Pace::Default => "etcd",
-            Pace::AsOurs => "etcd-fast",
+        match self.setup {
+            Setup::Default => "etcd",
+            Setup::Fast => "etcd-fast",
+            Setup::Tls => "etcd-tls",
         }
     }
 

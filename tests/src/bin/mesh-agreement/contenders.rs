@@ -2,7 +2,7 @@
 
 use mesh_tests::Result;
 use mesh_tests::bench::agreement::cluster::Cluster;
-use mesh_tests::bench::agreement::etcd::{self, Etcd, Pace};
+use mesh_tests::bench::agreement::etcd::{self, Etcd, Setup};
 use mesh_tests::bench::agreement::meshd::Daemons;
 use mesh_tests::bench::programs;
 
@@ -15,21 +15,24 @@ pub(crate) enum Contender {
     Etcd,
     /// etcd with an election after 0.5 to 1 s
     EtcdFast,
+    /// etcd with TLS between its members
+    EtcdTls,
 }
 
 /// Starts those of `wanted` that are here, with `size` members each. Says which are not.
 pub(crate) fn start(wanted: &[Contender], size: usize) -> Result<Vec<Box<dyn Cluster + Sync>>> {
     let mut started: Vec<Box<dyn Cluster + Sync>> = Vec::new();
     for contender in wanted {
-        let pace = match contender {
+        let setup = match contender {
             Contender::Meshd => None,
-            Contender::Etcd => Some(Pace::Default),
-            Contender::EtcdFast => Some(Pace::AsOurs),
+            Contender::Etcd => Some(Setup::Default),
+            Contender::EtcdFast => Some(Setup::Fast),
+            Contender::EtcdTls => Some(Setup::Tls),
         };
-        match pace {
+        match setup {
             None => started.push(Box::new(Daemons::start(size)?)),
-            Some(pace) => match programs::find(etcd::PROGRAM) {
-                Ok(_) => started.push(Box::new(Etcd::start(size, pace)?)),
+            Some(setup) => match programs::find(etcd::PROGRAM) {
+                Ok(_) => started.push(Box::new(Etcd::start(size, setup)?)),
                 Err(error) => {
                     eprintln!("without etcd: {error} (Debian: apt-get install etcd-server)");
                 }
