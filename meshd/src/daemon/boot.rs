@@ -10,11 +10,10 @@ use bytes::Bytes;
 use mesh_control::command::NEWEST;
 use mesh_control::node::{Node, NodeConfig, Timing as GossipTiming};
 use mesh_control::raft::{Group, RpcError, Store, Timing};
-use mesh_control::rotation::KeyMissing;
 use mesh_dataplane::{EngineConfig, HandshakeBudget, OwnKeys, Role, WallTime};
 use mesh_model::MemberId;
 use mesh_model::facts::Capability;
-use mesh_model::view::{ClusterView, MemberView};
+use mesh_model::view::MemberView;
 use mesh_model::wire::join::PeerHint;
 use tokio::sync::{mpsc, watch};
 
@@ -22,18 +21,19 @@ use super::degraded;
 use super::door::Door;
 use super::driver::{Driver, QUESTIONS};
 use super::echo::{self, Echoes};
+use super::ground::{Ground, key_missing};
 use super::mesh::Mesh;
 use super::onlooker::Onlooker;
 use super::remembering::Saver;
 use super::rotating;
-use crate::config::{Config, Tun as TunConfig};
+use crate::config::Config;
 use crate::exit::{Exit, Reason};
 use crate::io::agreement::{Agreement, Answer, EndpointError};
 use crate::io::clock;
 use crate::io::directory::Directory;
 use crate::io::entropy::Entropy;
 use crate::io::join::JoinServer;
-use crate::io::netlink::{Exclude, Netlink, NetlinkError};
+use crate::io::netlink::Exclude;
 use crate::io::overlay::{EchoFrame, Overlay};
 use crate::io::tls::TlsIdentity;
 use crate::io::tun::Tun;
@@ -54,27 +54,6 @@ pub(super) struct Opening {
     pub(super) hints: Vec<PeerHint>,
     pub(super) stamp_floor: WallTime,
     pub(super) saver: Saver,
-}
-
-/// What this host needs before it can serve: its own record, and the device its packets come from. Laid
-/// before a join is committed, so that a host which cannot serve does not become a member.
-pub(super) struct Ground {
-    own: MemberView,
-    device: Option<Tun>,
-}
-
-impl Ground {
-    /// The ground for the member whose store this is.
-    pub(super) async fn lay(
-        config: &Config,
-        store: &Store,
-        identity: &Identity,
-    ) -> Result<Self, Exit> {
-        let view = store.view();
-        let own = own_record(&view, store.me(), identity)?;
-        let device = device(config, &own, &view).await?;
-        Ok(Self { own, device })
-    }
 }
 
 /// Where a part that cannot go on says so.
@@ -205,28 +184,6 @@ impl Mesh {
     }
 }
 
-/// This host in its own replica, with its own keys.
-///
-/// It may be gone from it: an admin has removed it. One that is banned has its place and waits to be pardoned.
-fn own_record(view: &ClusterView, me: MemberId, identity: &Identity) -> Result<MemberView, Exit> {
-    let own = view.place_of(me).filter(|own| own.identity == identity.identity.public());
-    let own = own.ok_or_else(|| {
-        Exit::because(Reason::Mismatch, format_args!("{me} is no member of this mesh any more"))
-            .meaning(
-                "an admin has removed this host, or its identity is not the one it joined with",
-            )
-            .remedy("move the state directory away and join again with a fresh token")
-    })?;
-    rotating::cast(identity, own).map_err(key_missing)?;
-    Ok(own.clone())
-}
-
-fn key_missing(error: KeyMissing) -> Exit {
-    Exit::because(Reason::TrustMissing, error)
-        .meaning("identity.key, or the backup it came from, is older than the last `mesh keys rotate` here")
-        .remedy("bring back a newer one; without it, remove the host from the mesh and join as a new one")
-}
-
 /// The packet threads, with no peers yet: the node's first updates bring them.
 async fn packets(
     config: &Config,
@@ -249,30 +206,6 @@ async fn packets(
         PacketThread::start(PathConfig { engine, seed, port, tun, workers, offloads }).await?;
     started.1.set_keys(keys).await;
     Ok(started)
-}
-
-/// The TUN device with its addresses and routes, unless the operator wants none.
-async fn device(
-    config: &Config,
-    own: &MemberView,
-    view: &ClusterView,
-) -> Result<Option<Tun>, Exit> {
-    let TunConfig::Kernel(name) = &config.tun else {
-        return Ok(None);
-    };
-    let tun = Tun::create_with(name, config.mtu, config.workers > 1, config.offloads)?;
-    let configured =
-        async { Netlink::open()?.configure(tun.index(), own.addrs, view.prefixes).await };
-    configured.await.map_err(|error| {
-        let exit = Exit::because(Reason::Environment, &error)
-            .meaning("the interface cannot carry the mesh's traffic");
-        match error {
-            // Says itself whose the prefix is and what can be done.
-            NetlinkError::RouteTaken(_) => exit,
-            _ => exit.remedy("run meshd as root or with CAP_NET_ADMIN, or with `--tun none`"),
-        }
-    })?;
-    Ok(Some(tun))
 }
 
 /// How this host presents itself in gossip.
@@ -330,6 +263,3 @@ async fn guard(mut thread: PacketThread, group: Group, end: End, mut stop: watch
     let _ = stop.wait_for(|stop| *stop).await;
     thread.shutdown().await;
 }
-
-#[cfg(test)]
-mod tests;

@@ -6,7 +6,7 @@ use mesh_model::api::v1::{ErrorCode, InitRequest, JoinedReply};
 use mesh_model::trust::{Genesis, MemberRecord, MeshRoot, Name};
 use mesh_model::{IdentitySecret, MemberId, Prefixes, Signed};
 
-use super::boot::Ground;
+use super::ground::Ground;
 use super::refusal::{Answer, failed, refusal};
 use super::{Daemon, Mesh};
 use crate::io::{clock, disk, entropy::Entropy};

@@ -11,7 +11,7 @@ use mesh_model::trust::{Admission, Bootstrap, MemberRecord, Token};
 use mesh_model::view::ClusterView;
 use mesh_model::wire::join::{PeerHint, Welcome};
 
-use super::boot::Ground;
+use super::ground::Ground;
 use super::refusal::{Answer, failed, refusal};
 use super::{Daemon, remembering};
 use crate::exit::{Exit, Reason};
