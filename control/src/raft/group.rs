@@ -2,7 +2,7 @@
 //!
 //! Everyone who wants something agreed calls [`Group::propose`], everyone who wants to know what is agreed
 //! watches [`Group::views`], and what other members send comes in through
-//! [`Group::handle_rpc`](Group::handle_rpc). Behind it run openraft and the steward.
+//! [`Group::handle_rpc`](Group::handle_rpc). Behind it run openraft and the tasks that [`starting`](super::starting) sets going.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::AtomicU8;
@@ -21,32 +21,27 @@ use tokio::sync::watch;
 use super::contact::Contact;
 use super::editions::Census;
 use super::ferry::Ferry;
-use super::following::Following;
-use super::herald::Herald;
+use super::hearing::Hearing;
 use super::history::{History, Transition};
 use super::lookout::Lookout;
-use super::machine::{Machine, SharedReplica, Views};
+use super::machine::SharedReplica;
 use super::network::{Peers, calls, known_voters};
-use super::notary::Notary;
 use super::outdated::Outdated;
 use super::place::{Lasting, Place};
-use super::pulse::Pulse;
 use super::reading::Confirmations;
 use super::runtime::{Runtime, fold};
 use super::speaker::Speakers;
 use super::status::{EpochStatus, Follower, GroupFailure, GroupStatus, Leadership, Role};
-use super::steward::{Steward, Stewardship};
+use super::steward::Stewardship;
 use super::store::{Aside, Db, Store, StoreError};
 use super::testimony::Testimony;
 use super::timing::Timing;
 use super::transfer::Succession;
-use super::tribunal::{Hearing, Tribunal};
-use super::types::{Instant, Raft, StoredMembership, Types};
-use super::warden::Warden;
+use super::types::{Instant, Raft, Types};
 use super::watch as ordered;
 use crate::ports::{Seeds, Transport, WallClock};
 use crate::state::State;
-use crate::sync::{Desk, MAX_DEPTH, Sync};
+use crate::sync::{Desk, Sync};
 
 /// Why a group could not start.
 #[derive(Debug, thiserror::Error)]
@@ -97,7 +92,7 @@ pub(super) struct Inner {
     /// How many members are between this one and agreement, while it follows one.
     pub(super) depth: AtomicU8,
     pub(super) born: Instant,
-    history: Mutex<History>,
+    pub(super) history: Mutex<History>,
     pub(super) views: ordered::Receiver<Arc<ClusterView>>,
     pub(super) failure: ordered::Receiver<Option<GroupFailure>>,
 }
@@ -243,124 +238,6 @@ impl Group {
         self.failed().await;
         self.inner().db.close();
     }
-}
-
-impl Inner {
-    /// Starts agreement in the epoch that `store` is in. Knows neither the transport's nor the clock's type, so that openraft
-    /// is compiled here, once.
-    pub(super) async fn start(
-        lasting: &Arc<Lasting>,
-        store: Store,
-    ) -> Result<Arc<Self>, GroupError> {
-        let me = store.me();
-        let (unborn, membership) = (store.is_unborn()?, store.membership()?);
-        let config = lasting.timing.config(store.root().mesh)?;
-        let db = Arc::clone(&store.log.db);
-        let (epoch, aside) = (store.replica.state.epoch(), db.aside()?);
-        let (own, views) = ordered::channel(store.view());
-        let public = lasting.views.clone();
-        public.send_replace(store.view());
-        let root = *store.root();
-        let mut sync = Sync::new(me, lasting.seed);
-        sync.handle_members(store.view().members.keys().copied());
-        let replica = SharedReplica::new(store.replica);
-        let testimony = Testimony::of(&replica, root.mesh, me);
-        let views_out = Views { own, public };
-        let shared = (replica.clone(), Arc::clone(&testimony));
-        let machine = Machine::new(root, Arc::clone(&db), shared, views_out);
-        let lookout = Arc::clone(&lasting.lookout);
-        let peers = {
-            let calls = Arc::clone(&lasting.calls);
-            Peers::new(me, epoch, calls, Arc::clone(&lookout), lasting.timing.recent)
-        };
-        let raft = Raft::new(me.0, config, peers.clone(), store.log, machine)
-            .await
-            .map_err(|error| GroupError::Start(error.to_string()))?;
-        peers.follow(raft.server_metrics());
-        begin(&raft, me, unborn, &membership).await?;
-        lasting.leadership.send_replace(leadership(&raft));
-        let (failure_tx, failure) = ordered::channel(None);
-        let inner = Arc::new(Self {
-            me,
-            epoch,
-            aside,
-            raft,
-            db,
-            replica,
-            peers,
-            lookout,
-            wall: Arc::clone(&lasting.wall),
-            timing: lasting.timing,
-            contact: Contact::default(),
-            outdated: Outdated::default(),
-            reads: lasting.reads,
-            census: Arc::clone(&lasting.census),
-            speakers: Speakers::default(),
-            confirmations: Confirmations::default(),
-            stewardship: Stewardship::default(),
-            succession: Succession::default(),
-            hearing: Hearing::default(),
-            key: lasting.key.clone(),
-            testimony,
-            sync: Mutex::new(sync),
-            desk: Arc::default(),
-            nudges: ordered::channel(0).0,
-            depth: AtomicU8::new(MAX_DEPTH),
-            born: Types::now(),
-            history: Mutex::new(History::new(me)),
-            views,
-            failure,
-        });
-        inner.set_going(lasting.leadership.clone(), failure_tx);
-        Ok(inner)
-    }
-
-    /// Begins all that goes on by itself until Raft ends.
-    fn set_going(
-        self: &Arc<Self>,
-        leadership: watch::Sender<Leadership>,
-        failure: ordered::Sender<Option<GroupFailure>>,
-    ) {
-        let herald = Herald::new(Arc::clone(self), leadership, failure);
-        let steward = Steward::new(Arc::clone(self));
-        let pulse = Pulse::new(Arc::clone(self));
-        let warden = Warden::new(Arc::clone(self));
-        let notary = Notary::new(Arc::clone(self));
-        let following = Following::new(Arc::clone(self));
-        let tribunal = Tribunal::new(Arc::clone(self));
-        // They run until Raft ends; nobody waits for them.
-        drop(Runtime::spawn(herald.run()));
-        drop(Runtime::spawn(pulse.run()));
-        drop(Runtime::spawn(steward.run()));
-        drop(Runtime::spawn(warden.run()));
-        drop(Runtime::spawn(notary.run()));
-        drop(Runtime::spawn(following.run()));
-        drop(Runtime::spawn(tribunal.run()));
-    }
-}
-
-/// Founds the group, or has a sole voter lead at once; then waits until openraft shows the membership
-/// it started with, which decides whom this host listens to.
-async fn begin(
-    raft: &Raft,
-    me: MemberId,
-    unborn: bool,
-    membership: &StoredMembership,
-) -> Result<(), GroupError> {
-    let failed = |error: String| GroupError::Start(error);
-    let mut server = raft.server_metrics();
-    if unborn {
-        let founder = BTreeMap::from([(me.0, ())]);
-        raft.initialize(founder).await.map_err(|error| failed(error.to_string()))?;
-    } else if membership.membership().voter_ids().eq([me.0]) {
-        raft.trigger().elect(false).await.map_err(|error| failed(error.to_string()))?;
-    }
-    while unborn && server.borrow_watched().membership_config.log_id().is_none()
-        || server.borrow_watched().membership_config.log_id() < membership.log_id()
-    {
-        server.changed().await.map_err(|_| failed("it ended at once".to_owned()))?;
-    }
-    Ok(())
 }
 
 pub(super) fn leadership(raft: &Raft) -> Leadership {

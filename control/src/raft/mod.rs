@@ -19,7 +19,7 @@
 //!   whether the leader is still there.
 //! - [`roles`] decides who votes; `steward` has it carried out, going by what `followers` knows of the others, how `lines` to
 //!   them have been, and for how long, as `tenure` says, the same have voted.
-//! - `warden` has bans end when their time is over, `tribunal` has members excluded that many report.
+//! - `warden` has bans end when their time is over, `tribunal` has members excluded that many report, as `hearing` knows.
 //! - `place` is what stays when admins begin another epoch, `ferry` goes over into it by a `passage`, and `lookout` hears of it.
 //! - `aftermath` says what is left when agreement has ended.
 //! - `outdated` is what a member does that hears a newer version spoken, `editions` what a leader does so that it need not.
@@ -27,7 +27,7 @@
 //! - `following` asks another member for what was agreed, where the leader does not send it: `draft` holds it until it is
 //!   proven, `serving` answers such questions, `notary` signs what the log led to and `testimony` keeps what others
 //!   signed; `feeding` hands it to Raft. Whom to ask is [`sync`](crate::sync)'s to say, by what `bearings` tells it. `comparing` pulls again what is held here already.
-//! - `welcome` is what a joining host starts from.
+//! - `welcome` is what a joining host starts from, and `starting` how any does.
 //! - `pulse` says when a leader shows itself and when a voter asks for votes, `patience` how long that takes.
 //! - `runtime` makes it repeatable: **its head says how equal seeds give equal runs**.
 //!
@@ -50,6 +50,7 @@ mod fixture;
 mod followers;
 mod following;
 mod group;
+mod hearing;
 mod herald;
 mod history;
 mod lines;
@@ -75,6 +76,7 @@ mod runtime;
 mod serving;
 mod snapshot;
 mod speaker;
+mod starting;
 mod status;
 mod steward;
 pub mod store;
@@ -94,6 +96,7 @@ pub use comparing::{CompareError, Comparison, Difference, Held};
 pub use editions::HeldBack;
 pub use export::{ExportError, Snapshot};
 pub use group::{Group, GroupError};
+pub use hearing::ReportError;
 pub use history::{Cause, MAX_TRANSITIONS, Transition};
 pub use lookout::Obstacle;
 pub use memory::MemoryDisk;
@@ -107,4 +110,3 @@ pub use store::{Aside, CatchUpError, RecoverError, Start, Store, StoreError, Sur
 pub use sync_status::{SyncState, SyncStatus};
 pub use timing::Timing;
 pub use transfer::{HandOverRefusal, TransferError};
-pub use tribunal::ReportError;

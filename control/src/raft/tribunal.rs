@@ -6,33 +6,29 @@
 //! leader: Docket ── a quorum ──> Exclude ──> log
 //! ```
 //!
-//! A report is a person's, but for one kind: a voter that signed two things of one index is reported by whoever holds both words.
-//!
-//! The tribunal runs on every member. Where another leads it tells that one what this host reports; where this host leads
-//! it proposes. It decides nothing: whether reports are enough is the state's to say, on every member. A leader that is
-//! reported itself gives up the lead first, as before any ruling about it. One that hears reports and sits on them cannot
-//! be told from here; the next leader hears them too.
+//! What there is to tell and to propose is in the [`hearing`](super::hearing). The tribunal runs on every member. Where
+//! another leads it tells that one what this host reports; where this host leads it proposes. It decides nothing: whether
+//! reports are enough is the state's to say, on every member. A leader that is reported itself gives up the lead first, as
+//! before any ruling about it. One that hears reports and sits on them cannot be told from here; the next leader hears
+//! them too.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
-use mesh_model::trust::{Misconduct, Reason, Report};
-use mesh_model::{MemberId, Signed, Term};
+use mesh_model::{MemberId, Term};
 use openraft::async_runtime::AsyncRuntime as _;
-use openraft::async_runtime::watch::{WatchReceiver as _, WatchSender as _};
+use openraft::async_runtime::watch::WatchReceiver as _;
 use openraft::rt::Select3;
 use openraft::type_config::TypeConfigExt as _;
 
-use super::group::{Group, Inner, leadership};
+use super::group::{Inner, leadership};
 use super::propose::{Applied, Tried};
-use super::rpc::{Reply, Request, RpcError};
 use super::runtime::Runtime;
 use super::status::Role;
 use super::types::{Instant, Types};
-use super::watch as ordered;
-use crate::command::{Command, Outcome, Proposal, Refusal};
-use crate::reports::{Case, Complaint, Complaints, Docket, NotTaken, Tally, TooManyComplaints};
+use crate::command::{Command, Outcome, Proposal};
+use crate::reports::Complaint;
 
 /// How often the leader is told again what it was told: it may have lost the docket with its lead and had it back since.
 const RETELL: Duration = Duration::from_secs(30);
@@ -40,195 +36,8 @@ const RETELL: Duration = Duration::from_secs(30);
 /// The pause after a try that came to nothing: an election is over by then.
 const TRY_AGAIN: Duration = Duration::from_secs(1);
 
-/// How long the leader may take for its answer.
-const ANSWER_LIMIT: Duration = Duration::from_secs(2);
-
-/// What a host says of one that signed two things of one index.
-const TWO_FACED: &str = "signed two different states of one index";
-
 /// As good as never: what a tribunal without a case sleeps, a day at a time.
 const IDLE: Duration = Duration::from_secs(24 * 60 * 60);
-
-/// What was reported, by this host and to it.
-pub(super) struct Hearing {
-    complaints: Mutex<Complaints>,
-    docket: Mutex<Docket>,
-    news: ordered::Sender<u64>,
-}
-
-impl Default for Hearing {
-    fn default() -> Self {
-        let (complaints, docket) = (Mutex::default(), Mutex::default());
-        Self { complaints, docket, news: ordered::channel(0).0 }
-    }
-}
-
-impl Hearing {
-    fn complaints(&self) -> MutexGuard<'_, Complaints> {
-        self.complaints.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn docket(&self) -> MutexGuard<'_, Docket> {
-        self.docket.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn tell(&self) {
-        self.news.send_if_modified(|count| {
-            *count += 1;
-            true
-        });
-    }
-}
-
-/// Why this host cannot report a member.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ReportError {
-    /// The report would not count.
-    #[error(transparent)]
-    Refused(#[from] Refusal),
-    /// This host reports as many as it may.
-    #[error(transparent)]
-    TooMany(#[from] TooManyComplaints),
-    /// Agreement on this host has ended.
-    #[error("agreement on this host has ended")]
-    Stopped,
-}
-
-impl Group {
-    /// Reports `subject`. The report stands until it expires and is told to whoever leads; what the one that leads now
-    /// made of it is in the answer, if it could be asked.
-    pub async fn report(
-        &self,
-        subject: MemberId,
-        misconduct: Misconduct,
-        reason: Option<Reason>,
-    ) -> Result<Complaint, ReportError> {
-        let inner = &*self.inner();
-        let complaint = inner.complain(subject, misconduct, reason)?;
-        let telling = Box::pin(inner.unless_ended(inner.tell_leader(&complaint.signed)));
-        let answer = telling.await.ok_or(ReportError::Stopped)?;
-        inner.hearing.tell();
-        Ok(Complaint { answer, ..complaint })
-    }
-
-    /// What this host reports.
-    pub fn complaints(&self) -> Vec<Complaint> {
-        let inner = self.inner();
-        inner.tidy_complaints();
-        inner.hearing.complaints().iter().cloned().collect()
-    }
-
-    /// What was reported to this host; `None` where it does not lead.
-    pub fn cases(&self) -> Option<Vec<Case>> {
-        let inner = self.inner();
-        let leads = inner.confirmed_leadership().leader == Some(inner.me);
-        leads.then(|| {
-            let replica = inner.replica.lock();
-            let mut docket = inner.hearing.docket();
-            docket.tidy(&replica.state, inner.wall.wall_ms());
-            docket.cases(&replica.state)
-        })
-    }
-}
-
-impl Inner {
-    /// Signs and files a report of this host, if it would count.
-    fn complain(
-        &self,
-        subject: MemberId,
-        misconduct: Misconduct,
-        reason: Option<Reason>,
-    ) -> Result<Complaint, ReportError> {
-        if self.ended().is_some() {
-            return Err(ReportError::Stopped);
-        }
-        let made_ms = self.wall.wall_ms();
-        let replica = self.replica.lock();
-        let state = &replica.state;
-        let about = state.members().present().get(&subject);
-        let identity = about.ok_or(Refusal::UnknownMember(subject))?.record().identity;
-        let mesh = state.founding().root.mesh;
-        let reporter = self.me;
-        let report = Report { mesh, reporter, subject, identity, misconduct, reason, made_ms };
-        let signed = Signed::seal(&report, &self.key);
-        state.check_excludable(subject, made_ms).map_err(Refusal::from)?;
-        state.genuine_report(&signed, made_ms)?;
-        let mut complaints = self.hearing.complaints();
-        complaints.tidy(state, made_ms);
-        complaints.file(signed.clone(), report.clone())?;
-        Ok(Complaint { signed, report, answer: None })
-    }
-
-    /// Reports `members`, each of which signed two things of one index: no opinion, but seen here.
-    pub(super) fn report_two_faced(&self, members: BTreeSet<MemberId>) {
-        for member in members.into_iter().filter(|member| *member != self.me) {
-            tracing::error!(%member, "a voter signed two different states of one index: it is broken, runs twice or cheats");
-            if self.hearing.complaints().is_about(member) {
-                continue;
-            }
-            match self.complain(member, Misconduct::Diverges, TWO_FACED.parse().ok()) {
-                Ok(_) => self.hearing.tell(),
-                Err(error) => tracing::warn!(%member, %error, "it is not reported"),
-            }
-        }
-    }
-
-    fn tidy_complaints(&self) {
-        let replica = self.replica.lock();
-        self.hearing.complaints().tidy(&replica.state, self.wall.wall_ms());
-    }
-
-    /// Tells whoever leads what this host reports in `signed`; who that was and what it made of it.
-    async fn tell_leader(
-        &self,
-        signed: &Signed<Report>,
-    ) -> Option<(MemberId, Result<Tally, NotTaken>)> {
-        let now = leadership(&self.raft);
-        let leader = now.leader?;
-        let answer = match now.role {
-            Role::Leader => self.hear(signed),
-            _ => {
-                match self.peers.ask(leader, Request::Report(signed.clone()), ANSWER_LIMIT).await {
-                    Ok(Reply::Reported(Some(answer))) => answer,
-                    Ok(_) => return None,
-                    Err(error) => {
-                        tracing::debug!(%leader, %error, "the leader could not be told of a report");
-                        return None;
-                    }
-                }
-            }
-        };
-        let report = signed.peek().ok()?;
-        self.hearing.complaints().note(&report, leader, answer.clone());
-        Some((leader, answer))
-    }
-
-    /// Takes a report as the one that leads.
-    fn hear(&self, signed: &Signed<Report>) -> Result<Tally, NotTaken> {
-        let replica = self.replica.lock();
-        let mut docket = self.hearing.docket();
-        let is_news = !docket.holds(signed);
-        let taken = docket.take(signed, &replica.state, self.wall.wall_ms());
-        if is_news && taken.is_ok() {
-            self.hearing.tell();
-        }
-        taken
-    }
-
-    /// A member reports another. Its word and nobody else's: others speak for themselves.
-    pub(super) fn answer_report(
-        &self,
-        from: MemberId,
-        signed: &Signed<Report>,
-    ) -> Result<Reply, RpcError> {
-        let reporter = signed.peek()?.reporter;
-        if reporter != from {
-            return Err(RpcError::NotEntitled { from, claimed: reporter });
-        }
-        let leads = leadership(&self.raft).role == Role::Leader;
-        Ok(Reply::Reported(leads.then(|| self.hear(signed))))
-    }
-}
 
 /// The task; see the [module](self).
 pub(super) struct Tribunal {
@@ -244,7 +53,7 @@ impl Tribunal {
 
     /// Until Raft ends.
     pub(super) async fn run(mut self) {
-        let mut news = self.inner.hearing.news.subscribe();
+        let mut news = self.inner.hearing.news();
         let mut server = self.inner.raft.server_metrics();
         let mut wait = Duration::ZERO;
         loop {
