@@ -19,19 +19,21 @@
 //!
 //! Keys and ids are never used again, so each admin is in office once. Names may be.
 
+mod changing;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use mesh_model::audit::{Actor, Event};
 use mesh_model::signed::SignedError;
 use mesh_model::trust::{
-    AdminChange, AdminStatement, AdminStep, AdminsHead, ChainError, MAX_ADMIN_CHANGES, MAX_ADMINS,
-    MeshRoot, Name,
+    AdminChange, AdminStatement, AdminStep, AdminsHead, ChainError, MeshRoot, Name,
 };
 use mesh_model::{AdminId, Cosigned, IdentityKey, LogIndex, Signed};
 use serde::{Deserialize, Serialize};
 
-use super::{Decision, State, Stated};
-use crate::command::{AdminRefusal, Outcome, Refusal};
+use self::changing::event_of;
+use super::{State, Stated};
+use crate::command::Refusal;
 
 /// What the first admin is called.
 const ROOT_NAME: &str = "root";
@@ -235,77 +237,6 @@ impl Admins {
         Ok(())
     }
 
-    /// What `signed` changes and who signed it, if those may and it is the next change.
-    pub(super) fn genuine(
-        &self,
-        signed: &Cosigned<AdminChange>,
-        root: &MeshRoot,
-    ) -> Result<(AdminChange, Vec<AdminId>), Refusal> {
-        let change = signed.open()?;
-        if change.mesh != root.mesh {
-            return Err(ChainError::OtherMesh.into());
-        }
-        let signers: Result<BTreeSet<AdminId>, AdminRefusal> = signed
-            .signers()
-            .map(|key| self.by_key(key).map(|(id, _)| id).ok_or(AdminRefusal::NoAdmin(*key)))
-            .collect();
-        // First whether it is the next change: after another one its signers may well be none any more.
-        self.check_place(&change)?;
-        let signers = signers?;
-        let needed = usize::from(self.threshold);
-        if signers.len() < needed {
-            return Err(AdminRefusal::TooFewSignatures { have: signers.len(), needed }.into());
-        }
-        self.check_step(&change)?;
-        Ok((change, signers.into_iter().collect()))
-    }
-
-    /// Whether `change` follows the last one.
-    fn check_place(&self, change: &AdminChange) -> Result<(), AdminRefusal> {
-        match change.serial == self.serial() + 1 && change.before == self.head {
-            true => Ok(()),
-            false => Err(AdminRefusal::Stale(self.serial())),
-        }
-    }
-
-    /// Whether `change` is one that can be made now, whoever signed it.
-    fn check_step(&self, change: &AdminChange) -> Result<(), AdminRefusal> {
-        self.check_place(change)?;
-        if change.serial > MAX_ADMIN_CHANGES {
-            return Err(AdminRefusal::TooManyChanges);
-        }
-        let number = self.present().count();
-        match &change.step {
-            AdminStep::Add { .. } if number >= MAX_ADMINS => Err(AdminRefusal::TooMany),
-            AdminStep::Add { key, .. } if self.all.values().any(|admin| admin.key == *key) => {
-                Err(AdminRefusal::KeyUsed)
-            }
-            AdminStep::Add { name, .. } if self.named(name).is_some() => {
-                Err(AdminRefusal::NameTaken(name.clone()))
-            }
-            AdminStep::Add { .. } => Ok(()),
-            AdminStep::Remove { admin, name, .. } => match self.named(name) {
-                Some(id) if id == *admin => self.check_removal(number),
-                _ => Err(AdminRefusal::Unknown(*admin)),
-            },
-            AdminStep::Threshold(wanted) => match (1..=number).contains(&usize::from(*wanted)) {
-                true => Ok(()),
-                false => Err(AdminRefusal::Threshold { wanted: *wanted, admins: number }),
-            },
-        }
-    }
-
-    /// Whether one of `number` admins may go.
-    fn check_removal(&self, number: usize) -> Result<(), AdminRefusal> {
-        match number {
-            0 | 1 => Err(AdminRefusal::LastAdmin),
-            _ if number <= usize::from(self.threshold) => {
-                Err(AdminRefusal::BelowThreshold(self.threshold))
-            }
-            _ => Ok(()),
-        }
-    }
-
     /// The present admin called `name`.
     pub fn named(&self, name: &Name) -> Option<AdminId> {
         self.present().find(|(_, admin)| admin.name == *name).map(|(id, _)| id)
@@ -364,19 +295,6 @@ impl Admins {
     }
 }
 
-/// What the audit trail says of `change`.
-fn event_of(change: &AdminChange) -> Event {
-    match &change.step {
-        AdminStep::Add { name, key } => {
-            Event::AdminAdded { admin: AdminId(change.serial), name: name.clone(), key: *key }
-        }
-        AdminStep::Remove { admin, revoke_invites, .. } => {
-            Event::AdminRemoved { admin: *admin, invites_revoked: *revoke_invites }
-        }
-        AdminStep::Threshold(threshold) => Event::AdminThreshold { threshold: *threshold },
-    }
-}
-
 impl State {
     /// What an admin said in `signed`, and which, if it is one.
     pub(super) fn said_by_admin<T: AdminStatement>(
@@ -384,35 +302,5 @@ impl State {
         signed: &Signed<T>,
     ) -> Result<(T, AdminId), Refusal> {
         Ok(self.admins.open(signed, &self.founding.genesis.root)?)
-    }
-
-    /// What `signed` changes about the admins, if it does, who signed it, and whether that is news.
-    ///
-    /// A change that was made before is that change, whatever was made of the admins since: who signed it may be none any more.
-    pub(super) fn genuine_change(
-        &self,
-        signed: &Cosigned<AdminChange>,
-    ) -> Result<(AdminChange, Vec<AdminId>, bool), Refusal> {
-        if self.admins.agreed_at(signed).is_some() {
-            let change = signed.peek().map_err(SignedError::from)?;
-            return Ok((change, Vec::new(), false));
-        }
-        let (change, signers) = self.admins.genuine(signed, &self.founding.genesis.root)?;
-        Ok((change, signers, true))
-    }
-
-    /// Changes who the admins are.
-    pub(super) fn change_admins(
-        &mut self,
-        index: LogIndex,
-        signed: &Cosigned<AdminChange>,
-    ) -> Result<Decision, Refusal> {
-        let (change, signers, is_news) = self.genuine_change(signed)?;
-        let outcome = Outcome::AdminsChanged(change.serial);
-        if !is_news {
-            return Ok(Decision::Already(outcome));
-        }
-        self.admins.take(signed.clone(), &change, index);
-        Ok(Decision::Changed(Actor::admins(signers), event_of(&change), outcome))
     }
 }
