@@ -31,6 +31,7 @@ pub mod audit;
 pub mod bans;
 mod continuity;
 pub mod crossing;
+mod departing;
 pub mod epochs;
 mod excluding;
 pub mod exclusions;
@@ -47,16 +48,16 @@ pub mod serial;
 pub mod stated;
 pub mod tags;
 mod verify;
+mod viewing;
 pub mod voters;
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::collections::BTreeSet;
 
 use mesh_model::audit::Beginning;
 use mesh_model::codec::{self, CodecError, Message};
-use mesh_model::trust::{ChainError, Departure, Genesis, MeshRoot};
-use mesh_model::view::{BannedView, ClusterView, ExclusionView, MemberView, StateHash};
-use mesh_model::{Edition, InviteId, LogIndex, MemberId, OverlayAddrs, Signed};
+use mesh_model::trust::{ChainError, Genesis, MeshRoot};
+use mesh_model::view::StateHash;
+use mesh_model::{Edition, LogIndex, MemberId, OverlayAddrs, Signed};
 use serde::{Deserialize, Serialize};
 
 pub use access::{Access, AccessEntry};
@@ -76,7 +77,7 @@ pub use stated::Stated;
 pub use tags::Tags;
 pub use voters::Voters;
 
-use crate::command::{Command, NEWEST, Outcome, Proposal, Refusal};
+use crate::command::{Command, NEWEST, Outcome, Proposal};
 
 /// Everything the mesh has agreed on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -200,34 +201,6 @@ impl State {
         }
     }
 
-    /// `member` has no place in the mesh any more, so nothing needs to be known of it but how it came in, where
-    /// others are shut out on its word.
-    fn forget(&mut self, member: MemberId, was: &Member) {
-        self.bans.forget(member);
-        self.exclusions.forget(member);
-        if let Some(admission) = was.admission() {
-            self.exclusions.keep_admission(member, admission);
-        }
-        self.voted.remove(&member);
-        self.tags.forget(member);
-        self.keys.forget(member);
-    }
-
-    fn depart(
-        &mut self,
-        member: MemberId,
-        departure: &Signed<Departure>,
-    ) -> Result<Decision, Refusal> {
-        let outcome = Outcome::Departed(member);
-        let mesh = self.founding.genesis.root.mesh;
-        let Some(was) = self.members.depart(member, departure, mesh)? else {
-            return Ok(Decision::Already(outcome));
-        };
-        self.forget(member, &was);
-        let event = Event::Departed { member };
-        Ok(Decision::Changed(Actor::Member { member }, event, outcome))
-    }
-
     /// `voters` have a vote from here on. Such a member must not begin anew under its id: with an empty store it
     /// would not know whom it has promised its vote.
     pub fn note_voters(&mut self, voters: impl Iterator<Item = MemberId>) {
@@ -246,43 +219,6 @@ impl State {
         let mut hasher = blake3::Hasher::new_derive_key("meshd v1 state hash");
         hasher.update(&codec::encode(self));
         StateHash(hasher.finalize().into())
-    }
-
-    /// The state as the rest of the house sees it, `applied` being the index of its last entry.
-    pub fn view(&self, applied: LogIndex) -> ClusterView {
-        let genesis = &self.founding.genesis;
-        let (mut members, mut banned) = (BTreeMap::new(), BTreeMap::new());
-        for member in self.placed() {
-            let id = member.id;
-            match self.out(&member) {
-                None => drop(members.insert(id, member)),
-                Some(out) => drop(banned.insert(id, out)),
-            }
-        }
-        ClusterView {
-            root: genesis.root,
-            mesh_name: genesis.name.clone(),
-            prefixes: genesis.prefixes,
-            applied,
-            hash: self.hash(),
-            members,
-            banned,
-            access: self.access.policy().cloned().map(Arc::new),
-        }
-    }
-
-    /// Why and until when nobody is to have to do with `member`, if so.
-    fn out(&self, member: &MemberView) -> Option<BannedView> {
-        let member = member.clone();
-        if let Some(Ban { since_ms, until_ms, reason }) = self.bans.ban(member.id) {
-            let reason = reason.cloned();
-            return Some(BannedView { member, since_ms, until_ms, reason, exclusion: None });
-        }
-        let held = self.exclusion(member.id)?;
-        let (since_ms, until_ms) = (held.since_ms(), Some(held.until_ms()));
-        let (reporters, misconduct) = (held.reporters(), held.misconduct());
-        let exclusion = Some(ExclusionView { reporters, misconduct });
-        Some(BannedView { member, since_ms, until_ms, reason: None, exclusion })
     }
 
     /// Checks the whole state from the root key up, as if nobody had checked it before: a snapshot
@@ -336,27 +272,6 @@ impl State {
     /// Who is, and was, a member.
     pub fn members(&self) -> &Members {
         &self.members
-    }
-
-    /// The members with a place in the mesh that came in by `invite`.
-    pub fn admitted_under(&self, invite: InviteId) -> impl Iterator<Item = MemberView> {
-        let came_by = move |member: &MemberView| {
-            self.members.present().get(&member.id).and_then(Member::invite) == Some(invite)
-        };
-        self.placed().filter(came_by)
-    }
-
-    /// Everyone with a place in the mesh, as the rest of the house sees it.
-    fn placed(&self) -> impl Iterator<Item = MemberView> {
-        self.members.present().iter().map(|(id, member)| MemberView {
-            id: *id,
-            name: member.record().name.clone(),
-            identity: member.record().identity,
-            tunnel: self.keys.current(*id, member.record().tunnel),
-            addrs: member.addrs(),
-            tags: self.tags_of(*id, member),
-            change: self.keys.get(*id).map(KeyEntry::change),
-        })
     }
 
     /// The invites the mesh remembers.
