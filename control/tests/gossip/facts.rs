@@ -101,6 +101,22 @@ fn a_restart_remembers_facts_through_hints() {
     assert!(own.facts.expect("published").freshness() > (BOOT_MS, 1));
 }
 
+#[test]
+fn a_member_whose_clock_went_back_and_that_remembers_nothing_is_told_what_to_outbid() {
+    for seed in 0..5 {
+        let mut world = World::new(3, seed);
+        world.run(secs(5));
+        world.kill(m(2));
+        world.run(secs(2));
+        world.boot(m(2), 1000, view(&[1, 2, 3], 9), Vec::new());
+        world.run(secs(60));
+        for at in [1, 3] {
+            let heard = facts_of(&world, at, 2).expect("known").applied;
+            assert_eq!(heard, 9, "by {at}, seed {seed}");
+        }
+    }
+}
+
 /// A world of three and facts that member 3 never made, told by member 2 to member 1.
 fn tell(forge: impl FnOnce(Facts) -> FactsSource) -> (World, Facts) {
     let mut world = World::new(3, 6);
