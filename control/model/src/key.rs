@@ -97,9 +97,19 @@ impl IdentityKey {
         bytes: &[u8],
         signature: &Signature,
     ) -> Result<(), SignatureError> {
+        let said = bound(context, bytes);
+        #[cfg(feature = "recall")]
+        let checked =
+            crate::recall::or_check(self, &said, signature, || self.check(&said, signature));
+        #[cfg(not(feature = "recall"))]
+        let checked = self.check(&said, signature);
+        checked
+    }
+
+    fn check(&self, said: &[u8], signature: &Signature) -> Result<(), SignatureError> {
         let key = ed25519_dalek::VerifyingKey::from_bytes(&self.0).map_err(|_| SignatureError)?;
         let signature = ed25519_dalek::Signature::from_bytes(&signature.0);
-        key.verify_strict(&bound(context, bytes), &signature).map_err(|_| SignatureError)
+        key.verify_strict(said, &signature).map_err(|_| SignatureError)
     }
 }
 

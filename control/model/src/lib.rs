@@ -24,6 +24,8 @@ pub mod fault;
 pub mod id;
 pub mod key;
 pub mod plan;
+#[cfg(any(test, feature = "recall"))]
+mod recall;
 pub mod signed;
 pub mod snapshot;
 pub mod trust;
