@@ -11,15 +11,29 @@
 //! was lost may have been a yes. So what a host holds never lacks what is agreed, and which of two keys counts needs no note
 //! beside them: the agreed state says so.
 //!
+//! **Taken keys.** A rekey does not prove that its signer has the key, and whoever leads sees it first: it could say that the key is its
+//! own. It gains nothing, for it cannot use it, but the host has to take another ([`taken_by`]). The first is put aside on disk and
+//! not thrown away: as long as no other change of this host is agreed, what it signed may be agreed still, once the key is free.
+//!
 //! A host answers to both keys all the while, so the old one ends only for those who have not heard of the new one. They
 //! have [`KEPT_MS`] to come back; who stays away for longer reaches this host as soon as it has reached anybody else, and heard.
 
 use mesh_model::view::{ClusterView, KeyChange, MemberView};
 use mesh_model::{MemberId, TunnelKey};
 
+use crate::state::{KeyEntry, State};
+
 /// How long the key before is kept for those who are away, in milliseconds: 30 days, the longest holiday of a laptop that
 /// is the only one to know how to reach the mesh. It ends as soon as nobody needs it, within seconds where nobody is away.
 pub const KEPT_MS: u64 = 30 * 24 * 60 * 60 * 1000;
+
+/// From which age on a key should be changed, in milliseconds: a year, as long as certificates of hosts are given. It does not
+/// wear out; but disks are copied, lent and thrown away, and who has read one passes for its host until the key is another.
+pub const OLD_MS: u64 = 365 * 24 * 60 * 60 * 1000;
+
+/// The most keys that are put aside. Each is one that another member has or had before its own, of which each has two at a time;
+/// who takes so many is in the audit trail as often.
+pub const MAX_ASIDE: usize = 4;
 
 /// How far the change of a host's key has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,23 +52,39 @@ pub enum Stage {
 pub struct KeyMissing(pub TunnelKey);
 
 impl Stage {
-    /// The stage of a host that holds `first` and maybe `other`, and is agreed to be `own`.
-    pub fn of(
-        first: TunnelKey,
-        other: Option<TunnelKey>,
-        own: &MemberView,
-    ) -> Result<Self, KeyMissing> {
-        let besides = match other {
-            _ if first == own.tunnel => other,
-            Some(other) if other == own.tunnel => Some(first),
-            _ => return Err(KeyMissing(own.tunnel)),
-        };
-        Ok(match (besides, own.change) {
-            (None, _) => Self::Settled,
-            (Some(besides), Some(change)) if besides == change.before => Self::Agreed(change),
-            (Some(besides), _) => Self::Prepared(besides),
+    /// The stage of a host that holds the keys `held`, those that were put aside last, and is agreed to be `own`.
+    pub fn of(held: &[TunnelKey], own: &MemberView) -> Result<Self, KeyMissing> {
+        if !held.contains(&own.tunnel) {
+            return Err(KeyMissing(own.tunnel));
+        }
+        let mut besides = held.iter().copied().filter(|key| *key != own.tunnel);
+        let agreed = own.change.filter(|change| held.contains(&change.before));
+        Ok(match agreed {
+            Some(change) => Self::Agreed(change),
+            None => besides.next().map_or(Self::Settled, Self::Prepared),
         })
     }
+}
+
+/// The member beside `me` that has `key`, or had it before the one it has.
+pub fn taken_by(view: &ClusterView, me: MemberId, key: TunnelKey) -> Option<MemberId> {
+    let out = view.banned.values().map(|out| &out.member);
+    let has = |member: &&MemberView| {
+        let before = member.change.map(|change| change.before);
+        member.id != me && (member.tunnel == key || before == Some(key))
+    };
+    view.members.values().chain(out).find(has).map(|member| member.id)
+}
+
+/// Since when at the latest `member` has the key that it has, in milliseconds since the Unix epoch: its last change, or, as
+/// nobody writes down when a host came in, the end of the invite that it came in by.
+pub fn held_since(state: &State, member: MemberId) -> Option<u64> {
+    let came = || {
+        let invite = state.members().present().get(&member)?.invite();
+        let Some(invite) = invite else { return Some(state.founding().created_ms) };
+        state.invites().get(&invite).map(|entry| entry.terms().expires_ms)
+    };
+    state.keys().get(member).map(KeyEntry::since_ms).or_else(came)
 }
 
 /// Who is waited for: of the present members those in `behind`, which are not known to have applied the change, and those
@@ -105,7 +135,10 @@ mod tests {
 
     #[test]
     fn the_stage_follows_from_what_is_held_and_what_is_agreed() {
-        let stage = |first, other: Option<u8>, own| Stage::of(key(first), other.map(key), &own);
+        let stage = |first, other: Option<u8>, own| {
+            let held: Vec<_> = std::iter::once(first).chain(other).map(key).collect();
+            Stage::of(&held, &own)
+        };
         assert_eq!(stage(1, None, own(1, None)), Ok(Stage::Settled));
         assert_eq!(stage(1, Some(2), own(1, None)), Ok(Stage::Prepared(key(2))));
         // Agreed, and not yet written down in this order, or written down.
@@ -119,10 +152,18 @@ mod tests {
 
     #[test]
     fn a_host_without_its_agreed_key_is_told_so() {
-        for other in [None, Some(key(1))] {
-            let stage = Stage::of(key(2), other, &own(3, Some(2)));
+        for held in [&[key(2)][..], &[key(2), key(1)], &[]] {
+            let stage = Stage::of(held, &own(3, Some(2)));
             assert_eq!(stage, Err(KeyMissing(key(3))));
         }
+    }
+
+    #[test]
+    fn a_key_that_was_put_aside_counts_if_it_is_agreed_after_all() {
+        let held = [1, 3, 2].map(key);
+        assert_eq!(Stage::of(&held, &own(1, None)), Ok(Stage::Prepared(key(3))));
+        assert_eq!(Stage::of(&held, &own(2, Some(1))), Ok(Stage::Agreed(change(1))));
+        assert_eq!(Stage::of(&held, &own(3, Some(1))), Ok(Stage::Agreed(change(1))));
     }
 
     #[test]

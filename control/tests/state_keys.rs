@@ -6,7 +6,7 @@ use fixture::forge::{Forge, forged};
 use fixture::{BORN_MS, Host, Log, Mesh, after, ban, three};
 use mesh_control::command::{Command, Outcome, Refusal, RekeyRefusal};
 use mesh_control::planner::plan;
-use mesh_control::rotation::waited_for;
+use mesh_control::rotation::{taken_by, waited_for};
 use mesh_control::state::State;
 use mesh_model::audit::{Actor, Event};
 use mesh_model::trust::{ChainError, Rekey, Ruling};
@@ -273,4 +273,38 @@ fn a_later_state_forgets_no_change_and_makes_none_in_the_past() {
     assert!(breaks(&|forge| drop(forge.keys.remove(&one))), "forgotten");
     log.apply(4, Host::new(1).depart(mesh.id(), one));
     assert!(log.state.continues(&later), "whoever is gone has no key");
+}
+
+#[test]
+fn a_key_that_somebody_else_takes_first_is_his_and_the_host_takes_another() {
+    let (mesh, mut log, [one, two]) = three();
+    let at = log.state.clone();
+    let asked = change(&mesh, (one, 1), 1);
+    // The one that leads has seen it, and says that the key is its own.
+    let steal = |serial, from: &TunnelSecret, to: &TunnelSecret| {
+        Command::Rekey(Host::new(2).rekey(mesh.id(), two, serial, (from, to)))
+    };
+    let stolen = key(1, 1);
+    assert_eq!(taken_by(&at.view(0), one, stolen.public()), None);
+    assert_eq!(log.apply(1, steal(1, &key(2, 0), &stolen)), Outcome::Rekeyed(two));
+    assert_eq!(refused(&mut log, asked.clone()), Refusal::Rekey(RekeyRefusal::KeyUsed));
+    assert_eq!(taken_by(&log.state.view(0), one, stolen.public()), Some(two));
+    assert_eq!(taken_by(&log.state.view(0), two, stolen.public()), None, "nobody else");
+    log.apply(2, mesh.judge((two, &Host::new(2)), 5, ban(None)));
+    assert_eq!(taken_by(&log.state.view(0), one, stolen.public()), Some(two), "banned or not");
+    log.apply(3, mesh.judge((two, &Host::new(2)), 6, Ruling::Pardoned));
+
+    // Once it has another two, what was asked for may be agreed after all: so the host must have that key still.
+    log.apply(4, steal(2, &stolen, &key(2, 2)));
+    assert_eq!(taken_by(&log.state.view(0), one, stolen.public()), Some(two), "the one before");
+    log.apply(5, steal(3, &key(2, 2), &key(2, 3)));
+    assert_eq!(taken_by(&log.state.view(0), one, stolen.public()), None);
+    let mut late = log.state.clone();
+    assert_eq!(late.apply(log.next, &after(6, asked.clone())), Outcome::Rekeyed(one));
+    // And no more once another one is agreed.
+    let keys = (&key(1, 0), &key(1, 9));
+    let another = Command::Rekey(Host::new(1).rekey(mesh.id(), one, 1, keys));
+    assert_eq!(log.apply(6, another), Outcome::Rekeyed(one));
+    let stale = RekeyRefusal::Stale { member: one, serial: 1 };
+    assert_eq!(refused(&mut log, asked), Refusal::Rekey(stale));
 }

@@ -10,8 +10,11 @@
 use std::sync::{PoisonError, Weak};
 use std::time::Duration;
 
-use mesh_control::command::{Command, Outcome};
-use mesh_control::rotation::{KeyMissing, Stage, is_over, kept_until, waited_for};
+use mesh_control::command::{Command, Outcome, Refusal, RekeyRefusal};
+use mesh_control::raft::Applied;
+use mesh_control::rotation::{
+    KeyMissing, MAX_ASIDE, Stage, is_over, kept_until, taken_by, waited_for,
+};
 use mesh_dataplane::{OtherKey, OwnKeys};
 use mesh_model::api::v1::{
     ErrorBody, ErrorCode, KeyBefore, KeysRotated, MemberKey, MemberName, RotateKeysRequest,
@@ -22,7 +25,8 @@ use mesh_model::view::{ClusterView, KeyChange, MemberView};
 use mesh_model::{LogIndex, MemberId, Signed, TunnelKey, TunnelSecret};
 use tokio::time::sleep;
 
-use super::refusal::{Answer, ending, failed, internal, refusal};
+use super::mesh::APPLY_LIMIT;
+use super::refusal::{Answer, ending, failed, internal, not_done, refusal};
 use super::{Daemon, Mesh};
 use crate::io::clock;
 use crate::io::entropy::Entropy;
@@ -73,15 +77,21 @@ impl Daemon {
     }
 
     /// Has a new key on disk, and answered to: its public half. One that an earlier attempt left is used up first, for it
-    /// may be agreed any moment.
+    /// may be agreed any moment, unless somebody else has it by now.
     async fn prepare_key(&self, force: bool) -> Answer<TunnelKey> {
         let mut state_dir = self.state_dir.lock().await;
         let mesh = self.mesh()?;
         let view = mesh.newest_view();
         let own = view.members.get(&mesh.me).ok_or_else(not_a_member)?;
         let mut keys = cast(state_dir.identity(), own).map_err(internal)?;
+        let mut aside = state_dir.identity().aside.clone();
         let key = match &keys.other {
-            Some(OtherKey::Next(next)) => next.public(),
+            Some(OtherKey::Next(next)) => {
+                let next = mesh.untaken(&view, next.clone(), &mut aside)?;
+                let key = next.public();
+                keys.other = Some(OtherKey::Next(next));
+                key
+            }
             before => {
                 if let (Some(_), Some(change), false) = (before, own.change, force) {
                     mesh.check_over(&view, &change).await?;
@@ -96,7 +106,7 @@ impl Daemon {
                 key
             }
         };
-        mesh.take_keys(&mut state_dir, keys).await.map_err(failed)?;
+        mesh.take_keys(&mut state_dir, keys, aside).await.map_err(failed)?;
         mesh.path.carried_out().await;
         Ok(key)
     }
@@ -106,7 +116,8 @@ impl Daemon {
         let mut state_dir = self.state_dir.lock().await;
         let Some(mesh) = self.mesh.load_full() else { return Ok(()) };
         if let Some(keys) = mesh.settled_keys(state_dir.identity()).await? {
-            mesh.take_keys(&mut state_dir, keys).await?;
+            let aside = state_dir.identity().aside.clone();
+            mesh.take_keys(&mut state_dir, keys, aside).await?;
         }
         Ok(())
     }
@@ -136,10 +147,42 @@ impl Mesh {
         };
         let serial = rekey.serial;
         let command = Command::Rekey(Signed::seal(&rekey, &self.identity));
-        let is_done = |outcome: &Outcome| matches!(outcome, Outcome::Rekeyed(_));
-        let hint = "see what stands with `mesh keys`, and try again";
-        let index = self.carry_out(command, "a change of this host's key", is_done, hint).await?;
-        Ok((serial, index))
+        let what = "a change of this host's key";
+        let Applied { index, outcome } = self.propose(command.clone(), what).await?;
+        self.group.applied_at_least(index, APPLY_LIMIT).await;
+        match outcome {
+            Outcome::Rekeyed(_) => {
+                let agreed_at = self.group.read(|state, _| state.agreed_at(&command));
+                Ok((serial, agreed_at.unwrap_or(index)))
+            }
+            Outcome::Refused(Refusal::Rekey(RekeyRefusal::KeyUsed)) => {
+                Err(taken(&self.newest_view(), taken_by(&self.newest_view(), self.me, key)))
+            }
+            other => {
+                let hint = "see what stands with `mesh keys`, and try again";
+                Err(not_done(what, &other, hint))
+            }
+        }
+    }
+
+    /// The key to propose: `next`, unless somebody else has it. Then it is put `aside`, and another one takes its place: one that
+    /// was put aside and is free again, or a new one.
+    fn untaken(
+        &self,
+        view: &ClusterView,
+        next: TunnelSecret,
+        aside: &mut Vec<TunnelSecret>,
+    ) -> Answer<TunnelSecret> {
+        let taker = |key: &TunnelSecret| taken_by(view, self.me, key.public());
+        let Some(by) = taker(&next) else { return Ok(next) };
+        if let Some(free) = aside.iter_mut().find(|key| taker(key).is_none()) {
+            return Ok(std::mem::replace(free, next));
+        }
+        if aside.len() >= MAX_ASIDE {
+            return Err(taken(view, Some(by)));
+        }
+        aside.push(next);
+        Ok(TunnelSecret::from_bytes(Entropy.fresh()))
     }
 
     /// Who is waited for after the change at `index`; `None`: this host is ending.
@@ -173,16 +216,23 @@ impl Mesh {
         Ok((keys != self.keys()).then_some(keys))
     }
 
-    /// Takes `keys`, on disk first.
+    /// Takes `keys`, on disk first, with those that were put `aside` as long as none is agreed in their place: once one is,
+    /// what was signed about them is void.
     async fn take_keys(
         &self,
         state_dir: &mut StateDir,
         keys: OwnKeys,
+        mut aside: Vec<TunnelSecret>,
     ) -> Result<(), StateDirError> {
+        if !matches!(keys.other, Some(OtherKey::Next(_))) {
+            aside.clear();
+        }
         let other = keys.other.as_ref().map(|other| match other {
             OtherKey::Next(secret) | OtherKey::Before(secret) => secret.clone(),
         });
-        tokio::task::block_in_place(|| state_dir.keep_tunnel_keys(keys.current.clone(), other))?;
+        tokio::task::block_in_place(|| {
+            state_dir.keep_tunnel_keys(keys.current.clone(), other, aside)
+        })?;
         self.path.set_keys(&keys).await;
         *self.keys.lock().unwrap_or_else(PoisonError::into_inner) = keys;
         Ok(())
@@ -220,18 +270,14 @@ impl Unsettled {
 
 /// The keys in `identity`, each in the part that what is agreed of this host gives it.
 pub(super) fn cast(identity: &Identity, own: &MemberView) -> Result<OwnKeys, KeyMissing> {
-    let other = identity.other.as_ref().map(TunnelSecret::public);
-    let stage = Stage::of(identity.tunnel.public(), other, own)?;
-    let (mut current, mut other) = (identity.tunnel.clone(), identity.other.clone());
-    if current.public() != own.tunnel
-        && let Some(other) = &mut other
-    {
-        std::mem::swap(&mut current, other);
-    }
+    let held: Vec<_> = identity.tunnels().map(TunnelSecret::public).collect();
+    let stage = Stage::of(&held, own)?;
+    let secret = |key| identity.tunnels().find(|secret| secret.public() == key).cloned();
+    let current = secret(own.tunnel).ok_or(KeyMissing(own.tunnel))?;
     let other = match stage {
         Stage::Settled => None,
-        Stage::Prepared(_) => other.map(OtherKey::Next),
-        Stage::Agreed(_) => other.map(OtherKey::Before),
+        Stage::Prepared(next) => secret(next).map(OtherKey::Next),
+        Stage::Agreed(change) => secret(change.before).map(OtherKey::Before),
     };
     Ok(OwnKeys { current, other })
 }
@@ -265,6 +311,21 @@ fn not_a_member() -> ErrorBody {
         ErrorCode::Refused,
         "this host is banned or removed, and nobody agrees to a key of it",
         "`mesh status` shows how it stands with the mesh",
+    )
+}
+
+/// The new key is another member's, who cannot use it.
+fn taken(view: &ClusterView, by: Option<MemberId>) -> ErrorBody {
+    let who = names(view, by.as_slice()).pop();
+    let who =
+        who.map_or("another member".to_owned(), |who| format!("{} ({})", who.name, who.member));
+    refusal(
+        ErrorCode::Refused,
+        format!(
+            "the new key was agreed to be that of {who} before it was agreed to be this host's: somebody saw the proposal and took it"
+        ),
+        "this host goes on with the key it has, and `mesh keys rotate` takes yet another one; `mesh audit` tells who took it and \
+         `mesh supervisor history` who led: ban who cheats with `mesh ban`",
     )
 }
 

@@ -34,6 +34,7 @@ pub(super) fn restore(args: &RestoreArgs) -> Answer<BackupRestored> {
         identity: IdentitySecret::from_seed(backup.identity),
         tunnel: TunnelSecret::from_bytes(backup.tunnel),
         other: backup.other_tunnel.map(TunnelSecret::from_bytes),
+        aside: Vec::new(),
     };
     let view = snapshot.view();
     let own = view.place_of(backup.member);

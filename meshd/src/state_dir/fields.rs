@@ -7,7 +7,7 @@
 use data_encoding::BASE64;
 use zeroize::Zeroizing;
 
-/// The longest key file, in bytes: the longest one we write takes a third.
+/// The longest key file, in bytes: the longest one we write takes half of it.
 pub(super) const MAX_KEY_FILE: usize = 2048;
 
 /// The version that `text` says, if its first line is `title` but for that: another build wrote it, and nothing is wrong with it.

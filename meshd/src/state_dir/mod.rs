@@ -110,8 +110,9 @@ impl StateDir {
         &mut self,
         tunnel: TunnelSecret,
         other: Option<TunnelSecret>,
+        aside: Vec<TunnelSecret>,
     ) -> Result<(), StateDirError> {
-        let identity = Identity { tunnel, other, ..self.identity.clone() };
+        let identity = Identity { identity: self.identity.identity.clone(), tunnel, other, aside };
         files::write(&identity_path(&self.path), identity.to_text().as_bytes())?;
         self.identity = identity;
         Ok(())

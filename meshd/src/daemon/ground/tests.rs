@@ -11,7 +11,7 @@ use crate::io::fixture::{identity, tunnel, view};
 const ME: MemberId = MemberId(2);
 
 fn keys() -> Identity {
-    Identity { identity: identity(2), tunnel: tunnel(2), other: None }
+    Identity { identity: identity(2), tunnel: tunnel(2), other: None, aside: Vec::new() }
 }
 
 #[test]
@@ -23,6 +23,8 @@ fn a_member_is_known_by_both_its_keys() {
     assert_eq!(exit.reason, Reason::TrustMissing);
     let both = Identity { other: Some(tunnel(2)), ..other };
     assert_eq!(own_record(&view, ME, &both).expect("it has the key").id, ME);
+    let aside = Identity { other: Some(tunnel(4)), aside: vec![tunnel(5), tunnel(2)], ..both };
+    assert_eq!(own_record(&view, ME, &aside).expect("it was put aside").id, ME);
     assert!(own_record(&view, MemberId(9), &keys()).is_err());
 }
 

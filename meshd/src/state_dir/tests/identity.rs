@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use mesh_control::rotation::MAX_ASIDE;
 use mesh_model::TunnelSecret;
 
 use super::{Place, mode};
@@ -26,7 +27,7 @@ fn a_tunnel_key_that_changes_is_kept_with_the_other_and_the_identity_stays() {
     let (identity, first) = (dir.identity().identity.public(), dir.identity().tunnel.clone());
     let next = TunnelSecret::from_bytes([0x42; 32]);
     let held = |dir: &StateDir| {
-        let Identity { identity, tunnel, other } = dir.identity();
+        let Identity { identity, tunnel, other, .. } = dir.identity();
         (identity.public(), tunnel.public(), other.as_ref().map(TunnelSecret::public))
     };
     let steps = [
@@ -36,7 +37,7 @@ fn a_tunnel_key_that_changes_is_kept_with_the_other_and_the_identity_stays() {
         (&next, None),
     ];
     for (tunnel, other) in steps {
-        dir.keep_tunnel_keys(tunnel.clone(), other.cloned()).expect("written");
+        dir.keep_tunnel_keys(tunnel.clone(), other.cloned(), Vec::new()).expect("written");
         let expected = (identity, tunnel.public(), other.map(TunnelSecret::public));
         assert_eq!(held(&dir), expected);
         drop(dir);
@@ -49,11 +50,30 @@ fn a_tunnel_key_that_changes_is_kept_with_the_other_and_the_identity_stays() {
 }
 
 #[test]
+fn keys_that_were_put_aside_are_there_at_the_next_start() {
+    let mut place = Place::new();
+    let mut dir = place.open();
+    let first = dir.identity().tunnel.clone();
+    let others: Vec<_> =
+        (7..).take(MAX_ASIDE + 1).map(|n| TunnelSecret::from_bytes([n; 32])).collect();
+    let (next, aside) = (others[0].clone(), others[1..].to_vec());
+    dir.keep_tunnel_keys(first.clone(), Some(next.clone()), aside).expect("written");
+    drop(dir);
+    let held: Vec<_> = place.open().identity().tunnels().map(TunnelSecret::public).collect();
+    let all: Vec<_> = std::iter::once(&first).chain(&others).map(TunnelSecret::public).collect();
+    assert_eq!(held, all);
+    place.open().keep_tunnel_keys(next, Some(first), Vec::new()).expect("written");
+    let text = fs::read_to_string(place.file("identity.key")).expect("text");
+    assert!(!text.contains("aside"), "{text}");
+}
+
+#[test]
 fn half_a_second_tunnel_key_is_damage() {
     let mut place = Place::new();
     let mut dir = place.open();
     let first = dir.identity().tunnel.clone();
-    dir.keep_tunnel_keys(first, Some(TunnelSecret::from_bytes([7; 32]))).expect("written");
+    dir.keep_tunnel_keys(first, Some(TunnelSecret::from_bytes([7; 32])), Vec::new())
+        .expect("written");
     drop(dir);
     let whole = fs::read_to_string(place.file("identity.key")).expect("text");
     for half in ["other-tunnel-public", "other-tunnel-secret"] {
@@ -72,7 +92,7 @@ fn secrets_do_not_print() {
     let text = format!("{:?}", place.open().identity());
     assert_eq!(
         text,
-        "Identity { identity: IdentitySecret(..), tunnel: TunnelSecret(..), other: None }"
+        "Identity { identity: IdentitySecret(..), tunnel: TunnelSecret(..), other: None, aside: [] }"
     );
 }
 
