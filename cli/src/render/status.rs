@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use mesh_model::MemberId;
 use mesh_model::api::v1::{
-    DaemonState, Divergence, EpochInfo, GossipState, RaftRole, RaftStatus, Status,
+    DaemonState, Divergence, EpochInfo, FarStamp, GossipState, KeyStage, KeyStatus, RaftRole,
+    RaftStatus, Status,
 };
 use mesh_model::trust::Name;
 
@@ -50,6 +51,11 @@ fn head(status: &Status, detailed: bool, theme: Theme) -> String {
         let remedy = "compare `mesh status` on them, ban the one that is wrong with `mesh ban`, and restart meshd here";
         facts.row([Cell::styled("what to do", theme.bad_style()), remedy.into()]);
     }
+    if let Some(far) = &status.far_stamp {
+        facts.row([Cell::styled("clock", theme.bad_style()), far_stamped(status, far).into()]);
+        let remedy = "set the clock that is wrong, this host's or that one's; if none is, look at `mesh audit` and ban who led with `mesh ban`";
+        facts.row([Cell::styled("what to do", theme.bad_style()), remedy.into()]);
+    }
     if let Some(epoch) = &status.epoch {
         tell_epoch(epoch, &mut facts, theme);
     }
@@ -79,9 +85,39 @@ fn head(status: &Status, detailed: bool, theme: Theme) -> String {
         fact("state hash", hash(raft, detailed));
     }
     fact("members", members(status));
+    if let Some(told) = status.key.as_ref().and_then(key) {
+        fact("key", told);
+    }
     let uptime = unit::duration(Duration::from_secs(status.uptime_s));
     fact("meshd", format!("{}, up {uptime}", status.version));
     facts.lines("")
+}
+
+/// Whose stamp is from the future, and what follows from it.
+fn far_stamped(status: &Status, far: &FarStamp) -> String {
+    let by = far.by.map(|by| format!(" by {}", who(name_of(status, by), by))).unwrap_or_default();
+    format!(
+        "index {} was stamped{by} with a time that comes {} by this host's clock; bans may end early by it, and invites expire",
+        far.index,
+        unit::until(far.at_ms)
+    )
+}
+
+/// What there is to know of this host's WireGuard key, if anything.
+fn key(key: &KeyStatus) -> Option<String> {
+    Some(match (key.stage, key.is_old) {
+        (KeyStage::Prepared, _) => {
+            "a new one is not agreed yet; `mesh keys rotate` tries again".to_owned()
+        }
+        (KeyStage::Agreed, _) => format!(
+            "changed {}; the one before is answered still, `mesh keys` says for whom",
+            unit::since(key.since_ms)
+        ),
+        (KeyStage::Settled, true) => {
+            "more than a year old; `mesh keys rotate` changes it".to_owned()
+        }
+        (KeyStage::Settled, false) => return None,
+    })
 }
 
 /// The epoch, if the mesh began another or somebody says so.

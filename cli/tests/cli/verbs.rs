@@ -2,7 +2,8 @@
 
 use mesh_model::MemberId;
 use mesh_model::api::v1::{
-    AsOf, Divergence, DivergentState, Document, ErrorCode, ReportReply, VersionReply,
+    AsOf, Divergence, DivergentState, Document, ErrorCode, FarStamp, KeyStage, KeyStatus,
+    ReportReply, VersionReply,
 };
 use mesh_model::view::StateHash;
 use serde_json::{Value, json};
@@ -170,6 +171,40 @@ fn status_of_a_mesh_whose_members_differ_names_them_first() {
         ],
         "{page}"
     );
+}
+
+#[test]
+fn status_where_the_supervisors_clock_is_wrong_names_it_first() {
+    let mut status = documents::status();
+    let at_ms = 4_102_444_800_000;
+    status.far_stamp = Some(FarStamp { index: 44, at_ms, by: Some(MemberId(2)) });
+    let page = table("GET /v1/status", Reply::document(status), &["status"]);
+    assert!(page.starts_with("clock       index 44 was stamped by "), "{page}");
+    assert!(page.contains("(m2) with a time that comes in "), "{page}");
+    assert!(page.contains("\nwhat to do  set the clock that is wrong"), "{page}");
+}
+
+#[test]
+fn status_says_of_the_key_what_somebody_should_know() {
+    let page = |stage, is_old| {
+        let mut status = documents::status();
+        status.key = Some(KeyStatus { serial: 2, since_ms: 1_700_000_000_000, stage, is_old });
+        table("GET /v1/status", Reply::document(status), &["status"])
+    };
+    assert!(!page(KeyStage::Settled, false).contains("\nkey "));
+    for (stage, is_old, told) in [
+        (KeyStage::Prepared, false, "a new one is not agreed yet; `mesh keys rotate` tries again"),
+        (
+            KeyStage::Agreed,
+            true,
+            "ago; the one before is answered still, `mesh keys` says for whom",
+        ),
+        (KeyStage::Settled, true, "more than a year old; `mesh keys rotate` changes it"),
+    ] {
+        let page = page(stage, is_old);
+        let line = page.lines().find(|line| line.starts_with("key ")).expect("a line");
+        assert!(line.ends_with(told), "{line}");
+    }
 }
 
 #[test]

@@ -99,6 +99,8 @@ fn status() -> Status {
         state: DaemonState::Member,
         degraded: None,
         divergences: Vec::new(),
+        far_stamp: None,
+        key: None,
         epoch: None,
         mesh: Some(sample::mesh()),
         mesh_name: Some(sample::name("office")),

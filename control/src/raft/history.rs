@@ -121,6 +121,12 @@ impl History {
         (self.transitions.iter().copied().collect(), self.forgotten)
     }
 
+    /// Who led in `term`, if this host saw it.
+    pub(super) fn leader_of(&self, term: Term) -> Option<MemberId> {
+        let seen = self.transitions.iter().rev().map(|transition| transition.now);
+        seen.filter(|seen| seen.term == term).find_map(|seen| seen.leader)
+    }
+
     /// Why `before` became `now`; `None` if that is nothing to write down.
     fn cause(
         &self,

@@ -66,7 +66,7 @@ impl Audit {
     }
 
     /// From which index on the trail tells of every decision.
-    pub(super) fn told_from(&self) -> LogIndex {
+    pub fn told_from(&self) -> LogIndex {
         match self.links.front() {
             Some(oldest) if self.is_full() => oldest.entry.index,
             _ => 0,

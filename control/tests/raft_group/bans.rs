@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use mesh_control::command::{Command, Outcome};
-use mesh_control::raft::ProposeError;
+use mesh_control::raft::{FAR_AHEAD_MS, FarStamp, ProposeError};
 use mesh_model::MemberId;
 use mesh_model::trust::Ruling;
 
-use crate::fixture::ban;
+use crate::fixture::{BORN_MS, ban};
 use crate::world::{World, in_virtual_time};
 
 /// Has `ruling` about `member` agreed at `at`.
@@ -119,4 +119,48 @@ fn nobody_can_end_a_ban_before_its_time() {
         assert!(world.group(leader).views().borrow().banned.contains_key(&banned));
         assert!(answer.index <= before, "not even in the log");
     });
+}
+
+#[test]
+fn a_leader_that_stamps_ahead_of_its_time_is_named_by_everybody_else() {
+    in_virtual_time(|| async {
+        let mut world = World::of(4, 34).await;
+        let leader = world.leader().await;
+        let invite = |number| world.mesh.invite_until(number, 1, BORN_MS + 10 * FAR_AHEAD_MS).add();
+        let invites = [50, 51, 52].map(invite);
+        let [exact, first, later] = invites;
+        let others: Vec<_> = world.running().into_iter().filter(|id| *id != leader).collect();
+        world.set_ahead(leader, FAR_AHEAD_MS);
+        world.propose(leader, exact).await.expect("agreed");
+        world.until("applied everywhere", |world| is_even(world, leader)).await;
+        for id in world.running() {
+            assert_eq!(world.group(id).far_stamp(), None, "no clock is that exact");
+        }
+
+        world.set_ahead(leader, FAR_AHEAD_MS + 1);
+        let first = world.propose(leader, first).await.expect("agreed").index;
+        world.set_ahead(leader, 0);
+        // What comes later takes the time over, and is no more to blame for it than whoever leads then.
+        world.propose(leader, later).await.expect("agreed");
+        world.until("applied everywhere", |world| is_even(world, leader)).await;
+        let at_ms = BORN_MS + FAR_AHEAD_MS + 1;
+        let far = FarStamp { index: first, at_ms, by: Some(leader) };
+        for id in &others {
+            assert_eq!(world.group(*id).far_stamp(), Some(far), "{id}");
+        }
+        // One that starts anew has not seen who led then.
+        let again = others[0];
+        world.stop(again).await;
+        world.restart(again).await;
+        let seen = world.group(again).far_stamp().expect("it is in the log");
+        assert_eq!((seen.index, seen.at_ms), (first, at_ms));
+        world.set_clock(1);
+        assert_eq!(world.group(others[1]).far_stamp(), None, "the time has come");
+    });
+}
+
+/// All that run have applied what `leader` has.
+fn is_even(world: &World, leader: MemberId) -> bool {
+    let applied = world.status(leader).applied;
+    world.running().into_iter().all(|id| world.status(id).applied == applied)
 }

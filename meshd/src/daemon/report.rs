@@ -2,13 +2,13 @@
 
 use std::time::Instant;
 
-use mesh_control::raft::GroupStatus;
+use mesh_control::raft::{FarStamp as SeenStamp, GroupStatus};
 use mesh_control::sync::Divergence as Seen;
 use mesh_dataplane::PeerStats;
 use mesh_model::MemberId;
 use mesh_model::api::v1::{
-    DaemonState, Divergence, DivergentState, DropCount, GossipMember, GossipState, Offload, Path,
-    Peer, Peers, RaftStatus, Role, Status, Tunnel, Tunnels,
+    DaemonState, Divergence, DivergentState, DropCount, FarStamp, GossipMember, GossipState,
+    Offload, Path, Peer, Peers, RaftStatus, Role, Status, Tunnel, Tunnels,
 };
 use mesh_model::view::{ClusterView, MemberView};
 use mesh_model::wire::sync::Claim;
@@ -28,6 +28,8 @@ impl Daemon {
             state: DaemonState::NotJoined,
             degraded: None,
             divergences: Vec::new(),
+            far_stamp: None,
+            key: None,
             epoch: None,
             mesh: None,
             mesh_name: None,
@@ -91,6 +93,8 @@ impl Mesh {
         status.state = self.state(&view);
         status.degraded = self.degraded();
         status.divergences = self.group.divergences().into_iter().map(divergence).collect();
+        status.far_stamp = self.group.far_stamp().map(far_stamp);
+        status.key = self.key_status();
         status.epoch = epoch::told(&group.epoch);
         status.mesh = Some(view.mesh());
         status.mesh_name = Some(view.mesh_name.clone());
@@ -170,6 +174,11 @@ impl Mesh {
 pub(super) fn divergence(seen: Seen) -> Divergence {
     let party = |(member, claim): (_, Claim)| DivergentState { member, state_hash: claim.state };
     Divergence { index: seen.index, parties: seen.parties.into_iter().map(party).collect() }
+}
+
+fn far_stamp(seen: SeenStamp) -> FarStamp {
+    let SeenStamp { index, at_ms, by } = seen;
+    FarStamp { index, at_ms, by }
 }
 
 /// A member's part in agreement.

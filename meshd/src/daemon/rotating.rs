@@ -13,12 +13,12 @@ use std::time::Duration;
 use mesh_control::command::{Command, Outcome, Refusal, RekeyRefusal};
 use mesh_control::raft::Applied;
 use mesh_control::rotation::{
-    KeyMissing, MAX_ASIDE, Stage, is_over, kept_until, taken_by, waited_for,
+    KeyMissing, MAX_ASIDE, OLD_MS, Stage, held_since, is_over, kept_until, taken_by, waited_for,
 };
 use mesh_dataplane::{OtherKey, OwnKeys};
 use mesh_model::api::v1::{
-    ErrorBody, ErrorCode, KeyBefore, KeysRotated, MemberKey, MemberName, RotateKeysRequest,
-    TunnelKeys,
+    ErrorBody, ErrorCode, KeyBefore, KeyStage, KeyStatus, KeysRotated, MemberKey, MemberName,
+    RotateKeysRequest, TunnelKeys,
 };
 use mesh_model::trust::Rekey;
 use mesh_model::view::{ClusterView, KeyChange, MemberView};
@@ -236,6 +236,21 @@ impl Mesh {
         self.path.set_keys(&keys).await;
         *self.keys.lock().unwrap_or_else(PoisonError::into_inner) = keys;
         Ok(())
+    }
+
+    /// How this host stands with its key; `None`: it has no place in the mesh.
+    pub(super) fn key_status(&self) -> Option<KeyStatus> {
+        let now_ms = clock::wall_ms();
+        let (serial, since_ms) = self
+            .group
+            .read(|state, _| Some((state.keys().serial(self.me), held_since(state, self.me)?)))?;
+        let stage = match self.keys().other {
+            None => KeyStage::Settled,
+            Some(OtherKey::Next(_)) => KeyStage::Prepared,
+            Some(OtherKey::Before(_)) => KeyStage::Agreed,
+        };
+        let is_old = now_ms.saturating_sub(since_ms) >= OLD_MS;
+        Some(KeyStatus { serial, since_ms: since_ms.min(now_ms), stage, is_old })
     }
 
     /// Whether a change of this host's key may come further without anybody's asking.

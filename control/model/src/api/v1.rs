@@ -49,8 +49,8 @@ pub use recovery::{EpochInfo, Recovered, Recovery, SetAside};
 pub use report::{OwnReport, ReportCase, ReportReply, ReportRequest, ReportTally, Reports};
 pub use snapshot::{SnapshotApplied, SnapshotDownload, SnapshotInfo, SnapshotVerdict, Snapshots};
 pub use status::{
-    DaemonState, Divergence, DivergentState, DropCount, GossipMember, Offload, RaftRole,
-    RaftStatus, Role, Status,
+    DaemonState, Divergence, DivergentState, DropCount, FarStamp, GossipMember, KeyStage,
+    KeyStatus, Offload, RaftRole, RaftStatus, Role, Status,
 };
 pub use supervision::{
     SupervisorHistory, TransferReply, TransferRequest, Transition, TransitionCause,

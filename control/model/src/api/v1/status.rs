@@ -72,6 +72,43 @@ pub struct DivergentState {
     pub state_hash: StateHash,
 }
 
+/// A decision that is stamped with a time that has not come yet, by this host's clock: that clock is wrong, or the one of who led
+/// then, or who led lies. Bans end by such stamps, and invites expire.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FarStamp {
+    /// Where in the log.
+    pub index: LogIndex,
+    /// The stamp, in milliseconds since the Unix epoch.
+    pub at_ms: u64,
+    /// Who led and stamped it, if this host saw that.
+    pub by: Option<MemberId>,
+}
+
+/// How far a change of this host's WireGuard key is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KeyStage {
+    /// There is none under way.
+    Settled,
+    /// A new one is on disk, and not agreed.
+    Prepared,
+    /// It is agreed, and the one before is answered still.
+    Agreed,
+}
+
+/// This host's WireGuard key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyStatus {
+    /// How often it changed.
+    pub serial: u64,
+    /// Since when at the latest this host has it, in milliseconds since the Unix epoch.
+    pub since_ms: u64,
+    /// How far a change of it is.
+    pub stage: KeyStage,
+    /// It is more than a year old, and should be changed.
+    pub is_old: bool,
+}
+
 /// Agreement as this host sees it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RaftStatus {
@@ -144,6 +181,12 @@ pub struct Status {
     /// comes in here and no vote changes hands.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub divergences: Vec<Divergence>,
+    /// The first decision that is stamped ten minutes or more ahead of this host's clock, as long as there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub far_stamp: Option<FarStamp>,
+    /// This host's WireGuard key. Absent where it has no place in the mesh.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<KeyStatus>,
     /// The epoch this host is in. Absent in the one that the mesh began with, as long as this host knows of no other.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub epoch: Option<EpochInfo>,
