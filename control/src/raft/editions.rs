@@ -18,7 +18,7 @@
 //! were never heard of hold nobody up: a laptop that was away for months says itself that it is outdated when it comes back, and
 //! follows again once it is upgraded.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use mesh_model::{Edition, MemberId};
@@ -90,10 +90,13 @@ impl Inner {
             return None;
         }
         let (view, membership) = (self.view(), self.membership());
+        // One that left or was put out may have its vote still, and what it cannot read it cannot hold.
+        let everybody: BTreeSet<MemberId> =
+            view.members.keys().chain(&membership.voters).copied().collect();
         let mut census = self.census.lock();
-        census.retain(|member, _| view.members.contains_key(member));
+        census.retain(|member, _| everybody.contains(member));
         let (mut older, mut silent) = (Vec::new(), Vec::new());
-        for member in view.members.keys() {
+        for member in &everybody {
             let said = match *member == self.me {
                 true => Some(self.reads),
                 false => census.get(member).copied(),
@@ -106,7 +109,7 @@ impl Inner {
             }
         }
         let is_held_back = !older.is_empty() || !silent.is_empty();
-        is_held_back.then(|| HeldBack { edition, members: view.members.len(), older, silent })
+        is_held_back.then_some(HeldBack { edition, members: everybody.len(), older, silent })
     }
 
     /// The same, if the one in the way is `leader`.

@@ -18,17 +18,30 @@
 //! understood by a member that cannot read its entries. One that answered them would look like a voter that is merely slow. So
 //! it answers them no more until there are entries it can read, or another term, and gives nobody its vote meanwhile.
 //!
+//! **Votes are not refused for ever.** What a leader said need never have been agreed: it may have written it unasked, told it to
+//! all others and gone, and if none of them voted again, nobody would ever lead. So once nobody has said such a thing for [`LASTS`], an
+//! outdated member votes and asks for votes as any other. That is safe: who holds what was agreed elects nobody that does not.
+//!
 //! A version is said by one byte, and a plain member could say any: who has a vote believes only voters. One of them may
 //! lie, and block elections; so it may anyhow. Who has none hears what was agreed from plain members, and has nothing to
 //! lose by believing them: it campaigns for nothing.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use mesh_model::codec::CodecError;
 use mesh_model::{MemberId, Term};
+use openraft::async_runtime::Instant as _;
+use openraft::type_config::TypeConfigExt as _;
 
 use super::group::{Group, Inner, leadership};
 use super::rpc::{Request, RpcError};
+use super::status::Role;
+use super::types::{Instant, Types};
+
+/// For how long what was not understood counts after it was said last. A leader says it again several times a second, and a
+/// candidate every few; many elections fit in, and whoever waits for one is still looking.
+const LASTS: Duration = Duration::from_secs(20);
 
 /// What was heard and not understood.
 #[derive(Default)]
@@ -36,8 +49,14 @@ pub(super) struct Outdated(Mutex<Option<Unread>>);
 
 struct Unread {
     error: CodecError,
-    /// The term whose leader said it; `None` if it was another voter.
-    by_leader: Option<Term>,
+    said: Instant,
+    /// The term whose leader said it, and when it did last; `None` if it was another voter.
+    by_leader: Option<(Term, Instant)>,
+}
+
+/// Whether what was said at `said` counts still.
+fn lasts(said: Instant) -> bool {
+    said.elapsed() < LASTS
 }
 
 impl Outdated {
@@ -55,15 +74,20 @@ impl Outdated {
         self.lock().as_ref().map(|unread| unread.error.clone())
     }
 
+    /// Whether somebody has said it a moment ago, so that this host is no candidate.
+    pub(super) fn is_fresh(&self) -> bool {
+        self.lock().as_ref().is_some_and(|unread| lasts(unread.said))
+    }
+
     /// Whether a leader sent what this host cannot read.
     pub(super) fn lacks_entries(&self) -> bool {
-        self.lock().as_ref().is_some_and(|unread| unread.by_leader.is_some())
+        self.by_leader().is_some()
     }
 
     /// An error if `request` is not answered by a host that lacks entries: a question for its vote, or a sign of life of the
     /// leader that sent them, or of one before it.
     pub(super) fn check(&self, request: &Request) -> Result<(), RpcError> {
-        let Some(lacks_of) = self.lock().as_ref().and_then(|unread| unread.by_leader) else {
+        let Some(lacks_of) = self.by_leader() else {
             return Ok(());
         };
         match request {
@@ -75,6 +99,12 @@ impl Outdated {
         }
     }
 
+    /// The term of the leader that said it, if that was a moment ago.
+    fn by_leader(&self) -> Option<Term> {
+        let by_leader = self.lock().as_ref().and_then(|unread| unread.by_leader);
+        by_leader.filter(|(_, said)| lasts(*said)).map(|(term, _)| term)
+    }
+
     fn lock(&self) -> MutexGuard<'_, Option<Unread>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -84,7 +114,9 @@ impl Group {
     /// What this host's voters say in a version that this build does not understand; `None` while it understands its
     /// leader.
     pub fn outdated(&self) -> Option<CodecError> {
-        self.inner().outdated.get()
+        let inner = self.inner();
+        let leads = leadership(&inner.raft).role == Role::Leader;
+        inner.outdated.get().filter(|_| !leads)
     }
 }
 
@@ -101,7 +133,8 @@ impl Inner {
             // Somebody wants what this host cannot read, and nothing of that is agreed while it leads.
             return;
         }
-        let by_leader = (believed.leader == Some(from)).then_some(believed.term);
+        let said = Types::now();
+        let by_leader = (believed.leader == Some(from)).then_some((believed.term, said));
         // Whoever still understands its leader, or leads, has not been left behind by the others. A voter has to
         // understand it itself.
         if by_leader.is_none()
@@ -109,7 +142,7 @@ impl Inner {
         {
             return;
         }
-        let heard = Unread { error: unread.clone(), by_leader };
+        let heard = Unread { error: unread.clone(), said, by_leader };
         if self.outdated.replace(Some(heard)) {
             tracing::warn!(%from, %unread, "the mesh has gone on to a newer version; this host does not vote");
         }

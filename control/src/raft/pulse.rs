@@ -131,7 +131,7 @@ impl Pulse {
         if due > now {
             return Ok(due);
         }
-        if outdated.get().is_some() {
+        if outdated.is_fresh() {
             // It could not read what it would lead. Whoever it understands again is heard.
             return Ok(now + timing.election_max);
         }

@@ -77,6 +77,24 @@ fn one_left_behind_asks_for_no_votes_even_when_nobody_leads() {
 }
 
 #[test]
+fn a_leader_that_said_what_nobody_reads_and_went_leaves_voters_that_elect_another() {
+    in_virtual_time(|| async {
+        let world = World::of(3, 95).await;
+        let leader = world.leader().await;
+        let others: Vec<_> = world.running().into_iter().filter(|id| *id != leader).collect();
+        world.speak_newer([leader]);
+        let say_so = |world: &World| others.iter().all(|id| world.group(*id).outdated().is_some());
+        world.until("all say that they were left behind", say_so).await;
+        world.vanish(leader).await;
+        let next = world.leader().await;
+        world.propose(next, world.filler()).await.expect("a majority votes");
+        let are_back =
+            |world: &World| others.iter().all(|id| world.group(*id).outdated().is_none());
+        world.until("nobody is behind anybody", are_back).await;
+    });
+}
+
+#[test]
 fn who_understands_its_leader_was_not_left_behind_whatever_others_speak() {
     in_virtual_time(|| async {
         let world = World::of(4, 92).await;
