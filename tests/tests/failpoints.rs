@@ -62,6 +62,20 @@ fn a_daemon_whose_disk_fails_once_has_lost_nothing_it_acknowledged() {
     assert_eq!(hit, points().unwrap().into_iter().collect());
 }
 
+#[test]
+fn a_host_that_is_struck_while_its_key_changes_has_the_key_that_is_agreed() {
+    let mut strikes: Vec<_> =
+        [Blow::Abort, Blow::Error].into_iter().flat_map(|blow| strikes(blow, &[0])).collect();
+    strikes.retain(|strike| strike.point.starts_with("key-"));
+    assert_eq!(
+        strikes.len(),
+        2 * 2 * 2,
+        "both sides of agreement, as a sole voter and as a plain member"
+    );
+    let hit = tell(strikes);
+    assert_eq!(hit.into_iter().collect::<Vec<_>>(), ["key-agreed", "key-prepared"]);
+}
+
 /// Exit code of a daemon whose disk failed, as promised.
 const DISK: i32 = 74;
 

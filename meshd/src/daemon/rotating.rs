@@ -30,6 +30,7 @@ use super::refusal::{Answer, ending, failed, internal, not_done, refusal};
 use super::{Daemon, Mesh};
 use crate::io::clock;
 use crate::io::entropy::Entropy;
+use crate::io::failpoint::{Failpoint, reached};
 use crate::state_dir::{Identity, StateDir, StateDirError};
 
 /// How often to look whether a change has come further by itself: members tell how far they are once a second at most, and
@@ -66,7 +67,9 @@ impl Daemon {
     pub(crate) async fn rotate_keys(&self, request: RotateKeysRequest) -> Answer<KeysRotated> {
         let mesh = self.mesh()?;
         let key = self.unless_stopping(self.prepare_key(request.force)).await??;
+        reached(Failpoint::KeyPrepared).map_err(internal)?;
         let (serial, index) = self.unless_stopping(mesh.rekey(key)).await??;
+        reached(Failpoint::KeyAgreed).map_err(internal)?;
         self.settle_keys().await.map_err(Unsettled::told)?;
         let heard = mesh.applied_by_all_within(index, request.wait_ms);
         let applied_by = self.unless_stopping(heard).await??;

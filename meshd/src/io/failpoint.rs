@@ -67,6 +67,10 @@ failpoints! {
     LogSync = "log-sync",
     /// It is safe, and nobody has been told.
     LogSynced = "log-synced",
+    /// A new tunnel key is safe, and nobody has been asked to agree to it.
+    KeyPrepared = "key-prepared",
+    /// It is agreed, and the file still has it in the second place.
+    KeyAgreed = "key-agreed",
 }
 
 /// Says that `point` is reached: an error if it shall fail there, no return if the process shall die.

@@ -8,7 +8,7 @@
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::Command;
 
-use mesh_model::api::v1::{Bans, DaemonState, InviteReply, Invites};
+use mesh_model::api::v1::{Bans, DaemonState, InviteReply, Invites, TunnelKeys};
 use mesh_model::id::InviteId;
 use nix::sys::signal::Signal;
 
@@ -37,9 +37,9 @@ pub enum Blow {
 /// What is done meanwhile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Story {
-    /// The struck host begins a mesh, lets another in, bans it, and leaves.
+    /// The struck host begins a mesh, changes its key, lets another in, bans it, and leaves.
     Founder,
-    /// The struck host joins a mesh and leaves it.
+    /// The struck host joins a mesh, changes its key and leaves.
     Joiner,
 }
 
@@ -64,6 +64,7 @@ enum Step {
     LetIn,
     Ban,
     Join,
+    Rotate,
     Leave,
 }
 
@@ -134,8 +135,10 @@ impl<'a> Told<'a> {
 
     fn tell_all(&mut self) -> Result<bool> {
         let steps: &[Step] = match self.strike.story {
-            Story::Founder => &[Step::Init, Step::Invite, Step::LetIn, Step::Ban, Step::Leave],
-            Story::Joiner => &[Step::Join, Step::Leave],
+            Story::Founder => {
+                &[Step::Init, Step::Rotate, Step::Invite, Step::LetIn, Step::Ban, Step::Leave]
+            }
+            Story::Joiner => &[Step::Join, Step::Rotate, Step::Leave],
         };
         let mut struck = self.lab.host_mut(self.struck).start().is_err();
         if struck {
@@ -172,6 +175,7 @@ impl<'a> Told<'a> {
             Step::Invite => struck.mesh().run(&["invite"]),
             Step::LetIn => self.lab.host(2).mesh().run_with_input(&["join", "--name", "n2"], token),
             Step::Join => struck.mesh().run_with_input(&["join", "--name", "n2"], token),
+            Step::Rotate => struck.mesh().run(&["keys", "rotate"]),
             Step::Ban => struck.mesh().run(&["ban", &name]),
             Step::Leave => struck.mesh().run(&["leave", "--yes", "--force"]),
         }
@@ -228,6 +232,10 @@ impl<'a> Told<'a> {
                     || member(other.status()?.state) && struck.status()?.members == 2
             }
             Step::Join => member(struck.status()?.state) && other.status()?.members == 2,
+            Step::Rotate => {
+                let keys: TunnelKeys = struck.mesh().get(&["keys"])?;
+                keys.own.serial > 0
+            }
             Step::Ban => {
                 let bans: Bans = struck.mesh().get(&["bans"])?;
                 bans.bans.len() == 1
