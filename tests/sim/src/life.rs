@@ -15,18 +15,18 @@ use mesh_control::raft::Group;
 use mesh_dataplane::packet::offload::Segments;
 use mesh_dataplane::packet::{ip, udp};
 use mesh_dataplane::{
-    Endpoint, Engine, EngineConfig, Event as PathEvent, HandshakeBudget, Lane, Role, Sink, WallTime,
+    Endpoint, Engine, EngineConfig, Event as PathEvent, HandshakeBudget, Lane, OwnKeys, Role, Sink,
+    WallTime,
 };
 use mesh_model::addr::port;
 use mesh_model::plan::Update;
-use mesh_model::view::ClusterView;
+use mesh_model::view::{ClusterView, MemberView};
 use mesh_model::wire::join::PeerHint;
-use mesh_model::{Edition, MemberId, OverlayAddrs};
+use mesh_model::{Edition, IdentitySecret, MemberId, OverlayAddrs};
 
 use crate::forger::Rumours;
 use crate::net::HostNo;
 use crate::seeds::RunSeed;
-use crate::trust::Keys;
 
 /// The build that every daemon says it is.
 pub(crate) const VERSION: &str = "0.0.0-sim";
@@ -43,8 +43,10 @@ pub struct Birth<'a> {
     pub host: HostNo,
     /// Whose.
     pub me: MemberId,
-    /// Its identity file.
-    pub keys: &'a Keys,
+    /// Who it is.
+    pub identity: &'a IdentitySecret,
+    /// Its ends of tunnels.
+    pub keys: OwnKeys,
     /// The newest edition its build reads.
     pub reads: Edition,
     /// What its disk knows to be agreed.
@@ -108,6 +110,8 @@ pub struct Life {
     pub born: Instant,
     /// Its overlay addresses.
     pub addrs: OverlayAddrs,
+    /// The keys it answers to.
+    pub keys: OwnKeys,
     /// Its place in agreement; `None` until that has started.
     pub group: Option<Group>,
     /// The control core but for agreement.
@@ -123,20 +127,21 @@ pub struct Life {
 }
 
 impl Life {
-    /// The daemon comes up; `None` when its own view does not have it.
-    pub fn new(birth: Birth<'_>, seed: RunSeed, now: Instant) -> Option<Self> {
-        let addrs = birth.view.place_of(birth.me)?.addrs;
+    /// The daemon comes up, of the member that is `own` by its view.
+    pub fn new(birth: Birth<'_>, own: &MemberView, seed: RunSeed, now: Instant) -> Self {
+        let addrs = own.addrs;
         let engine = EngineConfig {
-            secret: Some(birth.keys.tunnel.clone()),
+            secret: Some(birth.keys.current.clone()),
             role: Role::Member(addrs),
             budget: HandshakeBudget::default(),
             wall: WallTime(Duration::from_millis(birth.boot_ms)),
             stamp_floor: birth.stamp_floor,
         };
-        let engine = Engine::new(engine, seed.of("engine", birth.id.0), now);
+        let mut engine = Engine::new(engine, seed.of("engine", birth.id.0), now);
+        engine.handle_keys(&birth.keys);
         let config = NodeConfig {
             me: birth.me,
-            identity: birth.keys.identity.clone(),
+            identity: birth.identity.clone(),
             version: VERSION.to_owned(),
             reads: birth.reads,
             capabilities: Vec::new(),
@@ -148,11 +153,12 @@ impl Life {
         node.handle_own_endpoints(vec![birth.host.endpoint()], now);
         let (id, me) = (birth.id, birth.me);
         let (outlet, pending) = (Outlet::default(), Output::default());
-        Some(Self {
+        Self {
             id,
             me,
             born: now,
             addrs,
+            keys: birth.keys,
             group: None,
             node,
             engine,
@@ -160,7 +166,19 @@ impl Life {
             pending,
             bend: None,
             rumours: None,
-        })
+        }
+    }
+
+    /// From now on it answers to `keys`.
+    pub fn set_keys(&mut self, keys: OwnKeys) {
+        self.engine.handle_keys(&keys);
+        self.keys = keys;
+    }
+
+    /// The host was asleep: its sessions end.
+    pub fn handle_resume(&mut self, now: Instant) -> Output {
+        self.engine.handle_resume(now, &mut self.outlet);
+        self.output(now)
     }
 
     /// From now on the packet core gets `bend` of what the node says.

@@ -37,10 +37,14 @@ pub enum Plant {
     NoPassage,
     /// Every question is taken for one of the epoch in which it is answered: as if nobody looked at epochs.
     AnyEpoch,
+    /// A new key is written down once it is agreed, not before.
+    ForgottenKey,
+    /// Packet cores are not told that a peer has another key.
+    DeafToKeys,
 }
 
 /// All planted bugs, and their names on the command line.
-pub const ALL: [(&str, Plant); 11] = [
+pub const ALL: [(&str, Plant); 13] = [
     ("answer-before-sync", Plant::AnswerBeforeSync),
     ("deaf-to-disk", Plant::DeafToDisk),
     ("stale-refusal", Plant::StaleRefusal),
@@ -52,6 +56,8 @@ pub const ALL: [(&str, Plant); 11] = [
     ("no-sources", Plant::NoSources),
     ("no-passage", Plant::NoPassage),
     ("any-epoch", Plant::AnyEpoch),
+    ("forgotten-key", Plant::ForgottenKey),
+    ("deaf-to-keys", Plant::DeafToKeys),
 ];
 
 /// The planted bug called `name`.
@@ -101,6 +107,14 @@ pub(crate) fn any_source(update: Update) -> Option<Update> {
 pub(crate) fn kept_tunnels(update: Update) -> Option<Update> {
     match update {
         Update::RemovePeer(_) => None,
+        other => Some(other),
+    }
+}
+
+/// Leaves out that a peer has another key.
+pub(crate) fn deaf_to_keys(update: Update) -> Option<Update> {
+    match update {
+        Update::RekeyPeer(..) => None,
         other => Some(other),
     }
 }

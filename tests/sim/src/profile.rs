@@ -45,6 +45,8 @@ pub struct Profile {
     pub churn: f64,
     /// The longest pause between two things an admin does; `None`: there is no admin.
     pub ruling: Option<Duration>,
+    /// The longest pause between two changes of a host's WireGuard key; `None`: there are none.
+    pub rotating: Option<Duration>,
     /// The longest pause between two things operators do about builds; `None`: all hosts run the newer one.
     pub upgrading: Option<Duration>,
     /// Whether one of those that vote lies in what it says, and one member forges records.
@@ -135,6 +137,8 @@ pub const CORE: Profile = Profile {
     churn: 0.0,
     // Some fifteen bans in a run, of which each lasts longer than a handshake takes to be given up (15 s).
     ruling: Some(Duration::from_secs(8)),
+    // One is over in seconds where nobody is away, and crashes and cuts are to fall into it.
+    rotating: Some(Duration::from_secs(10)),
     upgrading: None,
     treason: false,
 };
@@ -149,6 +153,7 @@ pub const CALM: Profile = Profile {
     pause_min: Duration::from_secs(60),
     pause_max: Duration::from_secs(60),
     ruling: None,
+    rotating: None,
     ..CORE
 };
 

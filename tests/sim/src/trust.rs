@@ -3,11 +3,14 @@
 use std::collections::BTreeMap;
 
 use mesh_control::command::Command;
+use mesh_control::rotation::{KeyMissing, Stage};
+use mesh_dataplane::{OtherKey, OwnKeys};
 use mesh_model::addr::DEFAULT_IPV4_PREFIX;
 use mesh_model::trust::{
     Admission, Departure, Genesis, Invite, MemberRecord, MeshRoot, Name, Ruling, Verdict,
     VoterPolicy, VoterTarget, Wish,
 };
+use mesh_model::view::MemberView;
 use mesh_model::{IdentityKey, IdentitySecret, InviteId, MemberId, Prefixes, Signed, TunnelSecret};
 
 use crate::bench::Bench;
@@ -28,6 +31,8 @@ pub struct Keys {
     pub identity: IdentitySecret,
     /// Its end of every tunnel.
     pub tunnel: TunnelSecret,
+    /// A second one, while that changes: the next, or the one before.
+    pub other: Option<TunnelSecret>,
 }
 
 impl Keys {
@@ -39,7 +44,33 @@ impl Keys {
             name: name.parse().expect("digits, letters and a hyphen make a name"),
             identity: IdentitySecret::from_seed(seed.of("identity", number)),
             tunnel: TunnelSecret::from_bytes(seed.of("tunnel", number)),
+            other: None,
         }
+    }
+
+    /// The keys for tunnels, each in the part that what is agreed of this host, `own`, gives it.
+    pub fn cast(&self, own: &MemberView) -> Result<OwnKeys, KeyMissing> {
+        let other = self.other.as_ref().map(TunnelSecret::public);
+        let stage = Stage::of(self.tunnel.public(), other, own)?;
+        let goes_by_other = other == Some(own.tunnel) && self.tunnel.public() != own.tunnel;
+        let (current, besides) = match &self.other {
+            Some(other) if goes_by_other => (other.clone(), Some(self.tunnel.clone())),
+            other => (self.tunnel.clone(), other.clone()),
+        };
+        let other = match stage {
+            Stage::Settled => None,
+            Stage::Prepared(_) => besides.map(OtherKey::Next),
+            Stage::Agreed(_) => besides.map(OtherKey::Before),
+        };
+        Ok(OwnKeys { current, other })
+    }
+
+    /// Has `keys` in the file from now on.
+    pub fn keep(&mut self, keys: &OwnKeys) {
+        self.tunnel = keys.current.clone();
+        self.other = keys.other.as_ref().map(|other| match other {
+            OtherKey::Next(secret) | OtherKey::Before(secret) => secret.clone(),
+        });
     }
 
     /// The keys of intruder `number`, who is on none of the hosts.

@@ -108,6 +108,16 @@ fn a_mesh_that_does_not_tell_epochs_apart_is_noticed() {
 }
 
 #[test]
+fn a_key_that_is_agreed_and_not_on_disk_is_noticed() {
+    assert!(noticed(Plant::ForgottenKey, CORE, "last_key_counts"));
+}
+
+#[test]
+fn a_packet_core_that_is_not_told_of_a_peers_new_key_is_noticed() {
+    assert!(noticed(Plant::DeafToKeys, CORE, "liveness"));
+}
+
+#[test]
 fn members_that_nobody_tells_what_was_agreed_are_noticed() {
     assert!(noticed(Plant::NoSources, CHURN, "liveness"));
 }

@@ -127,6 +127,7 @@ impl Sum {
         sum.intruders += one.intruders;
         sum.commands += one.commands;
         sum.rulings += one.rulings;
+        sum.rekeys += one.rekeys;
         sum.transfers += one.transfers;
         sum.reads += one.reads;
         sum.trials += one.trials;
@@ -144,6 +145,7 @@ impl Sum {
     fn print(&self, failures: usize, args: &Args, took: Duration) -> io::Result<()> {
         let Stats { hosts, events, faults, crashes, sent, delivered, forged, intruders, .. } =
             self.stats;
+        let Stats { rekeys, .. } = self.stats;
         let Stats { commands, rulings, transfers, reads, terms, stranded, calls, elapsed, .. } =
             self.stats;
         let twice = if args.twice { " twice" } else { "" };
@@ -160,7 +162,7 @@ impl Sum {
         )?;
         writeln!(
             out,
-            "  {rulings} rulings decided, {transfers} leads handed over on request, {reads} reads"
+            "  {rulings} rulings decided, {rekeys} keys changed, {transfers} leads handed over on request, {reads} reads"
         )?;
         let Stats { trials, held_back, .. } = self.stats;
         if trials + held_back > 0 {

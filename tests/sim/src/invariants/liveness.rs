@@ -36,6 +36,8 @@ pub struct Pair {
     pub to: MemberId,
     /// IPv6, or IPv4.
     pub v6: bool,
+    /// After all sessions ended.
+    pub afresh: bool,
 }
 
 /// See the [module](self).
@@ -61,7 +63,8 @@ impl Liveness {
         check_agreement(standings)?;
         if let Some(lost) = self.sent.difference(&self.arrived).next() {
             let family = if lost.v6 { "IPv6" } else { "IPv4" };
-            let message = format!("no {family} packet got from {} to {}", lost.from, lost.to);
+            let when = if lost.afresh { " after all sessions ended" } else { "" };
+            let message = format!("no {family} packet got from {} to {}{when}", lost.from, lost.to);
             return Err(Violation::new(NAME, message));
         }
         check_gossip(standings)

@@ -7,6 +7,7 @@ pub(crate) mod banned_are_cut_off;
 mod epochs_only_rise;
 mod equal_hash_at_equal_index;
 mod honest_sources;
+pub(crate) mod last_key_counts;
 mod linearisable;
 mod liveness;
 mod no_acknowledged_command_lost;
@@ -27,6 +28,7 @@ pub use all_cross::AllCross;
 pub use epochs_only_rise::EpochsOnlyRise;
 pub use equal_hash_at_equal_index::EqualHashAtEqualIndex;
 pub use honest_sources::HonestSources;
+pub use last_key_counts::LastKeyCounts;
 pub use linearisable::{Invocation, Linearisable};
 pub use liveness::{Liveness, Pair, Standing};
 pub use no_acknowledged_command_lost::NoAcknowledgedCommandLost;
@@ -77,6 +79,8 @@ pub struct Invariants {
     pub rulings: NoRulingUndone,
     /// And so does the last policy on who votes.
     pub policies: PolicyNeverOlder,
+    /// So does what members say of their keys.
+    pub keys: LastKeyCounts,
     /// What admins say of each other, of labels and of who may reach whom.
     pub governance: AdminsWordHolds,
     /// Reads show what was acknowledged.

@@ -6,9 +6,9 @@
 
 use std::collections::BTreeMap;
 
-use mesh_control::command::{Command, Outcome, Refusal};
+use mesh_control::command::{Command, Outcome, Refusal, RekeyRefusal};
 use mesh_control::raft::Applied;
-use mesh_model::trust::{Ruling, Verdict};
+use mesh_model::trust::{Rekey, Ruling, Verdict};
 use mesh_model::view::ClusterView;
 use mesh_model::wire::join::JoinRefusal;
 use mesh_model::{InviteId, LogIndex, MemberId};
@@ -53,7 +53,8 @@ impl NoAcknowledgedCommandLost {
                     None => reference.is_leaving(*member),
                 },
                 Outcome::Departed(member) => !view.has_place(*member),
-                // What follows from what admins said, `NoRulingUndone`, `PolicyNeverOlder` and `AdminsWordHolds` know.
+                // What follows from what admins said, `NoRulingUndone`, `PolicyNeverOlder`, `AdminsWordHolds`
+                // and `LastKeyCounts` know.
                 Outcome::InviteAdded(_)
                 | Outcome::Judged(_)
                 | Outcome::Lapsed(_)
@@ -148,6 +149,15 @@ fn may_be_overtaken(
         | (Outcome::AccessSet(serial), Refusal::StaleAccess(later)) => serial < later,
         (Outcome::Tagged(member), Refusal::StaleTags { member: other, .. }) => member == other,
         (Outcome::Tagged(member), Refusal::UnknownMember(_)) => reference.is_leaving(*member),
+        (Outcome::Rekeyed(member), Refusal::Rekey(refusal)) => match refusal {
+            RekeyRefusal::Stale { member: other, serial } => {
+                let own = rekey(&ack.command).is_some_and(|own| own.serial < *serial);
+                member == other && own
+            }
+            RekeyRefusal::Banned(other) => rulings.may_be_banned(*other, place),
+            _ => false,
+        },
+        (Outcome::Rekeyed(member), Refusal::UnknownMember(_)) => reference.is_leaving(*member),
         // Who signed it may be no admin any more.
         (Outcome::Tagged(_) | Outcome::AccessSet(_), Refusal::Chain(_)) => true,
         _ => false,
@@ -157,6 +167,13 @@ fn may_be_overtaken(
 fn verdict(command: &Command) -> Option<Verdict> {
     match command {
         Command::Judge(signed) => signed.peek().ok(),
+        _ => None,
+    }
+}
+
+fn rekey(command: &Command) -> Option<Rekey> {
+    match command {
+        Command::Rekey(signed) => signed.peek().ok(),
         _ => None,
     }
 }

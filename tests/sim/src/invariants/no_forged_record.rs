@@ -40,10 +40,11 @@ impl NoForgedRecord {
         *most = view.applied.max(*most);
         let banned = view.banned.values().map(|banned| &banned.member);
         for member in view.members.values().chain(banned) {
-            let genuine = self
-                .askers
-                .get(&member.identity)
-                .is_some_and(|(name, tunnel, _)| *name == member.name && *tunnel == member.tunnel);
+            let genuine = self.askers.get(&member.identity).is_some_and(|(name, tunnel, _)| {
+                // What it said later of its key, `LastKeyCounts` knows.
+                let key = member.change.is_some() || *tunnel == member.tunnel;
+                *name == member.name && key
+            });
             if !genuine {
                 let (id, at) = (member.id, view.applied);
                 let message = format!("{by} shows {id} at {at}, which no host has asked to be");

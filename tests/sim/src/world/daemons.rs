@@ -9,6 +9,7 @@ use mesh_model::view::ClusterView;
 use mesh_model::wire::join::PeerHint;
 
 use super::queue::{Event, Notice, Said};
+use super::rotating::missing;
 use super::saving::stamp_floor;
 use super::{FOUNDER, World};
 use crate::host::{Host, Stage};
@@ -82,24 +83,28 @@ impl World {
         let (id, me, view) = (LifeId(self.lives), store.me(), store.view());
         let now = self.clock.now();
         let Some(host) = self.hosts.get(&no) else { return Ok(()) };
+        let Some(own) = view.place_of(me) else {
+            // It heard of its departure, or removal, before it crashed.
+            self.retire(no);
+            return Ok(());
+        };
+        let keys = host.keys.cast(own).map_err(|error| missing(no, error))?;
         let birth = Birth {
             id,
             host: no,
             me,
-            keys: &host.keys,
+            identity: &host.keys.identity,
+            keys,
             reads: host.reads,
             view: Arc::clone(&view),
             hints: host.hints.clone(),
             boot_ms: self.wall_ms(host),
             stamp_floor: stamp_floor(host),
         };
-        let Some(mut life) = Life::new(birth, self.seed, now) else {
-            // It heard of its departure, or removal, before it crashed.
-            self.retire(no);
-            return Ok(());
-        };
+        let mut life = Life::new(birth, own, self.seed, now);
         match self.options.plant {
             Some(Plant::AnySource) => life.bend_updates(plant::any_source),
+            Some(Plant::DeafToKeys) => life.bend_updates(plant::deaf_to_keys),
             Some(Plant::KeptTunnels) => life.bend_updates(plant::kept_tunnels),
             _ => {}
         }
@@ -161,6 +166,7 @@ impl World {
                     self.invariants.history.respond(begun, &command, applied)?;
                     self.invariants.rulings.respond(&command, applied)?;
                     self.invariants.policies.respond(&command, applied)?;
+                    self.invariants.keys.respond(&command, applied)?;
                     self.invariants.reads.respond(applied);
                     self.invariants.builds.respond(applied);
                     self.read_somewhere();
@@ -169,6 +175,8 @@ impl World {
                 self.proposed(no, *command, purpose, result)
             }
             Notice::Forged { command, answer } => self.was_forged(&command, answer.as_ref()),
+            Notice::Kept { step, done: true } => self.kept(no, step),
+            Notice::Kept { done: false, .. } => Ok(()),
             Notice::Transferred(result) => self.transferred(no, result),
             Notice::Read { begun, result, applied } => self.was_read(no, begun, &result, applied),
             Notice::Welcome { joiner, outcome, snapshot } => {
@@ -243,6 +251,7 @@ impl World {
         self.invariants.addresses.check(view)?;
         self.invariants.hashes.check(me, view)?;
         self.invariants.records.check_view(me, view)?;
+        self.invariants.keys.see(me, view)?;
         self.invariants.history.see(me, view)?;
         self.reference.see(view);
         Ok(())

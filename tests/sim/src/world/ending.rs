@@ -1,17 +1,25 @@
 //! The end of a run: everything acknowledged is asked for again, and all must be well.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use mesh_control::raft::{Applied, Group, GroupStatus};
 use mesh_model::MemberId;
 
 use super::World;
-use super::queue::Purpose;
+use super::queue::{Event, Purpose};
 use super::ruling::FIND_BACK;
 use crate::host::Host;
 use crate::invariants::{Standing, Violation};
 use crate::life::Life;
 use crate::net::HostNo;
+use crate::profile::Profile;
+
+/// How long it takes until what is agreed is with everybody (docs/adr/0025).
+const EVERYWHERE: Duration = Duration::from_secs(5);
+
+/// How long after its time the end comes at the latest. An exchange of voters takes a second.
+const LATEST: Duration = Duration::from_secs(20);
 
 impl World {
     /// The members that are up, mean to stay, can be helped and were not banned a moment ago.
@@ -94,7 +102,7 @@ impl World {
     }
 
     /// Agreement as `member` sees it, if it is up.
-    fn status_of(&self, member: MemberId) -> Option<GroupStatus> {
+    pub(super) fn status_of(&self, member: MemberId) -> Option<GroupStatus> {
         self.life_of(member)?.group.as_ref().map(Group::status)
     }
 
@@ -141,14 +149,21 @@ impl World {
         )
     }
 
-    /// The last look.
+    /// The last look, once nothing was agreed for a while: voters change also without anybody's asking.
     pub(super) fn end(&mut self) -> Result<(), Violation> {
+        let Profile { stormy, calm, .. } = self.options.profile;
+        let (now, news) = (self.clock.elapsed(), self.last_news());
+        if now < (news + EVERYWHERE).min(stormy + calm + LATEST) {
+            self.after(Duration::from_secs(1), Event::End);
+            return Ok(());
+        }
         self.over = true;
         self.note(format_args!("end"));
         self.stats.stranded = self.stranded() as u64;
         self.check_all_pardoned()?;
         self.check_all_went_on()?;
         self.check_condemned()?;
+        self.check_keys()?;
         if let Some(number) = self.unanswered.first() {
             let message =
                 format!("acknowledgement {number} was asked for again and nobody answered");

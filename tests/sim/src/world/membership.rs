@@ -108,6 +108,10 @@ impl World {
                 self.note_invite(applied.index, &invite);
             }
             (Purpose::Rule | Purpose::Govern(_), _) => self.stats.rulings += 1,
+            (Purpose::Rekey, _) => {
+                self.stats.rekeys += u64::from(matches!(applied.outcome, Outcome::Rekeyed(_)));
+                self.settle_key(no)?;
+            }
             (Purpose::Trial, _) => self.stats.trials += 1,
             (Purpose::Invite | Purpose::Intrude | Purpose::Repeat(_), _) => {}
         }

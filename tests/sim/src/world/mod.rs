@@ -21,6 +21,7 @@ mod packets;
 mod queue;
 mod reading;
 mod recovering;
+mod rotating;
 mod ruling;
 mod saving;
 mod upgrading;
@@ -40,7 +41,7 @@ use crate::clock::Clock;
 use crate::faults::Faults;
 use crate::host::Host;
 use crate::invariants::{Invariants, Liveness, Violation, banned_are_cut_off};
-use crate::life::Output;
+use crate::life::{LifeId, Output};
 use crate::load::Load;
 use crate::net::{HostNo, Net, Quality};
 use crate::plant::{Plant, Refusals};
@@ -102,6 +103,10 @@ pub struct Stats {
     pub commands: u64,
     /// Rulings, policies and ends of bans decided.
     pub rulings: u64,
+    /// Keys that hosts made.
+    pub keys_made: u64,
+    /// Changes of keys that were agreed.
+    pub rekeys: u64,
     /// Times the lead was handed over on request.
     pub transfers: u64,
     /// What only the newer build has, agreed.
@@ -148,6 +153,10 @@ pub struct World {
     courts: Courts,
     bench: Bench,
     governors: ChaCha8Rng,
+    /// Draws who changes its key.
+    rotators: ChaCha8Rng,
+    /// Who answered to a key in the middle of the calm that everybody could do without.
+    superfluous: Vec<(HostNo, LifeId)>,
     /// What admins said of each other, of labels and of who may reach whom, and whether enough of them signed it.
     governed: Vec<(Command, bool)>,
     treason: Option<Treason>,
@@ -162,6 +171,8 @@ pub struct World {
     stats: Stats,
     /// Nothing breaks any more.
     calm: bool,
+    /// All sessions have ended once more.
+    sessions_ended: bool,
     over: bool,
     /// Probes on their way, by nonce.
     probes: BTreeMap<u64, crate::invariants::Pair>,
@@ -224,6 +235,8 @@ impl World {
             courts: Courts::default(),
             bench,
             governors: ChaCha8Rng::from_seed(seed.of("governors", 0)),
+            rotators: ChaCha8Rng::from_seed(seed.of("rotators", 0)),
+            superfluous: Vec::new(),
             governed: Vec::new(),
             treason: None,
             lost: Lost::default(),
@@ -236,6 +249,7 @@ impl World {
             nonce: 0,
             stats: Stats { hosts: u64::from(count), ..Stats::default() },
             calm: false,
+            sessions_ended: false,
             over: false,
             probes: BTreeMap::new(),
             unanswered: BTreeSet::new(),
@@ -255,6 +269,7 @@ impl World {
         self.schedule_rulings();
         self.queue.add(Duration::ZERO, Event::Operate);
         self.schedule_governing();
+        self.schedule_rotating();
         self.schedule_treason();
         for (at, kind) in script {
             self.queue.add(*at, Event::Scripted(*kind));
@@ -262,6 +277,10 @@ impl World {
         self.queue.add(stormy, Event::Calm);
         self.queue.add(stormy + calm.mul_f64(0.5), Event::Repeat);
         for part in [0.6, 0.7, 0.8] {
+            self.queue.add(stormy + calm.mul_f64(part), Event::Probe);
+        }
+        self.queue.add(stormy + calm.mul_f64(0.82), Event::EndSessions);
+        for part in [0.85, 0.9, 0.95] {
             self.queue.add(stormy + calm.mul_f64(part), Event::Probe);
         }
         self.queue.add(stormy + calm, Event::End);
@@ -381,7 +400,16 @@ impl World {
             Event::Forge => self.forge(),
             Event::Watch => self.watch_out()?,
             Event::Calm => self.calm_down(),
-            Event::Repeat => self.repeat_everything(),
+            Event::Rotate => self.rotate()?,
+            Event::SettleKeys => self.settle_keys()?,
+            Event::EndSessions => {
+                self.sessions_ended = true;
+                self.end_sessions()?;
+            }
+            Event::Repeat => {
+                self.note_superfluous_keys();
+                self.repeat_everything();
+            }
             Event::Probe => self.probe()?,
             Event::End => self.end()?,
         }

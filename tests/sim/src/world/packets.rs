@@ -181,7 +181,8 @@ impl World {
         for (from, sender) in &members {
             for (to, receiver) in members.iter().filter(|(to, _)| to != from) {
                 for v6 in [false, true] {
-                    let pair = Pair { from: *sender, to: *receiver, v6 };
+                    let afresh = self.sessions_ended;
+                    let pair = Pair { from: *sender, to: *receiver, v6, afresh };
                     self.liveness.sent(pair);
                     // The nonce it is going to have: a packet may arrive before the call returns.
                     self.probes.insert(self.nonce + 1, pair);

@@ -12,6 +12,7 @@ use mesh_model::view::ClusterView;
 use mesh_model::wire::join::PeerHint;
 use mesh_model::{InviteId, LogIndex, MemberId};
 
+use super::rotating::NextStep;
 use crate::faults::Kind;
 use crate::invariants::Invocation;
 use crate::life::LifeId;
@@ -64,6 +65,10 @@ pub(super) enum Event {
     Operate,
     /// Admins make admins, or say what only they can.
     Govern,
+    /// Some host changes its WireGuard key.
+    Rotate,
+    /// Daemons look whether changes of their keys have come further.
+    SettleKeys,
     /// A host is removed, for the first time or again.
     TryRemove { host: HostNo, incarnation: u64 },
     /// Whoever is still banned is pardoned.
@@ -80,6 +85,8 @@ pub(super) enum Event {
     Repeat,
     /// Every member sends every other a packet in both families.
     Probe,
+    /// All sessions end.
+    EndSessions,
     /// The run is over.
     End,
 }
@@ -126,6 +133,8 @@ pub(super) enum Purpose {
     Trial,
     /// To have what admins say of each other, of labels or of who may reach whom stand; whether enough of them signed it.
     Govern(bool),
+    /// To have a member's word on its key stand.
+    Rekey,
     /// To see whether the acknowledgement of this number still holds.
     Repeat(usize),
 }
@@ -136,6 +145,11 @@ pub(super) enum Notice {
     View(std::sync::Arc<ClusterView>),
     Leadership(Leadership),
     Failed(GroupFailure),
+    /// A daemon has on disk how far it knows the log to be agreed, if its disk did not fail.
+    Kept {
+        step: NextStep,
+        done: bool,
+    },
     Transferred(Result<Leadership, TransferError>),
     Read {
         begun: LogIndex,

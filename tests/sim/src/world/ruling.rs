@@ -47,6 +47,8 @@ pub(super) struct Courts {
     policies: u64,
     /// The view with the highest index that any host has shown.
     newest: Option<Arc<ClusterView>>,
+    /// When it was first shown.
+    news_at: Duration,
     /// When a member was last known to be banned, in the time in which that is looked at.
     banned_at: BTreeMap<MemberId, Duration>,
 }
@@ -135,6 +137,11 @@ impl World {
     /// What was agreed last, as far as any host has ever shown: one that is banned may be the only one left.
     pub(super) fn newest_view(&self) -> Option<Arc<ClusterView>> {
         self.courts.newest.clone()
+    }
+
+    /// When that was first shown.
+    pub(super) fn last_news(&self) -> Duration {
+        self.courts.news_at
     }
 
     /// Rules about `member` at `at`, with the serial that its daemon proposes.
@@ -253,6 +260,7 @@ impl World {
     ) -> Result<(), Violation> {
         if self.courts.newest.as_ref().is_none_or(|newest| newest.applied < view.applied) {
             self.courts.newest = Some(Arc::clone(view));
+            self.courts.news_at = self.clock.elapsed();
         }
         let Some(life) = self.hosts.get(&no).and_then(Host::life) else { return Ok(()) };
         let Some(group) = &life.group else { return Ok(()) };
