@@ -15,10 +15,11 @@ use mesh_control::raft::{
     Applied, Group, GroupStatus, MemoryDisk, ProposeError, Role, Start, Store, Timing,
 };
 use mesh_model::trust::{AdminsHead, Ruling, VoterTarget};
-use mesh_model::{Edition, MemberId};
+use mesh_model::{Edition, IdentitySecret, MemberId};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::fixture::{BORN_MS, Host, Mesh, Ticket, after};
+use crate::liar::Lie;
 
 /// One way through the network, unless the test says otherwise: a fast home line.
 const TRAVEL: Duration = Duration::from_millis(5);
@@ -45,6 +46,9 @@ struct Wires {
     answer_in_kind: bool,
     /// What these answer tells the first proposal's time a millisecond late.
     distorting: BTreeSet<MemberId>,
+    /// Who tells whom something else than it knows, as a source.
+    lying: Option<(BTreeSet<MemberId>, MemberId, Lie)>,
+    lies: u64,
     trace: Vec<String>,
 }
 
@@ -91,7 +95,17 @@ impl Net {
         if let Some(at) = at.filter(|_| self.lock().distorting.contains(&from)) {
             said[at] ^= 1;
         }
-        said
+        self.as_told(from, to, said)
+    }
+
+    /// What `to` hears if `from` lies to it.
+    fn as_told(&self, from: MemberId, to: MemberId, said: Vec<u8>) -> Vec<u8> {
+        let mut wires = self.lock();
+        let lying = wires.lying.as_ref();
+        let lie = lying.filter(|(liars, victim, _)| liars.contains(&from) && *victim == to);
+        let Some(told) = lie.and_then(|(_, _, lie)| lie.tell(&said)) else { return said };
+        wires.lies += 1;
+        told
     }
 
     fn note(&self, from: MemberId, to: MemberId, request: &[u8]) {
@@ -481,6 +495,31 @@ impl World {
     /// From now on `member` tells others of its log what is not in it.
     pub(crate) fn distort(&self, member: MemberId) {
         self.net.lock().distorting.insert(member);
+    }
+
+    /// From now on `liars` tell `victim` this when it follows them.
+    pub(crate) fn lie_to(
+        &self,
+        victim: MemberId,
+        liars: impl IntoIterator<Item = MemberId>,
+        lie: Lie,
+    ) {
+        self.net.lock().lying = Some((liars.into_iter().collect(), victim, lie));
+    }
+
+    /// Nobody lies any more.
+    pub(crate) fn tell_the_truth(&self) {
+        self.net.lock().lying = None;
+    }
+
+    /// How many lies were told.
+    pub(crate) fn lies(&self) -> u64 {
+        self.net.lock().lies
+    }
+
+    /// What `member` signs with.
+    pub(crate) fn identity(&self, member: MemberId) -> IdentitySecret {
+        self.nodes[&member].host.identity.clone()
     }
 
     /// From now on newer members answer older ones so that they understand it.

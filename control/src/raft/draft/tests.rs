@@ -6,7 +6,7 @@ use mesh_model::{IdentitySecret, MeshId};
 use super::*;
 use crate::command::NEWEST;
 use crate::raft::fixture::{self, GUEST, forged, root, settled};
-use crate::raft::types::{Membership, Payload};
+use crate::raft::types::{Membership, Payload, StoredMembership};
 use crate::sync::Mark;
 
 const FOUNDER: MemberId = MemberId::FOUNDER;
@@ -206,6 +206,48 @@ fn a_term_that_the_source_made_up_is_refuted_though_the_state_is_the_same() {
     assert_eq!(prove(from(&later)), Ok(Some(6)));
     later.applied = Some(fixture::log_id(2, 5));
     assert_eq!(prove(from(&later)), Err(DraftError::Refuted(6)));
+}
+
+#[test]
+fn a_snapshot_in_which_the_source_made_itself_a_voter_is_refuted_though_the_state_is_the_same() {
+    let entries = [entry(4, Payload::Blank)];
+    let word = say(FOUNDER, marks(&entries)[0]);
+    let mut later = settled();
+    later.apply(&entries[0]);
+    let from = |replica: &Replica, words| News {
+        snapshot: Some(replica.to_snapshot()),
+        ..news(&[], words)
+    };
+    assert_eq!(prove(from(&later, vec![word.clone()])), Ok(Some(4)));
+    let Payload::Membership(usurped) = voters(&[&[3]]) else { panic!("a membership") };
+    later.membership = StoredMembership::new(*later.membership.log_id(), usurped);
+    assert_eq!(prove(from(&later, vec![word.clone()])), Err(DraftError::Refuted(4)));
+    // Nor does the word of those that it names help, which nobody vouches for.
+    let own_word = say(GUEST, later.mark().expect("something was applied"));
+    assert_eq!(prove(from(&later, vec![own_word.clone()])), Ok(None));
+    let granted = Leniency { granted: true, believed: BTreeSet::new() };
+    assert_eq!(prove_by(from(&later, vec![own_word]), &granted), Ok(None));
+}
+
+#[test]
+fn a_voter_that_makes_itself_the_only_one_is_believed_where_the_others_are_taken_for_gone_and_nowhere_else()
+ {
+    let mut own = settled();
+    own.apply(&entry(4, voters(&[&[1], &[1, 3]])));
+    own.apply(&entry(5, voters(&[&[1, 3]])));
+    let usurped = [entry(6, voters(&[&[3]]))];
+    let mut copy = own.clone();
+    copy.apply(&usurped[0]);
+    let word = say(GUEST, copy.mark().expect("something was applied"));
+    let prove = |leniency: &Leniency| {
+        let mut draft = Draft::default();
+        draft.add(news(&usurped, vec![word.clone()]), false, &own, (&root(), NEWEST))?;
+        Ok::<_, DraftError>(draft.prove(&own, leniency)?.map(|proven| proven.upto))
+    };
+    assert_eq!(prove(&Leniency::default()), Ok(None));
+    // The known gap of docs/adr/0025: what a leader that this host hears could do as well.
+    let granted = Leniency { granted: true, believed: BTreeSet::new() };
+    assert_eq!(prove(&granted), Ok(Some(6)));
 }
 
 #[test]
