@@ -51,7 +51,8 @@ impl Keys {
     /// The keys for tunnels, each in the part that what is agreed of this host, `own`, gives it.
     pub fn cast(&self, own: &MemberView) -> Result<OwnKeys, KeyMissing> {
         let other = self.other.as_ref().map(TunnelSecret::public);
-        let stage = Stage::of(self.tunnel.public(), other, own)?;
+        let held: Vec<_> = [Some(self.tunnel.public()), other].into_iter().flatten().collect();
+        let stage = Stage::of(&held, own)?;
         let goes_by_other = other == Some(own.tunnel) && self.tunnel.public() != own.tunnel;
         let (current, besides) = match &self.other {
             Some(other) if goes_by_other => (other.clone(), Some(self.tunnel.clone())),
