@@ -334,5 +334,6 @@ fn sources(dir: &Path) -> Vec<PathBuf> {
     let files = files.into_iter().filter(|path| {
         !path.ends_with("tests.rs") && path.extension().is_some_and(|extension| extension == "rs")
     });
-    files.chain(dirs.iter().flat_map(|dir| sources(dir))).collect()
+    let dirs = dirs.iter().filter(|dir| !dir.ends_with("tests"));
+    files.chain(dirs.flat_map(|dir| sources(dir))).collect()
 }
