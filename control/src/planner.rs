@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use mesh_model::plan::{MAX_CANDIDATES, PeerPlan, Plan};
+use mesh_model::plan::{MAX_CANDIDATES, PeerPlan, Plan, Preshared};
 use mesh_model::view::{ClusterView, MemberView};
 use mesh_model::{MemberId, Prefixes};
 
@@ -50,7 +50,7 @@ pub fn plan(
             allowed_ips: member.addrs.host_prefixes().to_vec(),
             endpoints: usable(heard, &view.prefixes),
             keepalive,
-            preshared_key: None,
+            preshared: Preshared::None,
             inbound: doorway.inbound(member),
         };
         (member.tunnel, peer)

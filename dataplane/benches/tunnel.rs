@@ -17,7 +17,7 @@ use mesh_dataplane::{
     Endpoint, Engine, EngineConfig, HandshakeBudget, Lane, Rate, Role, Sink, WallTime,
 };
 use mesh_model::access::{Inbound, Protocol, Rule};
-use mesh_model::plan::{PeerPlan, Update};
+use mesh_model::plan::{PeerPlan, Preshared, Update};
 use mesh_model::{MemberId, TunnelSecret};
 use x25519_dalek::{PublicKey, StaticSecret};
 
@@ -93,7 +93,7 @@ impl End {
             endpoints: vec![at(peer)],
             keepalive: None,
             before: None,
-            preshared_key: None,
+            preshared: Preshared::None,
             inbound,
         };
         let update = Update::SetPeer(secret(peer).public(), plan);
@@ -285,7 +285,7 @@ fn look_up(bencher: Bencher<'_, '_>, peers: u16) {
             endpoints: Vec::new(),
             keepalive: None,
             before: None,
-            preshared_key: None,
+            preshared: Preshared::None,
             inbound: Default::default(),
         };
         let update = Update::SetPeer(TunnelSecret::from_bytes(key).public(), plan);

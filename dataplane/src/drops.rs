@@ -95,6 +95,9 @@ drops! {
     /// Incoming: nothing that the mesh's policy lets in, nor an answer to anything of ours. The sender may have meant no
     /// harm; whether the policy is what it should be is for its operator to say.
     PolicyDenied => "policy_denied", Local;
+    /// Either way: what programs say to each other, in a session without the pair's key, where nothing is to pass without
+    /// it. Either host's configuration may be what has to change.
+    NoPairKey => "no_pair_key", Local;
     /// Either way: a handshake for which no session index is left.
     IndicesFull => "indices_full", Local;
     /// Either way: handed on by another slice for a peer that has changed slices since.

@@ -12,6 +12,8 @@ pub enum Event {
     HandshakeDone {
         /// The peer.
         member: MemberId,
+        /// A pre-shared key was mixed into it.
+        is_paired: bool,
     },
     /// The peer's last authenticated packet came from another address than before.
     EndpointChanged {

@@ -30,6 +30,8 @@ pub struct PeerStats {
     pub tx_bytes: u64,
     /// Whether a confirmed session exists.
     pub established: bool,
+    /// Whether a pre-shared key was mixed into it.
+    pub is_paired: bool,
     /// How often an empty packet keeps NAT mappings open.
     pub keepalive: Option<Duration>,
 }

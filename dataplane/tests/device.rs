@@ -375,6 +375,7 @@ fn a_handshake_is_dated_by_the_wall_clock() {
         rx_bytes: 1,
         tx_bytes: 2,
         established: true,
+        is_paired: false,
         keepalive: None,
     };
     let mut device = Device::new(PORT);

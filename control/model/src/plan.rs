@@ -36,10 +36,34 @@ pub struct PeerPlan {
     pub endpoints: Vec<SocketAddr>,
     /// Keep NAT mappings open with an empty packet this often; `None` keeps silent when idle.
     pub keepalive: Option<Duration>,
-    /// Mixed into its handshakes from the next one on. Members of a mesh have none.
-    pub preshared_key: Option<PresharedKey>,
+    /// What its handshakes are mixed with from the next one on, besides the keys of both.
+    pub preshared: Preshared,
     /// What it may begin with this host.
     pub inbound: Inbound,
+}
+
+/// A peer's pre-shared key, and what it is worth.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Preshared {
+    /// There is none.
+    #[default]
+    None,
+    /// The operator has given it to both: no handshake succeeds without it.
+    Fixed(PresharedKey),
+    /// The pair agrees on it by itself, and either may lose it: a handshake without it succeeds too, so that the hosts can
+    /// speak with each other about the next one.
+    Agreed {
+        /// The last one, as far as this host knows.
+        key: Option<PresharedKey>,
+        /// In a session made without it nothing passes but what daemons say to each other.
+        is_required: bool,
+    },
+}
+
+impl From<Option<PresharedKey>> for Preshared {
+    fn from(fixed: Option<PresharedKey>) -> Self {
+        fixed.map_or(Self::None, Self::Fixed)
+    }
 }
 
 /// All peers, by key.
@@ -61,6 +85,8 @@ pub enum Update {
     MovePeer(TunnelKey, SocketAddr),
     /// The peer that went by the first key goes by the second now. Its sessions survive, and it is one and the same peer.
     RekeyPeer(TunnelKey, TunnelKey),
+    /// There is a reason to make a new session with the peer now: a handshake is begun. Never part of a plan's difference.
+    RenewPeer(TunnelKey),
 }
 
 impl Plan {
@@ -94,7 +120,7 @@ mod tests {
             allowed_ips: Vec::new(),
             endpoints: Vec::new(),
             keepalive: None,
-            preshared_key: None,
+            preshared: Preshared::None,
             inbound: Inbound::Everything,
         }
     }

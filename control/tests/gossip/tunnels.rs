@@ -16,7 +16,7 @@ use crate::world::{BOOT_MS, World, banning, m, own_endpoint, secs, view};
 fn set(updates: &[Update]) -> Vec<&PeerPlan> {
     let each = updates.iter().filter_map(|update| match update {
         Update::SetPeer(_, peer) => Some(peer),
-        Update::RemovePeer(_) | Update::MovePeer(..) | Update::RekeyPeer(..) => None,
+        _ => None,
     });
     each.collect()
 }
@@ -72,7 +72,7 @@ fn only_changes_of_endpoints_are_told_not_every_revision_of_facts() {
 fn gone(world: &World, host: u64) -> Vec<TunnelKey> {
     let removal = |update: &Update| match update {
         Update::RemovePeer(key) => Some(*key),
-        Update::SetPeer(..) | Update::MovePeer(..) | Update::RekeyPeer(..) => None,
+        _ => None,
     };
     world.updates.get(&m(host)).into_iter().flatten().filter_map(removal).collect()
 }

@@ -30,7 +30,7 @@ impl Peer {
             allowed_ips: self.allowed_ips.iter().copied().collect(),
             endpoints: Vec::new(),
             keepalive: self.keepalive,
-            preshared_key: self.preshared_key.clone(),
+            preshared: self.preshared_key.clone().into(),
             inbound: Default::default(),
         }
     }

@@ -29,6 +29,7 @@ impl Engine {
             Update::RemovePeer(key) => self.remove_peer(key),
             Update::MovePeer(key, endpoint) => self.move_peer(key, endpoint, now, sink),
             Update::RekeyPeer(before, key) => self.rekey_peer(before, key),
+            Update::RenewPeer(key) => self.renew_peer(key, now, sink),
         }
     }
 
@@ -133,6 +134,14 @@ impl Engine {
         let Some(slot) = self.peers.by_key(key) else { return };
         if let Some(peer) = self.peers.get_mut(slot) {
             peer.move_to(endpoint, now);
+        }
+        self.run_timers(slot, now, sink);
+    }
+
+    fn renew_peer(&mut self, key: TunnelKey, now: Instant, sink: &mut impl Sink) {
+        let Some(slot) = self.peers.by_key(key) else { return };
+        if let Some(peer) = self.peers.get_mut(slot).filter(|_| self.up) {
+            peer.renew(&mut self.kit.turn(now, sink));
         }
         self.run_timers(slot, now, sink);
     }

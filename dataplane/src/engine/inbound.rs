@@ -11,6 +11,7 @@ use crate::drops::Drop;
 use crate::endpoint::Endpoint;
 use crate::handshake::Admission;
 use crate::packet::ip::Inner;
+use crate::peer::Opened;
 use crate::peers::Slot;
 use crate::sink::{Parcel, Sink};
 use crate::slice::GATEKEEPER;
@@ -24,6 +25,8 @@ struct Sender {
     member: MemberId,
     /// Whether the policy holds it to anything.
     is_held: bool,
+    /// Whether its session is for daemons only.
+    is_barred: bool,
 }
 
 impl Engine {
@@ -111,13 +114,15 @@ impl Engine {
     ) -> Result<Option<Range<usize>>, Drop> {
         let slot = self.kit.indices.holder(receiver).ok_or(Drop::UnknownIndex)?;
         let peer = self.peers.get_mut(slot).ok_or(Drop::UnknownIndex)?;
-        let sender = Sender { slot, member: peer.member(), is_held: peer.held_to().is_some() };
+        let (member, is_held) = (peer.member(), peer.held_to().is_some());
         let opened = peer.handle_data(from, receiver, datagram, &mut self.kit.turn(now, sink));
         self.peers.settle(slot);
-        match opened? {
-            0 => Ok(None),
-            len => self.accept(sender, &datagram[PLAIN..PLAIN + len], now, sink),
+        let Opened { len, is_barred } = opened?;
+        if len == 0 {
+            return Ok(None);
         }
+        let sender = Sender { slot, member, is_held, is_barred };
+        self.accept(sender, &datagram[PLAIN..PLAIN + len], now, sink)
     }
 
     /// Takes an inner packet if its source is the sender's and the policy lets it in. Ours never is, even where a peer holds
@@ -140,6 +145,9 @@ impl Engine {
         if self.role.is_control(&inner) {
             sink.control(from.member, inner.bytes());
             return Ok(None);
+        }
+        if from.is_barred {
+            return Err(Drop::NoPairKey);
         }
         if from.is_held && !self.lets_in(from, &inner, now) {
             return Err(Drop::PolicyDenied);

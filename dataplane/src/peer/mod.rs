@@ -18,6 +18,7 @@ mod clocks;
 mod endpoints;
 mod held;
 mod keys;
+mod mixing;
 mod pending;
 mod receive;
 mod send;
@@ -33,7 +34,7 @@ use std::time::{Duration, Instant};
 use ipnet::IpNet;
 use mesh_model::access::{Inbound, Openings};
 use mesh_model::plan::PeerPlan;
-use mesh_model::{MemberId, PresharedKey, TunnelKey};
+use mesh_model::{MemberId, TunnelKey};
 
 use crate::endpoint::Way;
 use crate::indices::Indices;
@@ -51,7 +52,9 @@ use endpoints::Endpoints;
 use held::Held;
 pub(crate) use held::Room;
 use keys::Keys;
+use mixing::Mixing;
 use pending::Pending;
+pub(crate) use receive::Opened;
 use sessions::Sessions;
 
 /// A peer of the plan.
@@ -62,7 +65,7 @@ pub(crate) struct Peer {
     /// The key of ours that it knows us by, as far as its handshakes have shown.
     known_as: Option<TunnelKey>,
     member: MemberId,
-    psk: Option<PresharedKey>,
+    mixing: Mixing,
     /// What it may begin with this host; `None` where there is no policy.
     held_to: Option<Arc<Openings>>,
     endpoints: Endpoints,
@@ -91,7 +94,7 @@ impl Peer {
             keys: Keys::new(key),
             known_as: None,
             member,
-            psk: None,
+            mixing: Mixing::default(),
             held_to: None,
             endpoints: Endpoints::default(),
             sessions: Sessions::default(),
@@ -114,7 +117,7 @@ impl Peer {
     pub(crate) fn update(&mut self, plan: &PeerPlan, now: Instant) {
         self.member = plan.member;
         self.keys.set_before(plan.before);
-        self.psk.clone_from(&plan.preshared_key);
+        self.mixing.set(&plan.preshared);
         self.held_to = match &plan.inbound {
             Inbound::Everything => None,
             Inbound::Only(openings) => Some(Arc::clone(openings)),
@@ -140,6 +143,14 @@ impl Peer {
     /// Our own keys have changed. Sessions go on until they are renewed.
     pub(crate) fn keep_shared(&mut self, ours: &Keyring) {
         self.keys.keep_shared(Some(ours));
+    }
+
+    /// A new session is to be made now. One that is under way is not waited for.
+    pub(crate) fn renew<S: Sink>(&mut self, turn: &mut Turn<'_, S>) {
+        match &mut self.attempt {
+            Some(attempt) => attempt.hurry(turn.now),
+            None => self.start_handshake(turn),
+        }
     }
 
     /// The operator says that it is at `endpoint`.
@@ -234,6 +245,7 @@ impl Peer {
             rx_bytes: self.rx_bytes,
             tx_bytes: self.tx_bytes,
             established: self.sessions.was_confirmed(),
+            is_paired: self.sessions.is_paired(),
             keepalive: self.keepalive,
         }
     }

@@ -8,9 +8,16 @@ use crate::event::Event;
 use crate::sink::Sink;
 use crate::turn::Turn;
 
+/// What was in a data message.
+pub(crate) struct Opened {
+    /// The length of the packet, padding included; zero for a keepalive.
+    pub(crate) len: usize,
+    /// It came in a session that is for daemons only.
+    pub(crate) is_barred: bool,
+}
+
 impl Peer {
-    /// Opens a data message of session `index` where it lies; the length of the packet in it,
-    /// padding included, zero for a keepalive.
+    /// Opens a data message of session `index` where it lies.
     #[inline]
     pub(crate) fn handle_data<S: Sink>(
         &mut self,
@@ -18,9 +25,10 @@ impl Peer {
         index: u32,
         datagram: &mut [u8],
         turn: &mut Turn<'_, S>,
-    ) -> Result<usize, Drop> {
+    ) -> Result<Opened, Drop> {
         let (session, place) = self.sessions.opening(index, turn.now).ok_or(Drop::NoSession)?;
         let len = session.open(datagram)?;
+        let is_barred = self.mixing.is_required() && !session.is_paired();
         let is_ending = place == Place::Current && session.is_ending(turn.now);
         self.heard(from, datagram.len(), turn);
         if len > 0 {
@@ -33,7 +41,7 @@ impl Peer {
         } else if is_ending {
             self.start_handshake(turn);
         }
-        Ok(len)
+        Ok(Opened { len, is_barred })
     }
 
     /// An authentic datagram arrived: the peer is where it came from.

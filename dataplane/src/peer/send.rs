@@ -1,5 +1,7 @@
 //! What leaves for a peer.
 
+use std::time::Instant;
+
 use super::Peer;
 use crate::drops::Drop;
 use crate::endpoint::Endpoint;
@@ -23,6 +25,9 @@ impl Peer {
         mut write: impl FnMut(usize, &mut [u8]) -> usize,
         turn: &mut Turn<'_, S>,
     ) {
+        if lane == Lane::Bulk && self.is_barred(turn.now) {
+            return turn.drops.add(Drop::NoPairKey, count);
+        }
         if self.seal_run(lane, hops, count, longest, &mut write, turn) {
             self.clocks.sent_data(turn.now);
             return;
@@ -42,6 +47,13 @@ impl Peer {
             }
         }
         self.start_handshake(turn);
+    }
+
+    /// Whether the session to send in is for daemons only.
+    #[inline]
+    fn is_barred(&mut self, now: Instant) -> bool {
+        self.mixing.is_required()
+            && self.sessions.sealing(now).is_some_and(|session| !session.is_paired())
     }
 
     /// Sends an empty packet, if there is a session.

@@ -11,12 +11,14 @@
 //! ```
 //!
 //! When both ends begin at once each ends up sending in the session it initiated, and receives in
-//! the other's: offers that were open when our own session came count as overtaken.
+//! the other's: offers that were open when our own session came count as overtaken. Where one of
+//! the two has a pre-shared key and the other has none, both shall go on in the first: data in it makes it the current one, whatever it
+//! was.
 
 use std::time::Instant;
 
 use crate::indices::Indices;
-use crate::tunnel::Session;
+use crate::tunnel::{REKEY_TIMEOUT, Session};
 
 /// Sessions besides the current one: the one before it, and the offers of an attempt that was
 /// repeated on a slow path. Each takes 1.3 KB.
@@ -56,12 +58,17 @@ impl Sessions {
         self.current.as_deref_mut().filter(|session| session.is_usable(now))
     }
 
-    /// The session that arrives under `index`, while it lives.
+    /// The session that arrives under `index`, while it lives. One with a pre-shared key is as good as an offer where the current one
+    /// has none and was begun at about the same time; a much older one may be all that is left of a peer that was started anew.
     #[inline]
     pub(crate) fn opening(&mut self, index: u32, now: Instant) -> Option<(&mut Session, Place)> {
+        let rival = self.current.as_ref().filter(|it| !it.is_paired()).map(|it| it.born());
         let current = self.current.as_deref_mut().map(|session| (session, Place::Current));
-        let others = self.others.iter_mut().map(|other| {
-            (&mut *other.session, if other.is_offer { Place::Offer } else { Place::Past })
+        let others = self.others.iter_mut().map(|Other { session, is_offer }| {
+            let outranks = |rival| session.is_paired() && session.born() + REKEY_TIMEOUT >= rival;
+            let place =
+                if *is_offer || rival.is_some_and(outranks) { Place::Offer } else { Place::Past };
+            (&mut **session, place)
         });
         let mut all = current.into_iter().chain(others);
         all.find(|(session, _)| session.index() == index).filter(|(session, _)| now < session.end())
@@ -75,6 +82,11 @@ impl Sessions {
     /// Whether there was a session to send in when time was last looked at.
     pub(crate) fn was_confirmed(&self) -> bool {
         self.current.is_some()
+    }
+
+    /// Whether a pre-shared key was mixed into the one to send in.
+    pub(crate) fn is_paired(&self) -> bool {
+        self.current.as_ref().is_some_and(|session| session.is_paired())
     }
 
     /// We answered an initiation.

@@ -90,7 +90,7 @@ impl Peer {
         let Some(out) = room_for::<RESPONSE>(turn.sink, turn.drops) else {
             return Ok(());
         };
-        let keys = hello.answer(self.psk.as_ref(), turn.rng, out)?;
+        let keys = hello.answer(self.mixing.answer(), turn.rng, out)?;
         let index = turn.indices.claim(self.slot, turn.rng).ok_or(Drop::IndicesFull)?;
         let theirs = sender(message);
         begin_response(out, index, theirs);
@@ -116,7 +116,11 @@ impl Peer {
         let ours = turn.own.ok_or(Drop::NoPrivateKey)?;
         let initiator = self.pending.get(receiver).ok_or(Drop::HandshakeUnexpected)?;
         let own = ours.of(initiator.own()).ok_or(Drop::HandshakeUnexpected)?;
-        let keys = initiator.read(own, self.psk.as_ref(), message)?;
+        let keys = self.mixing.read(|psk| initiator.read(own, psk, message))?;
+        if self.attempt.is_none() && self.sessions.is_paired() && !keys.is_paired {
+            // An answer to one initiation too many, behind the one that made the session.
+            return Err(Drop::HandshakeUnexpected);
+        }
         self.known_as = Some(*own.key());
         self.pending.answered(receiver, turn.indices);
         let session = Session::new(&keys, (receiver, sender(message)), true, turn.now);
@@ -151,9 +155,11 @@ impl Peer {
 
     /// The peer has proven that it holds the keys of the current session.
     pub(super) fn session_confirmed<S: Sink>(&mut self, turn: &mut Turn<'_, S>) {
+        let is_paired = self.sessions.is_paired();
+        self.mixing.confirmed(is_paired);
         self.attempt = None;
         self.pending.close(turn.now);
         self.last_handshake = Some(turn.now);
-        turn.event(Event::HandshakeDone { member: self.member });
+        turn.event(Event::HandshakeDone { member: self.member, is_paired });
     }
 }

@@ -34,7 +34,7 @@ pub(crate) use keyring::Keyring;
 pub(crate) use message::{
     COOKIE, INITIATION, Message, RESPONSE, begin_initiation, begin_response, receiver, sender,
 };
-pub(crate) use noise::{Hello, Initiator};
+pub(crate) use noise::{Hello, Initiator, Transport};
 pub(crate) use remote::Remote;
 pub(crate) use session::{KEEPALIVE_TIMEOUT, PADDING, REKEY_TIMEOUT, Session, sealed_len};
 pub(crate) use stamp::{Stamp, StampClock};

@@ -35,6 +35,8 @@ const NO_PSK: [u8; 32] = [0; 32];
 pub(crate) struct Transport {
     pub(super) send: Key,
     pub(super) receive: Key,
+    /// A pre-shared key was mixed in.
+    pub(crate) is_paired: bool,
 }
 
 /// Both sides' running state.
@@ -166,7 +168,7 @@ impl Initiator {
         let key = transcript.mix_preshared(psk);
         let [] = transcript.open(&key, &message[response::EMPTY])?;
         let [send, receive] = transcript.split();
-        Ok(Transport { send, receive })
+        Ok(Transport { send, receive, is_paired: psk.is_some() })
     }
 }
 
@@ -221,7 +223,7 @@ impl Hello {
         let field = &mut out[response::EMPTY];
         transcript.seal(&key, &[], field).ok_or(Drop::HandshakeInvalid)?;
         let [receive, send] = transcript.split();
-        Ok(Transport { send, receive })
+        Ok(Transport { send, receive, is_paired: psk.is_some() })
     }
 }
 

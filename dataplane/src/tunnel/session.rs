@@ -49,6 +49,7 @@ pub(crate) struct Session {
     window: Window,
     born: Instant,
     is_initiator: bool,
+    is_paired: bool,
 }
 
 /// The length of the data message that carries `len` bytes: padded, but never beyond `mtu`, so that
@@ -79,6 +80,7 @@ impl Session {
             window: Window::new(),
             born: now,
             is_initiator,
+            is_paired: keys.is_paired,
         }
     }
 
@@ -87,9 +89,20 @@ impl Session {
         self.index
     }
 
+    /// When it was made.
+    pub(crate) fn born(&self) -> Instant {
+        self.born
+    }
+
     /// When it dies.
     pub(crate) fn end(&self) -> Instant {
         self.born + REJECT_AFTER_TIME
+    }
+
+    /// Whether a pre-shared key was mixed into it.
+    #[inline]
+    pub(crate) fn is_paired(&self) -> bool {
+        self.is_paired
     }
 
     /// Whether packets may be sealed in it.
@@ -163,6 +176,7 @@ mod tests {
         let keys = |send, receive| Transport {
             send: Zeroizing::new([send; 32]),
             receive: Zeroizing::new([receive; 32]),
+            is_paired: false,
         };
         let initiator = Session::new(&keys(1, 2), (10, 20), true, now);
         (initiator, Session::new(&keys(2, 1), (20, 10), false, now))

@@ -59,7 +59,7 @@ fn plan(psk: Option<[u8; 32]>) -> PeerPlan {
         allowed_ips: vec!["10.0.0.2/32".parse().expect("a prefix")],
         endpoints: vec![underlay(2)],
         keepalive: None,
-        preshared_key: psk.map(PresharedKey::from_bytes),
+        preshared: psk.map(PresharedKey::from_bytes).into(),
         inbound: Default::default(),
     }
 }

@@ -16,6 +16,7 @@ mod hostile;
 mod interop;
 mod link;
 mod nested;
+mod pairing;
 mod roaming;
 mod rotation;
 mod slices;

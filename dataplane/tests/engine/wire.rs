@@ -8,7 +8,7 @@ use mesh_dataplane::packet::udp;
 use mesh_dataplane::{
     Drop, Endpoint, EngineConfig, Event, HandshakeBudget, Lane, PeerStats, Role, Sink, WallTime,
 };
-use mesh_model::plan::{PeerPlan, Update};
+use mesh_model::plan::{PeerPlan, Preshared, Update};
 use mesh_model::{MemberId, OverlayAddrs, TunnelKey, TunnelSecret};
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
@@ -91,7 +91,7 @@ impl Host {
             endpoints: vec![self.at],
             keepalive: None,
             before: None,
-            preshared_key: None,
+            preshared: Preshared::None,
             inbound: Default::default(),
         }
     }
@@ -154,6 +154,8 @@ pub(crate) struct Wire {
     pub(crate) lose_next: Vec<u8>,
     /// All datagrams are lost.
     pub(crate) cut: bool,
+    /// One way, without what the faults add.
+    pub(crate) way: Duration,
     make: Make,
     rng: ChaCha8Rng,
 }
@@ -205,6 +207,7 @@ impl Wire {
             faults: Faults::default(),
             lose_next: Vec::new(),
             cut: false,
+            way: DELAY,
             make,
             rng: ChaCha8Rng::from_seed([7; 32]),
         };
@@ -383,7 +386,7 @@ impl Wire {
 
     fn carry(&mut self, from: SocketAddr, to: SocketAddr, bytes: Vec<u8>) {
         let kind = bytes[0];
-        let mut datagram = Flying { due: self.now + DELAY, from, to, bytes };
+        let mut datagram = Flying { due: self.now + self.way, from, to, bytes };
         self.seen.push(datagram.clone());
         if self.lose_next.first() == Some(&kind) {
             self.lose_next.remove(0);
@@ -396,7 +399,7 @@ impl Wire {
             }
             let most = self.faults.delay.as_micros() as u64;
             datagram.due =
-                self.now + DELAY + Duration::from_micros(self.rng.random_range(0..=most));
+                self.now + self.way + Duration::from_micros(self.rng.random_range(0..=most));
             self.flying.push(datagram.clone());
         }
     }

@@ -147,7 +147,7 @@ impl Driver {
             PathEvent::EndpointChanged { member, endpoint } => {
                 self.node.handle_endpoint(member, endpoint, clock::now());
             }
-            PathEvent::HandshakeDone { member } => {
+            PathEvent::HandshakeDone { member, .. } => {
                 tracing::debug!(%member, "tunnel up");
                 self.agreement.nudge(member);
             }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use mesh_dataplane::{EngineConfig, Event, HandshakeBudget, Role, WallTime};
 use mesh_model::MemberId;
 use mesh_model::addr::{OVERLAY_MTU, port};
-use mesh_model::plan::{PeerPlan, Update};
+use mesh_model::plan::{PeerPlan, Preshared, Update};
 
 use super::*;
 use crate::io::clock;
@@ -49,7 +49,7 @@ fn plan(id: u8, endpoints: Vec<SocketAddr>) -> PeerPlan {
         endpoints,
         keepalive: None,
         before: None,
-        preshared_key: None,
+        preshared: Preshared::None,
         inbound: Default::default(),
     }
 }
@@ -98,7 +98,7 @@ async fn control_frames_cross_the_tunnel_and_come_out_by_port() {
     assert_eq!((rumour.from, &rumour.payload[..]), (MemberId(1), &b"rumour"[..]));
     assert!(matches!(
         two.outputs.events.recv().await,
-        Some(Event::HandshakeDone { member: MemberId(1) } | Event::EndpointChanged { .. })
+        Some(Event::HandshakeDone { member: MemberId(1), .. } | Event::EndpointChanged { .. })
     ));
 
     let mut one = one;

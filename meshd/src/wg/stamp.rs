@@ -58,7 +58,7 @@ mod tests {
 
     use mesh_model::MemberId;
     use mesh_model::TunnelSecret;
-    use mesh_model::plan::{PeerPlan, Update};
+    use mesh_model::plan::{PeerPlan, Preshared, Update};
 
     use super::*;
     use crate::io::clock;
@@ -79,7 +79,7 @@ mod tests {
             endpoints: vec!["127.0.0.1:9".parse().expect("an address")],
             keepalive: Some(Duration::from_secs(25)),
             before: None,
-            preshared_key: None,
+            preshared: Preshared::None,
             inbound: Default::default(),
         };
         let peer = TunnelSecret::from_bytes([2; 32]).public();

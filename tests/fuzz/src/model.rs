@@ -121,7 +121,9 @@ impl Core {
                     self.holders.retain(|_, holder| *holder != key);
                 }
                 Update::MovePeer(key, _) => assert!(self.peers.contains(&key)),
-                Update::RekeyPeer(..) => unreachable!("peers of a plain device keep their keys"),
+                Update::RekeyPeer(..) | Update::RenewPeer(_) => {
+                    unreachable!("peers of a plain device keep their keys and agree on none")
+                }
             }
         }
     }

@@ -11,7 +11,7 @@ use mesh_dataplane::{
     Drop, Endpoint, Engine, EngineConfig, HandshakeBudget, PeerStats, Rate, Role, Steer, WallTime,
     steer,
 };
-use mesh_model::plan::{PeerPlan, Update};
+use mesh_model::plan::{PeerPlan, Preshared, Update};
 use mesh_model::{MemberId, OverlayAddrs, TunnelKey, TunnelSecret};
 
 use crate::cursor::Cursor;
@@ -99,7 +99,7 @@ pub(crate) fn plan(n: u8, allowed_ips: &[&str]) -> PeerPlan {
         endpoints: vec![SocketAddr::from(([192, 0, 2, 100 + n], 51820))],
         keepalive: None,
         before: None,
-        preshared_key: None,
+        preshared: Preshared::None,
         inbound: Default::default(),
     }
 }

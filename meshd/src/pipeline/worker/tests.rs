@@ -3,7 +3,7 @@
 use mesh_dataplane::packet::offload::{Segmentation, Segments, VirtioHeader};
 use mesh_dataplane::{Drop, EngineConfig, HandshakeBudget, Parcel, Role, Slice, WallTime};
 use mesh_model::MemberId;
-use mesh_model::plan::{PeerPlan, Update};
+use mesh_model::plan::{PeerPlan, Preshared, Update};
 use tun_rs::{DeviceBuilder, Layer, SyncDevice};
 
 use super::*;
@@ -72,7 +72,7 @@ impl Bench {
             endpoints: Vec::new(),
             keepalive: None,
             before: None,
-            preshared_key: None,
+            preshared: Preshared::None,
             inbound: Default::default(),
         };
         let Self { worker, at, .. } = self;
