@@ -11,6 +11,7 @@ pub mod drafting;
 pub mod gossip;
 pub mod keeping;
 pub mod node;
+pub mod pairs;
 pub mod planner;
 pub mod ports;
 pub mod raft;

@@ -152,6 +152,10 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "all|none|NAMES")]
     pub(crate) offloads: Option<String>,
 
+    /// Pair keys against quantum computers: off, prefer or require [env: MESHD_POST_QUANTUM] [default: off]
+    #[arg(long, value_name = "MODE")]
+    pub(crate) post_quantum: Option<String>,
+
     /// This host's name when it starts or joins a mesh [env: MESHD_NAME] [default: the host name]
     #[arg(long, value_name = "NAME")]
     pub(crate) name: Option<String>,
@@ -176,6 +180,7 @@ impl RunArgs {
             "--listen" => self.listen.as_deref(),
             "--workers" => self.workers.as_deref(),
             "--offloads" => self.offloads.as_deref(),
+            "--post-quantum" => self.post_quantum.as_deref(),
             "--name" => self.name.as_deref(),
             "--log" => self.log.as_deref(),
             "--log-format" => self.log_format.as_deref(),
@@ -249,6 +254,7 @@ mod tests {
             "listen",
             "workers",
             "offloads",
+            "post-quantum",
             "name",
             "log",
             "log-format",

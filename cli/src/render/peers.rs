@@ -30,7 +30,7 @@ pub(crate) fn page(peers: &Peers, theme: Theme) -> String {
             peer.addrs.v6.to_string().into(),
             role(peer.role).into(),
             state(peer.state, theme),
-            path(peer.path, theme),
+            path(peer, theme),
             or_nothing(peer.endpoint).into(),
             unit::rtt(peer.rtt_us).into(),
             unit::ago(peer.last_seen_ms).into(),
@@ -69,7 +69,7 @@ pub(crate) fn summary(peers: &[Peer], theme: Theme) -> String {
             peer.addrs.v4.to_string().into(),
             role(peer.role).into(),
             state(peer.state, theme),
-            path(peer.path, theme),
+            path(peer, theme),
             or_nothing(peer.endpoint).into(),
             unit::ago(peer.last_handshake_ms).into(),
             unit::rtt(peer.rtt_us).into(),
@@ -100,6 +100,14 @@ pub(crate) fn state(state: GossipState, theme: Theme) -> Cell {
     Cell::styled(word, style)
 }
 
+/// `word`, and the note that the session has the pair's key in it.
+pub(super) fn with_post_quantum(word: &str, post_quantum: bool) -> String {
+    match post_quantum {
+        true => format!("{word}, pq"),
+        false => word.to_owned(),
+    }
+}
+
 /// A path as a word.
 pub(crate) fn path_word(path: Path) -> &'static str {
     match path {
@@ -109,11 +117,12 @@ pub(crate) fn path_word(path: Path) -> &'static str {
     }
 }
 
-fn path(path: Path, theme: Theme) -> Cell {
-    let style = match path {
+/// How a peer is reached, and whether a quantum computer would read along.
+fn path(peer: &Peer, theme: Theme) -> Cell {
+    let style = match peer.path {
         Path::Direct => Style::new(),
         Path::Relay => theme.doubtful_style(),
         Path::None => theme.bad_style(),
     };
-    Cell::styled(path_word(path), style)
+    Cell::styled(with_post_quantum(path_word(peer.path), peer.post_quantum), style)
 }

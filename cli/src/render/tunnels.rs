@@ -2,6 +2,7 @@
 
 use mesh_model::api::v1::Tunnels;
 
+use super::peers::with_post_quantum;
 use super::table::{Cell, Table};
 use super::theme::Theme;
 use super::{or_nothing, unit};
@@ -35,7 +36,10 @@ pub(crate) fn page(tunnels: &Tunnels, theme: Theme) -> String {
     for tunnel in &tunnels.tunnels {
         let allowed: Vec<String> = tunnel.allowed_ips.iter().map(ToString::to_string).collect();
         let session = match tunnel.established {
-            true => Cell::styled("up", theme.good_style()),
+            true => {
+                let word = with_post_quantum("up", tunnel.post_quantum);
+                Cell::styled(word, theme.good_style())
+            }
             false => Cell::styled("down", theme.bad_style()),
         };
         table.row([

@@ -265,6 +265,19 @@ database-3  m13  100.88.0.13  fdfe:fefe:fefe::d  learner  dead   none    -      
 }
 
 #[test]
+fn a_session_with_the_pairs_key_is_told_wherever_the_way_is() {
+    let mut peers = documents::peers();
+    peers.peers[0].post_quantum = true;
+    let page = table("GET /v1/peers", Reply::document(peers), &["peers"]);
+    assert!(page.contains("alive  direct, pq  192.0.2.2:51820"), "{page}");
+    assert!(page.contains("dead   none  "), "{page}");
+    let mut tunnels = documents::tunnels();
+    tunnels.tunnels[0].post_quantum = true;
+    let page = table("GET /v1/tunnels", Reply::document(tunnels), &["tunnels"]);
+    assert!(page.contains("up, pq") && page.contains("down  "), "{page}");
+}
+
+#[test]
 fn tunnels_reads_like_wg_show() {
     let reply = Reply::document(documents::tunnels());
     assert_eq!(

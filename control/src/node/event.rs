@@ -21,6 +21,8 @@ pub enum Event {
     /// A member is known to be alive or dead, to have applied more of the log, or to read other editions, than was known before. For
     /// [`Group::handle_sighting`](crate::raft::Group::handle_sighting).
     Sighted(Sighting),
+    /// A key is to be agreed on with this member: the answer goes to [`Node::handle_pair_answer`](super::Node::handle_pair_answer).
+    AskKey(MemberId),
     /// The agreed view no longer has this host. Said once; nothing but removals comes with it.
     Removed,
 }

@@ -6,8 +6,8 @@
 //! observed endpoints (packet core), hints (disk) ──────┘
 //! ```
 //!
-//! Between planner and plan stands only the farewell: a departed member's tunnel stays until the
-//! reply to its goodbye has got through (see [`FAREWELL`]).
+//! Between planner and plan stand only the farewell, for a departed member's tunnel stays until the
+//! reply to its goodbye has got through (see [`FAREWELL`]), and the keys that pairs agree on ([`crate::pairs`]).
 //!
 //! The node decides nothing itself. It starts from whatever view the disk had, so that tunnels come
 //! up before anyone leads, and keeps only what an input is worth remembering for: where each member
@@ -25,9 +25,10 @@ use std::time::Instant;
 use mesh_model::plan::{Plan, Update};
 use mesh_model::view::{ClusterView, MemberView};
 use mesh_model::wire::join::PeerHint;
-use mesh_model::{LogIndex, MemberId};
+use mesh_model::{LogIndex, MemberId, PresharedKey};
 
 use crate::gossip::Gossip;
+use crate::pairs::{NoKey, Pairs, PostQuantum};
 use crate::planner;
 use endpoints::Endpoints;
 use farewell::Farewells;
@@ -48,11 +49,12 @@ pub struct Node {
     gossip: Gossip,
     endpoints: Endpoints,
     farewells: Farewells,
+    pairs: Pairs,
     /// What the packet core was told, up to the updates still queued.
     plan: Plan,
     /// Something the plan follows from has changed.
     stale: bool,
-    /// At most two updates per peer: refilled only when empty.
+    /// At most three updates per peer: refilled only when empty.
     updates: VecDeque<Update>,
     /// Members of whom there is something new to tell.
     sighted: BTreeSet<MemberId>,
@@ -92,6 +94,7 @@ impl Node {
             gossip,
             endpoints,
             farewells: Farewells::default(),
+            pairs: Pairs::new(me, PostQuantum::default()),
             plan: Plan::default(),
             stale: true,
             updates: VecDeque::new(),
@@ -100,6 +103,12 @@ impl Node {
         };
         node.adopt(view);
         node
+    }
+
+    /// The same, with pairs that agree on keys as `mode` says. To be called before anything is polled.
+    pub fn with_post_quantum(mut self, mode: PostQuantum) -> Self {
+        self.pairs = Pairs::new(self.me, mode);
+        self
     }
 
     /// The agreed view changed.
@@ -117,9 +126,34 @@ impl Node {
 
     /// The packet core saw an authenticated packet of `member` come from `endpoint`.
     pub fn handle_endpoint(&mut self, member: MemberId, endpoint: SocketAddr, _now: Instant) {
-        if self.view.members.contains_key(&member) && member != self.me {
+        if self.is_other(member) {
             self.stale |= self.endpoints.observe(member, endpoint);
         }
+    }
+
+    /// The packet core has a new session with `member`, made with a pair key or without.
+    pub fn handle_session(&mut self, member: MemberId, is_paired: bool, now: Instant) {
+        if self.is_other(member) {
+            self.pairs.handle_session(member, is_paired, now);
+        }
+    }
+
+    /// `member` has asked this host to take `key` for the two of them, on the connection that the key comes from. Whether it does:
+    /// `member` may be told so once all events that follow are carried out.
+    pub fn handle_pair_offer(&mut self, member: MemberId, key: PresharedKey, now: Instant) -> bool {
+        let is_taken = self.is_other(member) && self.pairs.handle_offer(member, key, now);
+        self.stale |= is_taken;
+        is_taken
+    }
+
+    /// What became of an [`Event::AskKey`].
+    pub fn handle_pair_answer(
+        &mut self,
+        member: MemberId,
+        answer: Result<PresharedKey, NoKey>,
+        now: Instant,
+    ) {
+        self.stale |= self.pairs.handle_answer(member, answer, now);
     }
 
     /// This host's own underlay addresses, best first.
@@ -131,6 +165,7 @@ impl Node {
     pub fn handle_timeout(&mut self, now: Instant) {
         self.gossip.handle_timeout(now);
         self.stale |= self.farewells.handle_timeout(now);
+        self.pairs.handle_timeout(now);
         self.learn();
     }
 
@@ -144,9 +179,11 @@ impl Node {
         if self.updates.is_empty() && std::mem::take(&mut self.stale) {
             let mut next = planner::plan(&self.view, self.me, self.endpoints.candidates());
             self.end_keys_before(&mut next);
+            self.pairs.add_to(&mut next);
             self.farewells.add_to(&mut next);
             self.updates.extend(self.plan.diff(&next));
             self.plan = next;
+            self.renew();
         }
         if let Some(update) = self.updates.pop_front() {
             return Some(Event::Update(update));
@@ -163,13 +200,17 @@ impl Node {
             self.sighted.insert(member);
             return Some(Event::Peer { member, state });
         }
+        if let Some(member) = self.pairs.poll_ask() {
+            return Some(Event::AskKey(member));
+        }
         let member = self.sighted.pop_first()?;
         Some(Event::Sighted(self.gossip.peer(member).sighting()))
     }
 
     /// When to call [`Self::handle_timeout`], and why.
     pub fn poll_timeout(&self) -> Option<(Instant, &'static str)> {
-        self.gossip.poll_timeout().into_iter().chain(self.farewells.poll_timeout()).min()
+        let others = [self.farewells.poll_timeout(), self.pairs.poll_timeout()];
+        self.gossip.poll_timeout().into_iter().chain(others.into_iter().flatten()).min()
     }
 
     /// The other present members as gossip sees them, by id.
@@ -228,12 +269,26 @@ impl Node {
         let placed = self.view.members.keys().chain(self.view.banned.keys());
         self.endpoints.keep(placed.copied().filter(|id| *id != self.me));
         self.sighted.retain(|member| self.view.members.contains_key(member));
+        self.pairs.keep(|member| self.view.members.contains_key(&member));
         for member in self.view.members.keys().filter(|id| **id != self.me) {
             if let Some(facts) = self.gossip.peer(*member).facts {
                 self.endpoints.announce(*member, &facts.endpoints);
             }
         }
         self.stale = true;
+    }
+
+    /// Whether `member` is present, and not this host.
+    fn is_other(&self, member: MemberId) -> bool {
+        member != self.me && self.view.members.contains_key(&member)
+    }
+
+    /// Has the packet core make new sessions where there is a new key for them, which it has by then.
+    fn renew(&mut self) {
+        while let Some(member) = self.pairs.poll_renewal() {
+            let member = self.view.members.get(&member);
+            self.updates.extend(member.map(|it| Update::RenewPeer(it.tunnel)));
+        }
     }
 
     /// Takes over what gossip has learnt of others' endpoints.

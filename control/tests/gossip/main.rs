@@ -4,5 +4,6 @@
 mod facts;
 mod hostile;
 mod liveness;
+mod pairs;
 mod tunnels;
 mod world;

@@ -243,6 +243,7 @@ impl World {
                     self.verdicts.push((elapsed, member, about, state));
                 }
                 Event::Removed => self.removed.push(member),
+                Event::AskKey(_) => unreachable!("nobody here wants pair keys"),
                 Event::Sighted { .. } => {}
             }
         }

@@ -18,6 +18,7 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
+use mesh_control::pairs::PostQuantum;
 use mesh_model::addr::OVERLAY_MTU;
 use mesh_model::trust::Name;
 
@@ -64,6 +65,8 @@ pub(crate) struct Config {
     pub(crate) workers: usize,
     /// Which of the kernel's offloads may be used.
     pub(crate) offloads: Offloads,
+    /// Whether this host agrees on pair keys with other members.
+    pub(crate) post_quantum: PostQuantum,
     /// Where state is kept.
     pub(crate) state_dir: PathBuf,
     /// Where the local API listens.
@@ -176,6 +179,7 @@ fn blank(defaults: &Defaults) -> Config {
         mtu: OVERLAY_MTU,
         workers: DEFAULT_WORKERS,
         offloads: Offloads::ALL,
+        post_quantum: PostQuantum::Off,
         state_dir: defaults.state_dir.clone(),
         socket: PathBuf::new(),
         endpoints: Vec::new(),

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
+use mesh_control::pairs::PostQuantum;
 use mesh_dataplane::MAX_SLICES;
 use mesh_model::addr::OVERLAY_MTU;
 use mesh_model::facts::MAX_ENDPOINTS;
@@ -165,6 +166,17 @@ fn some_offloads(names: &[Value]) -> Result<Offloads, Allowed> {
         return Err("\"tun_udp\" together with \"tun_tcp\" only".into());
     }
     Ok(some)
+}
+
+/// What `post_quantum` may be.
+pub(super) const POST_QUANTUM: [(&str, PostQuantum); 3] =
+    [("off", PostQuantum::Off), ("prefer", PostQuantum::Prefer), ("require", PostQuantum::Require)];
+
+pub(super) fn post_quantum(config: &mut Config, value: &Value, _: &Source) -> Result<(), Allowed> {
+    let found = |word: &str| value.text() == Some(word);
+    let mode = POST_QUANTUM.iter().find(|(word, _)| found(word));
+    config.post_quantum = mode.ok_or("\"off\", \"prefer\" or \"require\"")?.1;
+    Ok(())
 }
 
 pub(super) fn state_dir(

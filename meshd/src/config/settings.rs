@@ -83,6 +83,17 @@ pub(super) static SETTINGS: &[Setting] = &[
         },
     },
     Setting {
+        key: "post_quantum",
+        env: Some("MESHD_POST_QUANTUM"),
+        flag: Some("--post-quantum"),
+        set: setters::post_quantum,
+        show: |config| {
+            let mut known = setters::POST_QUANTUM.iter();
+            let word = known.find(|(_, mode)| *mode == config.post_quantum);
+            quoted(&word.map_or("off", |(word, _)| word))
+        },
+    },
+    Setting {
         key: "state_dir",
         env: Some("MESHD_STATE_DIR"),
         flag: Some("--state-dir"),

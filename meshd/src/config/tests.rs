@@ -59,6 +59,7 @@ fn a_later_layer_wins() {
     let variables = [
         ("MESHD_WORKERS", "2"),
         ("MESHD_OFFLOADS", "udp_gro, tun_tcp"),
+        ("MESHD_POST_QUANTUM", "prefer"),
         ("MESHD_TUN", "env0"),
         ("MESHD_LOG", "debug"),
         ("MESHD_LISTEN", ""),
@@ -76,6 +77,7 @@ fn a_later_layer_wins() {
         "mtu = 1400  # default",
         "workers = 2  # environment variable MESHD_WORKERS",
         "offloads = [\"tun_tcp\", \"udp_gro\"]  # environment variable MESHD_OFFLOADS",
+        "post_quantum = \"prefer\"  # environment variable MESHD_POST_QUANTUM",
     ] {
         assert!(explained.contains(line), "{line} not in\n{explained}");
     }
@@ -163,6 +165,10 @@ fn a_wrong_value_is_named_with_what_was_found_and_what_is_allowed() {
             "offloads = ['tun_tcp', 'udp_gs0']",
             "`offloads` is a list of 2; allowed: \"all\" or \"none\" by itself, or some of tun_tcp, \
              tun_udp, udp_gso, udp_gro, which \"udp_gs0\" is not",
+        ),
+        (
+            "post_quantum = 'on'",
+            "`post_quantum` is \"on\"; allowed: \"off\", \"prefer\" or \"require\"",
         ),
         ("offloads = 'tun_tcp, gso'", "`offloads` is \"tun_tcp, gso\"; allowed: \"all\" or"),
         ("offloads = 'tun_tcp, gso'", "which \"gso\" is not"),

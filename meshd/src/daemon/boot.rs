@@ -7,19 +7,22 @@
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
+use futures_util::stream::FuturesUnordered;
 use mesh_control::command::NEWEST;
 use mesh_control::node::{Node, NodeConfig, Timing as GossipTiming};
+use mesh_control::pairs::PostQuantum;
 use mesh_control::raft::{Group, RpcError, Store, Timing};
 use mesh_dataplane::{EngineConfig, HandshakeBudget, OwnKeys, Role, WallTime};
-use mesh_model::MemberId;
 use mesh_model::facts::Capability;
 use mesh_model::view::MemberView;
 use mesh_model::wire::join::PeerHint;
-use tokio::sync::{mpsc, watch};
+use mesh_model::{MemberId, PresharedKey};
+use quinn::AsyncUdpSocket;
+use tokio::sync::{mpsc, oneshot, watch};
 
 use super::degraded;
 use super::door::Door;
-use super::driver::{Driver, QUESTIONS};
+use super::driver::{Driver, QUESTIONS, Question};
 use super::echo::{self, Echoes};
 use super::ground::{Ground, key_missing};
 use super::mesh::Mesh;
@@ -86,13 +89,12 @@ impl Mesh {
 
         let capabilities = capabilities(interface.is_some(), is_admin);
         let node = node_config(me, &identity, capabilities, boot_ms);
-        let node = Node::new(node, view, hints, Entropy.fresh(), clock::now());
+        let node = Node::new(node, view, hints, Entropy.fresh(), clock::now())
+            .with_post_quantum(config.post_quantum);
 
-        let tls = TlsIdentity::new(&identity.identity).map_err(|error| unusable(error.into()))?;
-        let door =
-            JoinServer::open(path.underlay_socket(listen, joiners), &tls).map_err(unusable)?;
-        let socket = overlay.agreement_socket(control.agreement);
-        let agreement = Agreement::open(socket, tls, directory.clone()).map_err(unusable)?;
+        let outside = path.underlay_socket(listen, joiners);
+        let inside = overlay.agreement_socket(control.agreement);
+        let (door, agreement) = links(config, me, &identity, outside, inside, &directory)?;
         let (key, timing) = (identity.identity.clone(), Timing::default());
         let group =
             Group::start(store, key, agreement.clone(), &Entropy, clock::wall_ms, timing).await?;
@@ -109,6 +111,7 @@ impl Mesh {
             events,
             views: group.views(),
             questions: asked,
+            asking: FuturesUnordered::new(),
             listen,
             exclude,
             advertised: config.endpoints.clone(),
@@ -155,7 +158,8 @@ impl Mesh {
         tasks.spawn(driver.run(stop()));
         let (overlay, pending) = (self.overlay.clone(), Arc::clone(&self.echoes));
         tasks.spawn(echo::serve(echoes, overlay, pending, stop()));
-        let (agreement, answers) = (self.agreement.clone(), Answers(self.group.clone()));
+        let answers = Answers { group: self.group.clone(), questions: self.questions.clone() };
+        let agreement = self.agreement.clone();
         tasks.spawn(async move { agreement.serve(answers).await });
         let door = self.door.clone();
         tasks.spawn(async move { door.serve(doorkeeper).await });
@@ -208,6 +212,22 @@ async fn packets(
     Ok(started)
 }
 
+/// QUIC, with strangers outside the tunnels and with members inside.
+fn links(
+    config: &Config,
+    me: MemberId,
+    identity: &Identity,
+    outside: Arc<dyn AsyncUdpSocket>,
+    inside: Arc<dyn AsyncUdpSocket>,
+    directory: &Directory,
+) -> Result<(JoinServer, Agreement), Exit> {
+    let tls = TlsIdentity::new(&identity.identity).map_err(|error| unusable(error.into()))?;
+    let door = JoinServer::open(outside, &tls).map_err(unusable)?;
+    let pairing = (config.post_quantum != PostQuantum::Off).then_some(me);
+    let agreement = Agreement::open(inside, tls, directory.clone(), pairing).map_err(unusable)?;
+    Ok((door, agreement))
+}
+
 /// How this host presents itself in gossip.
 fn node_config(
     me: MemberId,
@@ -235,15 +255,25 @@ fn unusable(error: EndpointError) -> Exit {
     Exit::because(Reason::Environment, error)
 }
 
-/// Members' questions go to the group.
+/// Members' questions go to the group, and their pair keys to the driver.
 #[derive(Clone)]
-struct Answers(Group);
+struct Answers {
+    group: Group,
+    questions: mpsc::Sender<Question>,
+}
 
 impl Answer for Answers {
     type Error = RpcError;
 
     async fn answer(&self, from: MemberId, request: Bytes) -> Result<Bytes, RpcError> {
-        self.0.handle_rpc(from, &request).await
+        self.group.handle_rpc(from, &request).await
+    }
+
+    async fn take_key(&self, asker: MemberId, key: PresharedKey) -> bool {
+        let (reply, taken) = oneshot::channel();
+        // Without a driver the process is ending.
+        let is_told = self.questions.send(Question::TakeKey(asker, key, reply)).await.is_ok();
+        is_told && taken.await.unwrap_or(false)
     }
 }
 

@@ -6,7 +6,11 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use futures_util::StreamExt as _;
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
 use mesh_control::node::{Event, Node};
+use mesh_control::pairs::NoKey;
 use mesh_control::raft::Group;
 use mesh_dataplane::Event as PathEvent;
 use mesh_model::addr::port;
@@ -14,7 +18,7 @@ use mesh_model::api::v1::GossipState;
 use mesh_model::facts::{Facts, MAX_ENDPOINTS};
 use mesh_model::view::ClusterView;
 use mesh_model::wire::join::PeerHint;
-use mesh_model::{LogIndex, MemberId};
+use mesh_model::{LogIndex, MemberId, PresharedKey};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::io::agreement::Agreement;
@@ -38,7 +42,13 @@ pub(super) enum Question {
     Behind(LogIndex, oneshot::Sender<Vec<MemberId>>),
     /// `member` was just heard from `endpoint`, outside its tunnel but beyond doubt.
     Seen(MemberId, SocketAddr),
+    /// Put this key in force for the pair of this host and `member`, who has it already; answered once the packet threads have it, or
+    /// with `false` if it is not taken.
+    TakeKey(MemberId, PresharedKey, oneshot::Sender<bool>),
 }
+
+/// A question for a pair key, and what becomes of it.
+pub(super) type Asking = BoxFuture<'static, (MemberId, Result<PresharedKey, NoKey>)>;
 
 /// A member as gossip sees it, for the local API.
 #[derive(Debug, Clone)]
@@ -72,6 +82,8 @@ pub(super) struct Driver {
     pub(super) events: mpsc::Receiver<PathEvent>,
     pub(super) views: watch::Receiver<Arc<ClusterView>>,
     pub(super) questions: mpsc::Receiver<Question>,
+    /// Pair keys that this host asks for; the node bounds how many at a time.
+    pub(super) asking: FuturesUnordered<Asking>,
     /// Where the one UDP port listens.
     pub(super) listen: SocketAddr,
     pub(super) exclude: Exclude,
@@ -104,7 +116,10 @@ impl Driver {
                 Some(question) = self.questions.recv() => {
                     // Whoever asks may know of a member that the newest view was the first to have.
                     self.adopt_view();
-                    self.answer(question);
+                    self.answer(question).await;
+                }
+                Some((member, answer)) = self.asking.next() => {
+                    self.node.handle_pair_answer(member, answer, clock::now());
                 }
                 () = changed(&mut addresses) => self.look_up_own_endpoints().await,
                 () = alarm.wait(deadline) => self.node.handle_timeout(clock::now()),
@@ -120,6 +135,7 @@ impl Driver {
                 Event::Update(update) => updates.push(update),
                 Event::Peer { member, state } => tracing::info!(%member, ?state, "gossip"),
                 Event::Sighted(seen) => self.group.handle_sighting(seen),
+                Event::AskKey(member) => self.ask_key(member),
                 Event::Removed => tracing::warn!("the mesh has agreed that this host is no member"),
             }
         }
@@ -147,14 +163,20 @@ impl Driver {
             PathEvent::EndpointChanged { member, endpoint } => {
                 self.node.handle_endpoint(member, endpoint, clock::now());
             }
-            PathEvent::HandshakeDone { member, .. } => {
-                tracing::debug!(%member, "tunnel up");
+            PathEvent::HandshakeDone { member, is_paired } => {
+                tracing::debug!(%member, is_paired, "tunnel up");
                 self.agreement.nudge(member);
+                self.node.handle_session(member, is_paired, clock::now());
             }
         }
     }
 
-    fn answer(&mut self, question: Question) {
+    fn ask_key(&self, member: MemberId) {
+        let agreement = self.agreement.clone();
+        self.asking.push(Box::pin(async move { (member, agreement.ask_key(member).await) }));
+    }
+
+    async fn answer(&mut self, question: Question) {
         // Whoever asked may have given up; then nobody misses the answer.
         match question {
             Question::Gossip(reply) => drop(reply.send(self.sightings())),
@@ -162,6 +184,13 @@ impl Driver {
             Question::Behind(index, reply) => drop(reply.send(self.node.behind(index))),
             Question::Seen(member, endpoint) => {
                 self.node.handle_endpoint(member, endpoint, clock::now());
+            }
+            Question::TakeKey(member, key, reply) => {
+                let is_taken = self.node.handle_pair_offer(member, key, clock::now());
+                // Whoever asked begins a handshake with it next.
+                self.drain().await;
+                self.path.carried_out().await;
+                let _ = reply.send(is_taken);
             }
         }
     }

@@ -4,7 +4,7 @@
 //! certificate's own signature are not looked at: what counts is that the handshake is signed with
 //! the key inside, and that the key is the one expected (a client's side) or belongs to a member
 //! (the server's side, decided by the caller). TLS 1.3 only, with the hybrid post-quantum key
-//! exchange X25519MLKEM768 first, by exactly one provider that is named here and never installed
+//! exchange X25519MLKEM768 and no other, by exactly one provider that is named here and never installed
 //! for the whole process.
 
 #[cfg(test)]
@@ -77,11 +77,7 @@ impl TlsIdentity {
         let der = PrivatePkcs8KeyDer::from(&secret[..]);
         let key = KeyPair::from_pkcs8_der_and_sign_algo(&der, &PKCS_ED25519)?;
         let certificate = CertificateParams::new([SERVER_NAME.to_owned()])?.self_signed(&key)?;
-        Ok(Self {
-            certificate: certificate.der().clone(),
-            secret,
-            provider: Arc::new(aws_lc_rs::default_provider()),
-        })
+        Ok(Self { certificate: certificate.der().clone(), secret, provider: Arc::new(provider()) })
     }
 
     /// A client that speaks to `expected` and nobody else, and proves its own identity when asked.
@@ -102,11 +98,11 @@ impl TlsIdentity {
         Ok(QuicClientConfig::try_from(config)?)
     }
 
-    /// A server that proves this identity to `clients`.
+    /// A server that proves this identity to `clients`, for the protocols in `alpn`.
     pub(crate) fn server(
         &self,
         clients: Clients,
-        alpn: &[u8],
+        alpn: &[&[u8]],
     ) -> Result<QuicServerConfig, TlsError> {
         let builder = rustls::ServerConfig::builder_with_provider(Arc::clone(&self.provider))
             .with_protocol_versions(&[&rustls::version::TLS13])?;
@@ -118,7 +114,7 @@ impl TlsIdentity {
         };
         let mut config =
             builder.with_single_cert(vec![self.certificate.clone()], self.private_key())?;
-        config.alpn_protocols = vec![alpn.to_vec()];
+        config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 0;
         Ok(QuicServerConfig::try_from(config)?)
@@ -132,6 +128,13 @@ impl TlsIdentity {
     fn private_key(&self) -> PrivateKeyDer<'static> {
         PrivatePkcs8KeyDer::from(self.secret.to_vec()).into()
     }
+}
+
+/// The cryptography of every connection. With one key exchange for all, what was derived from a connection needs no
+/// second look at how it was made.
+fn provider() -> CryptoProvider {
+    let kx_groups = vec![aws_lc_rs::kx_group::X25519MLKEM768];
+    CryptoProvider { kx_groups, ..aws_lc_rs::default_provider() }
 }
 
 /// The identity the other end of `connection` proved, if it was asked to.

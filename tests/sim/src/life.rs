@@ -301,6 +301,8 @@ impl Life {
                     }
                 }
                 Event::Removed => self.pending.removed = true,
+                // No member of a simulated mesh wants pair keys.
+                Event::AskKey(_) => {}
             }
         }
         while let Some(datagram) = self.node.poll_transmit() {

@@ -16,6 +16,7 @@ mod keys;
 mod lab_program;
 mod membership;
 mod policy;
+mod post_quantum;
 mod recovery;
 mod restart;
 mod rights;

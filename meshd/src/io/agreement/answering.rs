@@ -13,12 +13,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use mesh_model::{IdentityKey, MemberId};
+use mesh_model::{IdentityKey, MemberId, PresharedKey};
 use quinn::{Connection, RecvStream, SendStream, VarInt};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use super::MAX_RPC;
+use super::{MAX_RPC, pairing};
 use crate::io::directory::Directory;
 use crate::io::{frame, tls};
 
@@ -55,18 +55,28 @@ pub(crate) trait Answer: Clone + Send + Sync + 'static {
         from: MemberId,
         request: Bytes,
     ) -> impl Future<Output = Result<Bytes, Self::Error>> + Send;
+
+    /// Puts `key` in force, which `asker` and this host have just derived. Whether it is; never, unless said otherwise.
+    fn take_key(&self, asker: MemberId, key: PresharedKey) -> impl Future<Output = bool> + Send {
+        let _ = (asker, key);
+        std::future::ready(false)
+    }
 }
 
 /// What all connections share. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct Answering<A> {
     directory: Directory,
+    /// Who this host is, if it agrees on keys with others.
+    pairing: Option<MemberId>,
     answer: A,
     callers: Callers,
+    /// Those who ask for a key.
+    askers: Callers,
     large: Arc<Semaphore>,
 }
 
-/// Each member's one connection.
+/// Each member's one connection of a kind.
 #[derive(Clone, Default)]
 struct Callers(Arc<Mutex<BTreeMap<IdentityKey, Connection>>>);
 
@@ -94,9 +104,10 @@ impl Callers {
 
 impl<A: Answer> Answering<A> {
     /// Answers the members of `directory` with `answer`.
-    pub(super) fn new(directory: Directory, answer: A) -> Self {
+    pub(super) fn new(directory: Directory, pairing: Option<MemberId>, answer: A) -> Self {
         let large = Arc::new(Semaphore::new(LARGE_AT_ONCE));
-        Self { directory, answer, callers: Callers::default(), large }
+        let (callers, askers) = (Callers::default(), Callers::default());
+        Self { directory, pairing, answer, callers, askers, large }
     }
 
     /// Answers whoever `incoming` is, if it is a member, until the connection ends.
@@ -114,6 +125,11 @@ impl<A: Answer> Answering<A> {
             tracing::debug!(%identity, "agreement refused: no member has this identity");
             return connection.close(NOT_A_MEMBER, b"not a member");
         };
+        if let Some(me) = self.pairing.filter(|_| pairing::is_meant_by(&connection)) {
+            self.askers.enter(identity, &connection);
+            pairing::answer(&connection, member, me, &self.answer).await;
+            return self.askers.leave(&identity, &connection);
+        }
         self.callers.enter(identity, &connection);
         let large = Arc::new(Semaphore::new(1));
         // QUIC itself holds the caller to MAX_STREAMS open questions.

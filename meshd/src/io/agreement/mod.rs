@@ -7,12 +7,15 @@
 //!   <──────────────── frame(reply), finish    or: reset
 //! ```
 //!
+//! Besides, pairs of members agree on keys over connections of their own ([`pairing`]).
+//!
 //! Connections are kept per member and made when first needed. Dialling goes on when its first
 //! caller gives up: heartbeats have less patience than a handshake over a long line takes. A broken
 //! connection is noticed by QUIC (nothing heard for four seconds while something was said, or a reset
 //! from a member that was restarted) and replaced by the next call.
 
 mod answering;
+mod pairing;
 #[cfg(test)]
 mod tests;
 
@@ -68,6 +71,8 @@ struct Inner {
     endpoint: Endpoint,
     tls: TlsIdentity,
     directory: Directory,
+    /// Who this host is, if it agrees on keys with others.
+    pairing: Option<MemberId>,
     links: Mutex<BTreeMap<MemberId, Link>>,
 }
 
@@ -92,13 +97,19 @@ pub(crate) enum EndpointError {
 }
 
 impl Agreement {
-    /// An endpoint over `socket`, for the members in `directory`. Needs a tokio runtime.
+    /// An endpoint over `socket`, for the members in `directory`; `pairing` is who this host is, if it agrees on keys with them. Needs
+    /// a tokio runtime.
     pub(crate) fn open(
         socket: Arc<dyn AsyncUdpSocket>,
         tls: TlsIdentity,
         directory: Directory,
+        pairing: Option<MemberId>,
     ) -> Result<Self, EndpointError> {
-        let crypto = Arc::new(tls.server(Clients::Identified, ALPN)?);
+        let protocols: &[&[u8]] = match pairing {
+            Some(_) => &[ALPN, pairing::ALPN],
+            None => &[ALPN],
+        };
+        let crypto = Arc::new(tls.server(Clients::Identified, protocols)?);
         let mut server = quinn::ServerConfig::with_crypto(crypto);
         server
             .transport_config(quic::transport(quic::OVERLAY_PAYLOAD, MAX_STREAMS))
@@ -110,12 +121,13 @@ impl Agreement {
             socket,
             Arc::new(TokioRuntime),
         )?;
-        Ok(Self(Arc::new(Inner { endpoint, tls, directory, links: Mutex::default() })))
+        let links = Mutex::default();
+        Ok(Self(Arc::new(Inner { endpoint, tls, directory, pairing, links })))
     }
 
     /// Answers members until the endpoint is closed.
     pub(crate) async fn serve(&self, answer: impl Answer) {
-        let answering = Answering::new(self.0.directory.clone(), answer);
+        let answering = Answering::new(self.0.directory.clone(), self.0.pairing, answer);
         while let Some(incoming) = self.0.endpoint.accept().await {
             if self.0.endpoint.open_connections() >= MAX_CONNECTIONS {
                 incoming.refuse();

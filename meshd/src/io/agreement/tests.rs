@@ -45,7 +45,7 @@ fn pair_with(
     let (near, far) = wire(at(1), at(2), 256);
     [(1, near, seen_by_one), (2, far, seen_by_two)].map(|(id, socket, seen)| {
         let directory = Directory::new(view(seen));
-        let agreement = Agreement::open(socket, tls(id), directory.clone()).expect("opened");
+        let agreement = Agreement::open(socket, tls(id), directory.clone(), None).expect("opened");
         let (serving, answer) = (agreement.clone(), answer.clone());
         tokio::spawn(async move { serving.serve(answer).await });
         (agreement, directory)
@@ -112,12 +112,12 @@ async fn a_member_that_crashed_and_came_back_says_so() {
         let runtime = runtime.expect("a runtime");
         runtime.spawn(async move {
             let directory = Directory::new(view(&[1, 2]));
-            let two = Agreement::open(far, tls(2), directory).expect("opened");
+            let two = Agreement::open(far, tls(2), directory, None).expect("opened");
             two.serve(Mirror).await;
         });
         runtime
     };
-    let one = Agreement::open(near, tls(1), Directory::new(view(&[1, 2]))).expect("opened");
+    let one = Agreement::open(near, tls(1), Directory::new(view(&[1, 2])), None).expect("opened");
     let first_run = run_two();
     assert_eq!(ask(&one, b"abc").await.expect("answered"), "m1:cba");
     // Its tasks end where they stand: nothing is closed, nobody is told.
@@ -216,7 +216,7 @@ fn crowd(last: u8, answer: impl Answer) -> Vec<Agreement> {
             Some((to, Inbound { from: at(id), payload: payload.to_vec() }))
         };
         let socket = VirtualSocket::new(at(id), inbound, to_hub.clone(), Box::new(wrap));
-        let agreement = Agreement::open(socket, tls(id), Directory::new(view(&ids)));
+        let agreement = Agreement::open(socket, tls(id), Directory::new(view(&ids)), None);
         let agreement = agreement.expect("opened");
         let (serving, answer) = (agreement.clone(), answer.clone());
         tokio::spawn(async move { serving.serve(answer).await });

@@ -82,7 +82,7 @@ impl JoinServer {
         socket: Arc<dyn AsyncUdpSocket>,
         tls: &TlsIdentity,
     ) -> Result<Self, EndpointError> {
-        let crypto = Arc::new(tls.server(Clients::Strangers, ALPN)?);
+        let crypto = Arc::new(tls.server(Clients::Strangers, &[ALPN])?);
         let mut server = quinn::ServerConfig::with_crypto(crypto);
         server
             .transport_config(quic::transport(quic::UNDERLAY_PAYLOAD, 1))

@@ -15,6 +15,16 @@ async fn meet(
     clients: Clients,
     client_alpn: &[u8],
 ) -> (Result<quinn::Connection, ConnectionError>, Option<IdentityKey>) {
+    meet_as(&tls(1), expected, clients, client_alpn).await
+}
+
+/// The same, where member 1 speaks TLS like `caller`.
+async fn meet_as(
+    caller: &TlsIdentity,
+    expected: IdentityKey,
+    clients: Clients,
+    client_alpn: &[u8],
+) -> (Result<quinn::Connection, ConnectionError>, Option<IdentityKey>) {
     let one = SocketAddr::from(([1, 0, 0, 1], 1));
     let two = SocketAddr::from(([1, 0, 0, 2], 2));
     let (near, far) = wire(one, two, 64);
@@ -23,10 +33,10 @@ async fn meet(
         Endpoint::new_with_abstract_socket(config, server, socket, Arc::new(TokioRuntime))
             .expect("an endpoint")
     };
-    let server = tls(2).server(clients, ALPN).expect("a server");
+    let server = tls(2).server(clients, &[ALPN]).expect("a server");
     let server = quinn::ServerConfig::with_crypto(Arc::new(server));
     let (near, far) = (open(near, None), open(far, Some(server)));
-    let crypto = tls(1).client(expected, client_alpn).expect("a client");
+    let crypto = caller.client(expected, client_alpn).expect("a client");
     let config = quinn::ClientConfig::new(Arc::new(crypto));
     let dial = near.connect_with(config, two, SERVER_NAME).expect("a dial");
     let answer = async {
@@ -67,7 +77,12 @@ async fn another_protocol_is_refused() {
 }
 
 #[tokio::test]
-async fn the_key_exchange_is_post_quantum_first() {
-    let groups = aws_lc_rs::default_provider().kx_groups;
-    assert_eq!(groups[0].name(), rustls::NamedGroup::X25519MLKEM768);
+async fn a_key_exchange_that_is_not_post_quantum_is_refused() {
+    let mut classic = tls(1);
+    let kx_groups = vec![aws_lc_rs::kx_group::X25519];
+    let provider = CryptoProvider { kx_groups, ..aws_lc_rs::default_provider() };
+    classic.provider = Arc::new(provider);
+    let (dialled, seen) = meet_as(&classic, identity(2).public(), Clients::Identified, ALPN).await;
+    assert!(dialled.is_err());
+    assert_eq!(seen, None);
 }

@@ -55,6 +55,9 @@ pub struct Peer {
     pub state: GossipState,
     /// How packets reach it.
     pub path: Path,
+    /// Whether the session has the pair's key in it, which a quantum computer does not break.
+    #[serde(default)]
+    pub post_quantum: bool,
     /// Its underlay address in use.
     pub endpoint: Option<SocketAddr>,
     /// Milliseconds since the last completed handshake; `None` without one.
@@ -101,6 +104,9 @@ pub struct Tunnel {
     pub allowed_ips: Vec<IpNet>,
     /// Whether a session exists.
     pub established: bool,
+    /// Whether it has the pair's key in it, which a quantum computer does not break.
+    #[serde(default)]
+    pub post_quantum: bool,
     /// Milliseconds since the last completed handshake; `None` without one.
     pub last_handshake_ms: Option<u64>,
     /// Bytes received, WireGuard overhead included.
