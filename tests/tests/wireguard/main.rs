@@ -96,11 +96,16 @@ fn assert_none_is_lost(from: &End, to: &End, family: Family) {
 }
 
 /// Asserts that as much as can be sent at once arrives as it was sent and in its order, as far as it arrives: how much
-/// that is, is the machine's affair.
+/// that is, is the machine's affair; where a dozen bursts meet on two processors all of one may be lost, and it is sent again.
 fn assert_order_is_kept(from: &End, to: &End, family: Family) {
     let burst = Burst { paced: false, ..PACED };
-    let report = burst.run(from.netns(), to.netns(), to.inner(family)).unwrap();
-    assert!(report.whole > 0 && report.altered == 0 && report.out_of_order == 0, "{report:?}");
+    let (from, to, inner) = (from.netns(), to.netns(), to.inner(family));
+    eventually(LIMIT, &format!("some of a burst reaches {inner}"), || {
+        let report = burst.run(from, to, inner).unwrap();
+        assert!(report.altered == 0 && report.out_of_order == 0, "{report:?}");
+        (report.whole > 0).then_some(())
+    })
+    .unwrap();
 }
 
 /// Asserts that `from` gets no answer from `to`.
