@@ -13,9 +13,7 @@ use super::group::{Group, Inner};
 use super::parcel::Parcel;
 use super::propose::{FORWARD_LIMIT, ProposeError, Tried};
 use super::replica::Replica;
-use super::rpc::{
-    AppendReply, MAX_TERM_AHEAD, PassageReply, ProposeReply, Question, Reply, Request, RpcError,
-};
+use super::rpc::{AppendReply, PassageReply, ProposeReply, Question, Reply, Request, RpcError};
 use super::snapshot::SnapshotError;
 use super::types::{Snapshot, Types, Vote};
 use crate::command::{Command, Proposal};
@@ -106,9 +104,8 @@ impl Inner {
             }
             Request::ReadIndex => {
                 self.check_present(from)?;
-                let index = self.confirmed_index().await.map_err(stopped)?;
-                self.peers.notices.hurry(from);
-                Ok(Reply::ReadIndex(index))
+                // The heartbeats that confirm it have told what is agreed.
+                Ok(Reply::ReadIndex(self.confirmed_index().await.map_err(stopped)?))
             }
             Request::Pull(pull) => Ok(Reply::Pulled(self.answer_pull(from, pull).await?)),
             Request::Attest { index, word } => self.answer_attest(from, index, word),
@@ -229,10 +226,14 @@ impl Inner {
         }
         let ours = followed.leader_id.term.max(self.epoch.first_term());
         let term = vote.leader_id.term;
-        if term.saturating_sub(ours) > MAX_TERM_AHEAD || !self.epoch.has_term(term) {
+        if !self.epoch.has_term(term) {
             return Err(RpcError::TermOutOfReach { from, term, ours });
         }
-        self.speakers.check(from, &self.known_voters(), &self.peers).await
+        self.speakers.check(from, &self.known_voters(), &self.peers).await?;
+        match self.peers.leaps.allow(term, (ours, Types::now())) {
+            true => Ok(()),
+            false => Err(RpcError::TermOutOfReach { from, term, ours }),
+        }
     }
 
     /// Checked here, where a bad one is the sender's fault. openraft would take a failed installation for

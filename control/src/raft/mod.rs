@@ -15,7 +15,7 @@
 //! - [`store`] keeps log, vote and snapshot; nothing is acknowledged before it is flushed.
 //! - `machine` applies; `snapshot` packs and checks; `replica` is the state and how far it has come; `export` is a
 //!   snapshot as a file of its own.
-//! - `network` asks, `notices` says what can wait for the next question, and `answer` answers; `rpc` is what they say; `speaker` is who may say it; `contact` is
+//! - `network` asks, `notices` says what can wait for the next question, and `answer` answers; `rpc` is what they say; `speaker` is who may say it, `leaps` of which terms; `contact` is
 //!   whether the leader is still there.
 //! - [`roles`] decides who votes; `steward` has it carried out, going by what `followers` knows of the others, how `lines` to
 //!   them have been, and for how long, as `tenure` says, the same have voted.
@@ -53,6 +53,7 @@ mod group;
 mod hearing;
 mod herald;
 mod history;
+mod leaps;
 mod lines;
 mod lookout;
 mod machine;

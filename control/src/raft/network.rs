@@ -29,10 +29,11 @@ use openraft::raft::{
 use openraft::type_config::TypeConfigExt as _;
 use openraft::{OptionalSend, RaftNetworkFactory, RaftNetworkV2};
 
+use super::leaps::Leaps;
 use super::lines::Lines;
 use super::lookout::Lookout;
 use super::notices::Notices;
-use super::rpc::{AppendSpan, MAX_TERM_AHEAD, Reply, Request};
+use super::rpc::{AppendSpan, Reply, Request};
 use super::types::{Snapshot, Types, Vote};
 use super::watch as ordered;
 use crate::ports::{Transport, TransportError};
@@ -78,6 +79,8 @@ pub(crate) struct Peers {
     is_silent: Arc<AtomicBool>,
     /// How those that this host feeds as a leader answer.
     pub(super) lines: Lines,
+    /// How far terms have led this host lately.
+    pub(super) leaps: Arc<Leaps>,
     pub(super) notices: Notices,
     /// What is longer between two answers is a pause.
     pause: Duration,
@@ -124,6 +127,7 @@ impl Peers {
             electorate: Arc::default(),
             is_silent: Arc::default(),
             lines: Lines::default(),
+            leaps: Arc::default(),
             notices: Notices::default(),
             pause,
         }
@@ -151,9 +155,9 @@ impl Peers {
             known_voters(&server.borrow_watched()).contains(&to)
         };
         node != self.me.0
-            && later.saturating_sub(sent.leader_id.term) <= MAX_TERM_AHEAD
             && self.epoch.has_term(later)
             && self.electorate.get().is_some_and(votes)
+            && self.leaps.allow(later, (sent.leader_id.term, Types::now()))
     }
 
     pub(crate) async fn ask(

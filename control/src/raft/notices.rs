@@ -44,9 +44,9 @@ impl Notices {
         }
     }
 
-    /// Forgets all but `fed`.
+    /// Forgets all but `fed`, and those to whom appends are on their way.
     pub(super) fn keep(&self, fed: &BTreeSet<MemberId>) {
-        self.lock().retain(|id, _| fed.contains(id));
+        self.lock().retain(|id, wanted| fed.contains(id) || Arc::strong_count(wanted) > 1);
     }
 
     /// `appends` for `to`, each to be sent when the one before it was taken, without the notices that what follows them makes
@@ -82,10 +82,11 @@ impl<S: Stream<Item = AppendEntriesRequest<Types>> + Send + Unpin> Merging<S> {
         let mut pause = std::pin::pin!(Runtime::sleep(PAUSE));
         while self.is_notice(&append) {
             let (later, wanted) = (self.appends.next(), std::pin::pin!(self.wanted.notified()));
-            match Runtime::select3(wanted, pause.as_mut(), later).await {
+            // What says more goes first, also before one that is wanted at once.
+            match Runtime::select3(later, wanted, pause.as_mut()).await {
+                Select3::First(Some(later)) => append = later,
                 // The end is met again when this one is sent.
-                Select3::First(()) | Select3::Second(()) | Select3::Third(None) => break,
-                Select3::Third(Some(later)) => append = later,
+                Select3::First(None) | Select3::Second(()) | Select3::Third(()) => break,
             }
         }
         self.sent = append.entries.last().map_or(append.prev_log_id, |last| Some(last.log_id));

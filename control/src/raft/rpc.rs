@@ -48,11 +48,6 @@ use crate::reports::{NotTaken, Tally};
 /// short enough to get through a slow link within a heartbeat or two.
 pub(crate) const MAX_APPEND: usize = 64;
 
-/// How far ahead of this host's a term may be that somebody speaks of. Elections an hour apart or a
-/// second apart do not get there in half a year, and a host that hears nothing for so long is fed a
-/// snapshot. An epoch has 2^40 terms: a voter that cheats leaps sixty-five thousand times to use them up.
-pub(crate) const MAX_TERM_AHEAD: u64 = 1 << 24;
-
 /// A snapshot is the longest thing said, then a full append of the longest entries.
 const REQUEST_LIMIT: usize = {
     let append = MAX_APPEND * ENTRY_LIMIT;

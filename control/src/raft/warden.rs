@@ -71,7 +71,7 @@ impl Warden {
             is_news.then(|| self.inner.far_stamp()).flatten()
         {
             let by = by.map(tracing::field::display);
-            tracing::error!(
+            tracing::warn!(
                 index,
                 at_ms,
                 by,

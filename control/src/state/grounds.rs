@@ -4,7 +4,8 @@
 //! invite -> admission -> report. Those that have left are no exception. A departure is signed by who departs, and proves nothing
 //! but that somebody made a key.
 //!
-//! How many lineages there were is nobody's signed word. Most are there still, so it cannot be made as small as one likes.
+//! How many lineages there were, and when that was, is nobody's signed word. Those that are there still and came before are
+//! counted; who writes another past, in which most came later, needs three lineages all the same.
 
 use std::collections::BTreeSet;
 
@@ -26,6 +27,7 @@ pub(super) fn verify(state: &State, root: &MeshRoot) -> Result<(), ChainError> {
         let Some(subject) = state.members.present().get(id) else {
             return contradiction("an exclusion of nobody");
         };
+        require(id.0 < exclusion.at(), "an exclusion of one that was no member yet")?;
         let able = usize::try_from(exclusion.lineages()).unwrap_or(usize::MAX);
         let enough = (quorum(able)..=MAX_QUORUM).contains(&exclusion.reports().len());
         require(enough, "an exclusion on too few reports, or too many")?;

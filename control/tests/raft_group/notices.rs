@@ -46,6 +46,24 @@ fn one_that_writes_and_waits_costs_each_voter_one_append_for_a_command() {
 }
 
 #[test]
+fn who_reads_what_was_agreed_just_now_does_not_wait_for_it() {
+    in_virtual_time(|| async {
+        let world = World::across(TRAVEL, 4, 122).await;
+        let leader = world.leader().await;
+        for _ in 0..10 {
+            for at in world.running() {
+                let agreed = world.propose(leader, world.filler()).await.expect("agreed").index;
+                let begun = Instant::now();
+                let read = world.group(at).catch_up().await.expect("everyone is there");
+                assert!(read >= agreed);
+                // To the leader, from there to a majority, and back both ways.
+                assert!(begun.elapsed() <= 4 * TRAVEL, "{at}: {:?}", begun.elapsed());
+            }
+        }
+    });
+}
+
+#[test]
 fn who_asked_the_leader_has_applied_what_it_asked_for_when_it_is_answered() {
     in_virtual_time(|| async {
         let world = World::across(TRAVEL, 3, 121).await;

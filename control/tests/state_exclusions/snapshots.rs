@@ -9,11 +9,11 @@ use mesh_control::state::members::{Departed, Farewell};
 use mesh_control::state::{Actor, Event, State};
 use mesh_model::audit::Link;
 use mesh_model::trust::{Admission, ChainError, Misconduct, REPORT_LIFETIME_MS, Report, Ruling};
-use mesh_model::{MemberId, Signed, codec};
+use mesh_model::{LogIndex, MemberId, Signed, codec};
 
 use crate::fixture::forge::{Forge, ForgedExclusion, forged};
 use crate::fixture::{BORN_MS, Host, LIFETIME_MS, Ticket};
-use crate::{Member, at, exclude, is_out, one_excluded, separate};
+use crate::{Member, at, exclude, is_out, join, one_excluded, separate};
 
 /// One lie about an exclusion, and what is found.
 type Lie = (fn(&mut ForgedExclusion), &'static str);
@@ -71,7 +71,7 @@ fn whoever_sends_a_snapshot_cannot_make_an_exclusion_up() {
     );
 }
 
-/// Has `reporters` exclude `subject`, of so many lineages, a second after the mesh began, and the trail tell of it.
+/// Has `reporters` exclude `subject`, of so many lineages, a second after the mesh began, and the trail tell of it, last.
 fn plant(
     forge: &mut Forge,
     subject: MemberId,
@@ -79,15 +79,34 @@ fn plant(
     reports: Vec<Signed<Report>>,
     lineages: u32,
 ) {
-    let last = forge.audit.1.last().expect("entries");
-    let (head, at, since_ms) = (last.hash, last.entry.index + 100, BORN_MS + 1000);
+    let last = forge.audit.1.last().expect("entries").entry.index;
+    plant_at(forge, last + 100, subject, reporters, (reports, lineages));
+}
+
+/// The same, wherever in the trail.
+fn plant_at(
+    forge: &mut Forge,
+    at: LogIndex,
+    subject: MemberId,
+    reporters: &[Member],
+    (reports, lineages): (Vec<Signed<Report>>, u32),
+) {
+    let since_ms = BORN_MS + 1000;
     let exclusion = (reports, lineages, since_ms, at, false, BTreeMap::new());
     forge.exclusions.insert(subject, exclusion);
     let by = Actor::Members { members: reporters.iter().map(|member| member.0).collect() };
     let (until_ms, misconduct) = (since_ms + EXCLUSION_MS, vec![Misconduct::Floods]);
     let event = Event::Excluded { member: subject, until_ms, lineages, misconduct };
     let entry = mesh_control::state::Entry { index: at, at_ms: since_ms, by, event };
-    forge.audit.1.push(Link::new(head, entry));
+    let mut entries: Vec<_> = forge.audit.1.drain(..).map(|link| link.entry).collect();
+    entries.push(entry);
+    entries.sort_by_key(|entry| entry.index);
+    let mut head = forge.audit.0;
+    for entry in entries {
+        let link = Link::new(head, entry);
+        head = link.hash;
+        forge.audit.1.push(link);
+    }
 }
 
 #[test]
@@ -184,6 +203,27 @@ fn whoever_sends_a_snapshot_cannot_make_the_quorum_as_small_as_it_likes() {
     assert_eq!(
         state(enough, few as u32 - 1).verify(&mesh.root),
         Err(ChainError::Contradiction(too_few))
+    );
+}
+
+#[test]
+fn nobody_was_excluded_before_it_came() {
+    let (mesh, mut log, mut members) = separate(5);
+    // Of an invite that is there already the trail tells nothing.
+    log.apply(0, mesh.invite(1, 1).add());
+    let free = members[4].0.0 + 1;
+    members.push(join(&mesh, &mut log, 5));
+    let (subject, reporters) = (&members[5], &members[..3]);
+    let state = |at| {
+        let Command::Exclude { reports, .. } = exclude(&mesh, reporters, subject, 1000) else {
+            panic!("just made")
+        };
+        forged(&log.state, |forge| plant_at(forge, at, subject.0, reporters, (reports, 5)))
+    };
+    assert_eq!(state(subject.0.0 + 1).verify(&mesh.root), Ok(()));
+    assert_eq!(
+        state(free).verify(&mesh.root),
+        Err(ChainError::Contradiction("an exclusion of one that was no member yet"))
     );
 }
 

@@ -13,8 +13,8 @@
 //!            <────── answer without the key    a session, if a lesser one
 //! ```
 //!
-//! After that it goes without the key more often than with it. Once a session was made without the key, the key is worth
-//! nothing: it is not tried again until there is another.
+//! And so on in turns. Once a session came of an answer without the key, whoever gave the key up goes without until there is
+//! another; whoever has no session yet tries what it has.
 
 use mesh_model::PresharedKey;
 use mesh_model::plan::Preshared;

@@ -12,6 +12,7 @@ use super::*;
 use crate::raft::fixture::{
     self, Fixed, GUEST, Nobody, append, forged, guest_store, leads, log_id, settled, unchained,
 };
+use crate::raft::leaps::MAX_LEAP;
 use crate::raft::rpc::Append;
 use crate::raft::store::StoreError;
 use crate::raft::testimony::Testimony;
@@ -377,6 +378,20 @@ fn what_is_asked_in_another_epoch_is_answered_with_this_one_and_nothing_else() {
         let reply = guest.handle_rpc(FOUNDER, &passage).await.expect("told");
         let reply: Reply = codec::decode(&reply).expect("our own reply");
         assert!(matches!(reply, Reply::Passage(None)), "it did not come by one");
+        guest.shutdown().await;
+    });
+}
+
+#[test]
+fn one_voter_does_not_use_up_the_terms_of_an_epoch() {
+    Types::run(async {
+        let guest = guest().await;
+        let leap = |term| say(&guest, FOUNDER, append(leads(FOUNDER, term), 4, 1));
+        assert!(leap(MAX_LEAP).await.is_ok(), "as after half a year of elections");
+        for term in [2 + MAX_LEAP, 2 * MAX_LEAP] {
+            let refused = leap(term).await.err();
+            assert!(matches!(refused, Some(RpcError::TermOutOfReach { .. })), "{refused:?}");
+        }
         guest.shutdown().await;
     });
 }

@@ -2,6 +2,7 @@
 
 use openraft::type_config::TypeConfigExt as _;
 
+use super::super::leaps::MAX_LEAP;
 use super::*;
 use crate::command::Outcome;
 use crate::ports::Seeds;
@@ -141,8 +142,8 @@ fn a_later_vote_is_a_voters_to_tell_of_and_within_reach() {
     };
     assert!(believed(1, Vote::new(8, 1)));
     assert!(believed(1, Vote::new_committed(8, 3)));
-    assert!(believed(1, Vote::new(7 + MAX_TERM_AHEAD, 1)));
-    assert!(!believed(1, Vote::new(8 + MAX_TERM_AHEAD, 1)), "out of reach");
+    assert!(believed(1, Vote::new(7 + MAX_LEAP, 1)));
+    assert!(!believed(1, Vote::new(8 + MAX_LEAP, 1)), "out of reach");
     assert!(!believed(1, Vote::new_committed(8, 2)), "nobody knows better whom we vote for");
     assert!(!believed(3, Vote::new(8, 1)), "no voter");
 }
