@@ -18,8 +18,9 @@
 //! Nothing is written down. A host that was started anew has no key and makes a session without one; both ends see that and
 //! what is drawn above happens again. So it does when an answer was lost, or when two hosts have come to think differently for
 //! any other reason: there is no state that a session without a key does not lead out of. Who is asked and has no use for a
-//! key (an older version, or one whose operator does not want any) refuses, and is asked again at the next session, two
-//! minutes later at the earliest if it is still the same process: nothing has to be remembered of what others can do.
+//! key (an older version, or one whose operator does not want any) refuses, and is asked again at the next session. That is
+//! two minutes later, or it was started anew and may agree on keys now; one that makes sessions on purpose is not asked, nor
+//! listened to, more often for that.
 
 mod pair;
 
@@ -39,8 +40,12 @@ pub const RENEWED_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
 /// under way, and one that was begun before it may end first. Three round trips over the longest line.
 const SETTLING: Duration = Duration::from_secs(2);
 
-/// The pause before a question that failed is asked again; each further one is twice as long.
+/// The pause before a question that failed is asked again; each further one is twice as long. Whoever asks another host keeps to
+/// it, so one that offers a key sooner after the last is not listened to: each has the whole plan made anew.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
+
+/// The pause after a refusal, however soon there is another session: long enough for a daemon to be started anew.
+const REFUSED_PAUSE: Duration = Duration::from_secs(10);
 
 /// Questions after one session that stay without an answer, over a minute in all. Then the next session has to bring another
 /// one: a peer that is gone is not called for ever.
@@ -114,15 +119,14 @@ impl Pairs {
         if self.mode == PostQuantum::Off || member <= self.me {
             return;
         }
-        let pair = self.pairs.entry(member).or_default();
-        match pair.want(is_paired, now) {
+        match self.pair(member).want(is_paired, now) {
             None => {
                 self.later.retain(|(_, other)| *other != member);
                 self.due.remove(&member);
             }
             Some(_) if self.is_under_way(member) => {}
             Some(at) => {
-                pair_at(&mut self.pairs, member).begin();
+                self.pair(member).begin();
                 self.schedule(member, at, now);
             }
         }
@@ -135,11 +139,7 @@ impl Pairs {
         key: PresharedKey,
         now: Instant,
     ) -> bool {
-        let is_taken = self.mode != PostQuantum::Off && member < self.me;
-        if is_taken {
-            self.pairs.entry(member).or_default().agree(key, now);
-        }
-        is_taken
+        self.mode != PostQuantum::Off && member < self.me && self.pair(member).take(key, now)
     }
 
     /// What became of the question to `member`. Whether the plan follows from something else now.
@@ -153,14 +153,14 @@ impl Pairs {
         if !self.asked.remove(&member) {
             return false;
         }
-        let pair = pair_at(&mut self.pairs, member);
+        let pair = self.pair(member);
         match answer {
             Ok(key) => {
                 pair.agree(key, now);
                 self.renewals.insert(member);
                 true
             }
-            Err(NoKey::Refused) => pair.forget(),
+            Err(NoKey::Refused) => pair.refused(now),
             Err(NoKey::Failed) => {
                 if let Some(pause) = pair.fail() {
                     self.schedule(member, now + pause, now);
@@ -210,6 +210,10 @@ impl Pairs {
         }
     }
 
+    fn pair(&mut self, member: MemberId) -> &mut Pair {
+        self.pairs.entry(member).or_default()
+    }
+
     fn is_under_way(&self, member: MemberId) -> bool {
         self.due.contains(&member)
             || self.asked.contains(&member)
@@ -223,9 +227,4 @@ impl Pairs {
             self.later.insert((at, member));
         }
     }
-}
-
-/// The pair with `member`.
-fn pair_at(pairs: &mut BTreeMap<MemberId, Pair>, member: MemberId) -> &mut Pair {
-    pairs.entry(member).or_default()
 }

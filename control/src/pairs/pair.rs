@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use mesh_model::PresharedKey;
 
-use super::{FIRST_PAUSE, MAX_TRIES, RENEWED_AFTER, SETTLING};
+use super::{FIRST_PAUSE, MAX_TRIES, REFUSED_PAUSE, RENEWED_AFTER, SETTLING};
 
 /// What this host and one member have agreed on.
 #[derive(Default)]
@@ -13,6 +13,8 @@ pub(super) struct Pair {
     agreed: Option<(PresharedKey, Instant)>,
     /// Questions since the last session that stayed without an answer.
     tries: u32,
+    /// When the member refused last.
+    refused: Option<Instant>,
 }
 
 impl Pair {
@@ -21,7 +23,7 @@ impl Pair {
         match (&self.agreed, is_paired) {
             (Some((_, since)), true) => (now >= *since + RENEWED_AFTER).then_some(now),
             (Some((_, since)), false) => Some(now.max(*since + SETTLING)),
-            (None, _) => Some(now),
+            (None, _) => Some(self.refused.map_or(now, |at| now.max(at + REFUSED_PAUSE))),
         }
     }
 
@@ -35,8 +37,18 @@ impl Pair {
         self.agreed = Some((key, now));
     }
 
+    /// The member offers `key`; whether it is taken.
+    pub(super) fn take(&mut self, key: PresharedKey, now: Instant) -> bool {
+        let is_due = self.agreed.as_ref().is_none_or(|(_, since)| now >= *since + FIRST_PAUSE);
+        if is_due {
+            self.agree(key, now);
+        }
+        is_due
+    }
+
     /// The member agrees on no keys; whether there was one.
-    pub(super) fn forget(&mut self) -> bool {
+    pub(super) fn refused(&mut self, now: Instant) -> bool {
+        self.refused = Some(now);
         self.agreed.take().is_some()
     }
 

@@ -6,8 +6,8 @@
 //! ```
 //!
 //! openraft sends an append without entries as soon as more is agreed. Under load the next entries are right behind it and
-//! say the same, and a packet each way, with all the hands it goes through, is half of what a command costs. So such a
-//! notice waits for them, [`PAUSE`] at most. Nobody's answer waits with it: a member that
+//! say the same, and it costs a packet each way with all the hands that goes through. So such a notice waits for them, [`PAUSE`]
+//! at most. Nobody's answer waits with it: a member that
 //! somebody asked for what was agreed is [told at once](Notices::hurry).
 
 use std::collections::{BTreeMap, BTreeSet};

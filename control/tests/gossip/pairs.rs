@@ -146,6 +146,9 @@ fn the_higher_id_waits_and_takes_what_it_is_asked_to() {
     assert_eq!(host.asks(), []);
     assert!(host.offer(1, key(1)));
     assert_eq!(host.agreed(1), Some(key(1)));
+    assert!(!host.offer(1, key(2)), "so soon nobody asks that goes by the rules");
+    assert_eq!(host.agreed(1), Some(key(1)));
+    host.run(secs(1));
     assert!(host.offer(1, key(2)), "and the next one");
     assert_eq!(host.agreed(1), Some(key(2)));
     let renewals = host.updates.iter().filter(|it| matches!(it, Update::RenewPeer(_)));
@@ -203,6 +206,15 @@ fn who_refuses_is_asked_again_at_the_next_session_only() {
     assert_eq!(host.agreed(3), Some(key(1)));
     host.answer(3, Err(NoKey::Refused));
     assert_eq!(host.agreed(3), None);
+    // However many sessions it makes, it is asked once in a while.
+    for _ in 0..9 {
+        host.session(3, false);
+        assert_eq!(host.asks(), []);
+        host.run(secs(1));
+    }
+    host.run(secs(1));
+    assert_eq!(host.asks(), [m(3)]);
+    host.answer(3, Err(NoKey::Refused));
     host.run(secs(600));
     assert_eq!(host.asks(), []);
     host.session(3, false);

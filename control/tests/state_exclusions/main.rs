@@ -6,7 +6,9 @@ mod lasting;
 mod reporting;
 mod snapshots;
 
-use fixture::{Host, Log, Mesh, after};
+use std::ops::Range;
+
+use fixture::{Host, Log, Mesh, Ticket, after};
 use mesh_control::command::{Command, Outcome, Refusal};
 use mesh_control::state::State;
 use mesh_model::MemberId;
@@ -35,6 +37,15 @@ fn join(mesh: &Mesh, log: &mut Log, number: u64) -> Member {
     log.apply(0, ticket.add());
     let host = Host::new(number);
     (log.admit(&ticket, &host).0, host)
+}
+
+/// Lets hosts in by one token.
+fn all_by(ticket: &Ticket, log: &mut Log, numbers: Range<u64>) -> Vec<Member> {
+    let host = |number| {
+        let host = Host::new(number);
+        (log.admit(ticket, &host).0, host)
+    };
+    numbers.map(host).collect()
 }
 
 /// "Shut `subject` out": `reporters` said so `ms` milliseconds after the mesh began.

@@ -9,7 +9,7 @@ use mesh_model::trust::{
 use mesh_model::{AdminId, Cosigned, IdentitySecret, MemberId, Signed};
 
 use crate::fixture::{BORN_MS, Host, Log, Mesh, ban};
-use crate::{Member, at, exclude, refused, separate};
+use crate::{Member, all_by, at, exclude, refused, separate};
 
 #[test]
 fn hosts_of_one_token_have_one_voice() {
@@ -17,12 +17,7 @@ fn hosts_of_one_token_have_one_voice() {
     let subject = members[4].clone();
     let stolen = mesh.invite(50, 100);
     log.apply(0, stolen.add());
-    let puppets: Vec<Member> = (50..90)
-        .map(|number| {
-            let host = Host::new(number);
-            (log.admit(&stolen, &host).0, host)
-        })
-        .collect();
+    let puppets = all_by(&stolen, &mut log, 50..90);
     assert_eq!(log.state.lineages_beside(subject.0).len(), 5, "four hosts and one token");
     let refusal = refused(&mut log, 1000, exclude(&mesh, &puppets[..32], &subject, 1000));
     assert_eq!(refusal, ExclusionRefusal::SameLineage(puppets[1].0).into());

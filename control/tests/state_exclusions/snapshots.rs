@@ -13,7 +13,7 @@ use mesh_model::{LogIndex, MemberId, Signed, codec};
 
 use crate::fixture::forge::{Forge, ForgedExclusion, forged};
 use crate::fixture::{BORN_MS, Host, LIFETIME_MS, Ticket};
-use crate::{Member, at, exclude, is_out, join, one_excluded, separate};
+use crate::{Member, all_by, at, exclude, is_out, join, one_excluded, separate};
 
 /// One lie about an exclusion, and what is found.
 type Lie = (fn(&mut ForgedExclusion), &'static str);
@@ -114,12 +114,7 @@ fn a_snapshot_in_which_one_lineage_speaks_for_three_does_not_verify() {
     let (mesh, mut log, members) = separate(5);
     let stolen = mesh.invite(50, 9);
     log.apply(0, stolen.add());
-    let puppets: Vec<Member> = (50..53)
-        .map(|number| {
-            let host = Host::new(number);
-            (log.admit(&stolen, &host).0, host)
-        })
-        .collect();
+    let puppets = all_by(&stolen, &mut log, 50..53);
     let subject = &members[4];
     let Command::Exclude { reports, .. } = exclude(&mesh, &puppets, subject, 1000) else {
         panic!("just made")

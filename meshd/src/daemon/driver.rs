@@ -187,9 +187,11 @@ impl Driver {
             }
             Question::TakeKey(member, key, reply) => {
                 let is_taken = self.node.handle_pair_offer(member, key, clock::now());
-                // Whoever asked begins a handshake with it next.
-                self.drain().await;
-                self.path.carried_out().await;
+                if is_taken {
+                    // Whoever asked begins a handshake with it next.
+                    self.drain().await;
+                    self.path.carried_out().await;
+                }
                 let _ = reply.send(is_taken);
             }
         }

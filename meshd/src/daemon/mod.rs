@@ -26,6 +26,7 @@ mod ground;
 mod inviting;
 mod joining;
 mod judging;
+mod keys;
 mod leaving;
 mod mesh;
 mod onlooker;

@@ -1,4 +1,4 @@
-//! `mesh keys`: this host's WireGuard key, and another one in its place.
+//! `mesh keys rotate`: another WireGuard key in place of this host's. What stands is shown in [`keys`](super::keys).
 //!
 //! ```text
 //! new key on disk ──> packet threads answer to it ──> the mesh agrees ──> they go by it ──> the old one ends
@@ -12,19 +12,15 @@ use std::time::Duration;
 
 use mesh_control::command::{Command, Outcome, Refusal, RekeyRefusal};
 use mesh_control::raft::Applied;
-use mesh_control::rotation::{
-    KeyMissing, MAX_ASIDE, OLD_MS, Stage, held_since, is_over, kept_until, taken_by, waited_for,
-};
+use mesh_control::rotation::{KeyMissing, MAX_ASIDE, Stage, is_over, taken_by, waited_for};
 use mesh_dataplane::{OtherKey, OwnKeys};
-use mesh_model::api::v1::{
-    ErrorBody, ErrorCode, KeyBefore, KeyStage, KeyStatus, KeysRotated, MemberKey, MemberName,
-    RotateKeysRequest, TunnelKeys,
-};
+use mesh_model::api::v1::{ErrorBody, ErrorCode, KeysRotated, MemberName, RotateKeysRequest};
 use mesh_model::trust::Rekey;
 use mesh_model::view::{ClusterView, KeyChange, MemberView};
 use mesh_model::{LogIndex, MemberId, Signed, TunnelKey, TunnelSecret};
 use tokio::time::sleep;
 
+use super::keys::names;
 use super::mesh::APPLY_LIMIT;
 use super::refusal::{Answer, ending, failed, internal, not_done, refusal};
 use super::{Daemon, Mesh};
@@ -41,28 +37,6 @@ const LOOK_AGAIN: Duration = Duration::from_secs(2);
 const NAMED: usize = 10;
 
 impl Daemon {
-    /// The WireGuard keys.
-    pub(crate) async fn tunnel_keys(&self) -> Answer<TunnelKeys> {
-        let mesh = self.mesh()?;
-        let view = mesh.newest_view();
-        let own = view.place_of(mesh.me).ok_or_else(not_a_member)?;
-        let keys = mesh.keys();
-        let before = match (own.change, &keys.other) {
-            (Some(change), Some(OtherKey::Before(before))) => Some(KeyBefore {
-                key: before.public(),
-                until_ms: kept_until(&change),
-                behind: names(&view, &mesh.waited_for(change.at).await.ok_or_else(ending)?),
-            }),
-            _ => None,
-        };
-        let next = match &keys.other {
-            Some(OtherKey::Next(next)) => Some(next.public()),
-            _ => None,
-        };
-        let members = view.members.values().map(member_key).collect();
-        Ok(TunnelKeys { own: member_key(own), before, next, members, applied: view.applied })
-    }
-
     /// Has another key for this host agreed.
     pub(crate) async fn rotate_keys(&self, request: RotateKeysRequest) -> Answer<KeysRotated> {
         let mesh = self.mesh()?;
@@ -133,7 +107,7 @@ impl Mesh {
     }
 
     /// The view as agreement has it, which may be ahead of what the driver has heard.
-    fn newest_view(&self) -> std::sync::Arc<ClusterView> {
+    pub(super) fn newest_view(&self) -> std::sync::Arc<ClusterView> {
         self.group.views().borrow().clone()
     }
 
@@ -182,14 +156,14 @@ impl Mesh {
             return Ok(std::mem::replace(free, next));
         }
         if aside.len() >= MAX_ASIDE {
-            return Err(taken(view, Some(by)));
+            return Err(all_taken(view, by));
         }
         aside.push(next);
         Ok(TunnelSecret::from_bytes(Entropy.fresh()))
     }
 
     /// Who is waited for after the change at `index`; `None`: this host is ending.
-    async fn waited_for(&self, index: LogIndex) -> Option<Vec<MemberId>> {
+    pub(super) async fn waited_for(&self, index: LogIndex) -> Option<Vec<MemberId>> {
         let behind = self.behind(index).await?;
         Some(waited_for(&self.newest_view(), behind))
     }
@@ -241,21 +215,6 @@ impl Mesh {
         Ok(())
     }
 
-    /// How this host stands with its key; `None`: it has no place in the mesh.
-    pub(super) fn key_status(&self) -> Option<KeyStatus> {
-        let now_ms = clock::wall_ms();
-        let (serial, since_ms) = self
-            .group
-            .read(|state, _| Some((state.keys().serial(self.me), held_since(state, self.me)?)))?;
-        let stage = match self.keys().other {
-            None => KeyStage::Settled,
-            Some(OtherKey::Next(_)) => KeyStage::Prepared,
-            Some(OtherKey::Before(_)) => KeyStage::Agreed,
-        };
-        let is_old = now_ms.saturating_sub(since_ms) >= OLD_MS;
-        Some(KeyStatus { serial, since_ms: since_ms.min(now_ms), stage, is_old })
-    }
-
     /// Whether a change of this host's key may come further without anybody's asking.
     fn is_rotating(&self) -> bool {
         let keys = self.keys();
@@ -300,22 +259,6 @@ pub(super) fn cast(identity: &Identity, own: &MemberView) -> Result<OwnKeys, Key
     Ok(OwnKeys { current, other })
 }
 
-fn member_key(member: &MemberView) -> MemberKey {
-    MemberKey {
-        member: member.id,
-        name: member.name.clone(),
-        key: member.tunnel,
-        serial: member.change.map_or(0, |change| change.serial),
-        index: member.change.map(|change| change.at),
-        since_ms: member.change.map(|change| change.since_ms),
-    }
-}
-
-fn names(view: &ClusterView, members: &[MemberId]) -> Vec<MemberName> {
-    let known = members.iter().filter_map(|id| view.place_of(*id));
-    known.map(|member| MemberName { member: member.id, name: member.name.clone() }).collect()
-}
-
 fn nothing_kept() -> ErrorBody {
     refusal(
         ErrorCode::Unreachable,
@@ -324,7 +267,7 @@ fn nothing_kept() -> ErrorBody {
     )
 }
 
-fn not_a_member() -> ErrorBody {
+pub(super) fn not_a_member() -> ErrorBody {
     refusal(
         ErrorCode::Refused,
         "this host is banned or removed, and nobody agrees to a key of it",
@@ -334,17 +277,34 @@ fn not_a_member() -> ErrorBody {
 
 /// The new key is another member's, who cannot use it.
 fn taken(view: &ClusterView, by: Option<MemberId>) -> ErrorBody {
-    let who = names(view, by.as_slice()).pop();
-    let who =
-        who.map_or("another member".to_owned(), |who| format!("{} ({})", who.name, who.member));
     refusal(
         ErrorCode::Refused,
         format!(
-            "the new key was agreed to be that of {who} before it was agreed to be this host's: somebody saw the proposal and took it"
+            "the new key was agreed to be that of {} before it was agreed to be this host's: somebody saw the proposal and took it",
+            named(view, by)
         ),
         "this host goes on with the key it has, and `mesh keys rotate` takes yet another one; `mesh audit` tells who took it and \
          `mesh supervisor history` who led: ban who cheats with `mesh ban`",
     )
+}
+
+/// So is each that was put aside.
+fn all_taken(view: &ClusterView, by: MemberId) -> ErrorBody {
+    refusal(
+        ErrorCode::Refused,
+        format!(
+            "each of the {} new keys that this host made is another member's by now, the last that of {}: members work together to take them",
+            MAX_ASIDE + 1,
+            named(view, Some(by))
+        ),
+        "`mesh audit` tells who took them; once an admin has removed one of those members with `mesh remove` its keys are free again, and \
+         `mesh keys rotate` goes on",
+    )
+}
+
+fn named(view: &ClusterView, member: Option<MemberId>) -> String {
+    let known = names(view, member.as_slice()).pop();
+    known.map_or("another member".to_owned(), |who| format!("{} ({})", who.name, who.member))
 }
 
 fn unfinished(behind: &[MemberName]) -> ErrorBody {

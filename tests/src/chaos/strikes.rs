@@ -8,6 +8,7 @@
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::Command;
 
+use mesh_model::TunnelKey;
 use mesh_model::api::v1::{Bans, DaemonState, InviteReply, Invites, TunnelKeys};
 use mesh_model::id::InviteId;
 use nix::sys::signal::Signal;
@@ -234,7 +235,7 @@ impl<'a> Told<'a> {
             Step::Join => member(struck.status()?.state) && other.status()?.members == 2,
             Step::Rotate => {
                 let keys: TunnelKeys = struck.mesh().get(&["keys"])?;
-                keys.own.serial > 0
+                keys.own.serial > 0 && self.is_on_disk(&keys.own.key)?
             }
             Step::Ban => {
                 let bans: Bans = struck.mesh().get(&["bans"])?;
@@ -242,6 +243,17 @@ impl<'a> Told<'a> {
             }
             Step::Leave => struck.status()?.state == DaemonState::NotJoined,
         })
+    }
+
+    /// Whether the struck host would find its WireGuard key `key` at its next start.
+    fn is_on_disk(&self, key: &TunnelKey) -> Result<bool> {
+        let path = self.lab.host(self.struck).state_dir().join("identity.key");
+        let text = std::fs::read_to_string(&path).context(format!("read {}", path.display()))?;
+        let has_it = |line: &str| {
+            let field = line.strip_prefix("tunnel-public: ");
+            field.or_else(|| line.strip_prefix("other-tunnel-public: ")) == Some(&key.to_string())
+        };
+        Ok(text.lines().any(has_it))
     }
 
     fn has_struck(&self) -> bool {

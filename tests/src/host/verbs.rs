@@ -36,6 +36,12 @@ impl Host {
         self.mesh().get(&["status"])
     }
 
+    /// How many packets it has dropped for `reason`.
+    pub fn dropped(&self, reason: &str) -> Result<u64> {
+        let drops = self.status()?.drops;
+        Ok(drops.iter().find(|drop| drop.reason == reason).map_or(0, |drop| drop.packets))
+    }
+
     /// `mesh supervisor`.
     pub fn supervisor(&self) -> Result<Supervisor> {
         self.mesh().get(&["supervisor"])

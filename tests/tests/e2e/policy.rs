@@ -83,8 +83,7 @@ fn set(lab: &Lab, policy: &str) -> PolicyReply {
 }
 
 fn denied(lab: &Lab, number: usize) -> u64 {
-    let drops = lab.host(number).status().unwrap().drops;
-    drops.iter().find(|drop| drop.reason == "policy_denied").map_or(0, |drop| drop.packets)
+    lab.host(number).dropped("policy_denied").unwrap()
 }
 
 #[test]

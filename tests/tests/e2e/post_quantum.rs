@@ -38,8 +38,7 @@ fn wait_paired(lab: &Lab, one: usize, other: usize) {
 
 /// Packets that `host` let not pass for want of a key.
 fn barred(lab: &Lab, host: usize) -> u64 {
-    let drops = lab.host(host).status().unwrap().drops;
-    drops.iter().find(|drop| drop.reason == "no_pair_key").map_or(0, |drop| drop.packets)
+    lab.host(host).dropped("no_pair_key").unwrap()
 }
 
 #[test]

@@ -50,8 +50,7 @@ fn beliefs(lab: &Lab) -> Vec<Beliefs> {
 
 /// How much of what its uplink had no room for host `number` has dropped.
 fn congested(lab: &Lab, number: usize) -> u64 {
-    let drops = lab.host(number).status().unwrap().drops;
-    drops.iter().find(|drop| drop.reason == "congested").map_or(0, |drop| drop.packets)
+    lab.host(number).dropped("congested").unwrap()
 }
 
 /// Waits until host `number` has dropped `more` than it had.

@@ -31,7 +31,7 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=60))]
     seconds: u64,
     /// Who is measured, separated by commas
-    #[arg(long, value_delimiter = ',', value_enum, default_value = "meshd,etcd,etcd-tls")]
+    #[arg(long, value_delimiter = ',', value_enum, default_value = "meshd,etcd")]
     with: Vec<Contender>,
     /// How many clients, separated by commas
     #[arg(long, value_delimiter = ',', default_value = "1,8,64")]
