@@ -43,6 +43,7 @@ mod doubt;
 mod draft;
 mod editions;
 mod export;
+mod farewell;
 mod feeding;
 mod ferry;
 #[cfg(test)]

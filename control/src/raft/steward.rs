@@ -5,12 +5,10 @@
 //! is left to do but cannot be done yet (a new member has not caught up) it looks again a few times a
 //! second; otherwise it sleeps until a voter could have been silent for too long.
 //!
-//! **Leaving.** A member that votes gives up its vote before its departure is agreed. The other way round
-//! its tunnels would be gone before the change of voters that needs its answer, and a sole voter that left
-//! would take the mesh's ability to agree with it.
+//! One that is about to go is given no vote ([`farewell`](super::farewell)).
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use mesh_model::MemberId;
@@ -20,6 +18,7 @@ use openraft::async_runtime::watch::WatchReceiver as _;
 use openraft::rt::Select3;
 use openraft::type_config::TypeConfigExt as _;
 
+use super::farewell::Farewells;
 use super::group::{Inner, leadership};
 use super::roles::{Roles, Step, next_step, usual_target};
 use super::runtime::Runtime;
@@ -46,15 +45,8 @@ pub(super) const IDLE: Duration = Duration::from_secs(24 * 60 * 60);
 #[derive(Default)]
 pub(super) struct Stewardship {
     stepping: tokio::sync::Mutex<()>,
-    /// How many goodbyes each is saying: one that is said twice is not over with the first.
-    leaving: Mutex<BTreeMap<MemberId, usize>>,
+    pub(super) farewells: Farewells,
     pub(super) tenure: Mutex<Tenure>,
-}
-
-/// Keeps a member out of the vote until dropped.
-pub(super) struct Leaving<'a> {
-    stewardship: &'a Stewardship,
-    member: MemberId,
 }
 
 impl Stewardship {
@@ -62,31 +54,10 @@ impl Stewardship {
     pub(super) async fn step_by_step(&self) -> tokio::sync::MutexGuard<'_, ()> {
         self.stepping.lock().await
     }
-
-    fn leaving(&self) -> std::sync::MutexGuard<'_, BTreeMap<MemberId, usize>> {
-        self.leaving.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn begin_leaving(&self, member: MemberId) -> Leaving<'_> {
-        *self.leaving().entry(member).or_default() += 1;
-        Leaving { stewardship: self, member }
-    }
-}
-
-impl Drop for Leaving<'_> {
-    fn drop(&mut self) {
-        let mut leaving = self.stewardship.leaving();
-        if let Some(goodbyes) = leaving.get_mut(&self.member) {
-            *goodbyes -= 1;
-            if *goodbyes == 0 {
-                leaving.remove(&self.member);
-            }
-        }
-    }
 }
 
 /// What came of looking for a step.
-enum Looked {
+pub(super) enum Looked {
     /// A step was taken, or tried; there may be another.
     Stepped,
     /// All is as it should be, or this host does not lead. For so long nothing changes by itself.
@@ -96,42 +67,20 @@ enum Looked {
 }
 
 impl Inner {
-    /// Takes `member`'s vote away, if it has one and somebody else can have it. While the returned guard
-    /// lives it does not get it back. `None` when nobody could take over.
-    pub(super) async fn retire(&self, member: MemberId) -> Option<Leaving<'_>> {
-        let leaving = self.stewardship.begin_leaving(member);
-        loop {
-            let leads = member == self.me && leadership(&self.raft).role == Role::Leader;
-            if !leads && !self.membership().voters.contains(&member) {
-                return Some(leaving);
-            }
-            let others = self.view().members.keys().any(|id| *id != member);
-            if !others {
-                // The last one out: there is nobody to keep agreeing.
-                return Some(leaving);
-            }
-            match self.step().await {
-                Looked::Stepped => {}
-                Looked::AtRest(_) => return None,
-                Looked::Waiting(_) => Types::sleep(LOOK_AGAIN).await,
-            }
-        }
-    }
-
     /// Looks for the next step and takes it.
-    async fn step(&self) -> Looked {
+    pub(super) async fn step(&self) -> Looked {
         let _stepping = self.stewardship.step_by_step().await;
         if leadership(&self.raft).role != Role::Leader || self.ended().is_some() {
             return Looked::AtRest(IDLE);
         }
-        let leaving = self.stewardship.leaving().clone();
+        let leaving = self.stewardship.farewells.members();
         let view = self.view();
         let mut members: BTreeSet<MemberId> = view.members.keys().copied().collect();
         let membership = self.membership();
         // Those who are leaving follow to the end; they only do not vote.
         let following = membership.learners.union(&membership.voters);
         let learners: BTreeSet<MemberId> = following.copied().collect();
-        members.retain(|id| !leaving.contains_key(id));
+        members.retain(|id| !leaving.contains(id));
         let (target, wishes) = {
             let state = &self.replica.lock().state;
             (state.voters().policy().and_then(|policy| policy.target), state.wishes())
@@ -155,8 +104,14 @@ impl Inner {
             standings: &self.standings(&learners),
             rested: until_rested.is_zero(),
         };
-        let step = next_step(&roles)
-            .filter(|step| !matches!(step, Step::Remove(id) if leaving.contains_key(id)));
+        let staying: BTreeSet<MemberId>;
+        let mut step = next_step(&roles);
+        if let Some(Step::SetVoters(_)) = step {
+            staying = &members - &self.going();
+            roles.members = &staying;
+            step = next_step(&roles);
+        }
+        let step = step.filter(|step| !matches!(step, Step::Remove(id) if leaving.contains(id)));
         if let Some(step) = step {
             self.take(step).await;
             return Looked::Stepped;
@@ -285,22 +240,5 @@ impl Steward {
         if let Err(error) = self.inner.raft.shutdown().await {
             tracing::error!(%error, "agreement did not end in good order");
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn one_that_says_goodbye_twice_is_leaving_until_both_are_answered() {
-        let stewardship = Stewardship::default();
-        let member = MemberId(4);
-        let (first, second) =
-            (stewardship.begin_leaving(member), stewardship.begin_leaving(member));
-        drop(first);
-        assert!(stewardship.leaving().contains_key(&member));
-        drop(second);
-        assert!(stewardship.leaving().is_empty());
     }
 }
