@@ -174,6 +174,17 @@ impl Draft {
         asked
     }
 
+    /// Who votes once what is in it up to `upto` has been applied to `own`.
+    pub(super) fn voters_at(&self, own: &Replica, upto: LogIndex) -> BTreeSet<MemberId> {
+        let base = self.base.as_ref().map_or(own, |base| &base.replica);
+        let entries = self.entries.iter().filter(|entry| entry.log_id.index <= upto);
+        let named = entries.filter_map(|entry| match &entry.payload {
+            Payload::Membership(membership) => Some(membership),
+            _ => None,
+        });
+        named.last().map_or_else(|| base.voters(), |last| last.voter_ids().map(MemberId).collect())
+    }
+
     /// How far the draft is proven, for a host that holds `own`.
     pub(super) fn prove(
         &self,

@@ -13,8 +13,8 @@ use std::time::Duration;
 
 use mesh_model::MemberId;
 use mesh_model::trust::EpochId;
-use openraft::async_runtime::AsyncRuntime as _;
-use openraft::async_runtime::watch::WatchReceiver as _;
+use openraft::async_runtime::watch::{WatchReceiver as _, WatchSender as _};
+use openraft::async_runtime::{AsyncRuntime as _, Select2};
 
 use super::group::Inner;
 use super::lookout::Obstacle;
@@ -48,10 +48,19 @@ impl Ferry {
     pub(super) async fn run(mut self) {
         loop {
             let inner = self.place.inner();
-            let heard = Box::pin(inner.unless_ended(self.sightings.changed())).await;
-            if heard.is_none() {
+            let mut withdrawal = inner.withdrawal.subscribe();
+            let wanted = withdrawal.wait_until(Option::is_some);
+            let woken = Runtime::select2(self.sightings.changed(), wanted);
+            match Box::pin(inner.unless_ended(woken)).await {
                 // The herald says why before it goes.
-                return self.place.end(inner.see_ended().await);
+                None => return self.place.end(inner.see_ended().await),
+                Some(Select2::Second(Ok(Some(lead)))) => {
+                    if let Err(failure) = Box::pin(self.place.withdraw(lead)).await {
+                        return self.place.end(failure);
+                    }
+                    continue;
+                }
+                Some(_) => {}
             }
             let sighted = *self.sightings.borrow_watched();
             let Some((from, epoch)) = sighted else { continue };

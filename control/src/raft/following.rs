@@ -8,7 +8,7 @@
 //! would tell: the vote of the leader those voters followed, entries, and that they are agreed. It keeps them as it keeps
 //! all entries, and a member that becomes a candidate for a vote goes on from there as a learner. One that has
 //! no vote by its own log never asks for any. One that has, and has not heard that it lost it, is fed the entry
-//! that says so.
+//! that says so, once it has taken back what it promised meanwhile ([`withdrawal`](super::withdrawal)).
 
 use std::future::Future;
 use std::pin::Pin;
@@ -257,6 +257,7 @@ impl Following {
         }
         let Some(proven) = proven else { return Ok(0) };
         self.doubt = Doubt::default();
+        Box::pin(self.inner.consider_withdrawal(&own, &self.draft, proven)).await;
         let mut draft = std::mem::take(&mut self.draft);
         let (before, base) = (own.index(), draft.base.take());
         match Box::pin(self.inner.feed(base, &draft.entries, own.applied, proven)).await {

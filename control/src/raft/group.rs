@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use mesh_model::trust::EpochId;
 use mesh_model::view::ClusterView;
+use mesh_model::wire::sync::Lead;
 use mesh_model::{Edition, IdentitySecret, LogIndex, MemberId};
 use openraft::ConfigError;
 use openraft::async_runtime::watch::WatchReceiver as _;
@@ -89,6 +90,8 @@ pub(super) struct Inner {
     pub(super) sync: Mutex<Sync>,
     pub(super) desk: Arc<Mutex<Desk>>,
     pub(super) nudges: ordered::Sender<u64>,
+    /// Whose election is to take the place of this host's own candidacy.
+    pub(super) withdrawal: ordered::Sender<Option<Lead>>,
     /// How many members are between this one and agreement, while it follows one.
     pub(super) depth: AtomicU8,
     pub(super) born: Instant,

@@ -93,6 +93,7 @@ mod types;
 mod warden;
 mod watch;
 mod welcome;
+mod withdrawal;
 
 pub use aftermath::Aftermath;
 pub use comparing::{CompareError, Comparison, Difference, Held};

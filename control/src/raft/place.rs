@@ -1,4 +1,5 @@
-//! A member's place in agreement, through all epochs: what stays when the mesh begins another.
+//! A member's place in agreement, through all epochs: what stays when the mesh begins another, or when Raft starts anew on
+//! this host.
 //!
 //! ```text
 //! Place ──> Inner of epoch 0 ──ended──┐
@@ -19,7 +20,7 @@ use super::lookout::Lookout;
 use super::network::Calls;
 use super::passage::Passage;
 use super::status::{GroupFailure, Leadership};
-use super::store::Store;
+use super::store::{Store, StoreError};
 use super::timing::Timing;
 use super::watch as ordered;
 use crate::ports::WallClock;
@@ -87,6 +88,23 @@ impl Place {
     /// Goes over into the epoch that `passage` leads to. After an error agreement has ended, and the store is as it was
     /// before or as it should be.
     pub(super) async fn go_over(&self, passage: &Passage) -> Result<(), GroupFailure> {
+        let aside = Box::pin(self.start_anew(|store| store.go_over(passage))).await?;
+        let epoch = passage.epoch();
+        tracing::warn!(
+            number = epoch.number,
+            from = epoch.from,
+            ?aside,
+            "the mesh goes on without its majority: this host went over into the epoch its admins began, and its \
+             store before that is set aside"
+        );
+        Ok(())
+    }
+
+    /// Ends agreement on this host, makes `change` to the store, and begins again. After an error it has ended.
+    pub(super) async fn start_anew<T>(
+        &self,
+        change: impl FnOnce(&mut Store) -> Result<T, StoreError>,
+    ) -> Result<T, GroupFailure> {
         let is_closed = self.is_closed.lock().await;
         if *is_closed {
             return Err(GroupFailure::Shutdown);
@@ -99,27 +117,19 @@ impl Place {
         }
         let Lasting { me, root, .. } = &*self.lasting;
         let mut store = Store::on(old.db.hand_on().await?, *me, root)?;
-        let aside = store.go_over(passage)?;
+        let changed = change(&mut store)?;
         let started = Box::pin(Inner::start(&self.lasting, store)).await;
         let inner = started.map_err(|error| match error {
             GroupError::Store(error) => GroupFailure::Store(error),
             other => GroupFailure::Bug(other.to_string()),
         })?;
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = inner;
-        let epoch = passage.epoch();
-        tracing::warn!(
-            number = epoch.number,
-            from = epoch.from,
-            ?aside,
-            "the mesh goes on without its majority: this host went over into the epoch its admins began, and its \
-             store before that is set aside"
-        );
-        Ok(())
+        Ok(changed)
     }
 }
 
 impl Inner {
-    /// Ends agreement in this epoch.
+    /// Ends agreement as this `Inner` has it.
     async fn leave_epoch(&self) {
         if let Err(error) = self.raft.shutdown().await {
             tracing::error!(%error, "agreement did not end in good order");

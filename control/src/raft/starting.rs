@@ -100,6 +100,7 @@ impl Inner {
             sync: Mutex::new(sync),
             desk: Arc::default(),
             nudges: ordered::channel(0).0,
+            withdrawal: ordered::channel(None).0,
             depth: AtomicU8::new(MAX_DEPTH),
             born: Types::now(),
             history: Mutex::new(History::new(me)),

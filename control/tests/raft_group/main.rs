@@ -28,4 +28,5 @@ mod succession;
 mod transfer;
 mod upstream;
 mod versions;
+mod withdrawal;
 mod world;

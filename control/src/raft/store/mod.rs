@@ -21,6 +21,7 @@ mod epochs;
 mod error;
 mod log;
 mod tail;
+mod withdraw;
 
 use std::sync::Arc;
 

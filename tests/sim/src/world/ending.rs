@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use mesh_control::raft::{Applied, Group, GroupStatus};
-use mesh_model::MemberId;
+use mesh_dataplane::{OtherKey, OwnKeys};
+use mesh_model::{MemberId, TunnelKey};
 
 use super::World;
 use super::queue::{Event, Purpose};
@@ -44,7 +45,7 @@ impl World {
         !settled && self.clock.elapsed() < joined + FIND_BACK
     }
 
-    /// Whether `life` was away for too long. Agreement cannot help such a member; it has to join again. Record 25 says when:
+    /// Whether `life` was away for too long. Agreement cannot help such a member; it has to join again. Records 25 and 34 say when:
     /// nobody that it knows and that knows it has what was agreed since, or whoever signed that can be believed neither
     /// because a majority of the voters it knows votes still, nor because the voters it knows vouch for a majority of those
     /// that vote now.
@@ -110,13 +111,9 @@ impl World {
         self.hosts.values().filter_map(Host::life).find(|life| life.me == member)
     }
 
-    /// Whether `life` and `member` have a tunnel to each other.
+    /// Whether `life` and `member` have a tunnel to each other: each knows the other, by a key that it answers to.
     fn are_joined(&self, life: &Life, member: MemberId) -> bool {
-        let mut tunnels = life.node.plan().peers.values();
-        let there = tunnels.any(|peer| peer.member == member);
-        let mut back =
-            self.life_of(member).into_iter().flat_map(|it| it.node.plan().peers.values());
-        there && back.any(|peer| peer.member == life.me)
+        self.life_of(member).is_some_and(|other| reaches(life, other) && reaches(other, life))
     }
 
     /// How many members are stranded.
@@ -189,4 +186,15 @@ impl World {
         let status = life.group.as_ref().map(Group::status);
         Some(Standing { host, member, status, gossip })
     }
+}
+
+/// Whether `from` knows a key that `to` answers to. One that was away, or banned, while `to` changed its key twice knows none (record
+/// 34).
+fn reaches(from: &Life, to: &Life) -> bool {
+    let OwnKeys { current, other } = &to.keys;
+    let other = other.as_ref().map(|(OtherKey::Next(key) | OtherKey::Before(key))| key);
+    let answered = [Some(current), other];
+    let answers = |key: TunnelKey| answered.into_iter().flatten().any(|own| own.public() == key);
+    let peers = from.node.plan().peers.iter().filter(|(_, peer)| peer.member == to.me);
+    peers.flat_map(|(key, peer)| [Some(*key), peer.before]).flatten().any(answers)
 }

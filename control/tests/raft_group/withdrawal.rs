@@ -1,0 +1,88 @@
+//! Candidates that lost their vote while they campaigned.
+
+use std::time::Duration;
+
+use mesh_control::raft::{Leadership, Role, Timing};
+use mesh_model::MemberId;
+use tokio::time::sleep;
+
+use crate::world::{World, in_virtual_time};
+
+/// Long enough on the way that what is said in one moment can be lost in the next.
+const FAR: Duration = Duration::from_millis(20);
+
+/// A voter that campaigns in a later term than that of the leader, who leads on, and is cut off. The two that follow lose their
+/// leader for so long that one campaigns with the other's leave, and nobody hears of it.
+async fn candidate(world: &World) -> (MemberId, Leadership) {
+    let leader = world.leader().await;
+    let led = world.status(leader).leadership;
+    let others: Vec<_> =
+        world.status(leader).voters.into_iter().filter(|id| *id != leader).collect();
+    for other in &others {
+        world.move_away(*other, FAR);
+        world.sever(leader, *other);
+    }
+    let campaigns =
+        |world: &World, id: &MemberId| world.status(*id).leadership.role == Role::Candidate;
+    world
+        .until_at_once("one campaigns", |world| others.iter().any(|id| campaigns(world, id)))
+        .await;
+    let candidate = *others.iter().find(|id| campaigns(world, id)).expect("just seen");
+    world.cut(candidate);
+    world.splice();
+    assert!(world.status(candidate).leadership.term > led.term);
+    assert_eq!(world.leader().await, leader);
+    (candidate, led)
+}
+
+/// The others give its vote to somebody else. When it is whole again they are in an earlier term than it is. It must not end
+/// theirs, and has to hear what they agreed.
+#[test]
+fn a_candidate_that_lost_its_vote_follows_in_the_term_there_is() {
+    let runs = (110..122).map(|seed| in_virtual_time(move || follows_in_the_term_there_is(seed)));
+    // In the others the second of the two that lost their leader campaigns as well, and ends the term.
+    assert!(runs.filter(|led_on| *led_on).count() >= 3);
+}
+
+/// Whether the leader led on in the world of `seed`; if so, it is as the test says.
+async fn follows_in_the_term_there_is(seed: u8) -> bool {
+    let world = World::of(4, seed).await;
+    let (candidate, led) = candidate(&world).await;
+    let leader = led.leader.expect("it leads itself");
+    sleep(Timing::default().settle).await;
+    world.replaced(leader, &[candidate]).await;
+    let applied = world.propose(leader, world.filler()).await.expect("agreed").index;
+    if world.status(leader).leadership != led {
+        return false;
+    }
+
+    world.heal(candidate);
+    world
+        .until("it follows", |world| {
+            let seen = world.status(candidate);
+            let now = seen.leadership;
+            seen.applied >= applied && (now.leader, now.term) == (led.leader, led.term)
+        })
+        .await;
+    assert_eq!(world.status(leader).leadership, led, "nobody's term ended");
+    world.propose(candidate, world.filler()).await.expect("agreed");
+    true
+}
+
+/// It votes still: nothing is agreed in which it does not.
+#[test]
+fn a_candidate_that_votes_still_ends_the_earlier_term() {
+    for seed in 115..118 {
+        in_virtual_time(move || async move {
+            let world = World::of(3, seed).await;
+            let (candidate, led) = candidate(&world).await;
+            world.heal(candidate);
+            let ended = |world: &World| {
+                let seen = world.status(candidate).leadership;
+                seen.leader.is_some() && seen.term > led.term
+            };
+            world.until("somebody leads in a later term", ended).await;
+            world.settle().await;
+        });
+    }
+}
