@@ -11,6 +11,8 @@ use mesh_model::{Edition, IdentitySecret, LogIndex, MemberId, MeshId, Signed};
 pub(super) struct OwnFacts {
     identity: IdentitySecret,
     facts: Facts,
+    /// Whether they ever said where this host is.
+    is_placed: bool,
     changed: bool,
     published: Option<Instant>,
 }
@@ -37,7 +39,7 @@ impl OwnFacts {
             applied: 0,
             endpoints: Vec::new(),
         };
-        Self { identity, facts, changed: true, published: None }
+        Self { identity, facts, is_placed: false, changed: true, published: None }
     }
 
     /// When this life began, or what outbids the one before.
@@ -50,8 +52,14 @@ impl OwnFacts {
         self.facts.applied = applied;
     }
 
+    /// The first that are known do not wait for the interval: whoever hears facts without them forgets where the life
+    /// before was, and nobody finds this one by them.
     pub(super) fn set_endpoints(&mut self, mut endpoints: Vec<SocketAddr>) {
         endpoints.truncate(MAX_ENDPOINTS);
+        if !self.is_placed && !endpoints.is_empty() {
+            self.is_placed = true;
+            self.published = None;
+        }
         self.changed |= self.facts.endpoints != endpoints;
         self.facts.endpoints = endpoints;
     }

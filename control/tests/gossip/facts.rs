@@ -1,6 +1,7 @@
 //! What everyone says of itself, and that nobody can say it for another.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use mesh_control::gossip::Drop;
 use mesh_model::api::v1::GossipState::Alive;
@@ -33,6 +34,34 @@ fn everyone_knows_everyones_facts_soon() {
     }
 }
 
+/// The facts of `about` as each of the others has heard them by now.
+fn heard_of(world: &World, about: u64) -> Vec<Facts> {
+    let others = world.nodes.keys().filter(|at| **at != m(about));
+    others.filter_map(|at| facts_of(world, at.0, about)).collect()
+}
+
+#[test]
+fn the_first_that_is_heard_of_a_life_says_where_it_is() {
+    for seed in 0..5 {
+        let mut world = World::new(3, seed);
+        world.run(secs(5));
+        world.kill(m(2));
+        let reborn = BOOT_MS + 5_000;
+        world.boot(m(2), reborn, view(&[1, 2, 3], 1), Vec::new());
+        let of_it = |world: &World| {
+            let heard = heard_of(world, 2).into_iter();
+            heard.filter(|facts| facts.boot_ms == reborn).collect::<Vec<_>>()
+        };
+        while of_it(&world).len() < 2 {
+            world.run(Duration::from_millis(1));
+            assert!(world.elapsed() < secs(10), "seed {seed}: it is not heard at all");
+            for facts in of_it(&world) {
+                assert_eq!(facts.endpoints, [own_endpoint(m(2))], "seed {seed}");
+            }
+        }
+    }
+}
+
 #[test]
 fn a_large_mesh_and_a_lossy_net_take_a_little_longer() {
     let mut world = World::new(60, 1);
@@ -59,7 +88,7 @@ fn the_applied_index_spreads_within_seconds_but_writes_do_not_flood() {
     let sent = world.sent;
     for applied in 2..=1001 {
         world.agree(&view(&[1, 2, 3], applied));
-        world.run(std::time::Duration::from_millis(10));
+        world.run(Duration::from_millis(10));
     }
     let per_node_and_second = (world.sent - sent) / 30;
     assert!(per_node_and_second < 15, "{per_node_and_second}");
