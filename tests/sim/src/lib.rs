@@ -31,6 +31,7 @@ pub mod switchboard;
 pub mod trace;
 pub mod traitor;
 pub mod trust;
+pub mod tunnels;
 pub mod upgrade;
 pub mod wall;
 pub mod world;

@@ -27,6 +27,7 @@ use mesh_model::{Edition, IdentitySecret, MemberId, OverlayAddrs};
 use crate::forger::Rumours;
 use crate::net::HostNo;
 use crate::seeds::RunSeed;
+use crate::tunnels::Tunnels;
 
 /// The build that every daemon says it is.
 pub(crate) const VERSION: &str = "0.0.0-sim";
@@ -194,6 +195,11 @@ impl Life {
     /// How many of its datagrams of gossip were forged.
     pub fn forged_gossip(&self) -> u64 {
         self.rumours.as_ref().map_or(0, Rumours::forged)
+    }
+
+    /// Whom it has tunnels with.
+    pub fn tunnels(&self) -> Tunnels {
+        Tunnels::of(self.node.plan(), &self.keys)
     }
 
     /// When it wants to be woken.

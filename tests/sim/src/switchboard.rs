@@ -2,12 +2,13 @@
 //!
 //! In the daemon these calls ride the tunnels. Here they do not (they are streams, and QUIC is not a
 //! core), but they live under the tunnels' law: a call gets through only while each end's plan has
-//! the other as a peer, both daemons live, and the underlay carries it, once each way. A daemon
-//! that has crashed speaks and answers no more, even though its tasks take a moment to end.
+//! the other as a peer, one of them knows where the other is, both daemons live, and the underlay
+//! carries it, once each way. A daemon that has crashed speaks and answers no more, even though its
+//! tasks take a moment to end.
 //! What a host says waits for its disk, for agreement says nothing before it is kept; and a host
 //! whose disk has failed must say nothing more.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -27,6 +28,7 @@ use crate::plant::Plant;
 use crate::trace::Trace;
 use crate::traitor::speech::{self, Reply};
 use crate::traitor::{Said, Traitor};
+use crate::tunnels::Tunnels;
 
 /// Who answers for a member.
 struct Station {
@@ -34,8 +36,7 @@ struct Station {
     life: LifeId,
     /// `None` while agreement is still starting.
     group: Option<Group>,
-    /// The peers of its plan.
-    peers: BTreeSet<MemberId>,
+    tunnels: Tunnels,
     disk: Disk,
     busy: Busy,
     silence: NothingAfterAFailedSync,
@@ -96,7 +97,7 @@ impl Switchboard {
             host,
             life,
             group: None,
-            peers: BTreeSet::new(),
+            tunnels: Tunnels::default(),
             disk,
             busy: Busy::default(),
             silence: NothingAfterAFailedSync::default(),
@@ -120,10 +121,10 @@ impl Switchboard {
         }
     }
 
-    /// `member` has tunnels to `peers` and to nobody else.
-    pub fn set_peers(&self, member: MemberId, peers: BTreeSet<MemberId>) {
+    /// `member` has `tunnels` and no others.
+    pub fn set_tunnels(&self, member: MemberId, tunnels: Tunnels) {
         if let Some(station) = self.lock().stations.get_mut(&member) {
-            station.peers = peers;
+            station.tunnels = tunnels;
         }
     }
 
@@ -136,6 +137,12 @@ impl Switchboard {
 impl Board {
     fn alive(&mut self, member: MemberId, life: LifeId) -> Option<&mut Station> {
         self.stations.get_mut(&member).filter(|station| station.life == life)
+    }
+
+    /// The host of `to`, if a tunnel of `from` ends there.
+    fn far_end(&self, from: MemberId, to: MemberId) -> Option<HostNo> {
+        let (near, far) = (self.stations.get(&from)?, self.stations.get(&to)?);
+        near.tunnels.join(from, (to, &far.tunnels)).then_some(far.host)
     }
 
     /// `request` of `from`, as if it were asked in the epoch of `to`.
@@ -186,12 +193,12 @@ impl Line {
         let mut board = self.switchboard.lock();
         let board = &mut *board;
         let Some(own) = board.alive(self.me, self.life) else { return Ok(None) };
-        if !own.peers.contains(&to) {
+        if !own.tunnels.lead_to(to) {
             return Err(TransportError::Unreachable(to));
         }
         let at = self.switchboard.clock.elapsed();
         let (from, held) = (own.host, own.wait_for_disk(at));
-        let target = board.stations.get(&to).map(|station| station.host);
+        let target = board.far_end(self.me, to);
         let fate = target.and_then(|target| board.net.fate_of_call((from, target), len, at + held));
         let fate = fate.map(|delay| held + delay);
         board.calls += 1;
@@ -203,7 +210,7 @@ impl Line {
     fn arrive(&self, to: MemberId) -> Option<Arrived> {
         let mut board = self.switchboard.lock();
         let station = board.stations.get_mut(&to);
-        let station = station.filter(|station| station.peers.contains(&self.me))?;
+        let station = station.filter(|station| station.tunnels.lead_to(self.me))?;
         let at = self.switchboard.clock.elapsed();
         station.silence.see(station.disk.has_failed(), at);
         let group = station.group.clone()?;

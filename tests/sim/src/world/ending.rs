@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use mesh_control::raft::{Applied, Group, GroupStatus};
-use mesh_dataplane::{OtherKey, OwnKeys};
-use mesh_model::{MemberId, TunnelKey};
+use mesh_model::MemberId;
 
 use super::World;
 use super::queue::{Event, Purpose};
@@ -111,9 +110,10 @@ impl World {
         self.hosts.values().filter_map(Host::life).find(|life| life.me == member)
     }
 
-    /// Whether `life` and `member` have a tunnel to each other: each knows the other, by a key that it answers to.
+    /// Whether `life` and `member` can talk through a tunnel.
     fn are_joined(&self, life: &Life, member: MemberId) -> bool {
-        self.life_of(member).is_some_and(|other| reaches(life, other) && reaches(other, life))
+        let other = self.life_of(member);
+        other.is_some_and(|other| life.tunnels().join(life.me, (member, &other.tunnels())))
     }
 
     /// How many members are stranded.
@@ -186,15 +186,4 @@ impl World {
         let status = life.group.as_ref().map(Group::status);
         Some(Standing { host, member, status, gossip })
     }
-}
-
-/// Whether `from` knows a key that `to` answers to. One that was away, or banned, while `to` changed its key twice knows none (record
-/// 34).
-fn reaches(from: &Life, to: &Life) -> bool {
-    let OwnKeys { current, other } = &to.keys;
-    let other = other.as_ref().map(|(OtherKey::Next(key) | OtherKey::Before(key))| key);
-    let answered = [Some(current), other];
-    let answers = |key: TunnelKey| answered.into_iter().flatten().any(|own| own.public() == key);
-    let peers = from.node.plan().peers.iter().filter(|(_, peer)| peer.member == to.me);
-    peers.flat_map(|(key, peer)| [Some(*key), peer.before]).flatten().any(answers)
 }

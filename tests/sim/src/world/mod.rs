@@ -440,8 +440,7 @@ impl World {
         let (me, view) = (life.me, Arc::clone(life.node.view()));
         banned_are_cut_off::check_plan(me, &view, life.node.plan())?;
         if output.replanned {
-            let peers = life.node.plan().peers.values().map(|peer| peer.member).collect();
-            self.switchboard.set_peers(me, peers);
+            self.switchboard.set_tunnels(me, life.tunnels());
         }
         for (to, bytes) in output.datagrams {
             self.transmit((no, me), to, bytes);

@@ -209,6 +209,7 @@ impl World {
         }
         if let Some(life) = host.life_mut() {
             life.set_keys(keys);
+            self.switchboard.set_tunnels(life.me, life.tunnels());
         }
     }
 

@@ -7,6 +7,7 @@ use mesh_dataplane::WallTime;
 use super::World;
 use super::queue::Event;
 use crate::host::Host;
+use crate::net::HostNo;
 
 /// How often the daemon looks whether its peer cache has changed. A door does not wait for that: see `welcome`.
 const LOOK: Duration = Duration::from_secs(5);
@@ -22,6 +23,14 @@ pub(super) fn stamp_floor(host: &Host) -> WallTime {
 }
 
 impl World {
+    /// The peer cache of `no` is saved.
+    pub(super) fn save_hints_of(&mut self, no: HostNo) {
+        let Some(host) = self.hosts.get_mut(&no) else { return };
+        if let Some(hints) = host.life().map(|life| life.node.hints()) {
+            host.hints = hints;
+        }
+    }
+
     /// Peer caches are saved, and now and then the stamps of handshakes.
     pub(super) fn save_hints(&mut self) {
         let now = self.clock.elapsed();
