@@ -24,10 +24,11 @@ use openraft::type_config::TypeConfigExt as _;
 
 use super::contact::confirmed_at;
 use super::doubt::{Doubt, Patience};
-use super::draft::{Draft, DraftError};
+use super::draft::{Draft, DraftError, Proven};
 use super::feeding::NotTaken;
 use super::group::{Inner, leadership};
 use super::network::AskError;
+use super::replica::Replica;
 use super::rpc::{Reply, Request};
 use super::runtime::Runtime;
 use super::snapshot::SnapshotError;
@@ -236,6 +237,16 @@ impl Following {
         Heard::News { gained, withholds, proven, held, depth, attached: lead.is_some() }
     }
 
+    /// How far the draft is proven, if that is of use: Raft on a host that is bound to a candidate of a later term takes nothing, unless it is
+    /// proven that this host has no vote.
+    fn prove(&self, own: &Replica) -> Result<Option<Proven>, DraftError> {
+        let Self { inner, draft, doubt, .. } = self;
+        let votes = |upto| draft.voters_at(own, upto).contains(&inner.me);
+        let is_of_use =
+            |proven: &Proven| !inner.is_bound_beyond(proven.lead) || !votes(proven.upto);
+        Ok(draft.prove(own, doubt.leniency())?.filter(is_of_use))
+    }
+
     /// Adds what came to the draft and gives Raft what is proven of it; how many entries that brought.
     async fn extend(&mut self, news: News) -> Result<u64, NotUsed> {
         if news.entries.is_empty() && news.snapshot.is_none() && self.draft.is_empty() {
@@ -245,19 +256,22 @@ impl Following {
         let root = self.inner.view().root;
         let is_new = self.draft.add(news, self.asked_for_all, &own, (&root, self.inner.reads))?;
         let mut proven = match is_new {
-            true => self.draft.prove(&own, self.doubt.leniency())?,
+            true => self.prove(&own)?,
             false => None,
         };
         if proven.is_none() {
             match self.doubt.wait(&self.draft, &self.inner).await {
                 Patience::Lasts => return Ok(0),
                 Patience::Over => return Err(NotUsed::Unproven),
-                Patience::Lenient => proven = self.draft.prove(&own, self.doubt.leniency())?,
+                Patience::Lenient => proven = self.prove(&own)?,
             }
         }
         let Some(proven) = proven else { return Ok(0) };
         self.doubt = Doubt::default();
-        Box::pin(self.inner.consider_withdrawal(&own, &self.draft, proven)).await;
+        if self.inner.is_bound_beyond(proven.lead) {
+            Box::pin(self.inner.withdraw_unless_contradicted(proven.lead)).await;
+            return Err(NotUsed::Later);
+        }
         let mut draft = std::mem::take(&mut self.draft);
         let (before, base) = (own.index(), draft.base.take());
         match Box::pin(self.inner.feed(base, &draft.entries, own.applied, proven)).await {

@@ -21,25 +21,22 @@
 use mesh_model::wire::sync::Lead;
 use openraft::async_runtime::watch::{WatchReceiver as _, WatchSender as _};
 
-use super::draft::{Draft, Proven};
 use super::group::Inner;
 use super::place::Place;
-use super::replica::Replica;
 use super::rpc::{Reply, Request};
 use super::speaker::VOUCH_LIMIT;
 use super::status::GroupFailure;
 use super::types::Vote;
 
 impl Inner {
-    /// Has this host's candidacy taken back, if it stands in the way of `draft` and this host has no vote by what is
-    /// `proven` of it; `own` is what it follows.
-    pub(super) async fn consider_withdrawal(&self, own: &Replica, draft: &Draft, proven: Proven) {
-        let Proven { upto, lead } = proven;
-        let vote = self.raft.server_metrics().borrow_watched().vote;
-        if !is_later_candidacy(&vote, lead) || draft.voters_at(own, upto).contains(&self.me) {
-            return;
-        }
-        // Its log may be ahead of the proof, and this host have got its vote back.
+    /// Whether this host is bound to a candidate of a later term than that of `lead`.
+    pub(super) fn is_bound_beyond(&self, lead: Lead) -> bool {
+        is_later_candidacy(&self.raft.server_metrics().borrow_watched().vote, lead)
+    }
+
+    /// Has that taken back, for it is proven that this host had no vote when others followed `lead`. The leader is asked because it
+    /// may have given the vote back since.
+    pub(super) async fn withdraw_unless_contradicted(&self, lead: Lead) {
         let says = self.peers.ask(lead.leader, Request::IsVoter(self.me), VOUCH_LIMIT).await;
         if matches!(says, Ok(Reply::IsVoter(false))) {
             self.withdrawal.send_if_modified(|wanted| wanted.replace(lead) != Some(lead));
