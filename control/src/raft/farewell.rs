@@ -21,7 +21,7 @@ use openraft::type_config::TypeConfigExt as _;
 use super::group::{Inner, leadership};
 use super::status::Role;
 use super::steward::{LOOK_AGAIN, Looked};
-use super::store::LogStore;
+use super::store::{LogStore, StoreError};
 use super::types::{Payload, Types};
 
 /// Who is saying goodbye, and how many times: one that is said twice is not over with the first.
@@ -88,20 +88,15 @@ impl Inner {
     }
 
     /// Members whose departure, or ban, is in the log and not applied.
-    pub(super) fn going(&self) -> BTreeSet<MemberId> {
+    pub(super) fn going(&self) -> Result<BTreeSet<MemberId>, StoreError> {
         let applied = self.replica.lock().index();
-        let log = LogStore::new(Arc::clone(&self.db));
-        let entries = log.entries(applied + 1..).unwrap_or_else(|error| {
-            // Raft reads it too, and ends.
-            tracing::error!(%error, "the log cannot be read");
-            Vec::new()
-        });
+        let entries = LogStore::new(Arc::clone(&self.db)).entries(applied + 1..)?;
         let proposals = entries.iter().filter_map(|entry| match &entry.payload {
             Payload::Normal(proposal) => Some(proposal),
             _ => None,
         });
         let state = &self.replica.lock().state;
-        proposals.filter_map(|proposal| state.would_lose(proposal)).collect()
+        Ok(proposals.filter_map(|proposal| state.would_lose(proposal)).collect())
     }
 }
 
@@ -141,7 +136,8 @@ mod tests {
                 let applied = leader_commit.map_or(3, |agreed| agreed.index);
                 let mut views = guest.inner().views.clone();
                 views.wait_until(|view| view.applied == applied).await.expect("applied");
-                assert_eq!(guest.inner().going(), going.into_iter().collect());
+                let going = going.into_iter().collect();
+                assert_eq!(guest.inner().going(), Ok(going));
             }
             guest.shutdown().await;
         });

@@ -48,14 +48,14 @@ impl Ferry {
     pub(super) async fn run(mut self) {
         loop {
             let inner = self.place.inner();
-            let mut withdrawal = inner.withdrawal.subscribe();
-            let wanted = withdrawal.wait_until(Option::is_some);
+            let mut withdrawals = inner.withdrawal.subscribe();
+            let wanted = withdrawals.wait_until(Option::is_some);
             let woken = Runtime::select2(self.sightings.changed(), wanted);
             match Box::pin(inner.unless_ended(woken)).await {
                 // The herald says why before it goes.
                 None => return self.place.end(inner.see_ended().await),
-                Some(Select2::Second(Ok(Some(lead)))) => {
-                    if let Err(failure) = Box::pin(self.place.withdraw(lead)).await {
+                Some(Select2::Second(Ok(Some(withdrawal)))) => {
+                    if let Err(failure) = Box::pin(self.place.withdraw(withdrawal)).await {
                         return self.place.end(failure);
                     }
                     continue;

@@ -269,7 +269,7 @@ impl Following {
         let Some(proven) = proven else { return Ok(0) };
         self.doubt = Doubt::default();
         if self.inner.is_bound_beyond(proven.lead) {
-            Box::pin(self.inner.withdraw_unless_contradicted(proven.lead)).await;
+            Box::pin(self.inner.withdraw_if_confirmed(proven.lead)).await;
             return Err(NotUsed::Later);
         }
         let mut draft = std::mem::take(&mut self.draft);

@@ -11,7 +11,6 @@ use std::time::Duration;
 
 use mesh_model::trust::EpochId;
 use mesh_model::view::ClusterView;
-use mesh_model::wire::sync::Lead;
 use mesh_model::{Edition, IdentitySecret, LogIndex, MemberId};
 use openraft::ConfigError;
 use openraft::async_runtime::watch::WatchReceiver as _;
@@ -40,6 +39,7 @@ use super::timing::Timing;
 use super::transfer::Succession;
 use super::types::{Instant, Raft, Types};
 use super::watch as ordered;
+use super::withdrawal::Withdrawal;
 use crate::ports::{Seeds, Transport, WallClock};
 use crate::state::State;
 use crate::sync::{Desk, Sync};
@@ -84,18 +84,18 @@ pub(super) struct Inner {
     pub(super) confirmations: Confirmations,
     pub(super) stewardship: Stewardship,
     pub(super) succession: Succession,
-    pub(super) hearing: Hearing,
+    pub(super) hearing: Arc<Hearing>,
     pub(super) key: IdentitySecret,
     pub(super) testimony: Arc<Testimony>,
     pub(super) sync: Mutex<Sync>,
     pub(super) desk: Arc<Mutex<Desk>>,
     pub(super) nudges: ordered::Sender<u64>,
-    /// Whose election is to take the place of this host's own candidacy.
-    pub(super) withdrawal: ordered::Sender<Option<Lead>>,
+    /// What this host is to take back of what it promised.
+    pub(super) withdrawal: ordered::Sender<Option<Withdrawal>>,
     /// How many members are between this one and agreement, while it follows one.
     pub(super) depth: AtomicU8,
     pub(super) born: Instant,
-    pub(super) history: Mutex<History>,
+    pub(super) history: Arc<Mutex<History>>,
     pub(super) views: ordered::Receiver<Arc<ClusterView>>,
     pub(super) failure: ordered::Receiver<Option<GroupFailure>>,
 }
@@ -125,6 +125,8 @@ impl Group {
             lookout: Arc::default(),
             reads: store.reads,
             census: Arc::default(),
+            hearing: Arc::default(),
+            history: Arc::new(Mutex::new(History::new(store.me()))),
             views: watch::Sender::new(store.view()),
             leadership: watch::Sender::new(unknown),
         };

@@ -6,7 +6,7 @@
 //!       └──────────────────────────> Inner of epoch 1 ──> ...      one at a time, on the same file
 //! ```
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use mesh_model::trust::MeshRoot;
 use mesh_model::view::ClusterView;
@@ -16,6 +16,8 @@ use tokio::sync::watch;
 
 use super::editions::Census;
 use super::group::{GroupError, Inner};
+use super::hearing::Hearing;
+use super::history::History;
 use super::lookout::Lookout;
 use super::network::Calls;
 use super::passage::Passage;
@@ -25,7 +27,7 @@ use super::timing::Timing;
 use super::watch as ordered;
 use crate::ports::WallClock;
 
-/// What does not change with the epoch.
+/// What stays when agreement begins anew.
 pub(super) struct Lasting {
     pub(super) me: MemberId,
     pub(super) root: MeshRoot,
@@ -38,6 +40,8 @@ pub(super) struct Lasting {
     /// The newest edition this host reads.
     pub(super) reads: Edition,
     pub(super) census: Arc<Census>,
+    pub(super) hearing: Arc<Hearing>,
+    pub(super) history: Arc<Mutex<History>>,
     pub(super) views: watch::Sender<Arc<ClusterView>>,
     pub(super) leadership: watch::Sender<Leadership>,
 }
@@ -46,7 +50,7 @@ pub(super) struct Lasting {
 pub(super) struct Place {
     pub(super) lasting: Arc<Lasting>,
     current: RwLock<Arc<Inner>>,
-    /// Whoever ends agreement in an epoch holds it: to go over, or for good, which it says.
+    /// Whoever ends agreement holds it: to begin anew, or for good, which it says.
     is_closed: tokio::sync::Mutex<bool>,
     failure: ordered::Sender<Option<GroupFailure>>,
 }
@@ -82,7 +86,7 @@ impl Place {
     pub(super) async fn close(&self) {
         let mut is_closed = self.is_closed.lock().await;
         *is_closed = true;
-        self.inner().leave_epoch().await;
+        self.inner().leave_agreement().await;
     }
 
     /// Goes over into the epoch that `passage` leads to. After an error agreement has ended, and the store is as it was
@@ -110,7 +114,7 @@ impl Place {
             return Err(GroupFailure::Shutdown);
         }
         let old = self.inner();
-        old.leave_epoch().await;
+        old.leave_agreement().await;
         match old.see_ended().await {
             GroupFailure::Shutdown => {}
             failure => return Err(failure),
@@ -129,8 +133,8 @@ impl Place {
 }
 
 impl Inner {
-    /// Ends agreement as this `Inner` has it.
-    async fn leave_epoch(&self) {
+    /// Ends it.
+    async fn leave_agreement(&self) {
         if let Err(error) = self.raft.shutdown().await {
             tracing::error!(%error, "agreement did not end in good order");
         }

@@ -146,7 +146,9 @@ impl Inner {
         Ok(last.1)
     }
 
-    async fn ask_read_index(&self, leader: MemberId) -> Option<LogIndex> {
+    /// What `leader` says of how far the log is agreed, once a majority has confirmed that it leads; `None` if it does not lead, or does not
+    /// answer.
+    pub(super) async fn ask_read_index(&self, leader: MemberId) -> Option<LogIndex> {
         match self.peers.ask(leader, Request::ReadIndex, CONFIRM_LIMIT + TRAVEL).await {
             Ok(Reply::ReadIndex(index)) => index,
             Ok(_) => None,

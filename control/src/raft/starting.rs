@@ -17,9 +17,7 @@ use tokio::sync::watch;
 use super::contact::Contact;
 use super::following::Following;
 use super::group::{GroupError, Inner, leadership};
-use super::hearing::Hearing;
 use super::herald::Herald;
-use super::history::History;
 use super::machine::{Machine, SharedReplica, Views};
 use super::network::Peers;
 use super::notary::Notary;
@@ -94,7 +92,7 @@ impl Inner {
             confirmations: Confirmations::default(),
             stewardship: Stewardship::default(),
             succession: Succession::default(),
-            hearing: Hearing::default(),
+            hearing: Arc::clone(&lasting.hearing),
             key: lasting.key.clone(),
             testimony,
             sync: Mutex::new(sync),
@@ -103,7 +101,7 @@ impl Inner {
             withdrawal: ordered::channel(None).0,
             depth: AtomicU8::new(MAX_DEPTH),
             born: Types::now(),
-            history: Mutex::new(History::new(me)),
+            history: Arc::clone(&lasting.history),
             views,
             failure,
         });

@@ -73,7 +73,7 @@ impl Inner {
         if leadership(&self.raft).role != Role::Leader || self.ended().is_some() {
             return Looked::AtRest(IDLE);
         }
-        let leaving = self.stewardship.farewells.members();
+        let mut leaving = self.stewardship.farewells.members();
         let view = self.view();
         let mut members: BTreeSet<MemberId> = view.members.keys().copied().collect();
         let membership = self.membership();
@@ -107,7 +107,12 @@ impl Inner {
         let staying: BTreeSet<MemberId>;
         let mut step = next_step(&roles);
         if let Some(Step::SetVoters(_)) = step {
-            staying = &members - &self.going();
+            let Ok(going) = self.going() else {
+                // Raft reads the log too, and ends.
+                return Looked::Waiting(LOOK_AGAIN);
+            };
+            staying = &members - &going;
+            leaving.extend(going);
             roles.members = &staying;
             step = next_step(&roles);
         }

@@ -7,16 +7,22 @@
 //!
 //! Behind a bad line a voter campaigns in vain while the others give its vote to somebody else. By the log of the others it is no
 //! voter, so nobody elects it, and nobody believes it a later term either: else any member could end any term. By
-//! its own log it votes, and what it promised in its later term keeps it from hearing otherwise. Raft would stay like that until the
-//! others' terms have caught up.
+//! its own log it votes, and what it promised in its later term, to itself or to another candidate, keeps it from hearing otherwise. Raft
+//! would stay like that until the others' terms have caught up.
 //!
-//! [Sync](super::following) can tell it, because what it brings is proven. If that ends in a state in which this host has no vote, and the
-//! leader says so as well, Raft is started anew here with that leader's vote in place of its own candidacy. Its log stays.
+//! ```text
+//! sync brings a state, proven, in which it has no vote
+//!   ──ReadIndex──> its leader: a majority confirms it now ──IsVoter──> "no" ──> Raft ends ──> the store takes the leader's vote ──> Raft starts
+//! ```
 //!
-//! **Why that is safe.** A vote counts in an election by a set of voters that has this host in it. That it is in none was agreed in
-//! the leader's term or before, so whoever is elected in a later one knows it, and needs no vote of this host; a candidate that does not
-//! know lacks an agreed entry, and is elected by nobody. So the forgotten vote was given in no election that can have been won by
-//! it. And it is given another vote only after it has what is agreed, by a leader that it follows.
+//! **Why that is safe.** A majority confirms the leader after this host has promised. So nobody can have been elected before in a later
+//! term, by the same voters or by others that they were exchanged for. Who is elected afterwards by voters that this host is one of
+//! lacks the entry by which it lost its vote, which is agreed, and is elected by nobody; or is of a set of voters that was to
+//! come, and this host has got no vote in it, for it took nothing from any leader. Hence the proof alone does not
+//! do: it may be as old as its source, and a leader that was deposed says "no" as well. The log stays as it is, as it keeps this host from
+//! helping a candidate that lacks what is agreed.
+
+use std::sync::Arc;
 
 use mesh_model::wire::sync::Lead;
 use openraft::async_runtime::watch::{WatchReceiver as _, WatchSender as _};
@@ -26,38 +32,59 @@ use super::place::Place;
 use super::rpc::{Reply, Request};
 use super::speaker::VOUCH_LIMIT;
 use super::status::GroupFailure;
-use super::types::Vote;
+use super::store::{LogStore, Promise, StoreError};
+
+/// A promise that is to give way to the vote of `lead`'s election.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Withdrawal {
+    lead: Lead,
+    promise: Promise,
+}
 
 impl Inner {
     /// Whether this host is bound to a candidate of a later term than that of `lead`.
     pub(super) fn is_bound_beyond(&self, lead: Lead) -> bool {
-        is_later_candidacy(&self.raft.server_metrics().borrow_watched().vote, lead)
+        let vote = self.raft.server_metrics().borrow_watched().vote;
+        Promise::new(&vote).is_some_and(|promise| promise.is_beyond(lead))
     }
 
-    /// Has that taken back, for it is proven that this host had no vote when others followed `lead`. The leader is asked because it
-    /// may have given the vote back since.
-    pub(super) async fn withdraw_unless_contradicted(&self, lead: Lead) {
+    /// Has that taken back, if the leader confirms it: by what is proven this host had no vote when others followed `lead`.
+    pub(super) async fn withdraw_if_confirmed(&self, lead: Lead) {
+        let promise = match self.promise_beyond(lead) {
+            Ok(Some(promise)) if lead.leader != self.me => promise,
+            Ok(_) => return,
+            Err(error) => return tracing::error!(%error, "the log cannot be read"),
+        };
+        if self.ask_read_index(lead.leader).await.is_none() {
+            return;
+        }
         let says = self.peers.ask(lead.leader, Request::IsVoter(self.me), VOUCH_LIMIT).await;
         if matches!(says, Ok(Reply::IsVoter(false))) {
-            self.withdrawal.send_if_modified(|wanted| wanted.replace(lead) != Some(lead));
+            let withdrawal = Some(Withdrawal { lead, promise });
+            self.withdrawal.send_if_modified(|wanted| {
+                let differs = *wanted != withdrawal;
+                *wanted = withdrawal;
+                differs
+            });
         }
+    }
+
+    /// What the disk says, which a restart goes by.
+    fn promise_beyond(&self, lead: Lead) -> Result<Option<Promise>, StoreError> {
+        LogStore::new(Arc::clone(&self.db)).promise_beyond(lead)
     }
 }
 
 impl Place {
-    /// Starts agreement anew, as one that follows `lead` and campaigns no more. After an error it has ended.
-    pub(super) async fn withdraw(&self, lead: Lead) -> Result<(), GroupFailure> {
-        if self.start_anew(|store| store.withdraw(lead)).await? {
+    /// Starts agreement anew, without the promise of `withdrawal`. After an error it has ended.
+    pub(super) async fn withdraw(&self, withdrawal: Withdrawal) -> Result<(), GroupFailure> {
+        let Withdrawal { lead, promise } = withdrawal;
+        if self.start_anew(|store| store.withdraw(promise, lead)).await? {
             tracing::warn!(
-                leader = %lead.leader, term = lead.term,
-                "this host lost its vote while it campaigned in a later term: it takes its candidacy back"
+                leader = %lead.leader, term = lead.term, was = %promise,
+                "this host lost its vote and was bound to a candidate of a later term: it takes back what it promised"
             );
         }
         Ok(())
     }
-}
-
-/// Whether `vote` was given in a later term than that of `lead` to one of whom it is not known that it won.
-pub(super) fn is_later_candidacy(vote: &Vote, lead: Lead) -> bool {
-    !vote.committed && vote.leader_id.term > lead.term
 }

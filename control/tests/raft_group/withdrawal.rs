@@ -1,15 +1,19 @@
 //! Candidates that lost their vote while they campaigned.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use mesh_control::raft::{Leadership, Role, Timing};
-use mesh_model::MemberId;
+use mesh_model::{LogIndex, MemberId};
 use tokio::time::sleep;
 
 use crate::world::{World, in_virtual_time};
 
 /// Long enough on the way that what is said in one moment can be lost in the next.
 const FAR: Duration = Duration::from_millis(20);
+
+/// Long enough for whoever follows to have heard of everything.
+const LONG: Duration = Duration::from_secs(20);
 
 /// A voter that campaigns in a later term than that of the leader, who leads on, and is cut off. The two that follow lose their
 /// leader for so long that one campaigns with the other's leave, and nobody hears of it.
@@ -35,27 +39,23 @@ async fn candidate(world: &World) -> (MemberId, Leadership) {
     (candidate, led)
 }
 
+/// How many of the worlds of `seeds` are such that `test` says something. In the others the second of the two that lost their leader
+/// campaigns as well, and ends the term.
+fn led_on<F: Future<Output = bool> + 'static>(seeds: Range<u8>, test: fn(u8) -> F) -> usize {
+    seeds.map(|seed| in_virtual_time(move || test(seed))).filter(|led_on| *led_on).count()
+}
+
 /// The others give its vote to somebody else. When it is whole again they are in an earlier term than it is. It must not end
 /// theirs, and has to hear what they agreed.
 #[test]
 fn a_candidate_that_lost_its_vote_follows_in_the_term_there_is() {
-    let runs = (110..122).map(|seed| in_virtual_time(move || follows_in_the_term_there_is(seed)));
-    // In the others the second of the two that lost their leader campaigns as well, and ends the term.
-    assert!(runs.filter(|led_on| *led_on).count() >= 3);
+    assert!(led_on(110..122, follows_in_the_term_there_is) >= 3);
 }
 
-/// Whether the leader led on in the world of `seed`; if so, it is as the test says.
 async fn follows_in_the_term_there_is(seed: u8) -> bool {
     let world = World::of(4, seed).await;
-    let (candidate, led) = candidate(&world).await;
+    let Some((candidate, led, applied)) = replaced_candidate(&world).await else { return false };
     let leader = led.leader.expect("it leads itself");
-    sleep(Timing::default().settle).await;
-    world.replaced(leader, &[candidate]).await;
-    let applied = world.propose(leader, world.filler()).await.expect("agreed").index;
-    if world.status(leader).leadership != led {
-        return false;
-    }
-
     world.heal(candidate);
     world
         .until("it follows", |world| {
@@ -69,13 +69,50 @@ async fn follows_in_the_term_there_is(seed: u8) -> bool {
     true
 }
 
-/// It votes still: nothing is agreed in which it does not.
+/// It reaches the leader it had alone, which no majority answers any more: others may be led by somebody else by now, and may
+/// have given the candidate a vote.
+#[test]
+fn a_leader_that_nobody_confirms_frees_no_candidate() {
+    assert!(led_on(110..122, is_not_freed_by_a_deposed_leader) >= 3);
+}
+
+async fn is_not_freed_by_a_deposed_leader(seed: u8) -> bool {
+    let world = World::of(4, seed).await;
+    let Some((candidate, led, applied)) = replaced_candidate(&world).await else { return false };
+    let leader = led.leader.expect("it leads itself");
+    for other in world.running().into_iter().filter(|id| ![leader, candidate].contains(id)) {
+        world.sever(leader, other);
+        world.sever(candidate, other);
+    }
+    world.heal(candidate);
+    sleep(LONG).await;
+    let bound = world.status(candidate);
+    assert!(bound.leadership.term > led.term && bound.applied < applied, "{bound:?}");
+    world.splice();
+    world.until("it follows another", |world| world.status(candidate).applied >= applied).await;
+    true
+}
+
+/// A candidate, the leader of the earlier term, and the last entry of those that were agreed when the candidate had lost its
+/// vote; `None` if that term has ended.
+async fn replaced_candidate(world: &World) -> Option<(MemberId, Leadership, LogIndex)> {
+    let (candidate, led) = candidate(world).await;
+    let leader = led.leader.expect("it leads itself");
+    sleep(Timing::default().settle).await;
+    world.replaced(leader, &[candidate]).await;
+    let applied = world.propose(leader, world.filler()).await.expect("agreed").index;
+    (world.status(leader).leadership == led).then_some((candidate, led, applied))
+}
+
+/// It votes still by what is agreed meanwhile, and hears of that before it is heard.
 #[test]
 fn a_candidate_that_votes_still_ends_the_earlier_term() {
     for seed in 115..118 {
         in_virtual_time(move || async move {
             let world = World::of(3, seed).await;
             let (candidate, led) = candidate(&world).await;
+            let leader = led.leader.expect("it leads itself");
+            world.propose(leader, world.filler()).await.expect("agreed");
             world.heal(candidate);
             let ended = |world: &World| {
                 let seen = world.status(candidate).leadership;

@@ -20,8 +20,8 @@ mod db;
 mod epochs;
 mod error;
 mod log;
+mod promise;
 mod tail;
-mod withdraw;
 
 use std::sync::Arc;
 
@@ -36,6 +36,7 @@ pub(crate) use db::Db;
 pub use epochs::{Aside, RecoverError, Survey};
 pub use error::StoreError;
 pub(crate) use log::LogStore;
+pub(crate) use promise::Promise;
 
 use super::replica::Replica;
 use super::snapshot::{SNAPSHOT_LIMIT, SnapshotError, peek_meta};
