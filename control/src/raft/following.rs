@@ -234,7 +234,8 @@ impl Following {
         inner.set_depth(depth.saturating_add(1));
         let end = self.draft.end(inner.place()).map_or(0, |end| end.index);
         let withholds = is_empty && proven > end;
-        Heard::News { gained, withholds, proven, held, depth, attached: lead.is_some() }
+        let drafted = if self.draft.is_empty() { 0 } else { end };
+        Heard::News { gained, withholds, proven, drafted, held, depth, attached: lead.is_some() }
     }
 
     /// How far the draft is proven, if that is of use: Raft on a host that is bound to a candidate of a later term takes nothing, unless it is

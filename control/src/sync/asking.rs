@@ -62,6 +62,9 @@ pub struct Sync {
     pub(super) preferred: Vec<MemberId>,
     snapshot: bool,
     pub(super) hurry: Option<Hurry>,
+    /// How far what the source sent leads that waits for its proof: nobody else has news before that, and whoever was asked instead would
+    /// have to send all of it again.
+    pub(super) drafted: LogIndex,
     not_before: Option<Moment>,
     pub(super) gains: Gains,
 }
@@ -85,6 +88,7 @@ impl Sync {
             preferred: Vec::new(),
             snapshot: false,
             hurry: None,
+            drafted: 0,
             not_before: None,
             gains: Gains::default(),
         }
@@ -138,7 +142,7 @@ impl Sync {
         source.dead = dead;
         source.applied = source.applied.max(applied);
         let reliable = source.unreliable_until.is_none_or(|until| until <= now);
-        if reliable && applied > self.own && self.hurry.is_none() {
+        if reliable && applied > self.own.max(self.drafted) && self.hurry.is_none() {
             self.hurry = Some(Hurry { index: applied, by: member, at: now + HURRY, left: 0 });
             return true;
         }
@@ -160,7 +164,7 @@ impl Sync {
         let Some(asked) = self.asking.take_if(|asking| asking.to == from) else { return };
         let Some(source) = self.sources.get_mut(&from) else { return };
         match heard {
-            Heard::News { gained, withholds, proven, held, depth, attached } => {
+            Heard::News { gained, withholds, proven, drafted, held, depth, attached } => {
                 let took = now.saturating_sub(asked.since);
                 source.answered(took.saturating_sub(held));
                 source.applied = source.applied.max(proven);
@@ -170,6 +174,8 @@ impl Sync {
                     self.leave(from);
                 } else {
                     self.following = Some(from);
+                    self.drafted = drafted;
+                    self.hurry = self.hurry.filter(|hurry| hurry.index > drafted);
                 }
                 if gained == 0 && held < NOTHING_PAUSE {
                     self.not_before = Some(now + NOTHING_PAUSE);
@@ -223,6 +229,7 @@ impl Sync {
     fn begin_anew(&mut self) {
         self.asking = None;
         self.following = None;
+        self.drafted = 0;
         self.not_before = None;
     }
 

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use mesh_model::MemberId;
 use mesh_model::wire::sync::MAX_INSTEAD;
+use mesh_model::{LogIndex, MemberId};
 use rand::RngExt as _;
 
 use super::asking::HURRY;
@@ -24,15 +24,18 @@ const MAX_SUGGESTED: usize = 4 * MAX_INSTEAD;
 struct Rank {
     /// Whoever fell silent comes after all that have not: hosts go down together.
     doubt: u32,
+    /// It has not told of more than this member has: that may be all it ever told, before it was gone.
+    is_behind: bool,
     /// Levels below agreement, as far as this member can know; the leader has enough to do.
     tier: u8,
     distance: Distance,
 }
 
 impl Rank {
-    fn of(source: &Source, leads: bool, fed: bool) -> Self {
+    fn of(source: &Source, own: LogIndex, (leads, fed): (bool, bool)) -> Self {
         Self {
             doubt: source.silences().min(3) + u32::from(source.reliability() < 25),
+            is_behind: source.applied <= own,
             tier: match (leads, fed) {
                 (false, true) => 0,
                 (true, _) => 1,
@@ -61,7 +64,7 @@ impl Sync {
         let free = sources.iter().filter(|(_, source)| source.may_be_asked(now));
         let ranked = free.map(|(member, source)| {
             let fed = self.fed.contains(member);
-            let rank = Rank::of(source, self.leader == Some(*member), fed);
+            let rank = Rank::of(source, self.own, (self.leader == Some(*member), fed));
             ((rank, rng.random::<u32>()), *member)
         });
         ranked.min().map(|(_, member)| member)
@@ -75,7 +78,7 @@ impl Sync {
             let follows = self.following == Some(**member);
             let preferred = self.preferred.iter().position(|other| other == *member);
             let fed = self.fed.contains(*member);
-            let rank = Rank::of(source, self.leader == Some(**member), fed);
+            let rank = Rank::of(source, self.own, (self.leader == Some(**member), fed));
             (!follows, preferred.unwrap_or(MAX_PREFERRED), rank)
         });
         others.into_iter().map(|(member, _)| *member).collect()
@@ -95,7 +98,9 @@ impl Sync {
 
     /// `member` is followed no more, if it was.
     pub(super) fn leave(&mut self, member: MemberId) {
-        self.following.take_if(|following| *following == member);
+        if self.following.take_if(|following| *following == member).is_some() {
+            self.drafted = 0;
+        }
     }
 
     /// `member` did not answer in time.

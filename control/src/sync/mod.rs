@@ -18,7 +18,8 @@
 //! - [`Desk`] answers: who has a place.
 //! - [`Words`] keeps what voters signed, and says how far the log is proven, and who contradicts whom.
 //!
-//! **Whom to ask.** First whom the operator prefers, whenever it has a place. Then whom it follows already. Then those
+//! **Whom to ask.** First whom the operator prefers, whenever it has a place. Then whom it follows already. Then whoever has told
+//! gossip of more than this member has: who comes back after a while knows many that are gone. Among those the ones that
 //! the leader feeds, other than the leader; then the leader; then whoever else is alive, because after a partition it may
 //! be the only one in reach. Among equals the near one, and among those the seed decides, so that a thousand members do
 //! not all begin at the same door.

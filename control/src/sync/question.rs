@@ -28,6 +28,8 @@ pub enum Heard {
         withholds: bool,
         /// How far the source can prove the log.
         proven: LogIndex,
+        /// How far what it sent leads that waits for its proof here; 0 if nothing does.
+        drafted: LogIndex,
         /// How long the source waited.
         held: Duration,
         /// How far the source is from agreement.

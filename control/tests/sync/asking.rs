@@ -19,7 +19,8 @@ fn sync() -> Sync {
 }
 
 fn news(gained: u64) -> Heard {
-    Heard::News { gained, withholds: false, proven: 7, held: HOLD, depth: 0, attached: true }
+    let (withholds, proven, drafted, held) = (false, 7, 0, HOLD);
+    Heard::News { gained, withholds, proven, drafted, held, depth: 0, attached: true }
 }
 
 fn ask(sync: &mut Sync, now: Duration) -> Ask {
@@ -160,8 +161,8 @@ fn a_source_that_has_no_news_while_gossip_has_is_left_and_so_is_a_liar() {
 fn a_ring_of_members_that_follow_each_other_comes_apart() {
     let mut sync = sync();
     let deep = |depth, attached| {
-        let (gained, withholds, proven, held) = (0, false, 7, HOLD);
-        Heard::News { gained, withholds, proven, held, depth, attached }
+        let (gained, withholds, proven, drafted, held) = (0, false, 7, 0, HOLD);
+        Heard::News { gained, withholds, proven, drafted, held, depth, attached }
     };
     for heard in [deep(MAX_DEPTH, true), deep(0, false)] {
         let first = ask(&mut sync, START);
@@ -175,8 +176,16 @@ fn a_ring_of_members_that_follow_each_other_comes_apart() {
 fn a_source_that_says_it_has_news_and_brings_none_is_left() {
     let mut sync = sync();
     let first = ask(&mut sync, START);
-    let (gained, held, attached) = (0, HOLD, true);
-    let news = |withholds| Heard::News { gained, withholds, proven: 50, held, depth: 0, attached };
+    let (gained, proven, drafted, held) = (0, 50, 50, HOLD);
+    let news = |withholds| Heard::News {
+        gained,
+        withholds,
+        proven,
+        drafted,
+        held,
+        depth: 0,
+        attached: true,
+    };
     sync.handle_answer(first.to, news(false), START + HOLD);
     let again = ask(&mut sync, START + HOLD);
     assert_eq!(again.to, first.to, "what it brought waits for its proof");
@@ -185,11 +194,38 @@ fn a_source_that_says_it_has_news_and_brings_none_is_left() {
 }
 
 #[test]
+fn whoever_has_told_of_more_is_asked_before_those_that_may_be_gone() {
+    let mut sync = sync();
+    sync.handle_applied(5, START);
+    // The leader feeds 2 and 3, and they told of what there was when this member was last here.
+    for (member, applied) in [(2, 5), (3, 4), (8, 6)] {
+        sync.handle_sighting(MemberId(member), false, applied, START);
+    }
+    assert_eq!(ask(&mut sync, START).to, MemberId(8));
+}
+
+#[test]
+fn news_that_waits_for_its_proof_is_not_looked_for_elsewhere() {
+    let mut sync = sync();
+    let first = ask(&mut sync, START);
+    let (gained, withholds, proven, drafted, held) = (0, false, 50, 50, HOLD);
+    let sent = Heard::News { gained, withholds, proven, drafted, held, depth: 0, attached: true };
+    sync.handle_answer(first.to, sent, START + HOLD);
+    let again = ask(&mut sync, START + HOLD);
+    let (silent, _) = sync.poll_timeout(START + HOLD).expect("it may not answer");
+    assert!(!sync.handle_sighting(MemberId(9), false, 50, START + HOLD));
+    let (still, _) = sync.poll_timeout(START + HOLD).expect("it may not answer");
+    assert_eq!((again.to, still), (first.to, silent));
+    assert!(sync.handle_sighting(MemberId(9), false, 51, START + HOLD), "that it has not sent");
+}
+
+#[test]
 fn an_answer_at_once_with_nothing_in_it_does_not_make_a_busy_loop() {
     let mut sync = sync();
     let first = ask(&mut sync, START);
-    let (held, withholds) = (Duration::ZERO, false);
-    let nothing = Heard::News { gained: 0, withholds, proven: 7, held, depth: 0, attached: true };
+    let (gained, withholds, proven, drafted, held) = (0, false, 7, 0, Duration::ZERO);
+    let nothing =
+        Heard::News { gained, withholds, proven, drafted, held, depth: 0, attached: true };
     sync.handle_answer(first.to, nothing, START);
     assert_eq!(sync.poll_ask(START), None);
     let (at, _) = sync.poll_timeout(START).expect("later");

@@ -247,8 +247,8 @@ impl Crowd {
                 if gained > 0 {
                     self.after(FLUSH, Event::Has { member: to, index });
                 }
-                let (withholds, attached) = (false, depth < MAX_DEPTH);
-                Heard::News { gained, withholds, proven: index, held, depth, attached }
+                let (withholds, drafted, attached) = (false, 0, depth < MAX_DEPTH);
+                Heard::News { gained, withholds, proven: index, drafted, held, depth, attached }
             }
         };
         let member = self.member(to);

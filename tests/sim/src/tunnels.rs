@@ -57,6 +57,16 @@ impl Tunnels {
         self.peers.contains_key(&member)
     }
 
+    /// Whether `me`, whose these are, could talk with `other`, who has `theirs`, if one of them knew where the other is.
+    pub fn could_join(&self, me: MemberId, (other, theirs): (MemberId, &Self)) -> bool {
+        let placed = |tunnels: &Self| {
+            let mut placed = tunnels.clone();
+            placed.peers.values_mut().for_each(|known| known.is_placed = true);
+            placed
+        };
+        placed(self).join(me, (other, &placed(theirs)))
+    }
+
     /// Whether `me`, whose these are, can talk with `other`, who has `theirs`.
     pub fn join(&self, me: MemberId, (other, theirs): (MemberId, &Self)) -> bool {
         match (self.peers.get(&other), theirs.peers.get(&me)) {

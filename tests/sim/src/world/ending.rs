@@ -48,7 +48,7 @@ impl World {
     /// nobody that it knows and that knows it has what was agreed since, or whoever signed that can be believed neither
     /// because a majority of the voters it knows votes still, nor because the voters it knows vouch for a majority of those
     /// that vote now.
-    fn is_stranded(&self, life: &Life) -> bool {
+    pub(super) fn is_stranded(&self, life: &Life) -> bool {
         let (Some(mesh), Some(group)) = (self.furthest(), life.group.as_ref()) else {
             return false;
         };
@@ -106,14 +106,18 @@ impl World {
         self.life_of(member)?.group.as_ref().map(Group::status)
     }
 
-    fn life_of(&self, member: MemberId) -> Option<&Life> {
+    pub(super) fn life_of(&self, member: MemberId) -> Option<&Life> {
         self.hosts.values().filter_map(Host::life).find(|life| life.me == member)
     }
 
-    /// Whether `life` and `member` can talk through a tunnel.
+    /// Whether `life` and `member` can talk through a tunnel, or could if either knew where the other is. That they do not is no excuse but
+    /// for one that has heard of nothing since it came in: all it ever knew is what its door told it, and its door may be gone, with what
+    /// it had not told the others yet.
     fn are_joined(&self, life: &Life, member: MemberId) -> bool {
-        let other = self.life_of(member);
-        other.is_some_and(|other| life.tunnels().join(life.me, (member, &other.tunnels())))
+        let Some(other) = self.life_of(member) else { return false };
+        let (here, there) = (life.tunnels(), (member, &other.tunnels()));
+        let heard = life.group.as_ref().is_some_and(|group| group.status().applied > life.me.0);
+        if heard { here.could_join(life.me, there) } else { here.join(life.me, there) }
     }
 
     /// How many members are stranded.

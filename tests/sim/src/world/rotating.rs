@@ -227,8 +227,10 @@ impl World {
     /// In the middle of the calm: who has a key before the agreed one that all others have heard enough to do without.
     pub(super) fn note_superfluous_keys(&mut self) {
         let Some(view) = self.newest_view() else { return };
+        // Of one that is stranded nobody can hear that it has.
         let has_heard = |member: &MemberId, at: LogIndex| {
             self.status_of(*member).is_some_and(|status| status.applied >= at)
+                && self.life_of(*member).is_some_and(|life| !self.is_stranded(life))
         };
         let superfluous = self.lives().filter(|(_, life)| {
             let change = view.members.get(&life.me).and_then(|own| own.change);
