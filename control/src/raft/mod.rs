@@ -18,9 +18,10 @@
 //! - `network` asks, `notices` says what can wait for the next question, and `answer` answers; `rpc` is what they say; `speaker` is who may say it, `leaps` of which terms; `contact` is
 //!   whether the leader is still there.
 //! - [`roles`] decides who votes; `steward` has it carried out, going by what `followers` knows of the others, how `lines` to
-//!   them have been, and for how long, as `tenure` says, the same have voted.
+//!   them have been, and for how long, as `tenure` says, the same have voted. Who is about to go, by `farewell`, is given no vote.
 //! - `warden` has bans end when their time is over, `tribunal` has members excluded that many report, as `hearing` knows.
-//! - `place` is what stays when admins begin another epoch, `ferry` goes over into it by a `passage`, and `lookout` hears of it.
+//! - `place` is what stays when admins begin another epoch, `ferry` goes over into it by a `passage`, and `lookout` hears of it. By the same
+//!   way a candidate that has no vote any more takes back what it promised, as `withdrawal` says.
 //! - `aftermath` says what is left when agreement has ended.
 //! - `outdated` is what a member does that hears a newer version spoken, `editions` what a leader does so that it need not.
 //! - `herald` tells who leads and `history` remembers it; `transfer` has another lead on request.

@@ -140,18 +140,26 @@ enum Step {
     Hear(usize, usize),
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(40))]
+/// Two hosts whose keys change, on a wire that has everything come late, twice and in any order.
+#[derive(Clone, Copy, Debug)]
+struct Change {
+    seed: u64,
+    of: usize,
+    delay_ms: u64,
+    order: [Step; 4],
+    /// Before each step and after the last, in seconds.
+    pauses: [u64; 5],
+}
 
-    /// Both change at about the same time, hear of it in any order, minutes apart or at once, while datagrams and with them
-    /// handshakes come late, twice and in any order.
-    #[test]
-    fn in_whichever_order_it_is_heard_of_no_packet_is_lost(seed in any::<u64>(), of in 1usize..4, delay in 0u64..250, order in Just([Step::Agree(0), Step::Agree(1), Step::Hear(0, 1), Step::Hear(1, 0)]).prop_shuffle(), pauses in prop::array::uniform5(0u64..150)) {
+impl Change {
+    /// How many packets are missing five minutes after it.
+    fn missing(self) -> usize {
+        let Self { seed, of, delay_ms, order, pauses } = self;
         let mut wire = Wire::sliced(2, of, HandshakeBudget::default()).introduced();
         wire.seed(seed);
         let mut talk = Talk::new();
         talk.go_on(&mut wire, Duration::from_secs(1));
-        wire.faults = Faults { loss: 0, double: 20, delay: Duration::from_millis(delay) };
+        wire.faults = Faults { loss: 0, double: 20, delay: Duration::from_millis(delay_ms) };
         for host in [0, 1] {
             wire.prepare(host);
         }
@@ -168,8 +176,31 @@ proptest! {
         }
         talk.go_on(&mut wire, Duration::from_secs(300));
         wire.run_ms(1_000);
-        prop_assert_eq!(talk.missing(&wire), 0);
+        talk.missing(&wire)
     }
+}
+
+/// Every step there is, in some order.
+const STEPS: [Step; 4] = [Step::Agree(0), Step::Agree(1), Step::Hear(0, 1), Step::Hear(1, 0)];
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+
+    /// Both change at about the same time, hear of it in any order, minutes apart or at once, while datagrams and with them
+    /// handshakes come late, twice and in any order.
+    #[test]
+    fn in_whichever_order_it_is_heard_of_no_packet_is_lost(seed in any::<u64>(), of in 1usize..4, delay_ms in 0u64..250, order in Just(STEPS).prop_shuffle(), pauses in prop::array::uniform5(0u64..150)) {
+        prop_assert_eq!(Change { seed, of, delay_ms, order, pauses }.missing(), 0);
+    }
+}
+
+/// An answer takes longer than a turn of the greetings, so both ends begin twice before they hear of each other. The session
+/// in which packets are still on their way is not among those that make room.
+#[test]
+fn two_that_begin_twice_at_once_on_a_slow_path_lose_no_packet() {
+    let order = [Step::Hear(1, 0), Step::Agree(1), Step::Hear(0, 1), Step::Agree(0)];
+    let change = Change { seed: 4759760814710027279, of: 1, delay_ms: 229, order, pauses: [0; 5] };
+    assert_eq!(change.missing(), 0);
 }
 
 #[test]
