@@ -106,22 +106,14 @@ mod tests {
     use openraft::raft::AppendEntriesRequest;
 
     use super::*;
-    use crate::raft::fixture::{self, Fixed, GUEST, Nobody, goodbye, leads, log_id};
+    use crate::raft::fixture::{self, GUEST, goodbye, leads, log_id};
     use crate::raft::rpc::{Append, Request};
     use crate::raft::types::Entry;
-    use crate::raft::{Group, MemoryDisk, Timing};
-
-    /// Follows the founder, which this test plays.
-    async fn guest() -> Group {
-        let store = fixture::guest_store(MemoryDisk::new());
-        let (key, timing) = (fixture::secret(4), Timing::default());
-        Group::start(store, key, Nobody, &Fixed, fixture::wall_ms, timing).await.expect("starts")
-    }
 
     #[test]
     fn one_whose_departure_is_in_the_log_is_going_until_it_has_gone() {
         Types::run(async {
-            let guest = guest().await;
+            let guest = fixture::guest().await;
             let entry = Entry { log_id: log_id(1, 4), payload: Payload::Normal(goodbye().1) };
             let agreed_after = [None, Some(log_id(1, 4))];
             for (leader_commit, going) in agreed_after.into_iter().zip([vec![GUEST], vec![]]) {

@@ -13,12 +13,12 @@ use mesh_model::{
 };
 use openraft::raft::AppendEntriesRequest;
 
-use super::MemoryDisk;
 use super::passage::Passage;
 use super::replica::Replica;
 use super::rpc::{Append, Request};
 use super::store::{Start, Store};
 use super::types::{CommittedLeaderId, Entry, LogId, Membership, Payload, Vote};
+use super::{Group, MemoryDisk, Timing};
 use crate::command::{Command, Proposal};
 use crate::ports::{Seeds, Transport, TransportError};
 use crate::state::State;
@@ -159,6 +159,17 @@ pub(crate) fn guest_store(disk: MemoryDisk) -> Store {
     let admins = AdminsHead::of_root(&root().key);
     let start = Start::Welcome { member: GUEST, genesis: genesis(), admins, snapshot };
     Store::create(disk, &root(), start).expect("a genuine welcome")
+}
+
+/// A host with `store`, that hears and reaches nobody but whoever calls it.
+pub(crate) async fn start(store: Store, key: u8) -> Group {
+    let (key, timing) = (secret(key), Timing::default());
+    Group::start(store, key, Nobody, &Fixed, wall_ms, timing).await.expect("starts")
+}
+
+/// The guest, following the founder, which the test plays.
+pub(crate) async fn guest() -> Group {
+    start(guest_store(MemoryDisk::new()), 4).await
 }
 
 /// The settled state with the guest's WireGuard key replaced by another: what a voter that cheats would

@@ -1,4 +1,4 @@
-//! A candidate that lost its vote while it campaigned takes its candidacy back.
+//! A candidate that lost its vote while it campaigned takes back what it promised.
 //!
 //! ```text
 //!  leader, term 6 ──append──> candidate of term 7      "an earlier term": it takes nothing from the leader
@@ -15,12 +15,11 @@
 //!   ──ReadIndex──> its leader: a majority confirms it now ──IsVoter──> "no" ──> Raft ends ──> the store takes the leader's vote ──> Raft starts
 //! ```
 //!
-//! **Why that is safe.** A majority confirms the leader after this host has promised. So nobody can have been elected before in a later
-//! term, by the same voters or by others that they were exchanged for. Who is elected afterwards by voters that this host is one of
-//! lacks the entry by which it lost its vote, which is agreed, and is elected by nobody; or is of a set of voters that was to
-//! come, and this host has got no vote in it, for it took nothing from any leader. Hence the proof alone does not
-//! do: it may be as old as its source, and a leader that was deposed says "no" as well. The log stays as it is, as it keeps this host from
-//! helping a candidate that lacks what is agreed.
+//! **Why that is safe.** A majority confirms the leader after this host has promised, so nobody was elected in a later term before. A
+//! candidate that needs this host's vote afterwards goes either by the voters of old, and lacks the agreed entry by which this host lost
+//! its vote: nobody elects it. Or it goes by voters that are to come, and this host has no vote among them, as it took nothing from any
+//! leader. The proof alone does not do: it may be as old as its source, and a leader that was deposed says "no" as well. The log
+//! stays as it is: it keeps this host from helping a candidate that lacks what is agreed.
 
 use std::sync::Arc;
 
@@ -32,7 +31,7 @@ use super::place::Place;
 use super::rpc::{Reply, Request};
 use super::speaker::VOUCH_LIMIT;
 use super::status::GroupFailure;
-use super::store::{LogStore, Promise, StoreError};
+use super::store::{LogStore, Promise};
 
 /// A promise that is to give way to the vote of `lead`'s election.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,7 +49,8 @@ impl Inner {
 
     /// Has that taken back, if the leader confirms it: by what is proven this host had no vote when others followed `lead`.
     pub(super) async fn withdraw_if_confirmed(&self, lead: Lead) {
-        let promise = match self.promise_beyond(lead) {
+        // What the disk says: a restart goes by it.
+        let promise = match LogStore::new(Arc::clone(&self.db)).promise_beyond(lead) {
             Ok(Some(promise)) if lead.leader != self.me => promise,
             Ok(_) => return,
             Err(error) => return tracing::error!(%error, "the log cannot be read"),
@@ -60,18 +60,10 @@ impl Inner {
         }
         let says = self.peers.ask(lead.leader, Request::IsVoter(self.me), VOUCH_LIMIT).await;
         if matches!(says, Ok(Reply::IsVoter(false))) {
-            let withdrawal = Some(Withdrawal { lead, promise });
-            self.withdrawal.send_if_modified(|wanted| {
-                let differs = *wanted != withdrawal;
-                *wanted = withdrawal;
-                differs
-            });
+            let withdrawal = Withdrawal { lead, promise };
+            self.withdrawal
+                .send_if_modified(|wanted| wanted.replace(withdrawal) != Some(withdrawal));
         }
-    }
-
-    /// What the disk says, which a restart goes by.
-    fn promise_beyond(&self, lead: Lead) -> Result<Option<Promise>, StoreError> {
-        LogStore::new(Arc::clone(&self.db)).promise_beyond(lead)
     }
 }
 

@@ -104,8 +104,10 @@ impl Sync {
         let sources = &self.sources;
         self.suggested.retain(|member| sources.contains_key(member));
         self.preferred.retain(|member| sources.contains_key(member));
-        self.following = self.following.filter(|member| sources.contains_key(member));
         self.asking = self.asking.filter(|asking| sources.contains_key(&asking.to));
+        if self.following.is_some_and(|member| !sources.contains_key(&member)) {
+            self.follow_nobody();
+        }
     }
 
     /// Who takes part in agreement, who leads, and whether that is this member.
@@ -228,8 +230,7 @@ impl Sync {
 
     fn begin_anew(&mut self) {
         self.asking = None;
-        self.following = None;
-        self.drafted = 0;
+        self.follow_nobody();
         self.not_before = None;
     }
 
@@ -237,7 +238,7 @@ impl Sync {
     pub fn poll_ask(&mut self, now: Moment) -> Option<Ask> {
         if !self.needs(now) {
             self.asking = None;
-            self.following = None;
+            self.follow_nobody();
             return None;
         }
         if let Some(asking) = self.asking {

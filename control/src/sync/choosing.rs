@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use mesh_model::MemberId;
 use mesh_model::wire::sync::MAX_INSTEAD;
-use mesh_model::{LogIndex, MemberId};
 use rand::RngExt as _;
 
 use super::asking::HURRY;
@@ -31,12 +31,12 @@ struct Rank {
     distance: Distance,
 }
 
-impl Rank {
-    fn of(source: &Source, own: LogIndex, (leads, fed): (bool, bool)) -> Self {
-        Self {
+impl Sync {
+    fn rank(&self, member: MemberId, source: &Source) -> Rank {
+        Rank {
             doubt: source.silences().min(3) + u32::from(source.reliability() < 25),
-            is_behind: source.applied <= own,
-            tier: match (leads, fed) {
+            is_behind: source.applied <= self.own,
+            tier: match (self.leader == Some(member), self.fed.contains(&member)) {
                 (false, true) => 0,
                 (true, _) => 1,
                 (false, false) => 2,
@@ -44,9 +44,7 @@ impl Rank {
             distance: Distance::of(source.round_trip()),
         }
     }
-}
 
-impl Sync {
     /// Whom the operator prefers, whom this member follows, whom a busy source named, and then the best of all.
     pub(super) fn choose(&mut self, now: Moment) -> Option<MemberId> {
         let sources = &self.sources;
@@ -60,14 +58,10 @@ impl Sync {
                 return Some(member);
             }
         }
-        let (sources, rng) = (&self.sources, &mut self.rng);
-        let free = sources.iter().filter(|(_, source)| source.may_be_asked(now));
-        let ranked = free.map(|(member, source)| {
-            let fed = self.fed.contains(member);
-            let rank = Rank::of(source, self.own, (self.leader == Some(*member), fed));
-            ((rank, rng.random::<u32>()), *member)
-        });
-        ranked.min().map(|(_, member)| member)
+        let free = self.sources.iter().filter(|(_, source)| source.may_be_asked(now));
+        let ranked: Vec<_> = free.map(|(id, source)| (self.rank(*id, source), *id)).collect();
+        let drawn = ranked.into_iter().map(|(rank, id)| ((rank, self.rng.random::<u32>()), id));
+        drawn.min().map(|(_, member)| member)
     }
 
     /// Whom to ask for something else than news, best first: its source, those it prefers, then as it would choose. None that
@@ -77,9 +71,7 @@ impl Sync {
         others.sort_by_key(|(member, source)| {
             let follows = self.following == Some(**member);
             let preferred = self.preferred.iter().position(|other| other == *member);
-            let fed = self.fed.contains(*member);
-            let rank = Rank::of(source, self.own, (self.leader == Some(**member), fed));
-            (!follows, preferred.unwrap_or(MAX_PREFERRED), rank)
+            (!follows, preferred.unwrap_or(MAX_PREFERRED), self.rank(**member, source))
         });
         others.into_iter().map(|(member, _)| *member).collect()
     }
@@ -98,9 +90,14 @@ impl Sync {
 
     /// `member` is followed no more, if it was.
     pub(super) fn leave(&mut self, member: MemberId) {
-        if self.following.take_if(|following| *following == member).is_some() {
-            self.drafted = 0;
+        if self.following == Some(member) {
+            self.follow_nobody();
         }
+    }
+
+    pub(super) fn follow_nobody(&mut self) {
+        self.following = None;
+        self.drafted = 0;
     }
 
     /// `member` did not answer in time.

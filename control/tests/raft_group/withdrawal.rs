@@ -15,28 +15,46 @@ const FAR: Duration = Duration::from_millis(20);
 /// Long enough for whoever follows to have heard of everything.
 const LONG: Duration = Duration::from_secs(20);
 
-/// A voter that campaigns in a later term than that of the leader, who leads on, and is cut off. The two that follow lose their
-/// leader for so long that one campaigns with the other's leave, and nobody hears of it.
-async fn candidate(world: &World) -> (MemberId, Leadership) {
-    let leader = world.leader().await;
-    let led = world.status(leader).leadership;
-    let others: Vec<_> =
-        world.status(leader).voters.into_iter().filter(|id| *id != leader).collect();
-    for other in &others {
-        world.move_away(*other, FAR);
-        world.sever(leader, *other);
+/// A voter that campaigns in a later term than that of the leader, who leads on.
+struct Campaign {
+    candidate: MemberId,
+    leader: MemberId,
+    led: Leadership,
+}
+
+impl Campaign {
+    /// One whose candidate is cut off. The two that follow lose their leader for so long that one campaigns with the other's
+    /// leave, and nobody hears of it.
+    async fn of(world: &World) -> Self {
+        let leader = world.leader().await;
+        let led = world.status(leader).leadership;
+        let others: Vec<_> =
+            world.status(leader).voters.into_iter().filter(|id| *id != leader).collect();
+        for other in &others {
+            world.move_away(*other, FAR);
+            world.sever(leader, *other);
+        }
+        let campaigns =
+            |world: &World, id: &MemberId| world.status(*id).leadership.role == Role::Candidate;
+        world
+            .until_at_once("one campaigns", |world| others.iter().any(|id| campaigns(world, id)))
+            .await;
+        let candidate = *others.iter().find(|id| campaigns(world, id)).expect("just seen");
+        world.cut(candidate);
+        world.splice();
+        assert!(world.status(candidate).leadership.term > led.term);
+        assert_eq!(world.leader().await, leader);
+        Self { candidate, leader, led }
     }
-    let campaigns =
-        |world: &World, id: &MemberId| world.status(*id).leadership.role == Role::Candidate;
-    world
-        .until_at_once("one campaigns", |world| others.iter().any(|id| campaigns(world, id)))
-        .await;
-    let candidate = *others.iter().find(|id| campaigns(world, id)).expect("just seen");
-    world.cut(candidate);
-    world.splice();
-    assert!(world.status(candidate).leadership.term > led.term);
-    assert_eq!(world.leader().await, leader);
-    (candidate, led)
+
+    /// The others give the candidate's vote to somebody else, and agree on more: up to where. `None` if somebody else has ended the
+    /// term.
+    async fn lose_the_vote(&self, world: &World) -> Option<LogIndex> {
+        sleep(Timing::default().settle).await;
+        world.replaced(self.leader, &[self.candidate]).await;
+        let applied = world.propose(self.leader, world.filler()).await.expect("agreed").index;
+        (world.status(self.leader).leadership == self.led).then_some(applied)
+    }
 }
 
 /// How many of the worlds of `seeds` are such that `test` says something. In the others the second of the two that lost their leader
@@ -45,8 +63,7 @@ fn led_on<F: Future<Output = bool> + 'static>(seeds: Range<u8>, test: fn(u8) -> 
     seeds.map(|seed| in_virtual_time(move || test(seed))).filter(|led_on| *led_on).count()
 }
 
-/// The others give its vote to somebody else. When it is whole again they are in an earlier term than it is. It must not end
-/// theirs, and has to hear what they agreed.
+/// When it is whole again the others are in an earlier term than it is. It must not end theirs, and has to hear what they agreed.
 #[test]
 fn a_candidate_that_lost_its_vote_follows_in_the_term_there_is() {
     assert!(led_on(110..122, follows_in_the_term_there_is) >= 3);
@@ -54,8 +71,9 @@ fn a_candidate_that_lost_its_vote_follows_in_the_term_there_is() {
 
 async fn follows_in_the_term_there_is(seed: u8) -> bool {
     let world = World::of(4, seed).await;
-    let Some((candidate, led, applied)) = replaced_candidate(&world).await else { return false };
-    let leader = led.leader.expect("it leads itself");
+    let campaign = Campaign::of(&world).await;
+    let Some(applied) = campaign.lose_the_vote(&world).await else { return false };
+    let Campaign { candidate, leader, led } = campaign;
     world.heal(candidate);
     world
         .until("it follows", |world| {
@@ -78,8 +96,9 @@ fn a_leader_that_nobody_confirms_frees_no_candidate() {
 
 async fn is_not_freed_by_a_deposed_leader(seed: u8) -> bool {
     let world = World::of(4, seed).await;
-    let Some((candidate, led, applied)) = replaced_candidate(&world).await else { return false };
-    let leader = led.leader.expect("it leads itself");
+    let campaign = Campaign::of(&world).await;
+    let Some(applied) = campaign.lose_the_vote(&world).await else { return false };
+    let Campaign { candidate, leader, led } = campaign;
     for other in world.running().into_iter().filter(|id| ![leader, candidate].contains(id)) {
         world.sever(leader, other);
         world.sever(candidate, other);
@@ -93,25 +112,13 @@ async fn is_not_freed_by_a_deposed_leader(seed: u8) -> bool {
     true
 }
 
-/// A candidate, the leader of the earlier term, and the last entry of those that were agreed when the candidate had lost its
-/// vote; `None` if that term has ended.
-async fn replaced_candidate(world: &World) -> Option<(MemberId, Leadership, LogIndex)> {
-    let (candidate, led) = candidate(world).await;
-    let leader = led.leader.expect("it leads itself");
-    sleep(Timing::default().settle).await;
-    world.replaced(leader, &[candidate]).await;
-    let applied = world.propose(leader, world.filler()).await.expect("agreed").index;
-    (world.status(leader).leadership == led).then_some((candidate, led, applied))
-}
-
-/// It votes still by what is agreed meanwhile, and hears of that before it is heard.
+/// The leader hears of its term before it hears of what was agreed, and takes its word, for it votes.
 #[test]
-fn a_candidate_that_votes_still_ends_the_earlier_term() {
+fn a_candidate_that_has_its_vote_still_ends_the_earlier_term() {
     for seed in 115..118 {
         in_virtual_time(move || async move {
             let world = World::of(3, seed).await;
-            let (candidate, led) = candidate(&world).await;
-            let leader = led.leader.expect("it leads itself");
+            let Campaign { candidate, leader, led } = Campaign::of(&world).await;
             world.propose(leader, world.filler()).await.expect("agreed");
             world.heal(candidate);
             let ended = |world: &World| {

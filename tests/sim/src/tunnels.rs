@@ -59,30 +59,32 @@ impl Tunnels {
 
     /// Whether `me`, whose these are, could talk with `other`, who has `theirs`, if one of them knew where the other is.
     pub fn could_join(&self, me: MemberId, (other, theirs): (MemberId, &Self)) -> bool {
-        let placed = |tunnels: &Self| {
-            let mut placed = tunnels.clone();
-            placed.peers.values_mut().for_each(|known| known.is_placed = true);
-            placed
-        };
-        placed(self).join(me, (other, &placed(theirs)))
+        self.are_peers(me, (other, theirs), |_| true)
     }
 
     /// Whether `me`, whose these are, can talk with `other`, who has `theirs`.
     pub fn join(&self, me: MemberId, (other, theirs): (MemberId, &Self)) -> bool {
-        match (self.peers.get(&other), theirs.peers.get(&me)) {
-            (Some(here), Some(there)) => {
-                begins(self, here, theirs, there) || begins(theirs, there, self, here)
-            }
-            _ => false,
-        }
+        self.are_peers(me, (other, theirs), |known| known.is_placed)
     }
-}
 
-/// Whether one that knows the other as `known` is answered by it, who has `theirs` and knows it as `back`.
-fn begins(own: &Tunnels, known: &Known, theirs: &Tunnels, back: &Known) -> bool {
-    known.is_placed
-        && !known.keys.is_disjoint(&theirs.answers)
-        && !back.keys.is_disjoint(&own.greets)
+    /// Whether one of the two, of those that `begins` by what it knows of the other, is answered.
+    fn are_peers(
+        &self,
+        me: MemberId,
+        (other, theirs): (MemberId, &Self),
+        begins: fn(&Known) -> bool,
+    ) -> bool {
+        let (Some(here), Some(there)) = (self.peers.get(&other), theirs.peers.get(&me)) else {
+            return false;
+        };
+        begins(here) && self.are_answered(here, (theirs, there))
+            || begins(there) && theirs.are_answered(there, (self, here))
+    }
+
+    /// Whether one that knows the other as `known` is answered by it, who has `theirs` and knows it as `back`.
+    fn are_answered(&self, known: &Known, (theirs, back): (&Self, &Known)) -> bool {
+        !known.keys.is_disjoint(&theirs.answers) && !back.keys.is_disjoint(&self.greets)
+    }
 }
 
 #[cfg(test)]
@@ -109,6 +111,14 @@ mod tests {
             |here, there| to(1, OTHER, &[2], here).join(ONE, (OTHER, &to(2, ONE, &[1], there)));
         assert!(joined(true, true) && joined(true, false) && joined(false, true));
         assert!(!joined(false, false));
+    }
+
+    #[test]
+    fn two_that_do_not_know_where_the_other_is_could_talk_if_they_go_by_the_keys_they_know() {
+        let could = |known: &[u8]| {
+            to(1, OTHER, &[2], false).could_join(ONE, (OTHER, &to(2, ONE, known, false)))
+        };
+        assert!(could(&[1]) && !could(&[9]));
     }
 
     #[test]

@@ -10,29 +10,18 @@ use openraft::type_config::TypeConfigExt as _;
 
 use super::*;
 use crate::raft::fixture::{
-    self, Fixed, GUEST, Nobody, append, forged, guest_store, leads, log_id, settled, unchained,
+    self, GUEST, append, forged, guest, guest_store, leads, log_id, settled, start, unchained,
 };
 use crate::raft::leaps::MAX_LEAP;
 use crate::raft::rpc::Append;
 use crate::raft::store::StoreError;
 use crate::raft::testimony::Testimony;
 use crate::raft::types::SnapshotMeta;
-use crate::raft::{GroupFailure, MemoryDisk, Role, Store, Timing};
+use crate::raft::{GroupFailure, MemoryDisk, Role, Store};
 use crate::reports::Complaint;
 use crate::sync::Mark;
 
 const FOUNDER: MemberId = MemberId::FOUNDER;
-
-async fn start(store: Store, key: u8) -> Group {
-    let (key, timing) = (fixture::secret(key), Timing::default());
-    Group::start(store, key, Nobody, &Fixed, fixture::wall_ms, timing).await.expect("starts")
-}
-
-/// The guest, following the founder, which this test plays.
-async fn guest() -> Group {
-    let store = guest_store(MemoryDisk::new());
-    start(store, 4).await
-}
 
 fn campaigns(node: MemberId, term: u64) -> Vote {
     Vote::new(term, node.0)

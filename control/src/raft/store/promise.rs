@@ -56,12 +56,10 @@ impl Store {
         // Raft takes what it finds when it starts for flushed: what is in memory only is written here too.
         self.log.db.write_now(Durability::Immediate, |txn| {
             let mut meta = txn.open_table(META).map_err(redb::Error::from)?;
-            match stands {
-                true => {
-                    VOTE.write(&mut meta, &Vote::new_committed(lead.term, lead.leader.0).into())
-                }
-                false => Ok(()),
+            if stands {
+                VOTE.write(&mut meta, &Vote::new_committed(lead.term, lead.leader.0).into())?;
             }
+            Ok(())
         })?;
         Ok(stands)
     }
