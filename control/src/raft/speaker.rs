@@ -15,7 +15,7 @@
 //! leader believes it of a member that votes by its own log, and of no other: else any member could end any term.
 
 use std::collections::BTreeSet;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
@@ -33,45 +33,77 @@ pub(super) const VOUCH_LIMIT: Duration = Duration::from_millis(800);
 /// make room.
 const MAX_VOUCHED: usize = 16;
 
+/// The most strangers to the vote that voters are asked about at the same time, each once, however often it speaks. More than
+/// ever are voters that a host has not heard of yet.
+const MAX_INQUIRIES: usize = 16;
+
 /// Voters this host's log does not know yet, by the word of voters it knows.
 #[derive(Default)]
 pub(crate) struct Speakers {
     vouched: Mutex<BTreeSet<MemberId>>,
-    /// One inquiry at a time: strangers to the vote cannot make this host flood the voters.
-    asking: tokio::sync::Mutex<()>,
+    /// Who spoke and is being asked about.
+    asked_about: Mutex<BTreeSet<MemberId>>,
+}
+
+/// Voters are being asked about one that spoke, until dropped.
+struct Inquiry<'a> {
+    speakers: &'a Speakers,
+    about: MemberId,
 }
 
 impl Speakers {
-    /// Whether `from` votes, by `voters` (what this host knows) or by the word of one of them.
+    /// Whether `from`, which speaks like a voter, is one, by `voters` (what this host knows) or by the word of one of them.
     pub(crate) async fn check(
         &self,
         from: MemberId,
         voters: &BTreeSet<MemberId>,
         peers: &Peers,
     ) -> Result<(), RpcError> {
-        if voters.contains(&from) || self.vouched().contains(&from) {
+        if voters.contains(&from) {
             return Ok(());
         }
         let refused = RpcError::NotEntitled { from, claimed: from };
         // The sender tries again soon enough.
-        let Ok(_asking) = self.asking.try_lock() else { return Err(refused) };
+        let Some(_inquiry) = self.inquire(from) else { return Err(refused) };
+        if self.is_vouched_for(from, voters, peers).await {
+            return Ok(());
+        }
+        tracing::warn!(%from, "refused: it speaks like a voter and none vouches for it");
+        Err(refused)
+    }
+
+    /// Whether one of `voters` says, or has said, that `member` votes.
+    pub(crate) async fn is_vouched_for(
+        &self,
+        member: MemberId,
+        voters: &BTreeSet<MemberId>,
+        peers: &Peers,
+    ) -> bool {
+        if self.vouched().contains(&member) {
+            return true;
+        }
         // All at once: those that are gone would each take their time to say nothing.
         let others = voters.iter().filter(|voter| **voter != peers.me);
         let mut asked: FuturesUnordered<_> = others
             .map(|voter| async move {
-                let answer = peers.ask(*voter, Request::IsVoter(from), VOUCH_LIMIT).await;
+                let answer = peers.ask(*voter, Request::IsVoter(member), VOUCH_LIMIT).await;
                 (*voter, matches!(answer, Ok(Reply::IsVoter(true))))
             })
             .collect();
         while let Some((voter, vouches)) = asked.next().await {
             if vouches {
-                tracing::info!(%from, by = %voter, "accepted as a voter by another's word");
-                self.remember(from);
-                return Ok(());
+                tracing::info!(%member, by = %voter, "taken for a voter by another's word");
+                self.remember(member);
+                return true;
             }
         }
-        tracing::warn!(%from, "refused: it speaks like a voter and none vouches for it");
-        Err(refused)
+        false
+    }
+
+    fn inquire(&self, about: MemberId) -> Option<Inquiry<'_>> {
+        let mut asked_about = self.asked_about();
+        let is_free = asked_about.len() < MAX_INQUIRIES && asked_about.insert(about);
+        is_free.then(|| Inquiry { speakers: self, about })
     }
 
     /// The log has a membership of its own to go by again.
@@ -87,8 +119,18 @@ impl Speakers {
         vouched.insert(voter);
     }
 
-    fn vouched(&self) -> std::sync::MutexGuard<'_, BTreeSet<MemberId>> {
+    fn vouched(&self) -> MutexGuard<'_, BTreeSet<MemberId>> {
         self.vouched.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn asked_about(&self) -> MutexGuard<'_, BTreeSet<MemberId>> {
+        self.asked_about.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Inquiry<'_> {
+    fn drop(&mut self) {
+        self.speakers.asked_about().remove(&self.about);
     }
 }
 
@@ -109,7 +151,7 @@ mod tests {
 
     const ME: MemberId = MemberId(9);
 
-    /// Voters 1 and 2. Only 2 answers; it knows of voter 5.
+    /// Voters 1 and 2. Only 2 answers, after a while; it knows of voter 5.
     #[derive(Clone)]
     struct Voters;
 
@@ -123,6 +165,7 @@ mod tests {
             let Question { request, .. } = codec::decode(&request).expect("our own question");
             match request {
                 Request::IsVoter(member) if to == MemberId(2) => {
+                    Types::sleep(Duration::from_millis(1)).await;
                     Ok(Reply::IsVoter(member == MemberId(5)).encode())
                 }
                 _ => Err(TransportError::Unreachable(to)),
@@ -149,6 +192,19 @@ mod tests {
         assert!(check(&speakers, 5, &[1]), "remembered, though nobody answers now");
         speakers.forget();
         assert!(!check(&speakers, 5, &[1]), "forgotten with the membership it belonged to");
+    }
+
+    #[test]
+    fn one_that_nobody_vouches_for_keeps_no_other_from_being_heard_however_often_it_speaks() {
+        let (speakers, voters) = (Speakers::default(), [1, 2].map(MemberId).into());
+        let pause = std::time::Duration::from_secs(1);
+        let peers = Peers::new(ME, epoch(), calls(Voters), Arc::default(), pause);
+        let check = |from| speakers.check(MemberId(from), &voters, &peers);
+        let doubtful = speakers.is_vouched_for(MemberId(5), &voters, &peers);
+        let heard =
+            Types::run(async { futures_util::join!(check(6), check(6), check(5), doubtful) });
+        assert!(matches!(heard, (Err(_), Err(_), Ok(()), true)), "{heard:?}");
+        assert_eq!(*speakers.asked_about(), BTreeSet::new(), "all of that is over");
     }
 
     #[test]
