@@ -24,6 +24,13 @@ fn a_member_leaves_by_its_own_word_once() {
 #[test]
 fn nobody_speaks_a_goodbye_for_another() {
     let (mesh, mut log, [one, two]) = three();
+    refuses_forged_goodbyes(&mesh, &mut log, one, two);
+    log.apply(0, Host::new(1).depart(mesh.id(), one));
+    // Nor for one that is gone: nothing would change, but it would be told that it has.
+    refuses_forged_goodbyes(&mesh, &mut log, one, two);
+}
+
+fn refuses_forged_goodbyes(mesh: &Mesh, log: &mut Log, one: MemberId, two: MemberId) {
     let before = log.state.hash();
     // Signed by another member, and by the root itself.
     let stranger = Host::new(2).depart(mesh.id(), one);

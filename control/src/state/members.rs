@@ -212,23 +212,21 @@ impl Members {
         self.present.insert(id, member);
     }
 
-    /// Whether `id` may go, and as whom: by its own word. `None` when it had left before.
+    /// Whether `id` may go, and as whom: by its own word, whether or not that is news. `None` when it had left before.
     pub(super) fn check_departure(
         &self,
         id: MemberId,
         departure: &Signed<Departure>,
         mesh: MeshId,
     ) -> Result<Option<IdentityKey>, Refusal> {
-        if self.departed.contains_key(&id) {
-            return Ok(None);
-        }
-        let member = self.present.get(&id).ok_or(Refusal::UnknownMember(id))?;
-        let identity = member.record.identity;
+        let gone = self.departed.get(&id).map(|departed| departed.identity);
+        let present = || self.present.get(&id).map(|member| member.record.identity);
+        let identity = gone.or_else(present).ok_or(Refusal::UnknownMember(id))?;
         let said = Departure::verify(departure, mesh, &identity)?;
         if said.member != id {
             return Err(Refusal::UnknownMember(said.member));
         }
-        Ok(Some(identity))
+        Ok(gone.is_none().then_some(identity))
     }
 
     /// Lets `id` go by its own word: who it was, or `None` when it had left before.
