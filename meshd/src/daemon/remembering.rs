@@ -23,8 +23,9 @@ use super::Daemon;
 use crate::state_dir::{SAVE_STAMP_EVERY, StateDir};
 
 /// How often the cache is compared with what is known. A host that loses power has lost at most this much
-/// news, and an idle mesh has none, so it writes nothing.
-const LOOK_AGAIN: Duration = Duration::from_secs(5);
+/// news, and an idle mesh has none, so it writes nothing. As often as gossip wakes the daemon anyway: whom a host forgets
+/// that does not know the host either finds it again once the old session is found dead, which takes 15 s.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// How long whoever asked waits for the state directory. Signing holds it for a moment; a change of membership
 /// holds it for long, but a host that leaves needs no cache.

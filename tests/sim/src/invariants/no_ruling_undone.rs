@@ -178,8 +178,9 @@ impl NoRulingUndone {
         };
         if !fits {
             let (is, member) = (entry.has_lapsed(), verdict.member);
-            let message =
-                format!("at {place} lapsed is {is} of the ban of {member} until {until_ms:?}");
+            let message = format!(
+                "at {place} lapsed is {is} of the ban of {member} until {until_ms:?}, {lapsed:?}, and no clock has shown more than {latest_ms}"
+            );
             return Err(Violation::new(NAME, message));
         }
         Ok(matches!(verdict.ruling, Ruling::Banned { .. }) && !entry.has_lapsed())

@@ -107,7 +107,7 @@ impl World {
 
     /// An admin has the mesh go on from `no`.
     pub(super) fn recover(&mut self, no: HostNo) -> Result<(), Violation> {
-        // A daemon that is stopped saves its peer cache. What else was not written yet is lost, as in a crash.
+        // What was not written otherwise is lost, as in a crash.
         self.save_hints_of(no);
         self.crash(no);
         let (root, now_ms) = (self.mesh.root, self.hosts.get(&no).map(|host| self.wall_ms(host)));

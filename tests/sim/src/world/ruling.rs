@@ -23,6 +23,7 @@ use crate::invariants::Violation;
 use crate::net::HostNo;
 use crate::plant::Plant;
 use crate::trust::Paper;
+use crate::wall;
 
 /// How long before the calm the last ban is spoken: what was proposed is decided by then, or waits in the log
 /// of a host that is down.
@@ -264,7 +265,10 @@ impl World {
         }
         let Some(life) = self.hosts.get(&no).and_then(Host::life) else { return Ok(()) };
         let Some(group) = &life.group else { return Ok(()) };
-        let latest_ms = self.hosts.values().map(|host| host.clock.latest_ms()).max().unwrap_or(0);
+        // The mesh's clock begins where the genesis says, and all hosts' may be behind that.
+        let born_ms = wall::millis(Duration::ZERO);
+        let shown_ms = self.hosts.values().map(|host| host.clock.latest_ms());
+        let latest_ms = shown_ms.fold(born_ms, u64::max);
         group.read(|state, index| {
             self.invariants.epochs.see(life.me, state.epoch(), index)?;
             self.invariants.governance.see(life.me, index, state, &self.bench)?;

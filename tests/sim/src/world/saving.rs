@@ -10,7 +10,7 @@ use crate::host::Host;
 use crate::net::HostNo;
 
 /// How often the daemon looks whether its peer cache has changed. A door does not wait for that: see `welcome`.
-const LOOK: Duration = Duration::from_secs(5);
+const LOOK: Duration = Duration::from_secs(1);
 
 /// How often the daemon saves the latest stamp of its handshakes, and what it adds when it starts: as
 /// `handshake_stamp.rs` of the daemon has it.
@@ -23,7 +23,7 @@ pub(super) fn stamp_floor(host: &Host) -> WallTime {
 }
 
 impl World {
-    /// The peer cache of `no` is saved.
+    /// The peer cache of `no` is saved, as by a daemon that is stopped.
     pub(super) fn save_hints_of(&mut self, no: HostNo) {
         let Some(host) = self.hosts.get_mut(&no) else { return };
         if let Some(hints) = host.life().map(|life| life.node.hints()) {

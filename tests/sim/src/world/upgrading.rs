@@ -50,6 +50,7 @@ impl World {
         host.reads = reads;
         self.note(format_args!("install {no} {reads}"));
         if self.hosts.get(&no).is_some_and(|host| matches!(host.stage, Stage::Up(_))) {
+            self.save_hints_of(no);
             self.crash(no);
             self.after(REPLACED, Event::Restart(no));
         }
