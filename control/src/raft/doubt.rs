@@ -1,4 +1,11 @@
 //! Pulled entries that nobody this host knows has signed: how long it waits, and whom it believes then.
+//!
+//! ```text
+//! no proof ── 2 s ──> the voters it knows are asked, again and again:
+//!                       a majority votes today ──────────────────────────────> they can prove it, or it is something else
+//!                       a majority has lost its vote, or has gone ───────────> \
+//!                       neither: some are out of reach, or elect a leader ─ 5 s ─> whom the rest vouches for is believed, too
+//! ```
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -16,20 +23,19 @@ use super::speaker::VOUCH_LIMIT;
 use super::types::{Instant, Types};
 use crate::sync::majority;
 
-/// How long entries stay without a proof before this host asks the voters it knows who votes today. A checkpoint
-/// comes within half a second of its entry; four times that over a long line. Of hosts that come back one after the other each waits
-/// for the one before.
+/// How long entries stay without a proof before this host asks the voters it knows who votes today, and then how often. A
+/// checkpoint comes within half a second of its entry; four times that over a long line.
 const ASKS_AFTER: Duration = Duration::from_secs(2);
 
-/// How long they stay without one, by the word of whomever, before they are dropped: an election over a long line, and
-/// the checkpoint after it.
+/// How long they stay without one before silence counts, and after that before they are dropped: voters far apart take 3 to 5 s to
+/// elect a leader (docs/adr/0031), and one that was just started reaches the others by its fourth attempt, after 4.5 s.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// About what one source sent.
 #[derive(Default)]
 pub(super) struct Doubt {
     since: Option<Instant>,
-    has_asked: bool,
+    asked: Option<Instant>,
     leniency: Leniency,
 }
 
@@ -43,6 +49,24 @@ pub(super) enum Patience {
     Over,
 }
 
+/// Whether voters that this host knows can prove what is agreed today.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    /// A majority of them votes.
+    Votes,
+    /// Whatever those say that said nothing, none does.
+    Lost,
+    Unclear,
+}
+
+/// What is known of one of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Vote {
+    Has,
+    Lost,
+    Unclear,
+}
+
 impl Doubt {
     /// Whose word counts beside that of the voters this host knows.
     pub(super) fn leniency(&self) -> &Leniency {
@@ -51,49 +75,89 @@ impl Doubt {
 
     /// `draft` has no proof by voters this host knows. After a while it asks those for the others.
     pub(super) async fn wait(&mut self, draft: &Draft, inner: &Inner) -> Patience {
-        let since = *self.since.get_or_insert(Types::now());
-        let waited = since.elapsed();
-        if waited >= PATIENCE {
+        let waited = self.since.get_or_insert(Types::now()).elapsed();
+        let is_over = waited >= PATIENCE;
+        if is_over && self.leniency.granted {
             return Patience::Over;
         }
-        if waited < ASKS_AFTER || self.has_asked {
+        let asked_lately = self.asked.is_some_and(|at| at.elapsed() < ASKS_AFTER);
+        if waited < ASKS_AFTER || asked_lately && !is_over {
             return Patience::Lasts;
         }
-        self.has_asked = true;
+        self.asked = Some(Types::now());
         let voters = inner.known_voters();
-        if inner.still_vote(&voters).await {
-            return Patience::Lasts;
-        }
-        self.leniency.granted = true;
-        self.since = None;
-        let own = inner.replica.lock().clone();
-        for signer in draft.signers(&own) {
-            let is_known = voters.contains(&signer);
-            if is_known || inner.speakers.is_vouched_for(signer, &voters, &inner.peers).await {
-                self.leniency.believed.insert(signer);
+        if !self.leniency.granted {
+            match inner.standing(&voters, draft).await {
+                Standing::Votes if is_over => return Patience::Over,
+                Standing::Unclear if is_over => {}
+                Standing::Votes | Standing::Unclear => return Patience::Lasts,
+                Standing::Lost => {}
             }
+            self.leniency.granted = true;
+            self.since = None;
         }
+        self.leniency.believed.extend(inner.believed(&voters, draft).await);
         Patience::Lenient
     }
 }
 
 impl Inner {
     /// Whether a majority of `voters`, whom this host knows, vote today. Then they can prove what was agreed, and what they do not
-    /// prove is something else. One that says so and has heard no leader lately may only not have heard that it lost its vote.
-    async fn still_vote(&self, voters: &BTreeSet<MemberId>) -> bool {
+    /// prove is something else.
+    async fn standing(&self, voters: &BTreeSet<MemberId>, draft: &Draft) -> Standing {
+        let own = self.replica.lock().clone();
+        let gone = draft.departed(&own);
+        let others: Vec<_> = voters.iter().filter(|voter| **voter != self.me).collect();
+        let asked = others.iter().map(|voter| async {
+            match gone.contains(*voter) {
+                true => Vote::Lost,
+                false => self.asked_whether_it_votes(**voter).await,
+            }
+        });
+        let known: Vec<_> = others.iter().copied().zip(join_all(asked).await).collect();
+        let is_majority = |which: fn(Vote) -> bool| {
+            let found: BTreeSet<_> =
+                known.iter().filter(|(_, vote)| which(*vote)).map(|(voter, _)| **voter).collect();
+            majority(std::slice::from_ref(voters), |voter| found.contains(voter))
+        };
+        if is_majority(|vote| vote == Vote::Has) {
+            Standing::Votes
+        } else if is_majority(|vote| vote != Vote::Lost) {
+            Standing::Unclear
+        } else {
+            Standing::Lost
+        }
+    }
+
+    /// Whether `voter` votes, by its own word. One that says so and hears no leader may only not have heard that it lost its vote. One that
+    /// has no place free says nothing of that; it is not held against it, or whoever takes its places could have others believed.
+    async fn asked_whether_it_votes(&self, voter: MemberId) -> Vote {
+        match self.peers.ask(voter, Request::IsVoter(voter), VOUCH_LIMIT).await {
+            Ok(Reply::IsVoter(true)) => {}
+            Ok(Reply::IsVoter(false)) => return Vote::Lost,
+            _ => return Vote::Unclear,
+        }
         let (have, proven, lead) = (self.place(), self.proven(), self.elected());
         let pull = Pull { have, proven, lead, hold_ms: 0, snapshot: false };
-        let pull = &pull;
-        let asked = voters.iter().filter(|voter| **voter != self.me).map(|voter| async move {
-            let votes = self.peers.ask(*voter, Request::IsVoter(*voter), VOUCH_LIMIT).await;
-            if !matches!(votes, Ok(Reply::IsVoter(true))) {
-                return None;
-            }
-            let news = self.peers.ask(*voter, Request::Pull(pull.clone()), VOUCH_LIMIT).await;
-            let is_fed = matches!(news, Ok(Reply::Pulled(Pulled::News(news))) if news.depth == 0);
-            is_fed.then_some(*voter)
+        match self.peers.ask(voter, Request::Pull(pull), VOUCH_LIMIT).await {
+            Ok(Reply::Pulled(Pulled::News(news))) if news.depth == 0 => Vote::Has,
+            Ok(Reply::Pulled(Pulled::Busy { .. })) => Vote::Has,
+            _ => Vote::Unclear,
+        }
+    }
+
+    /// Those that signed what is in `draft` and are known to vote, or said to by one of `voters`.
+    async fn believed(&self, voters: &BTreeSet<MemberId>, draft: &Draft) -> BTreeSet<MemberId> {
+        let own = self.replica.lock().clone();
+        let signers = draft.signers(&own).into_iter();
+        let asked = signers.map(|signer| async move {
+            let is_known = voters.contains(&signer);
+            let votes = is_known || self.speakers.is_vouched_for(signer, voters, &self.peers).await;
+            votes.then_some(signer)
         });
-        let voting: BTreeSet<MemberId> = join_all(asked).await.into_iter().flatten().collect();
-        majority(std::slice::from_ref(voters), |voter| voting.contains(voter))
+        join_all(asked).await.into_iter().flatten().collect()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -185,6 +185,15 @@ impl Draft {
         named.last().map_or_else(|| base.voters(), |last| last.voter_ids().map(MemberId).collect())
     }
 
+    /// Who is a member no more once all of it has been applied to `own`: by its own word or an admin's, which no source can make up.
+    pub(super) fn departed(&self, own: &Replica) -> BTreeSet<MemberId> {
+        let mut copy = self.base.as_ref().map_or_else(|| own.clone(), |base| base.replica.clone());
+        for entry in &self.entries {
+            copy.apply(entry);
+        }
+        copy.state.members().departed().keys().copied().collect()
+    }
+
     /// How far the draft is proven, for a host that holds `own`.
     pub(super) fn prove(
         &self,

@@ -126,8 +126,7 @@ impl Following {
     fn ask(&mut self, ask: Ask) {
         if self.source != Some(ask.to) {
             // What one source could not have proven says nothing of the next.
-            self.draft = Draft::default();
-            self.doubt = Doubt::default();
+            self.drop_draft();
             self.source = Some(ask.to);
         }
         self.asked_for_all = ask.snapshot;
@@ -166,7 +165,7 @@ impl Following {
             Pulled::Busy { instead } => Heard::Busy(instead),
             Pulled::Adrift => Heard::Adrift,
             Pulled::Elsewhere => {
-                self.draft = Draft::default();
+                self.drop_draft();
                 tracing::warn!(%from, "a source has another entry where this host's last one is");
                 Heard::Adrift
             }
@@ -185,19 +184,18 @@ impl Following {
             Ok(gained) => gained,
             // Its fault as little as ours: the entries are too long to wait for their proof one by one.
             Err(NotUsed::Draft(DraftError::TooMuch)) => {
-                self.draft = Draft::default();
+                self.drop_draft();
                 inner.sync().handle_fast();
                 return Heard::Adrift;
             }
             Err(NotUsed::Later) => {
                 tracing::debug!(%from, "what was proven is of an earlier leader than the one followed");
-                self.draft = Draft::default();
+                self.drop_draft();
                 return Heard::Adrift;
             }
             Err(NotUsed::Unproven) => {
                 tracing::debug!(%from, "nothing proves what a source sent");
-                self.draft = Draft::default();
-                self.doubt = Doubt::default();
+                self.drop_draft();
                 return Heard::Adrift;
             }
             Err(NotUsed::Draft(error)) => {
@@ -207,12 +205,11 @@ impl Following {
                     inner.note_unread(from, unread);
                     if unread.is_newer() {
                         tracing::debug!(%from, %unread, "a source sent what a newer version wrote");
-                        self.draft = Draft::default();
+                        self.drop_draft();
                         return Heard::Silent;
                     }
                 }
-                self.draft = Draft::default();
-                self.doubt = Doubt::default();
+                self.drop_draft();
                 tracing::warn!(%from, %error, "what a source sent was not taken");
                 return Heard::Wrong;
             }
@@ -236,6 +233,12 @@ impl Following {
         let withholds = is_empty && proven > end;
         let drafted = if self.draft.is_empty() { 0 } else { end };
         Heard::News { gained, withholds, proven, drafted, held, depth, attached: lead.is_some() }
+    }
+
+    /// What was sent is of no use, and what was found out about it.
+    fn drop_draft(&mut self) {
+        self.draft = Draft::default();
+        self.doubt = Doubt::default();
     }
 
     /// How far the draft is proven, if that is of use: Raft on a host that is bound to a candidate of a later term takes nothing, unless it is

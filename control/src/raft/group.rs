@@ -248,11 +248,10 @@ impl Group {
 pub(super) fn leadership(raft: &Raft) -> Leadership {
     let metrics = raft.server_metrics();
     let metrics = metrics.borrow_watched();
-    Leadership {
-        role: metrics.state.into(),
-        term: metrics.vote.leader_id.term,
-        leader: metrics.current_leader.map(MemberId),
-    }
+    let elected = metrics.vote.leader_id;
+    // Raft tells the vote that is on disk, and a new leader as soon as it hears of one.
+    let leader = metrics.current_leader.filter(|leader| *leader == elected.voted_for);
+    Leadership { role: metrics.state.into(), term: elected.term, leader: leader.map(MemberId) }
 }
 
 /// Raft's membership in our words.

@@ -39,7 +39,8 @@ impl Inner {
             if self.ended().is_some() {
                 return Err(RpcError::Stopped);
             }
-            if let Seat::Full(mut instead) = self.desk().admit(from, self.moment()) {
+            let (asker, proven) = ((from, pull.proven), self.proven());
+            if let Seat::Full(mut instead) = self.desk().admit(asker, proven, self.moment()) {
                 instead.retain(|member| *member != from);
                 return Ok(Pulled::Busy { instead });
             }

@@ -33,8 +33,8 @@ pub(super) const VOUCH_LIMIT: Duration = Duration::from_millis(800);
 /// make room.
 const MAX_VOUCHED: usize = 16;
 
-/// The most strangers to the vote that voters are asked about at the same time, each once, however often it speaks. More than
-/// ever are voters that a host has not heard of yet.
+/// The most strangers to the vote that voters are asked about at the same time, and each of them once. There are never more voters
+/// that a host has not heard of yet.
 const MAX_INQUIRIES: usize = 16;
 
 /// Voters this host's log does not know yet, by the word of voters it knows.
@@ -59,7 +59,7 @@ impl Speakers {
         voters: &BTreeSet<MemberId>,
         peers: &Peers,
     ) -> Result<(), RpcError> {
-        if voters.contains(&from) {
+        if voters.contains(&from) || self.vouched().contains(&from) {
             return Ok(());
         }
         let refused = RpcError::NotEntitled { from, claimed: from };
@@ -102,8 +102,8 @@ impl Speakers {
 
     fn inquire(&self, about: MemberId) -> Option<Inquiry<'_>> {
         let mut asked_about = self.asked_about();
-        let is_free = asked_about.len() < MAX_INQUIRIES && asked_about.insert(about);
-        is_free.then(|| Inquiry { speakers: self, about })
+        let begins = asked_about.len() < MAX_INQUIRIES && asked_about.insert(about);
+        begins.then(|| Inquiry { speakers: self, about })
     }
 
     /// The log has a membership of its own to go by again.

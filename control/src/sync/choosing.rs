@@ -95,6 +95,7 @@ impl Sync {
         }
     }
 
+    /// Whoever it followed may be gone: what that one sent waits for no proof any more.
     pub(super) fn follow_nobody(&mut self) {
         self.following = None;
         self.drafted = 0;

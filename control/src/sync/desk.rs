@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use mesh_model::MemberId;
 use mesh_model::wire::sync::MAX_INSTEAD;
+use mesh_model::{LogIndex, MemberId};
 
 use super::{HOLD, Moment};
 
@@ -22,11 +22,15 @@ const SNAPSHOT_AGAIN: Duration = Duration::from_secs(20);
 /// How long a place is kept for one that does not ask: it waits here, or is on its way to ask again.
 const KEPT: Duration = HOLD.saturating_add(Duration::from_secs(2));
 
+/// How long one keeps its place that can prove nothing of what it is sent, if others want it: it has been patient twice by then, for
+/// those it knows and for those they vouch for (5 s each), and has to join again.
+const STUCK: Duration = Duration::from_secs(15);
+
 /// The places of one source.
 #[derive(Debug, Default)]
 pub struct Desk {
-    /// Until when each has its place.
-    places: BTreeMap<MemberId, Moment>,
+    /// Who has them.
+    places: BTreeMap<MemberId, Held>,
     /// Who was sent the whole state, and when.
     snapshots: BTreeMap<MemberId, Moment>,
     /// To whom it is on its way.
@@ -35,6 +39,15 @@ pub struct Desk {
     next: usize,
     /// How many were turned away.
     turned_away: u64,
+}
+
+/// A place that somebody has.
+#[derive(Debug, Clone, Copy)]
+struct Held {
+    until: Moment,
+    /// How much its holder could prove when it asked last, and since when so much.
+    proven: LogIndex,
+    since: Moment,
 }
 
 /// What the desk says.
@@ -47,11 +60,22 @@ pub enum Seat {
 }
 
 impl Desk {
-    /// `member` asks.
-    pub fn admit(&mut self, member: MemberId, now: Moment) -> Seat {
-        self.places.retain(|_, until| *until > now);
-        if self.places.contains_key(&member) || self.places.len() < PLACES {
-            self.places.insert(member, now + KEPT);
+    /// `member` asks, who can prove so much of the log; the source has `own` of it.
+    pub fn admit(
+        &mut self,
+        (member, proven): (MemberId, LogIndex),
+        own: LogIndex,
+        now: Moment,
+    ) -> Seat {
+        self.places.retain(|_, held| held.until > now);
+        let before = self.places.get(&member).copied();
+        if before.is_none() && self.places.len() >= PLACES {
+            self.end_stuck(own, now);
+        }
+        if before.is_some() || self.places.len() < PLACES {
+            let stays = before.filter(|held| held.proven >= proven);
+            let since = stays.map_or(now, |held| held.since);
+            self.places.insert(member, Held { until: now + KEPT, proven, since });
             return Seat::Taken;
         }
         self.turned_away += 1;
@@ -61,6 +85,16 @@ impl Desk {
             .collect();
         self.next = (self.next + MAX_INSTEAD) % served.len().max(1);
         Seat::Full(instead)
+    }
+
+    /// Whoever has been stuck for longest gives its place away.
+    fn end_stuck(&mut self, own: LogIndex, now: Moment) {
+        let stuck = self.places.iter();
+        let stuck = stuck.filter(|(_, held)| held.proven < own && held.since + STUCK <= now);
+        if let Some((member, _)) = stuck.min_by_key(|(_, held)| held.since) {
+            let member = *member;
+            self.places.remove(&member);
+        }
     }
 
     /// Whether `member` may be sent the whole state now; then it is on its way until it is [gone](Self::snapshot_gone).
@@ -82,7 +116,7 @@ impl Desk {
 
     /// Those that have a place.
     pub fn served(&self, now: Moment) -> impl Iterator<Item = MemberId> + '_ {
-        self.places.iter().filter(move |(_, until)| **until > now).map(|(member, _)| *member)
+        self.places.iter().filter(move |(_, held)| held.until > now).map(|(member, _)| *member)
     }
 
     /// How many were turned away.

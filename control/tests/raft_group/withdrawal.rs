@@ -114,7 +114,7 @@ async fn is_not_freed_by_a_deposed_leader(seed: u8) -> bool {
 
 /// The leader hears of its term before it hears of what was agreed, and takes its word, for it votes.
 #[test]
-fn a_candidate_that_has_its_vote_still_ends_the_earlier_term() {
+fn a_candidate_that_kept_its_vote_ends_the_earlier_term() {
     for seed in 115..118 {
         in_virtual_time(move || async move {
             let world = World::of(3, seed).await;

@@ -193,7 +193,7 @@ impl Crowd {
         if !source.up {
             return;
         }
-        match source.desk.admit(by, now) {
+        match source.desk.admit((by, have), source.index, now) {
             Seat::Full(instead) => self.reply(at, by, question, Answer::Busy(instead)),
             Seat::Taken => {
                 let news = source.index > have;

@@ -11,6 +11,7 @@
 //! door ── save_now ────  the next write
 //! ```
 
+use std::collections::BTreeSet;
 use std::sync::Weak;
 use std::time::Duration;
 
@@ -23,9 +24,12 @@ use super::Daemon;
 use crate::state_dir::{SAVE_STAMP_EVERY, StateDir};
 
 /// How often the cache is compared with what is known. A host that loses power has lost at most this much
-/// news, and an idle mesh has none, so it writes nothing. As often as gossip wakes the daemon anyway: whom a host forgets
-/// that does not know the host either finds it again once the old session is found dead, which takes 15 s.
+/// news of members it had heard nothing of before: where none of two knows the other, they find each other again once
+/// their last session is found dead, which takes 15 s. An idle mesh has no news, so it writes nothing.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+/// At every how many looks it is written because somebody moved: one whose port changes all the time costs no more than that.
+const MOVED: u32 = 5;
 
 /// How long whoever asked waits for the state directory. Signing holds it for a moment; a change of membership
 /// holds it for long, but a host that leaves needs no cache.
@@ -87,14 +91,15 @@ pub(super) async fn run(daemon: Weak<Daemon>, mut requests: Requests) {
         let Ok(state_dir) = timeout(patience, daemon.state_dir.lock()).await else { continue };
         let Some(mesh) = daemon.mesh.load_full() else { continue };
         let hints = mesh.hints().await;
-        if places(&hints) != places(&saved) && save(&state_dir, &hints) {
+        looks += u32::from(asked.is_empty());
+        let is_news = match !asked.is_empty() || looks.is_multiple_of(MOVED) {
+            true => places(&hints) != places(&saved),
+            false => knows_more(&hints, &saved),
+        };
+        if is_news && save(&state_dir, &hints) {
             saved = hints;
         }
-        if !asked.is_empty() {
-            continue;
-        }
-        looks += 1;
-        if LOOK_AGAIN * looks >= SAVE_STAMP_EVERY {
+        if asked.is_empty() && LOOK_AGAIN * looks >= SAVE_STAMP_EVERY {
             looks = 0;
             let newest = mesh.newest_stamp().await;
             if newest != stamp {
@@ -110,6 +115,13 @@ pub(super) async fn run(daemon: Weak<Daemon>, mut requests: Requests) {
 fn places(hints: &[PeerHint]) -> impl PartialEq + use<> {
     let place = |hint: &PeerHint| (hint.member, hint.endpoint, hint.facts.is_some());
     hints.iter().map(place).collect::<Vec<_>>()
+}
+
+/// Whether `hints` tell of somebody, or of what somebody said, of whom `saved` does not.
+fn knows_more(hints: &[PeerHint], saved: &[PeerHint]) -> bool {
+    let known = |hint: &PeerHint| (hint.member, hint.facts.is_some());
+    let before: BTreeSet<_> = saved.iter().map(known).collect();
+    hints.iter().any(|hint| !before.contains(&known(hint)))
 }
 
 /// Saves `hints`, and says whether it could. A cache: failing costs the next start some time.

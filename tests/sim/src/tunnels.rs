@@ -59,16 +59,16 @@ impl Tunnels {
 
     /// Whether `me`, whose these are, could talk with `other`, who has `theirs`, if one of them knew where the other is.
     pub fn could_join(&self, me: MemberId, (other, theirs): (MemberId, &Self)) -> bool {
-        self.are_peers(me, (other, theirs), |_| true)
+        self.find_each_other(me, (other, theirs), |_| true)
     }
 
     /// Whether `me`, whose these are, can talk with `other`, who has `theirs`.
     pub fn join(&self, me: MemberId, (other, theirs): (MemberId, &Self)) -> bool {
-        self.are_peers(me, (other, theirs), |known| known.is_placed)
+        self.find_each_other(me, (other, theirs), |known| known.is_placed)
     }
 
-    /// Whether one of the two, of those that `begins` by what it knows of the other, is answered.
-    fn are_peers(
+    /// Whether one of the two is answered, of those that begin with what they know of the other.
+    fn find_each_other(
         &self,
         me: MemberId,
         (other, theirs): (MemberId, &Self),
@@ -77,12 +77,12 @@ impl Tunnels {
         let (Some(here), Some(there)) = (self.peers.get(&other), theirs.peers.get(&me)) else {
             return false;
         };
-        begins(here) && self.are_answered(here, (theirs, there))
-            || begins(there) && theirs.are_answered(there, (self, here))
+        begins(here) && self.is_answered(here, (theirs, there))
+            || begins(there) && theirs.is_answered(there, (self, here))
     }
 
     /// Whether one that knows the other as `known` is answered by it, who has `theirs` and knows it as `back`.
-    fn are_answered(&self, known: &Known, (theirs, back): (&Self, &Known)) -> bool {
+    fn is_answered(&self, known: &Known, (theirs, back): (&Self, &Known)) -> bool {
         !known.keys.is_disjoint(&theirs.answers) && !back.keys.is_disjoint(&self.greets)
     }
 }

@@ -79,7 +79,7 @@ impl NoRulingUndone {
         self.read(member, word, place, "an answer")
     }
 
-    /// `by` has `view`, which rests on `bans`; no clock has ever shown more than `latest_ms`.
+    /// `by` has `view`, which rests on `bans`; no clock has ever shown more than `latest_ms`, nor does the genesis say more.
     pub fn see(
         &mut self,
         by: MemberId,
@@ -179,7 +179,7 @@ impl NoRulingUndone {
         if !fits {
             let (is, member) = (entry.has_lapsed(), verdict.member);
             let message = format!(
-                "at {place} lapsed is {is} of the ban of {member} until {until_ms:?}, {lapsed:?}, and no clock has shown more than {latest_ms}"
+                "at {place} lapsed is {is} of the ban of {member} until {until_ms:?}, {lapsed:?}, and it has never been more than {latest_ms}"
             );
             return Err(Violation::new(NAME, message));
         }

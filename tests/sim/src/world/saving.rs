@@ -3,14 +3,17 @@
 use std::time::Duration;
 
 use mesh_dataplane::WallTime;
+use mesh_model::wire::join::PeerHint;
 
 use super::World;
 use super::queue::Event;
 use crate::host::Host;
 use crate::net::HostNo;
 
-/// How often the daemon looks whether its peer cache has changed. A door does not wait for that: see `welcome`.
+/// How often the daemon looks whether it knows more than is in its peer cache, and how often whether anything is different. A door
+/// does not wait for that: see `welcome`.
 const LOOK: Duration = Duration::from_secs(1);
+const MOVED: Duration = Duration::from_secs(5);
 
 /// How often the daemon saves the latest stamp of its handshakes, and what it adds when it starts: as
 /// `handshake_stamp.rs` of the daemon has it.
@@ -39,7 +42,12 @@ impl World {
             let hints = life.node.hints();
             let age = now.saturating_sub(self.clock.since_start(life.born)).as_secs();
             let stamp = life.newest_stamp().filter(|_| age % SAVE_STAMP.as_secs() < LOOK.as_secs());
-            host.hints = hints;
+            let known = |hint: &PeerHint| (hint.member, hint.facts.is_some());
+            let knows_more =
+                !hints.iter().all(|hint| host.hints.iter().any(|it| known(it) == known(hint)));
+            if knows_more || age.is_multiple_of(MOVED.as_secs()) {
+                host.hints = hints;
+            }
             host.stamp = stamp.filter(|_| age >= SAVE_STAMP.as_secs()).or(host.stamp);
         }
         self.after(LOOK, Event::SaveHints);

@@ -1,0 +1,181 @@
+//! Whom a host believes that was away, with this test in the place of all voters.
+
+#![allow(clippy::disallowed_methods, reason = "a test supplies the runtime")]
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+
+use bytes::Bytes;
+use mesh_model::codec;
+use mesh_model::wire::sync::News;
+
+use super::*;
+use crate::ports::{Transport, TransportError};
+use crate::raft::fixture::{self, Fixed, guest_store};
+use crate::raft::rpc::Question;
+use crate::raft::{Group, MemoryDisk, Timing};
+
+/// What a voter says when it is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Says {
+    /// That it votes, and what is new.
+    Votes,
+    /// That it votes, and has no place free.
+    Busy,
+    /// That it votes, and hears no leader.
+    Adrift,
+    /// That it does not vote.
+    Lost,
+    Nothing,
+}
+
+use Says::{Adrift, Busy, Lost, Nothing, Votes};
+
+/// The voters that a host knows, and what they say.
+#[derive(Clone, Default)]
+struct Voters(std::sync::Arc<Mutex<BTreeMap<MemberId, Says>>>);
+
+impl Voters {
+    /// Some voters, that say this.
+    fn of(says: &[Says]) -> Self {
+        let voters = Self::default();
+        voters.say(says);
+        voters
+    }
+
+    fn say(&self, says: &[Says]) {
+        let says = (10..).map(MemberId).zip(says.iter().copied());
+        *self.0.lock().expect("no panics") = says.collect();
+    }
+
+    fn members(&self) -> BTreeSet<MemberId> {
+        self.0.lock().expect("no panics").keys().copied().collect()
+    }
+}
+
+impl Transport for Voters {
+    async fn call(&self, to: MemberId, said: Bytes, _: Duration) -> Result<Bytes, TransportError> {
+        let Question { request, .. } = codec::decode(&said).expect("our own question");
+        let says = self.0.lock().expect("no panics").get(&to).copied().unwrap_or(Nothing);
+        let pulled = match says {
+            Votes => Pulled::News(Box::new(no_news())),
+            Busy => Pulled::Busy { instead: Vec::new() },
+            Adrift | Lost => Pulled::Adrift,
+            Nothing => return Err(TransportError::Unreachable(to)),
+        };
+        match request {
+            Request::IsVoter(_) => Ok(Reply::IsVoter(says != Lost).encode()),
+            Request::Pull(_) => Ok(Reply::Pulled(pulled).encode()),
+            _ => Err(TransportError::Unreachable(to)),
+        }
+    }
+}
+
+fn no_news() -> News {
+    let (snapshot, entries, checkpoints) = (None, Vec::new(), Vec::new());
+    let (lead, confirmed_ms) = (None, None);
+    News { snapshot, entries, proven: 3, checkpoints, lead, confirmed_ms, held_ms: 0, depth: 0 }
+}
+
+/// The guest, which reaches `voters` alone.
+async fn guest(voters: &Voters) -> Group {
+    let (store, key) = (guest_store(MemoryDisk::new()), fixture::secret(4));
+    let timing = Timing::default();
+    let started = Group::start(store, key, voters.clone(), &Fixed, fixture::wall_ms, timing).await;
+    started.expect("starts")
+}
+
+fn in_virtual_time<T>(test: impl Future<Output = T>) -> T {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime.enable_time().start_paused(true).build().expect("a runtime");
+    runtime.block_on(test)
+}
+
+/// What is taken for the standing of voters that say this.
+fn standing(says: &[Says]) -> Standing {
+    in_virtual_time(async {
+        let voters = Voters::of(says);
+        let guest = guest(&voters).await;
+        let standing = guest.inner().standing(&voters.members(), &Draft::default()).await;
+        guest.shutdown().await;
+        standing
+    })
+}
+
+#[test]
+fn voters_of_whom_a_majority_votes_can_prove_what_is_agreed() {
+    assert_eq!(standing(&[Votes, Votes, Nothing]), Standing::Votes);
+    assert_eq!(standing(&[Votes, Votes, Lost]), Standing::Votes);
+    assert_eq!(standing(&[Votes, Busy, Lost]), Standing::Votes, "a full desk is no lost vote");
+}
+
+#[test]
+fn voters_that_are_out_of_reach_or_elect_a_leader_may_vote_still() {
+    assert_eq!(standing(&[Votes, Nothing, Nothing]), Standing::Unclear);
+    assert_eq!(standing(&[Votes, Adrift, Adrift]), Standing::Unclear);
+    assert_eq!(standing(&[Votes, Adrift, Lost]), Standing::Unclear);
+}
+
+#[test]
+fn voters_of_whom_most_say_that_they_do_not_vote_prove_nothing_more() {
+    assert_eq!(standing(&[Votes, Lost, Lost]), Standing::Lost);
+    assert_eq!(standing(&[Nothing, Lost, Lost, Votes]), Standing::Lost, "two are no majority");
+}
+
+/// The standing of the guest's own voters is what they say; what becomes of a draft after each of `seconds`.
+fn patience(says: &[(u64, Says)]) -> Vec<(u64, &'static str)> {
+    in_virtual_time(async {
+        let voters = Voters::default();
+        let guest = guest(&voters).await;
+        let (inner, mut doubt) = (guest.inner(), Doubt::default());
+        let (mut told, mut last) = (Vec::new(), "");
+        for tenth in 0..150 {
+            let now = says.iter().rev().find(|(from, _)| from * 10 <= tenth).expect("from 0 on");
+            *voters.0.lock().expect("no panics") = [(MemberId::FOUNDER, now.1)].into();
+            let became = match doubt.wait(&Draft::default(), &inner).await {
+                Patience::Lasts => "lasts",
+                Patience::Lenient => "lenient",
+                Patience::Over => "over",
+            };
+            if became != last {
+                told.push((tenth / 10, became));
+                last = became;
+            }
+            if became == "over" {
+                break;
+            }
+            Types::sleep(Duration::from_millis(100)).await;
+        }
+        guest.shutdown().await;
+        told
+    })
+}
+
+#[test]
+fn whoever_hears_that_the_vote_is_elsewhere_asks_no_longer_than_it_must() {
+    let told = patience(&[(0, Lost)]);
+    assert_eq!(told[..2], [(0, "lasts"), (2, "lenient")]);
+    assert_eq!(told.last(), Some(&(7, "over")));
+}
+
+#[test]
+fn silence_counts_after_an_election_and_not_before() {
+    for silent in [Nothing, Adrift] {
+        let told = patience(&[(0, silent)]);
+        assert_eq!(told[..2], [(0, "lasts"), (5, "lenient")], "{silent:?}");
+        assert_eq!(told.last(), Some(&(10, "over")), "{silent:?}");
+    }
+}
+
+#[test]
+fn nobody_else_is_believed_while_those_that_are_known_vote() {
+    for votes in [Votes, Busy] {
+        assert_eq!(patience(&[(0, votes)]), [(0, "lasts"), (5, "over")], "{votes:?}");
+        assert_eq!(patience(&[(0, Adrift), (4, votes)]), [(0, "lasts"), (5, "over")], "{votes:?}");
+    }
+}
+
+#[test]
+fn whoever_learns_later_that_the_vote_is_elsewhere_goes_by_that() {
+    assert_eq!(patience(&[(0, Nothing), (3, Lost)])[..2], [(0, "lasts"), (4, "lenient")]);
+}
