@@ -3,9 +3,12 @@
 mod fixture;
 
 use fixture::forge::forged;
-use fixture::{BORN_MS, Host, LIFETIME_MS, Log, Mesh, Purpose, Ticket, seed};
+use fixture::{BORN_MS, Host, LIFETIME_MS, Log, Mesh, Purpose, Ticket, degenerate, seed};
 use mesh_control::command::{Command, InviteField, Outcome, Refusal};
-use mesh_model::trust::{Admission, Invite, MAX_INVITE_LIFETIME_MS, MAX_INVITE_USES};
+use mesh_control::state::State;
+use mesh_model::trust::{
+    Admission, ChainError, Genesis, Invite, MAX_INVITE_LIFETIME_MS, MAX_INVITE_USES, MemberRecord,
+};
 use mesh_model::wire::join::JoinRefusal;
 use mesh_model::{IdentitySecret, MemberId, Signed};
 
@@ -226,6 +229,33 @@ fn a_name_and_a_wireguard_key_belong_to_one_member() {
     let mut twin = Host::new(2);
     twin.tunnel = Host::new(0).tunnel;
     assert_eq!(join_refused(&mut log, 0, ticket.admit(&twin)), JoinRefusal::KeyTaken);
+}
+
+#[test]
+fn a_wireguard_key_that_keeps_no_secret_or_is_anothers_written_differently_admits_nobody() {
+    let (mesh, ticket, mut log) = open(9);
+    log.admit(&ticket, &Host::new(1));
+    let (host, before) = (Host::new(2), log.state.hash());
+    for tunnel in degenerate(Host::new(1).tunnel.public()) {
+        let record = MemberRecord { tunnel, ..host.record(mesh.id()) };
+        let admission = Admission::sign(&record, ticket.invite.id, &ticket.secret, &host.identity);
+        let refusal = join_refused(&mut log, 0, Command::Admit(admission));
+        assert_chain(&refusal, "keeps no secret");
+    }
+    assert_eq!(log.state.hash(), before);
+    log.admit(&ticket, &host);
+}
+
+#[test]
+fn a_genesis_whose_founder_has_a_wireguard_key_that_keeps_no_secret_begins_nothing() {
+    let mesh = Mesh::new(1);
+    let genesis = mesh.genesis.peek().expect("our own");
+    for tunnel in degenerate(mesh.founder.tunnel.public()) {
+        let founder = MemberRecord { tunnel, ..genesis.founder.clone() };
+        let signed = Signed::seal(&Genesis { founder, ..genesis.clone() }, &mesh.root_secret);
+        let begun = State::genesis(&signed, &mesh.root).map(drop);
+        assert!(matches!(begun, Err(ChainError::Contradiction(_))), "{begun:?}");
+    }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 mod fixture;
 
 use fixture::forge::{Forge, forged};
-use fixture::{BORN_MS, Host, Log, Mesh, after, ban, three};
+use fixture::{BORN_MS, Host, Log, Mesh, after, ban, degenerate, three};
 use mesh_control::command::{Command, Outcome, Refusal, RekeyRefusal};
 use mesh_control::planner::plan;
 use mesh_control::rotation::{taken_by, waited_for};
@@ -142,14 +142,8 @@ fn nobody_gets_a_key_that_somebody_has_or_had() {
 #[test]
 fn a_key_that_keeps_no_secret_is_refused() {
     let (mesh, mut log, [one, _]) = three();
-    let mut order_4 = [0; 32];
-    order_4[0] = 1;
-    let mut second = [0xff; 32];
-    (second[0], second[31]) = (0xee, 0x7f);
-    let mut high = *key(1, 1).public().as_bytes();
-    high[31] |= 0x80;
-    for bytes in [[0; 32], order_4, second, high] {
-        let (before, tunnel) = (key(1, 0).public(), TunnelKey(bytes));
+    for tunnel in degenerate(key(1, 1).public()) {
+        let before = key(1, 0).public();
         let rekey = Rekey { mesh: mesh.id(), member: one, serial: 1, before, tunnel };
         let signed = Signed::seal(&rekey, &Host::new(1).identity);
         let refusal = refused(&mut log, Command::Rekey(signed));

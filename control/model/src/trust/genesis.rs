@@ -58,6 +58,7 @@ impl Genesis {
         if Prefixes::for_mesh(root.mesh, genesis.prefixes.v4) != Ok(genesis.prefixes) {
             return Err(ChainError::Contradiction("the prefixes are not ones a mesh can have"));
         }
+        genesis.founder.check()?;
         Ok(genesis)
     }
 }

@@ -22,6 +22,16 @@ pub struct MemberRecord {
 
 crate::message!(MemberRecord, "member record", version 1, limit 256);
 
+impl MemberRecord {
+    /// Whether a correct host may say this of itself. A WireGuard key that is written in two ways would belong to two members.
+    pub(super) fn check(&self) -> Result<(), ChainError> {
+        match self.tunnel.is_degenerate() {
+            true => Err(ChainError::Contradiction("a WireGuard key that keeps no secret")),
+            false => Ok(()),
+        }
+    }
+}
+
 /// The context of a joiner's own signature over its record.
 const POSSESSION: &str = "member record possession";
 
@@ -65,6 +75,7 @@ impl Admission {
             .identity
             .verify(POSSESSION, self.record.payload(), &self.possession)
             .map_err(|_| ChainError::NotOwnIdentity)?;
+        record.check()?;
         Ok(record)
     }
 
