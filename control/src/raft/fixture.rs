@@ -7,6 +7,8 @@ use mesh_model::addr::DEFAULT_IPV4_PREFIX;
 use mesh_model::trust::{
     AdminsHead, Admission, Departure, Epoch, EpochId, Genesis, Invite, MemberRecord, MeshRoot, Name,
 };
+use mesh_model::view::StateHash;
+use mesh_model::wire::sync::{Checkpoint, Lead};
 use mesh_model::{
     Cosigned, IdentityKey, IdentitySecret, InviteId, MemberId, Prefixes, Signed, TunnelKey,
     TunnelSecret,
@@ -22,6 +24,7 @@ use super::{Group, MemoryDisk, Timing};
 use crate::command::{Command, Proposal};
 use crate::ports::{Seeds, Transport, TransportError};
 use crate::state::State;
+use crate::sync::Mark;
 
 /// When the mesh began, in milliseconds since the Unix epoch.
 const BORN_MS: u64 = 1_800_000_000_000;
@@ -207,6 +210,16 @@ pub(crate) fn begun(replica: &Replica) -> Cosigned<Epoch> {
 pub(crate) fn passage() -> Passage {
     let settled = settled();
     Passage::new(&settled.state, settled.index(), &begun(&settled)).expect("the root's to begin")
+}
+
+/// The founder's word on what `mark` is about, and one that contradicts it.
+pub(crate) fn contradiction(mark: Mark) -> [Request; 2] {
+    let lead = Lead { term: 1, leader: MemberId::FOUNDER };
+    [mark.state, StateHash([9; 32])].map(|state| {
+        let mark = Mark { state, ..mark };
+        let word = Checkpoint::of(root().mesh, MemberId::FOUNDER, mark, lead);
+        Request::Attest { index: mark.at.index, word: Some(Signed::seal(&word, &secret(2))) }
+    })
 }
 
 /// A wire to nobody.

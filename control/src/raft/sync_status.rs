@@ -1,5 +1,6 @@
 //! Sync as the rest of the house sees and steers it.
 
+use mesh_model::trust::{Ruling, Verdict};
 use mesh_model::{LogIndex, MemberId};
 
 use super::following::nudge;
@@ -141,24 +142,27 @@ impl Inner {
     }
 
     /// Where members diverged, if `proposal` has to wait because of it. What takes rights away does not: a ban is how a
-    /// voter that cheats is put out, an exclusion is one without an admin, and everybody may leave. Nor does what changes nothing about who is a member.
+    /// voter that cheats is put out, an exclusion is one without an admin, and everybody may leave. Nor does what changes nothing about who is
+    /// a member. Who is banned is let back in like a newcomer: not now.
     pub(super) fn frozen_against(&self, proposal: &Proposal) -> Option<LogIndex> {
-        match proposal.command {
-            Command::Invite(_) | Command::Admit(_) | Command::SetVoters(_) => {
-                self.standing_divergences().first().map(|divergence| divergence.index)
+        let pardons = |verdict: Verdict| verdict.ruling == Ruling::Pardoned;
+        let waits = match &proposal.command {
+            Command::Invite(_) | Command::Admit(_) | Command::SetVoters(_) | Command::Lapse(_) => {
+                true
             }
+            Command::Judge(verdict) => verdict.peek().is_ok_and(pardons),
             Command::Depart { .. }
-            | Command::Judge(_)
-            | Command::Lapse(_)
             | Command::Revoke(_)
             | Command::ChangeAdmins(_)
             | Command::Tag(_)
             | Command::SetAccess(_)
             | Command::Exclude { .. }
-            | Command::Rekey(_) => None,
+            | Command::Rekey(_) => false,
             #[cfg(feature = "next")]
-            Command::Trial(_) => None,
-        }
+            Command::Trial(_) => false,
+        };
+        let divergences = if waits { self.standing_divergences() } else { Vec::new() };
+        divergences.first().map(|divergence| divergence.index)
     }
 
     pub(super) fn sync(&self) -> std::sync::MutexGuard<'_, Sync> {
@@ -169,3 +173,6 @@ impl Inner {
         self.desk.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests;

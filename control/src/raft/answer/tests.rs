@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use mesh_model::Signed;
 use mesh_model::trust::{EpochHead, EpochId, Misconduct, Report};
-use mesh_model::view::StateHash;
-use mesh_model::wire::sync::{Checkpoint, Lead, Pull};
+use mesh_model::wire::sync::Pull;
 use openraft::type_config::TypeConfigExt as _;
 
 use super::*;
@@ -19,7 +18,6 @@ use crate::raft::testimony::Testimony;
 use crate::raft::types::SnapshotMeta;
 use crate::raft::{GroupFailure, MemoryDisk, Role, Store};
 use crate::reports::Complaint;
-use crate::sync::Mark;
 
 const FOUNDER: MemberId = MemberId::FOUNDER;
 
@@ -147,12 +145,8 @@ fn a_voter_that_signs_two_things_of_one_index_is_reported() {
     Types::run(async {
         let guest = guest().await;
         let mark = guest.inner().replica.lock().mark().expect("entries");
-        for state in [mark.state, StateHash([9; 32])] {
+        for attest in fixture::contradiction(mark) {
             assert_eq!(guest.complaints(), [], "one word is as good as any");
-            let lead = Lead { term: 1, leader: FOUNDER };
-            let word = Checkpoint::of(fixture::root().mesh, FOUNDER, Mark { state, ..mark }, lead);
-            let word = Some(Signed::seal(&word, &fixture::secret(2)));
-            let attest = Request::Attest { index: mark.at.index, word };
             assert!(matches!(say(&guest, FOUNDER, attest).await, Ok(Reply::Attested(_))));
         }
         let complaints = guest.complaints();

@@ -1,0 +1,96 @@
+//! What waits while voters differ, with this test in the place of the one that cheats.
+
+use mesh_model::Signed;
+use mesh_model::trust::VoterPolicy;
+use openraft::async_runtime::watch::WatchReceiver as _;
+use openraft::raft::AppendEntriesRequest;
+use openraft::type_config::TypeConfigExt as _;
+
+use super::*;
+use crate::raft::ProposeError;
+use crate::raft::fixture::{self, contradiction, leads, log_id, wall_ms};
+use crate::raft::rpc::{Append, Request};
+use crate::raft::types::{Entry, Payload, Types};
+
+const FOUNDER: MemberId = MemberId::FOUNDER;
+
+/// "This becomes of the founder."
+fn judge(serial: u64, ruling: Ruling) -> Proposal {
+    let (mesh, identity) = (fixture::root().mesh, fixture::secret(2).public());
+    let verdict = Verdict { mesh, member: FOUNDER, identity, serial, ruling };
+    let command = Command::Judge(Signed::seal(&verdict, &fixture::secret(1)));
+    Proposal { at_ms: wall_ms(), command }
+}
+
+fn ban() -> Proposal {
+    judge(1, Ruling::Banned { until_ms: None, reason: None })
+}
+
+fn set_voters() -> Proposal {
+    let mesh = fixture::root().mesh;
+    let policy = VoterPolicy { mesh, serial: 1, target: None, wishes: Default::default() };
+    let command = Command::SetVoters(Signed::seal(&policy, &fixture::secret(1)));
+    Proposal { at_ms: wall_ms(), command }
+}
+
+async fn say(group: &Group, request: Request) {
+    let said = request.ask_in(fixture::epoch());
+    group.handle_rpc(FOUNDER, &said).await.expect("the leader's");
+}
+
+/// The guest, to which the founder says that it holds another state.
+async fn deceived() -> Group {
+    let guest = fixture::guest().await;
+    let mark = guest.inner().replica.lock().mark().expect("entries");
+    let [_, other] = contradiction(mark);
+    assert!(!guest.inner().is_frozen());
+    say(&guest, other).await;
+    assert!(guest.inner().is_frozen(), "who votes stays as it is");
+    guest
+}
+
+#[test]
+fn while_voters_differ_nobody_is_let_in_and_nobody_given_a_vote() {
+    Types::run(async {
+        let guest = deceived().await;
+        let lapse = Proposal { at_ms: wall_ms(), command: Command::Lapse(FOUNDER) };
+        let pardon = judge(2, Ruling::Pardoned);
+        let (invite, admit) = (fixture::invitation(), fixture::admission());
+        for waits in [invite, admit, set_voters(), lapse, pardon] {
+            let tried = guest.propose(waits.clone()).await;
+            assert!(matches!(tried, Err(ProposeError::Diverged(3))), "{waits:?}: {tried:?}");
+        }
+        guest.shutdown().await;
+    });
+}
+
+#[test]
+fn while_voters_differ_rights_are_taken_away_all_the_same() {
+    Types::run(async {
+        let guest = deceived().await;
+        for goes_on in [ban(), judge(1, Ruling::Removed), fixture::goodbye().1] {
+            assert_eq!(guest.inner().frozen_against(&goes_on), None, "{goes_on:?}");
+        }
+        guest.shutdown().await;
+    });
+}
+
+#[test]
+fn the_ban_of_the_one_that_cheats_ends_it() {
+    Types::run(async {
+        let guest = deceived().await;
+        let ban = Entry { log_id: log_id(1, 4), payload: Payload::Normal(ban()) };
+        let append = AppendEntriesRequest {
+            vote: leads(FOUNDER, 1),
+            prev_log_id: Some(log_id(1, 3)),
+            entries: vec![ban],
+            leader_commit: Some(log_id(1, 4)),
+        };
+        say(&guest, Request::Append(Append::from(append))).await;
+        let mut views = guest.inner().views.clone();
+        views.wait_until(|view| view.applied == 4).await.expect("applied");
+        assert!(!guest.inner().is_frozen());
+        assert_eq!(guest.inner().frozen_against(&fixture::invitation()), None);
+        guest.shutdown().await;
+    });
+}
