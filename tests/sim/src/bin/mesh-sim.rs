@@ -24,8 +24,7 @@ struct Args {
     /// Seeds to run, the first and the one after the last, such as 0..200.
     #[arg(long, value_parser = parse_range)]
     seeds: Option<Range<u64>>,
-    /// What kind of run: core, calm, bridge, clog, disk, clock, churn, chaos, byzantine or recovery.
-    #[arg(long, default_value = "core", value_parser = parse_profile)]
+    #[arg(long, default_value = "core", value_parser = parse_profile, help = profile_help())]
     profile: Profile,
     /// End each run after this many events.
     #[arg(long)]
@@ -39,9 +38,7 @@ struct Args {
     /// Log what the cores say to standard error; a filter such as mesh_control=debug.
     #[arg(long)]
     log: Option<Targets>,
-    /// Plant a bug, to see that it is noticed: answer-before-sync, deaf-to-disk, stale-refusal,
-    /// stale-read, any-source, stolen-secret, forgotten-serial, kept-tunnels or no-sources.
-    #[arg(long, value_parser = parse_plant)]
+    #[arg(long, value_parser = parse_plant, help = plant_help())]
     plant: Option<Plant>,
     /// Seeds run at the same time.
     #[arg(long, default_value_t = 2)]
@@ -55,18 +52,29 @@ fn parse_range(text: &str) -> Result<Range<u64>, String> {
     if range.is_empty() { Err("the range is empty".to_owned()) } else { Ok(range) }
 }
 
+fn profile_help() -> String {
+    format!("What kind of run: {}", profile_names())
+}
+
+fn plant_help() -> String {
+    format!("Plant a bug, to see that it is noticed: {}", plant_names())
+}
+
+fn profile_names() -> String {
+    profile::ALL.map(|profile| profile.name).join(", ")
+}
+
+fn plant_names() -> String {
+    plant::ALL.map(|(name, _)| name).join(", ")
+}
+
 fn parse_profile(name: &str) -> Result<Profile, String> {
-    profile::named(name).ok_or_else(|| {
-        let names: Vec<_> = profile::ALL.iter().map(|profile| profile.name).collect();
-        format!("there is no such profile; there are {}", names.join(", "))
-    })
+    profile::named(name)
+        .ok_or_else(|| format!("there is no such profile; there are {}", profile_names()))
 }
 
 fn parse_plant(name: &str) -> Result<Plant, String> {
-    plant::named(name).ok_or_else(|| {
-        let names: Vec<_> = plant::ALL.iter().map(|(name, _)| *name).collect();
-        format!("there is no such bug; there are {}", names.join(" and "))
-    })
+    plant::named(name).ok_or_else(|| format!("there is no such bug; there are {}", plant_names()))
 }
 
 /// What came of one seed.
