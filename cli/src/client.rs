@@ -69,11 +69,15 @@ impl Client {
     where
         T: Schema + DeserializeOwned,
     {
-        let route = match self.consistent {
-            true => &format!("{route}?{CONSISTENT}"),
-            false => route,
-        };
-        self.ask(Method::GET, route, Bytes::new(), READ_PATIENCE)
+        self.ask(Method::GET, &self.asked(route), Bytes::new(), READ_PATIENCE)
+    }
+
+    /// The route, with how new the answer has to be. What changes something is decided by the mesh anyway, and takes no notice.
+    fn asked(&self, route: &str) -> String {
+        match self.consistent {
+            true => format!("{route}?{CONSISTENT}"),
+            false => route.to_owned(),
+        }
     }
 
     /// Sends `question` to `route` and gives the daemon up to `patience` to answer.
@@ -89,7 +93,7 @@ impl Client {
     {
         let body =
             serde_json::to_vec(question).map_err(|error| ClientError::Setup(error.into()))?;
-        self.ask(Method::POST, route, body.into(), patience)
+        self.ask(Method::POST, &self.asked(route), body.into(), patience)
     }
 
     /// Does nothing for `pause`, unless interrupted.

@@ -10,6 +10,25 @@ use super::problem::Problem;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Consistency(pub(super) bool);
 
+/// For a route that shows what this host alone knows: there is nothing agreed to ask for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct OwnView;
+
+impl<S: Sync> FromRequestParts<S> for OwnView {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        match Consistency::from_request_parts(parts, state).await? {
+            Consistency(false) => Ok(Self),
+            Consistency(true) => Err(Problem::new(
+                ErrorCode::BadRequest,
+                "this shows what this host alone knows, which nobody has agreed on",
+                "ask without `--consistent`",
+            )),
+        }
+    }
+}
+
 impl<S: Sync> FromRequestParts<S> for Consistency {
     type Rejection = Problem;
 

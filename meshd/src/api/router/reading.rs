@@ -9,7 +9,7 @@ use mesh_model::api::v1::{
 use super::Daemon;
 use super::answering::{agreed, check_timeout, document};
 use crate::api::body::Body;
-use crate::api::consistency::Consistency;
+use crate::api::consistency::{Consistency, OwnView};
 use crate::api::operations::Operations;
 use crate::api::problem::Problem;
 
@@ -21,7 +21,7 @@ pub(super) async fn peers<O: Operations>(State(daemon): Daemon<O>, how: Consiste
     agreed(&*daemon, how, daemon.peers()).await
 }
 
-pub(super) async fn tunnels<O: Operations>(State(daemon): Daemon<O>) -> Response {
+pub(super) async fn tunnels<O: Operations>(State(daemon): Daemon<O>, _: OwnView) -> Response {
     document(daemon.tunnels().await)
 }
 
@@ -44,11 +44,14 @@ pub(super) async fn audit<O: Operations>(State(daemon): Daemon<O>, how: Consiste
     agreed(&*daemon, how, daemon.audit()).await
 }
 
-pub(super) async fn supervisor_history<O: Operations>(State(daemon): Daemon<O>) -> Response {
+pub(super) async fn supervisor_history<O: Operations>(
+    State(daemon): Daemon<O>,
+    _: OwnView,
+) -> Response {
     document(daemon.supervisor_history().await)
 }
 
-pub(super) async fn sync<O: Operations>(State(daemon): Daemon<O>) -> Response {
+pub(super) async fn sync<O: Operations>(State(daemon): Daemon<O>, _: OwnView) -> Response {
     document(daemon.sync().await)
 }
 
@@ -73,23 +76,25 @@ pub(super) async fn policy_history<O: Operations>(
 
 pub(super) async fn preview_policy<O: Operations>(
     State(daemon): Daemon<O>,
+    how: Consistency,
     Body(request): Body<PolicyPreviewRequest>,
 ) -> Response {
-    document(daemon.preview_policy(request).await)
+    agreed(&*daemon, how, daemon.preview_policy(request)).await
 }
 
 pub(super) async fn test_policy<O: Operations>(
     State(daemon): Daemon<O>,
+    how: Consistency,
     Body(request): Body<PolicyTestRequest>,
 ) -> Response {
-    document(daemon.test_policy(request).await)
+    agreed(&*daemon, how, daemon.test_policy(request)).await
 }
 
 pub(super) async fn version() -> Response {
     document(Ok(VersionReply { version: env!("CARGO_PKG_VERSION").to_owned() }))
 }
 
-pub(super) async fn reports<O: Operations>(State(daemon): Daemon<O>) -> Response {
+pub(super) async fn reports<O: Operations>(State(daemon): Daemon<O>, _: OwnView) -> Response {
     document(daemon.reports().await)
 }
 
@@ -100,11 +105,11 @@ pub(super) async fn tunnel_keys<O: Operations>(
     agreed(&*daemon, how, daemon.tunnel_keys()).await
 }
 
-pub(super) async fn snapshots<O: Operations>(State(daemon): Daemon<O>) -> Response {
+pub(super) async fn snapshots<O: Operations>(State(daemon): Daemon<O>, _: OwnView) -> Response {
     document(daemon.snapshots().await)
 }
 
-pub(super) async fn backups<O: Operations>(State(daemon): Daemon<O>) -> Response {
+pub(super) async fn backups<O: Operations>(State(daemon): Daemon<O>, _: OwnView) -> Response {
     document(daemon.backups().await)
 }
 

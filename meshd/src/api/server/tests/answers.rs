@@ -19,17 +19,51 @@ async fn answers_are_documents_with_a_schema() {
 #[tokio::test]
 async fn a_consistent_read_is_made_so_first_or_refused() {
     let served = served();
-    for read in
-        [route::STATUS, route::PEERS, route::BANS, route::INVITES, route::VOTERS, route::AUDIT]
-    {
-        let (status, body) = exchange(&served.path, &get(&format!("{read}?consistent"))).await;
-        assert_eq!((status, error_of(&body).0), (503, "no_quorum"), "{read}");
+    let agreed = [
+        route::STATUS,
+        route::PEERS,
+        route::SUPERVISOR,
+        route::BANS,
+        route::INVITES,
+        route::VOTERS,
+        route::TAGS,
+        route::POLICY,
+        route::POLICY_HISTORY,
+        route::KEYS,
+        route::ADMINS,
+        route::AUDIT,
+    ];
+    let question = br#"{"from":"a","to":"b","protocol":"tcp","port":22}"#;
+    let tested = post(&format!("{}?consistent", route::POLICY_TEST), question);
+    let reads = agreed.map(|read| get(&format!("{read}?consistent")));
+    for read in reads.into_iter().chain([tested]) {
+        let (status, body) = exchange(&served.path, &read).await;
+        assert_eq!((status, error_of(&body).0), (503, "no_quorum"), "{read:?}");
     }
-    assert_eq!(served.fake.calls(), ["as_of"; 6], "nothing was read");
+    assert_eq!(served.fake.calls(), ["as_of"; 13], "nothing was read");
     let (status, body) = exchange(&served.path, &get("/v1/bans?fresh=1")).await;
     let (code, message) = error_of(&body);
     assert_eq!((status, code), (400, "bad_request"));
     assert!(message.contains("?fresh=1"), "{message}");
+}
+
+#[tokio::test]
+async fn what_only_this_host_knows_is_not_asked_of_a_majority() {
+    let served = served();
+    for read in [
+        route::TUNNELS,
+        route::SUPERVISOR_HISTORY,
+        route::SYNC,
+        route::REPORTS,
+        route::SNAPSHOTS,
+        route::BACKUPS,
+    ] {
+        let (status, body) = exchange(&served.path, &get(&format!("{read}?consistent"))).await;
+        let (code, message) = error_of(&body);
+        assert_eq!((status, code), (400, "bad_request"), "{read}");
+        assert!(message.contains("this host alone"), "{message}");
+    }
+    assert!(served.fake.calls().is_empty(), "nothing was read");
 }
 
 #[tokio::test]
