@@ -5,7 +5,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use mesh_model::addr::DEFAULT_IPV4_PREFIX;
 use mesh_model::trust::{
-    AdminsHead, Admission, Departure, Epoch, EpochId, Genesis, Invite, MemberRecord, MeshRoot, Name,
+    AdminsHead, Admission, Departure, Epoch, EpochId, Genesis, Invite, MemberRecord, MeshRoot,
+    Name, Ruling, Verdict,
 };
 use mesh_model::view::StateHash;
 use mesh_model::wire::sync::{Checkpoint, Lead};
@@ -102,6 +103,30 @@ pub(crate) fn goodbye() -> (Signed<Departure>, Proposal) {
     let departure = Signed::seal(&departure, &secret(4));
     let command = Command::Depart { member: GUEST, departure: departure.clone() };
     (departure, Proposal { at_ms: BORN_MS, command })
+}
+
+/// "This becomes of the founder."
+pub(crate) fn judge(serial: u64, ruling: Ruling) -> Proposal {
+    let (mesh, identity) = (root().mesh, secret(2).public());
+    let verdict = Verdict { mesh, member: MemberId::FOUNDER, identity, serial, ruling };
+    let command = Command::Judge(Signed::seal(&verdict, &secret(1)));
+    Proposal { at_ms: BORN_MS, command }
+}
+
+pub(crate) fn ban() -> Proposal {
+    judge(1, Ruling::Banned { until_ms: None, reason: None })
+}
+
+/// The founder's word that `proposal` is entry 4, and agreed.
+pub(crate) fn agreed(proposal: Proposal) -> Request {
+    let entry = Entry { log_id: log_id(1, 4), payload: Payload::Normal(proposal) };
+    let append = AppendEntriesRequest {
+        vote: leads(MemberId::FOUNDER, 1),
+        prev_log_id: Some(log_id(1, 3)),
+        entries: vec![entry],
+        leader_commit: Some(log_id(1, 4)),
+    };
+    Request::Append(Append::from(append))
 }
 
 pub(crate) fn log_id(term: u64, index: u64) -> LogId {

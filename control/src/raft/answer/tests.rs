@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use mesh_model::Signed;
 use mesh_model::trust::{EpochHead, EpochId, Misconduct, Report};
-use mesh_model::wire::sync::Pull;
+use mesh_model::wire::sync::{Lead, Pull};
 use openraft::type_config::TypeConfigExt as _;
 
 use super::*;
@@ -58,6 +58,38 @@ fn the_leader_is_heard() {
         let campaign = VoteRequest::new(campaigns(FOUNDER, 2), Some(log_id(1, 5)));
         let reply = say(&guest, FOUNDER, Request::PreVote(campaign.into())).await;
         assert!(matches!(reply, Ok(Reply::Vote(_))));
+        guest.shutdown().await;
+    });
+}
+
+/// Its vote is taken from it a moment later, and its tunnels are closed in the shell.
+#[test]
+fn a_banned_voter_is_answered_nothing_while_the_group_counts_it_still() {
+    Types::run(async {
+        let guest = guest().await;
+        let campaign = || VoteRequest::new(campaigns(FOUNDER, 2), Some(log_id(1, 5))).into();
+        let lead = Lead { term: 1, leader: FOUNDER };
+        let pull = Pull { have: None, proven: 0, lead: Some(lead), hold_ms: 0, snapshot: false };
+        let of_it = [
+            append(leads(FOUNDER, 1), 5, 1),
+            Request::Vote(campaign()),
+            Request::PreVote(campaign()),
+            snapshot(leads(FOUNDER, 1), &settled()),
+            Request::IsVoter(FOUNDER),
+            Request::ReadIndex,
+            Request::Pull(pull),
+            Request::Passage,
+            Request::Propose(fixture::invitation()),
+        ];
+        say(&guest, FOUNDER, fixture::agreed(fixture::ban())).await.expect("no ban yet");
+        let mut views = guest.inner().views.clone();
+        views.wait_until(|view| view.banned.contains_key(&FOUNDER)).await.expect("applied");
+        assert_eq!(guest.status().voters, [FOUNDER], "by the group it votes");
+        for request in of_it {
+            let refused = say(&guest, FOUNDER, request).await;
+            assert_eq!(refused.err(), Some(RpcError::NotAMember(FOUNDER)));
+        }
+        assert_eq!(guest.status().leadership.term, 1);
         guest.shutdown().await;
     });
 }

@@ -3,28 +3,15 @@
 use mesh_model::Signed;
 use mesh_model::trust::VoterPolicy;
 use openraft::async_runtime::watch::WatchReceiver as _;
-use openraft::raft::AppendEntriesRequest;
 use openraft::type_config::TypeConfigExt as _;
 
 use super::*;
 use crate::raft::ProposeError;
-use crate::raft::fixture::{self, contradiction, leads, log_id, wall_ms};
-use crate::raft::rpc::{Append, Request};
-use crate::raft::types::{Entry, Payload, Types};
+use crate::raft::fixture::{self, agreed, ban, contradiction, judge, wall_ms};
+use crate::raft::rpc::Request;
+use crate::raft::types::Types;
 
 const FOUNDER: MemberId = MemberId::FOUNDER;
-
-/// "This becomes of the founder."
-fn judge(serial: u64, ruling: Ruling) -> Proposal {
-    let (mesh, identity) = (fixture::root().mesh, fixture::secret(2).public());
-    let verdict = Verdict { mesh, member: FOUNDER, identity, serial, ruling };
-    let command = Command::Judge(Signed::seal(&verdict, &fixture::secret(1)));
-    Proposal { at_ms: wall_ms(), command }
-}
-
-fn ban() -> Proposal {
-    judge(1, Ruling::Banned { until_ms: None, reason: None })
-}
 
 fn set_voters() -> Proposal {
     let mesh = fixture::root().mesh;
@@ -79,14 +66,7 @@ fn while_voters_differ_rights_are_taken_away_all_the_same() {
 fn the_ban_of_the_one_that_cheats_ends_it() {
     Types::run(async {
         let guest = deceived().await;
-        let ban = Entry { log_id: log_id(1, 4), payload: Payload::Normal(ban()) };
-        let append = AppendEntriesRequest {
-            vote: leads(FOUNDER, 1),
-            prev_log_id: Some(log_id(1, 3)),
-            entries: vec![ban],
-            leader_commit: Some(log_id(1, 4)),
-        };
-        say(&guest, Request::Append(Append::from(append))).await;
+        say(&guest, agreed(ban())).await;
         let mut views = guest.inner().views.clone();
         views.wait_until(|view| view.applied == 4).await.expect("applied");
         assert!(!guest.inner().is_frozen());
