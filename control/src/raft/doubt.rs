@@ -49,20 +49,20 @@ pub(super) enum Patience {
     Over,
 }
 
-/// Whether voters that this host knows can prove what is agreed today.
+/// Whether the voters that this host knows can prove what is agreed today.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Standing {
+enum Authority {
     /// A majority of them votes.
-    Votes,
-    /// Whatever those say that said nothing, none does.
+    Holds,
+    /// So many have lost their vote that no majority is left, whatever the others would say.
     Lost,
     Unclear,
 }
 
-/// What is known of one of them.
+/// Whether one of them votes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Vote {
-    Has,
+enum Word {
+    Votes,
     Lost,
     Unclear,
 }
@@ -87,11 +87,11 @@ impl Doubt {
         self.asked = Some(Types::now());
         let voters = inner.known_voters();
         if !self.leniency.granted {
-            match inner.standing(&voters, draft).await {
-                Standing::Votes if is_over => return Patience::Over,
-                Standing::Unclear if is_over => {}
-                Standing::Votes | Standing::Unclear => return Patience::Lasts,
-                Standing::Lost => {}
+            match inner.authority_of(&voters, draft).await {
+                Authority::Holds if is_over => return Patience::Over,
+                Authority::Unclear if is_over => {}
+                Authority::Holds | Authority::Unclear => return Patience::Lasts,
+                Authority::Lost => {}
             }
             self.leniency.granted = true;
             self.since = None;
@@ -104,45 +104,45 @@ impl Doubt {
 impl Inner {
     /// Whether a majority of `voters`, whom this host knows, vote today. Then they can prove what was agreed, and what they do not
     /// prove is something else.
-    async fn standing(&self, voters: &BTreeSet<MemberId>, draft: &Draft) -> Standing {
+    async fn authority_of(&self, voters: &BTreeSet<MemberId>, draft: &Draft) -> Authority {
         let own = self.replica.lock().clone();
         let gone = draft.departed(&own);
         let others: Vec<_> = voters.iter().filter(|voter| **voter != self.me).collect();
         let asked = others.iter().map(|voter| async {
             match gone.contains(*voter) {
-                true => Vote::Lost,
-                false => self.asked_whether_it_votes(**voter).await,
+                true => Word::Lost,
+                false => self.word_of(**voter).await,
             }
         });
         let known: Vec<_> = others.iter().copied().zip(join_all(asked).await).collect();
-        let is_majority = |which: fn(Vote) -> bool| {
+        let is_majority = |which: fn(Word) -> bool| {
             let found: BTreeSet<_> =
-                known.iter().filter(|(_, vote)| which(*vote)).map(|(voter, _)| **voter).collect();
+                known.iter().filter(|(_, word)| which(*word)).map(|(voter, _)| **voter).collect();
             majority(std::slice::from_ref(voters), |voter| found.contains(voter))
         };
-        if is_majority(|vote| vote == Vote::Has) {
-            Standing::Votes
-        } else if is_majority(|vote| vote != Vote::Lost) {
-            Standing::Unclear
+        if is_majority(|word| word == Word::Votes) {
+            Authority::Holds
+        } else if is_majority(|word| word != Word::Lost) {
+            Authority::Unclear
         } else {
-            Standing::Lost
+            Authority::Lost
         }
     }
 
     /// Whether `voter` votes, by its own word. One that says so and hears no leader may only not have heard that it lost its vote. One that
     /// has no place free says nothing of that; it is not held against it, or whoever takes its places could have others believed.
-    async fn asked_whether_it_votes(&self, voter: MemberId) -> Vote {
+    async fn word_of(&self, voter: MemberId) -> Word {
         match self.peers.ask(voter, Request::IsVoter(voter), VOUCH_LIMIT).await {
             Ok(Reply::IsVoter(true)) => {}
-            Ok(Reply::IsVoter(false)) => return Vote::Lost,
-            _ => return Vote::Unclear,
+            Ok(Reply::IsVoter(false)) => return Word::Lost,
+            _ => return Word::Unclear,
         }
         let (have, proven, lead) = (self.place(), self.proven(), self.elected());
         let pull = Pull { have, proven, lead, hold_ms: 0, snapshot: false };
         match self.peers.ask(voter, Request::Pull(pull), VOUCH_LIMIT).await {
-            Ok(Reply::Pulled(Pulled::News(news))) if news.depth == 0 => Vote::Has,
-            Ok(Reply::Pulled(Pulled::Busy { .. })) => Vote::Has,
-            _ => Vote::Unclear,
+            Ok(Reply::Pulled(Pulled::News(news))) if news.depth == 0 => Word::Votes,
+            Ok(Reply::Pulled(Pulled::Busy { .. })) => Word::Votes,
+            _ => Word::Unclear,
         }
     }
 

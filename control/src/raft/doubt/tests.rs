@@ -3,7 +3,7 @@
 #![allow(clippy::disallowed_methods, reason = "a test supplies the runtime")]
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use mesh_model::codec;
@@ -33,19 +33,18 @@ use Says::{Adrift, Busy, Lost, Nothing, Votes};
 
 /// The voters that a host knows, and what they say.
 #[derive(Clone, Default)]
-struct Voters(std::sync::Arc<Mutex<BTreeMap<MemberId, Says>>>);
+struct Voters(Arc<Mutex<BTreeMap<MemberId, Says>>>);
 
 impl Voters {
     /// Some voters, that say this.
     fn of(says: &[Says]) -> Self {
-        let voters = Self::default();
-        voters.say(says);
-        voters
+        let says = (10..).map(MemberId).zip(says.iter().copied());
+        Self(Arc::new(Mutex::new(says.collect())))
     }
 
-    fn say(&self, says: &[Says]) {
-        let says = (10..).map(MemberId).zip(says.iter().copied());
-        *self.0.lock().expect("no panics") = says.collect();
+    /// There is the founder alone, and says this from now on.
+    fn founder_says(&self, says: Says) {
+        *self.0.lock().expect("no panics") = [(MemberId::FOUNDER, says)].into();
     }
 
     fn members(&self) -> BTreeSet<MemberId> {
@@ -91,38 +90,38 @@ fn in_virtual_time<T>(test: impl Future<Output = T>) -> T {
     runtime.block_on(test)
 }
 
-/// What is taken for the standing of voters that say this.
-fn standing(says: &[Says]) -> Standing {
+/// What is found of voters that say this.
+fn authority(says: &[Says]) -> Authority {
     in_virtual_time(async {
         let voters = Voters::of(says);
         let guest = guest(&voters).await;
-        let standing = guest.inner().standing(&voters.members(), &Draft::default()).await;
+        let authority = guest.inner().authority_of(&voters.members(), &Draft::default()).await;
         guest.shutdown().await;
-        standing
+        authority
     })
 }
 
 #[test]
 fn voters_of_whom_a_majority_votes_can_prove_what_is_agreed() {
-    assert_eq!(standing(&[Votes, Votes, Nothing]), Standing::Votes);
-    assert_eq!(standing(&[Votes, Votes, Lost]), Standing::Votes);
-    assert_eq!(standing(&[Votes, Busy, Lost]), Standing::Votes, "a full desk is no lost vote");
+    assert_eq!(authority(&[Votes, Votes, Nothing]), Authority::Holds);
+    assert_eq!(authority(&[Votes, Votes, Lost]), Authority::Holds);
+    assert_eq!(authority(&[Votes, Busy, Lost]), Authority::Holds, "a full desk is no lost vote");
 }
 
 #[test]
 fn voters_that_are_out_of_reach_or_elect_a_leader_may_vote_still() {
-    assert_eq!(standing(&[Votes, Nothing, Nothing]), Standing::Unclear);
-    assert_eq!(standing(&[Votes, Adrift, Adrift]), Standing::Unclear);
-    assert_eq!(standing(&[Votes, Adrift, Lost]), Standing::Unclear);
+    assert_eq!(authority(&[Votes, Nothing, Nothing]), Authority::Unclear);
+    assert_eq!(authority(&[Votes, Adrift, Adrift]), Authority::Unclear);
+    assert_eq!(authority(&[Votes, Adrift, Lost]), Authority::Unclear);
 }
 
 #[test]
 fn voters_of_whom_most_say_that_they_do_not_vote_prove_nothing_more() {
-    assert_eq!(standing(&[Votes, Lost, Lost]), Standing::Lost);
-    assert_eq!(standing(&[Nothing, Lost, Lost, Votes]), Standing::Lost, "two are no majority");
+    assert_eq!(authority(&[Votes, Lost, Lost]), Authority::Lost);
+    assert_eq!(authority(&[Nothing, Lost, Lost, Votes]), Authority::Lost, "two are no majority");
 }
 
-/// The standing of the guest's own voters is what they say; what becomes of a draft after each of `seconds`.
+/// What becomes of a draft, and after how many seconds, of a guest whose only voter says so from each second on.
 fn patience(says: &[(u64, Says)]) -> Vec<(u64, &'static str)> {
     in_virtual_time(async {
         let voters = Voters::default();
@@ -131,7 +130,7 @@ fn patience(says: &[(u64, Says)]) -> Vec<(u64, &'static str)> {
         let (mut told, mut last) = (Vec::new(), "");
         for tenth in 0..150 {
             let now = says.iter().rev().find(|(from, _)| from * 10 <= tenth).expect("from 0 on");
-            *voters.0.lock().expect("no panics") = [(MemberId::FOUNDER, now.1)].into();
+            voters.founder_says(now.1);
             let became = match doubt.wait(&Draft::default(), &inner).await {
                 Patience::Lasts => "lasts",
                 Patience::Lenient => "lenient",

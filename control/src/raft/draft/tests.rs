@@ -1,10 +1,11 @@
 //! What is taken of what a source sends: nothing that the voters this host knows have not signed.
 
+use mesh_model::trust::Ruling;
 use mesh_model::wire::sync::ElectorateHash;
 use mesh_model::{IdentitySecret, MeshId};
 
 use super::*;
-use crate::command::NEWEST;
+use crate::command::{Command, NEWEST, Proposal};
 use crate::raft::fixture::{self, GUEST, forged, root, settled};
 use crate::raft::types::{Membership, Payload, StoredMembership};
 use crate::sync::Mark;
@@ -74,6 +75,24 @@ fn entries_that_a_majority_signed_are_proven_and_no_others() {
     assert_eq!(prove(news(&entries, vec![by_founder(marks[1])])), Ok(Some(5)));
     assert_eq!(prove(news(&entries, vec![by_founder(marks[0])])), Ok(Some(4)), "up to there");
     assert_eq!(prove(news(&entries, vec![say(GUEST, marks[1])])), Ok(None), "it has no vote");
+}
+
+#[test]
+fn whoever_signed_its_own_departure_is_gone_by_what_was_sent_and_nobody_else() {
+    let own = settled();
+    let gone = |payload| {
+        let mut draft = Draft::default();
+        let entries = [entry(4, payload), entry(5, Payload::Blank)];
+        draft.add(news(&entries, vec![]), false, &own, (&root(), NEWEST)).expect("they follow");
+        draft.departed(&own)
+    };
+    assert_eq!(gone(Payload::Normal(fixture::goodbye().1)), [GUEST].into());
+    assert_eq!(gone(Payload::Normal(fixture::judge(1, Ruling::Removed))), [FOUNDER].into());
+    // A ban may be over, and what a source makes up is no departure.
+    assert_eq!(gone(Payload::Normal(fixture::ban())), [].into());
+    let Proposal { at_ms, .. } = fixture::ban();
+    let command = Command::Depart { member: FOUNDER, departure: fixture::goodbye().0 };
+    assert_eq!(gone(Payload::Normal(Proposal { at_ms, command })), [].into());
 }
 
 #[test]
