@@ -16,6 +16,7 @@
 mod endpoints;
 mod event;
 mod farewell;
+pub mod hints;
 
 use std::collections::{BTreeSet, VecDeque};
 use std::net::SocketAddr;

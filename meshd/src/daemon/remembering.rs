@@ -11,10 +11,10 @@
 //! door ── save_now ────  the next write
 //! ```
 
-use std::collections::BTreeSet;
 use std::sync::Weak;
 use std::time::Duration;
 
+use mesh_control::node::hints;
 use mesh_dataplane::WallTime;
 use mesh_model::wire::join::PeerHint;
 use tokio::sync::{mpsc, oneshot};
@@ -90,14 +90,14 @@ pub(super) async fn run(daemon: Weak<Daemon>, mut requests: Requests) {
         let patience = if asked.is_empty() { Duration::ZERO } else { PATIENCE };
         let Ok(state_dir) = timeout(patience, daemon.state_dir.lock()).await else { continue };
         let Some(mesh) = daemon.mesh.load_full() else { continue };
-        let hints = mesh.hints().await;
+        let known = mesh.hints().await;
         looks += u32::from(asked.is_empty());
         let is_news = match !asked.is_empty() || looks.is_multiple_of(MOVED) {
-            true => places(&hints) != places(&saved),
-            false => knows_more(&hints, &saved),
+            true => hints::differ(&known, &saved),
+            false => hints::tell_more(&known, &saved),
         };
-        if is_news && save(&state_dir, &hints) {
-            saved = hints;
+        if is_news && save(&state_dir, &known) {
+            saved = known;
         }
         if asked.is_empty() && LOOK_AGAIN * looks >= SAVE_STAMP_EVERY {
             looks = 0;
@@ -108,20 +108,6 @@ pub(super) async fn run(daemon: Weak<Daemon>, mut requests: Requests) {
             }
         }
     }
-}
-
-/// What makes a new cache worth a write. Facts alone change with every entry of the log, and old ones
-/// serve as well.
-fn places(hints: &[PeerHint]) -> impl PartialEq + use<> {
-    let place = |hint: &PeerHint| (hint.member, hint.endpoint, hint.facts.is_some());
-    hints.iter().map(place).collect::<Vec<_>>()
-}
-
-/// Whether `hints` tell of somebody, or of what somebody said, of whom `saved` does not.
-fn knows_more(hints: &[PeerHint], saved: &[PeerHint]) -> bool {
-    let known = |hint: &PeerHint| (hint.member, hint.facts.is_some());
-    let before: BTreeSet<_> = saved.iter().map(known).collect();
-    hints.iter().any(|hint| !before.contains(&known(hint)))
 }
 
 /// Saves `hints`, and says whether it could. A cache: failing costs the next start some time.

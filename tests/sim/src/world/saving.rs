@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use mesh_control::node::hints;
 use mesh_dataplane::WallTime;
-use mesh_model::wire::join::PeerHint;
 
 use super::World;
 use super::queue::Event;
@@ -39,14 +39,12 @@ impl World {
         let now = self.clock.elapsed();
         for host in self.hosts.values_mut() {
             let Some(life) = host.life() else { continue };
-            let hints = life.node.hints();
+            let known = life.node.hints();
             let age = now.saturating_sub(self.clock.since_start(life.born)).as_secs();
             let stamp = life.newest_stamp().filter(|_| age % SAVE_STAMP.as_secs() < LOOK.as_secs());
-            let known = |hint: &PeerHint| (hint.member, hint.facts.is_some());
-            let knows_more =
-                !hints.iter().all(|hint| host.hints.iter().any(|it| known(it) == known(hint)));
-            if knows_more || age.is_multiple_of(MOVED.as_secs()) {
-                host.hints = hints;
+            let is_time = age.is_multiple_of(MOVED.as_secs());
+            if is_time || hints::tell_more(&known, &host.hints) {
+                host.hints = known;
             }
             host.stamp = stamp.filter(|_| age >= SAVE_STAMP.as_secs()).or(host.stamp);
         }
