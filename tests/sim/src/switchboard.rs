@@ -27,7 +27,7 @@ use crate::net::{HostNo, Net};
 use crate::plant::Plant;
 use crate::trace::Trace;
 use crate::traitor::speech::{self, Reply};
-use crate::traitor::{Said, Traitor};
+use crate::traitor::{Outlook, Said, Traitor};
 use crate::tunnels::Tunnels;
 
 /// Who answers for a member.
@@ -161,11 +161,18 @@ impl Board {
     fn bend(
         &mut self,
         member: MemberId,
-        lie: impl FnOnce(&mut Traitor, usize) -> Said,
+        lie: impl FnOnce(&mut Traitor, &Outlook) -> Said,
     ) -> Option<Said> {
         let traitor = self.traitor.as_mut().filter(|traitor| traitor.is(member))?;
-        let voters = self.stations.get(&member)?.group.as_ref()?.status().voters.len();
-        Some(lie(traitor, voters))
+        let status = self.stations.get(&member)?.group.as_ref()?.status();
+        let groups = self.stations.values().filter_map(|station| station.group.as_ref());
+        let outlook = Outlook {
+            voters: status.voters.len(),
+            changing: status.changing,
+            commit: status.commit,
+            slowest: groups.map(|group| group.status().applied).min()?,
+        };
+        Some(lie(traitor, &outlook))
     }
 }
 
@@ -244,7 +251,7 @@ impl Line {
             Some(Plant::AnyEpoch) => board.as_of_epoch(self.me, to, request),
             _ => request,
         };
-        let bent = board.bend(self.me, |traitor, voters| traitor.ask(request.clone(), voters));
+        let bent = board.bend(self.me, |traitor, outlook| traitor.ask(request.clone(), outlook));
         self.told(&mut board, (self.me, to), request, bent)
     }
 
@@ -254,7 +261,7 @@ impl Line {
         if board.plant == Some(Plant::NoSources) && speech::is_news(&answer) {
             return None;
         }
-        let bent = board.bend(to, |traitor, voters| traitor.answer(answer.clone(), voters));
+        let bent = board.bend(to, |traitor, outlook| traitor.answer(answer.clone(), outlook));
         self.told(&mut board, (to, self.me), answer, bent)
     }
 

@@ -10,8 +10,9 @@
 //! the log that nobody signed. It does not vote twice, forget what it acknowledged or send half of the others another log:
 //! against that Raft has no defence, and nothing of the sort is promised (record 25, known gaps).
 //!
-//! It is a minority. While fewer than [`FEWEST_VOTERS`] vote it keeps to the truth; and should so few vote again later, for good:
-//! whoever is that far behind takes the word of those that voted then, and perhaps it alone did.
+//! It is a minority. While fewer than [`FEWEST_VOTERS`] vote it keeps to the truth, and until everybody has applied that so many do;
+//! and should so few vote again later, for good: whoever is that far behind takes the word of those that voted then, and perhaps it
+//! alone did.
 
 pub(crate) mod log;
 pub(crate) mod source;
@@ -33,6 +34,18 @@ use crate::net::HostNo;
 
 /// How many have to vote for one of them to be a minority.
 pub const FEWEST_VOTERS: usize = 3;
+
+/// What it goes by when it lies.
+pub(crate) struct Outlook {
+    /// How many vote, as it knows.
+    pub(crate) voters: usize,
+    /// One set of voters is being exchanged for another.
+    pub(crate) changing: bool,
+    /// How far the log is agreed, as it knows.
+    pub(crate) commit: LogIndex,
+    /// How far the one that is furthest behind has applied it.
+    pub(crate) slowest: LogIndex,
+}
 
 /// What it may lie in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -122,8 +135,8 @@ pub struct Traitor {
     last: Option<(u64, LogIndex)>,
     told: BTreeSet<Way>,
     lies: u64,
-    /// So many have voted that it was a minority.
-    was_minority: bool,
+    /// Where the log was when so many voted that it was a minority.
+    minority_since: Option<LogIndex>,
     /// And then so few that it was none.
     is_reformed: bool,
 }
@@ -147,7 +160,7 @@ impl Traitor {
             last: None,
             told: BTreeSet::new(),
             lies: 0,
-            was_minority: false,
+            minority_since: None,
             is_reformed: false,
         }
     }
@@ -162,11 +175,14 @@ impl Traitor {
         self.lies
     }
 
-    /// So many vote now, as it knows.
-    fn count(&mut self, voters: usize) {
-        let is_minority = voters >= FEWEST_VOTERS;
-        self.is_reformed |= self.was_minority && !is_minority;
-        self.was_minority |= is_minority;
+    /// Whether it is a minority, and nobody takes it for more.
+    fn may_lie(&mut self, outlook: &Outlook) -> bool {
+        let is_minority = outlook.voters >= FEWEST_VOTERS;
+        self.is_reformed |= self.minority_since.is_some() && !is_minority;
+        if is_minority && !outlook.changing {
+            self.minority_since.get_or_insert(outlook.commit);
+        }
+        is_minority && self.minority_since.is_some_and(|since| outlook.slowest >= since)
     }
 
     /// Whether it lies `in_this` now.
@@ -180,9 +196,9 @@ impl Traitor {
         does
     }
 
-    /// What it asks in place of `request`, when so many vote as it knows.
-    pub(crate) fn ask(&mut self, request: Bytes, voters: usize) -> Said {
-        self.count(voters);
+    /// What it asks in place of `request`.
+    pub(crate) fn ask(&mut self, request: Bytes, outlook: &Outlook) -> Said {
+        let may_lie = self.may_lie(outlook);
         let Some(Question { request: asked, epoch }) = open(&request) else {
             return match self.bait.is_set() && log::is_state(&request) {
                 // What it holds itself would give it away.
@@ -195,7 +211,7 @@ impl Traitor {
         let told = match asked {
             // What was slipped in once stays there, whoever votes by now.
             Request::Append(append) => self.bait.slip_into(append).map(Request::Append),
-            Request::Attest { index, word: Some(word) } if voters >= FEWEST_VOTERS => {
+            Request::Attest { index, word: Some(word) } if may_lie => {
                 self.forge(&word).map(|word| {
                     let index = word.peek().map_or(index, |word| word.at.index);
                     Request::Attest { index, word: Some(word) }
@@ -213,9 +229,8 @@ impl Traitor {
     }
 
     /// What it answers in place of `answer`.
-    pub(crate) fn answer(&mut self, answer: Bytes, voters: usize) -> Said {
-        self.count(voters);
-        if voters < FEWEST_VOTERS {
+    pub(crate) fn answer(&mut self, answer: Bytes, outlook: &Outlook) -> Said {
+        if !self.may_lie(outlook) {
             return Said::Truth(answer);
         }
         let told = match open(&answer) {

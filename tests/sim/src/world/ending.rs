@@ -59,6 +59,10 @@ impl World {
         if own.epoch.id != mesh.epoch.id {
             return !self.is_shown_the_way(life, &mesh);
         }
+        // Of those that entries name which it has not applied it may not even know that they are members.
+        let view = life.node.view();
+        let own_voters: Vec<MemberId> =
+            own.voters.iter().copied().filter(|voter| view.members.contains_key(voter)).collect();
         let votes =
             |voter: &&MemberId| self.status_of(**voter).is_some() && mesh.voters.contains(voter);
         let is_majority = |some: usize, of: &[MemberId]| 2 * some > of.len();
@@ -70,12 +74,12 @@ impl World {
                 self.are_joined(life, *by)
                     && self.status_of(*by).is_some_and(|seen| seen.voters.contains(voter))
             };
-            own.voters.contains(voter) || own.voters.iter().any(vouches)
+            own_voters.contains(voter) || own_voters.iter().any(vouches)
         };
-        let still_vote = is_majority(own.voters.iter().filter(votes).count(), &own.voters);
+        let still_vote = is_majority(own_voters.iter().filter(votes).count(), &own_voters);
         let vouched =
             is_majority(mesh.voters.iter().filter(votes).filter(known).count(), &mesh.voters);
-        let mut sources = life.node.view().members.keys();
+        let mut sources = view.members.keys();
         let sourced = sources.any(|member| self.are_joined(life, *member) && has_news(member));
         !(sourced && (still_vote || vouched))
     }
