@@ -108,6 +108,11 @@ pub(crate) fn option(flag: &str, value: Option<impl AsRef<OsStr>>) -> Vec<OsStri
     value.map(|value| value.as_ref().to_owned()).map(pair).unwrap_or_default()
 }
 
+/// `--flag`, if it `is_set`.
+pub(crate) fn switch(flag: &str, is_set: bool) -> Option<OsString> {
+    is_set.then(|| flag.into())
+}
+
 /// The arguments that say whose state directory it is about.
 pub(crate) fn host(args: &HostArgs) -> Vec<OsString> {
     let config = option("--config", args.config.as_ref());

@@ -106,6 +106,10 @@ pub(crate) struct SnapshotVerifyArgs {
     /// The mesh it must be of
     #[arg(long, value_name = "ID")]
     pub(crate) mesh: Option<MeshId>,
+
+    /// Even if no majority of those that vote in it signed it
+    #[arg(long)]
+    pub(crate) unproven: bool,
 }
 
 /// Arguments of `snapshot-apply`.
@@ -113,6 +117,10 @@ pub(crate) struct SnapshotVerifyArgs {
 pub(crate) struct SnapshotApplyArgs {
     /// The snapshot
     pub(crate) file: PathBuf,
+
+    /// Even if no majority of those that vote in it signed it
+    #[arg(long)]
+    pub(crate) unproven: bool,
 
     /// Whose state it becomes.
     #[command(flatten)]

@@ -60,6 +60,10 @@ pub(crate) struct VerifySnapshotArgs {
     /// The mesh it must be of, as `mesh status` shows it [default: whatever it says]
     #[arg(long, value_name = "ID")]
     pub(crate) mesh: Option<MeshId>,
+
+    /// Even if no majority of those that vote in it signed it: made while none could be heard, or by an older version
+    #[arg(long)]
+    pub(crate) unproven: bool,
 }
 
 /// Arguments of `mesh snapshot apply`.
@@ -72,6 +76,10 @@ pub(crate) struct VerifySnapshotArgs {
 pub(crate) struct ApplyArgs {
     /// The snapshot
     pub(crate) file: PathBuf,
+
+    /// Even if no majority of those that vote in it signed it: made while none could be heard, or by an older version
+    #[arg(long)]
+    pub(crate) unproven: bool,
 
     /// Whose state it becomes.
     #[command(flatten)]

@@ -62,8 +62,8 @@ fn read_info(name: &str, bytes: &[u8]) -> Result<SnapshotInfo, Failure> {
         let message = format!("{}: {error}", safe(name));
         Failure::new(Exit::Failed, "bad_snapshot", message, "use another copy of it")
     });
-    let (header, _) = read?;
-    Ok(SnapshotInfo::of(&header, bytes.len() as u64))
+    let (head, _) = read?;
+    Ok(SnapshotInfo::of(&head, bytes.len() as u64))
 }
 
 fn tell(info: &SnapshotInfo, session: &Session, what: &str, name: &str) -> Result<Exit, Failure> {
@@ -79,6 +79,7 @@ fn tell(info: &SnapshotInfo, session: &Session, what: &str, name: &str) -> Resul
 fn verify(args: &VerifySnapshotArgs, session: &Session) -> Result<Exit, Failure> {
     let mesh = args.mesh.map(|mesh| mesh.to_string());
     let mut words = offline::option("--mesh", mesh);
+    words.extend(offline::switch("--unproven", args.unproven));
     words.push(offline::path(&args.file));
     let answer = Offline::new().ask::<SnapshotVerdict>("snapshot-verify", &words)?;
     session.show(&answer, |verdict, theme| {
@@ -87,16 +88,18 @@ fn verify(args: &VerifySnapshotArgs, session: &Session) -> Result<Exit, Failure>
         let mut facts = Table::facts();
         facts.fact(theme, "members", list(&members));
         facts.fact(theme, "banned", list(&verdict.banned));
-        format!(
-            "every signature holds, from the root key up\n{}{}",
-            page(&verdict.snapshot, theme),
-            facts.lines("")
-        )
+        let proof = match verdict.proven {
+            true => ", and a majority signed that the mesh agreed on it",
+            false => ", but no majority signed that the mesh agreed on it",
+        };
+        let (page, facts) = (page(&verdict.snapshot, theme), facts.lines(""));
+        format!("every signature holds, from the root key up{proof}\n{page}{facts}")
     })
 }
 
 fn apply(args: &ApplyArgs, session: &Session) -> Result<Exit, Failure> {
     let mut words = offline::host(&args.host);
+    words.extend(offline::switch("--unproven", args.unproven));
     words.push(offline::path(&args.file));
     let answer = Offline::new().ask::<SnapshotApplied>("snapshot-apply", &words)?;
     session.show(&answer, |applied, _| {
@@ -107,6 +110,13 @@ fn apply(args: &ApplyArgs, session: &Session) -> Result<Exit, Failure> {
     })
 }
 
+fn signers(info: &SnapshotInfo) -> String {
+    match info.signed_by.as_slice() {
+        [] => "by nobody".to_owned(),
+        signers => format!("by {}", list(signers)),
+    }
+}
+
 fn page(info: &SnapshotInfo, theme: Theme) -> String {
     let mut facts = Table::facts();
     facts.fact(theme, "mesh", format!("{} ({})", info.mesh_name, info.mesh));
@@ -114,6 +124,7 @@ fn page(info: &SnapshotInfo, theme: Theme) -> String {
     facts.fact(theme, "state", info.state_hash.to_string());
     facts.fact(theme, "agreed", unit::since(info.agreed_ms));
     facts.fact(theme, "members", format!("{}, voting: {}", info.members, list(&info.voters)));
+    facts.fact(theme, "signed", signers(info));
     let sizes = (unit::bytes(info.file_bytes), unit::bytes(info.state_bytes));
     facts.fact(theme, "size", format!("{}, expanded {}", sizes.0, sizes.1));
     facts.lines("")
@@ -123,7 +134,7 @@ fn table(snapshots: &Snapshots, theme: Theme) -> String {
     let mut text = match snapshots.snapshots.is_empty() {
         true => "this host keeps no snapshots: `mesh snapshot create` makes one\n".to_owned(),
         false => {
-            let heads = [">INDEX", ">TERM", ">AGREED", ">MEMBERS", ">SIZE", "STATE"];
+            let heads = [">INDEX", ">TERM", ">AGREED", ">MEMBERS", ">SIGNED", ">SIZE", "STATE"];
             let mut table = Table::new(theme, &heads);
             for info in &snapshots.snapshots {
                 table.row([
@@ -131,6 +142,7 @@ fn table(snapshots: &Snapshots, theme: Theme) -> String {
                     term(info.term).into(),
                     unit::since(info.agreed_ms).into(),
                     info.members.to_string().into(),
+                    format!("{} of {}", info.signed_by.len(), info.voters.len()).into(),
                     unit::bytes(info.file_bytes).into(),
                     info.state_hash.to_string().into(),
                 ]);

@@ -367,6 +367,7 @@ pub(crate) fn snapshot(index: u64) -> SnapshotInfo {
         agreed_ms: now_ms() - 3 * 3_600_000 - 500,
         members: 3,
         voters: vec![MemberId(1), MemberId(2), MemberId(13)],
+        signed_by: vec![MemberId(1), MemberId(13)],
         state_bytes: 4096,
         file_bytes: 2150,
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use mesh_model::MemberId;
-use mesh_model::snapshot::{self, SnapshotHeader};
+use mesh_model::snapshot::{self, SnapshotHead, SnapshotHeader};
 use mesh_model::trust::MeshRoot;
 use mesh_model::view::StateHash;
 use mesh_model::{IdentityKey, IdentitySecret};
@@ -32,7 +32,7 @@ fn snapshot_file() -> Vec<u8> {
         state_len: 9,
         payload_len: 3,
     };
-    snapshot::write(&header, b"abc")
+    snapshot::write(&SnapshotHead { header, words: Vec::new() }, b"abc")
 }
 
 fn text(path: &Path) -> &str {

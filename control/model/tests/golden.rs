@@ -11,7 +11,7 @@ use mesh_model::audit::Entry;
 use mesh_model::backup::{Backup, BackupError};
 use mesh_model::codec::{self, CodecError, Message};
 use mesh_model::facts::Facts;
-use mesh_model::snapshot::{self, SnapshotHeader};
+use mesh_model::snapshot::{self, SnapshotHead, SnapshotHeader};
 use mesh_model::trust::{
     AccessPolicy, AdminChange, AdminStep, Admission, Departure, Epoch, EpochId, Genesis, Invite,
     MemberRecord, Rekey, Request, Revocation, Tagging, Verdict, VoterPolicy,
@@ -474,7 +474,8 @@ fn snapshot_header() {
 #[test]
 fn snapshot_file() {
     let header = sample::snapshot_header();
-    let file = snapshot::write(&header, b"xyz");
+    let head = SnapshotHead { header: header.clone(), words: Vec::new() };
+    let file = snapshot::write(&head, b"xyz");
     let (start, end) = (file.len() - 3 - 32, file.len() - 32);
     let encoded = codec::encode(&header);
     let length = u16::try_from(encoded.len()).expect("short").to_le_bytes();
@@ -484,7 +485,22 @@ fn snapshot_file() {
         HEXLOWER.encode(&file[end..]),
         "bcc9a33a1b135fc68b0711209aa062ec7df1981e1330bfb8c6cd71939faff331"
     );
-    assert_eq!(snapshot::read(&file), Ok((header, &b"xyz"[..])));
+    assert_eq!(snapshot::read(&file), Ok((head, &b"xyz"[..])));
+}
+
+#[test]
+fn snapshot_head() {
+    check::<SnapshotHead>(
+        &sample::snapshot_head(),
+        "
+         0212abf3819f2bbf184856c088556ffd608a88e3dd7409f195fd52db2d3cba5d72ca6709bf1d94121bf37488
+         01b40f6f5c04686f6d65fb2c0107a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5
+         a5a5fd01505c18a30100000303010509fc701101000301790112abf3819f2bbf184856c088556ffd600703fb
+         2c01040404040404040404040404040404040404040404040404040404040404040405050505050505050505
+         0505050505050505050505050505050505050505050506060606060606060606060606060606060606060606
+         06060606060606060606020401dd071dedd28ea7e47860e28b0a3d0b7b94563d8621e089554521dcf9cbefbb
+         cd1895fb9469cc574def64fb1a123a1a1c6a9aeb8b694f91829124befe1284320a",
+    );
 }
 
 #[test]

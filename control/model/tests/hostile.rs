@@ -6,7 +6,7 @@ use mesh_model::backup::Backup;
 use mesh_model::codec::{self, CodecError, Message};
 use mesh_model::facts::{Capability, Facts, FactsError, MAX_ENDPOINTS, MAX_VERSION_LEN};
 use mesh_model::signed::SignedError;
-use mesh_model::snapshot::{self, SnapshotHeader};
+use mesh_model::snapshot::{self, SnapshotHead, SnapshotHeader};
 use mesh_model::trust::{
     AdminChange, AdminStatement as _, Admission, ChainError, Departure, Genesis, Invite,
     MAX_BOOTSTRAPS, MAX_NAME_LEN, MAX_REASON_LEN, MAX_TOKEN_LEN, MemberRecord, MeshRoot, Rekey,
@@ -386,6 +386,7 @@ fn all_messages(bytes: &[u8]) {
     decodes_or_not::<JoinRequest>(bytes);
     decodes_or_not::<JoinReply>(bytes);
     decodes_or_not::<SnapshotHeader>(bytes);
+    decodes_or_not::<SnapshotHead>(bytes);
     decodes_or_not::<Backup>(bytes);
     decodes_or_not::<Request>(bytes);
     let _ = snapshot::read(bytes);
@@ -403,7 +404,7 @@ fn genuine(which: usize) -> Vec<u8> {
         6 => codec::encode(&sample::join_request()),
         7 => codec::encode(&sample::verdict()),
         8 => codec::encode(&sample::snapshot_header()),
-        9 => snapshot::write(&sample::snapshot_header(), b"xyz"),
+        9 => snapshot::write(&sample::snapshot_head(), b"xyz"),
         10 => codec::encode(&sample::backup()),
         11 => codec::encode(&Request::BeginEpoch(sample::epoch())),
         12 => codec::encode(&sample::rekey()),

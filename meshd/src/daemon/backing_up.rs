@@ -43,7 +43,7 @@ impl Daemon {
             )
         })?;
         let mesh = self.mesh()?;
-        tokio::task::block_in_place(|| self.sealed(&mesh, clock::wall_ms(), &recipients))
+        self.sealed(&mesh, clock::wall_ms(), &recipients).await
     }
 
     /// The backups that are made by themselves.
@@ -79,8 +79,21 @@ impl Daemon {
     }
 
     /// This host as bytes that `recipients` can read.
-    fn sealed(&self, mesh: &Mesh, made_ms: u64, recipients: &[Recipient]) -> Answer<Vec<u8>> {
-        let (_, snapshot) = mesh.group.export();
+    async fn sealed(&self, mesh: &Mesh, made_ms: u64, recipients: &[Recipient]) -> Answer<Vec<u8>> {
+        let export = mesh.group.export().await;
+        tokio::task::block_in_place(|| {
+            let (_, snapshot) = export.to_file();
+            self.seal_with(snapshot, mesh, made_ms, recipients)
+        })
+    }
+
+    fn seal_with(
+        &self,
+        snapshot: Vec<u8>,
+        mesh: &Mesh,
+        made_ms: u64,
+        recipients: &[Recipient],
+    ) -> Answer<Vec<u8>> {
         let keys = mesh.keys();
         let other = keys.other.as_ref().map(|other| match other {
             OtherKey::Next(secret) | OtherKey::Before(secret) => *secret.to_bytes(),
@@ -106,23 +119,24 @@ impl Daemon {
     }
 
     /// Makes a backup if one is due, forgets those beyond the number kept, and says when to look again.
-    fn keep_backups(&self, plan: &BackupPlan) -> Result<Duration, ErrorBody> {
+    async fn keep_backups(&self, plan: &BackupPlan) -> Result<Duration, ErrorBody> {
         let Some(mesh) = self.mesh.load_full() else { return Ok(LOOK_AGAIN) };
         let dir = directory(plan, &mesh);
         let made = || -> Answer<Vec<u64>> {
-            Ok(dir.list().map_err(failed)?.iter().map(|entry| entry.made_ms).collect())
+            let entries = tokio::task::block_in_place(|| dir.list()).map_err(failed)?;
+            Ok(entries.iter().map(|entry| entry.made_ms).collect())
         };
         let now_ms = clock::wall_ms();
         let next_ms = plan.keeping.next_ms(&made()?, now_ms);
         if next_ms > now_ms {
             return Ok(Duration::from_millis(next_ms - now_ms).min(LOOK_AGAIN));
         }
-        let file = self.sealed(&mesh, now_ms, &plan.recipients)?;
-        dir.save(now_ms, &file).map_err(failed)?;
+        let file = self.sealed(&mesh, now_ms, &plan.recipients).await?;
+        tokio::task::block_in_place(|| dir.save(now_ms, &file)).map_err(failed)?;
         tracing::info!(directory = %plan.directory.display(), bytes = file.len(), "backup made");
         // Only now that there is one more.
         for surplus in plan.keeping.surplus(&made()?) {
-            dir.remove(surplus).map_err(failed)?;
+            tokio::task::block_in_place(|| dir.remove(surplus)).map_err(failed)?;
         }
         Ok(LOOK_AGAIN)
     }
@@ -149,14 +163,14 @@ fn parse(recipients: &[String]) -> Answer<Vec<Recipient>> {
 pub(super) async fn run(daemon: Weak<Daemon>, plan: BackupPlan) {
     loop {
         let Some(strong) = daemon.upgrade() else { return };
-        let pause = look(&strong, &plan);
+        let pause = look(&strong, &plan).await;
         drop(strong);
         sleep(pause).await;
     }
 }
 
-fn look(daemon: &Arc<Daemon>, plan: &BackupPlan) -> Duration {
-    let kept = tokio::task::block_in_place(|| daemon.keep_backups(plan));
+async fn look(daemon: &Arc<Daemon>, plan: &BackupPlan) -> Duration {
+    let kept = daemon.keep_backups(plan).await;
     let mut failure = daemon.backup_failure.lock().unwrap_or_else(PoisonError::into_inner);
     match kept {
         Ok(pause) => {

@@ -10,18 +10,18 @@ use super::refusal::{Answer, failed, not_joined, refusal};
 use crate::state_dir::Listing;
 
 impl Daemon {
-    /// Makes a snapshot of what this host has applied. Needs no leader.
+    /// Makes a snapshot of what this host has applied. Needs no leader; without a majority of the voters it has no proof.
     pub(crate) async fn make_snapshot(&self) -> Answer<SnapshotInfo> {
-        let mesh = self.mesh()?;
+        let export = self.mesh()?.group.export().await;
         let state_dir = self.state_dir.lock().await;
         // Whoever leaves holds the directory: from here on it belongs to the mesh or to none.
         if state_dir.membership().is_none() {
             return Err(not_joined());
         }
         tokio::task::block_in_place(|| {
-            let (header, file) = mesh.group.export();
-            state_dir.snapshots().save(header.index, &file).map_err(failed)?;
-            Ok(SnapshotInfo::of(&header, file.len() as u64))
+            let (head, file) = export.to_file();
+            state_dir.snapshots().save(head.header.index, &file).map_err(failed)?;
+            Ok(SnapshotInfo::of(&head, file.len() as u64))
         })
     }
 
@@ -30,7 +30,7 @@ impl Daemon {
         let snapshots = self.state_dir.lock().await.snapshots();
         let listing = tokio::task::block_in_place(|| snapshots.list()).map_err(failed)?;
         let Listing { snapshots, damaged } = listing;
-        let infos = snapshots.values().map(|(header, len)| SnapshotInfo::of(header, *len));
+        let infos = snapshots.values().map(|(head, len)| SnapshotInfo::of(head, *len));
         Ok(Snapshots { snapshots: infos.collect(), damaged })
     }
 

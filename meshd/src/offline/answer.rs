@@ -66,7 +66,7 @@ pub(super) fn unsound(file: &Path, error: &ExportError) -> ErrorBody {
     let hint = match error {
         ExportError::OtherMesh { .. } => "name the mesh it is of with --mesh, or use another file",
         ExportError::File(_) => "use another copy of it",
-        ExportError::Inside(_) | ExportError::Claim(_) => {
+        ExportError::Inside(_) | ExportError::Claim(_) | ExportError::Checkpoint(_) => {
             "do not rely on it: it was altered, or made by a broken or hostile member; use another one"
         }
     };

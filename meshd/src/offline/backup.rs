@@ -41,7 +41,7 @@ pub(super) fn restore(args: &RestoreArgs) -> Answer<BackupRestored> {
     if own.is_some_and(|own| own.identity != identity.identity.public()) {
         return Err(damaged(format!("the identity in it is not that of {}", backup.member)));
     }
-    let header = snapshot.header();
+    let header = &snapshot.head().header;
     let known = own.is_some() && !snapshot.has_voted(backup.member) && !args.new_identity;
     let restored = Restored {
         identity: known.then_some(identity),

@@ -23,7 +23,7 @@ use crate::state_dir::{Membership, StateDir};
 pub(super) fn verify(args: &SnapshotVerifyArgs) -> Answer<SnapshotVerdict> {
     let bytes = read(&args.file)?;
     let snapshot = open(&args.file, &bytes, None)?;
-    let header = snapshot.header();
+    let header = &snapshot.head().header;
     if let Some(expected) = args.mesh
         && expected != header.root.mesh
     {
@@ -37,6 +37,7 @@ pub(super) fn verify(args: &SnapshotVerifyArgs) -> Answer<SnapshotVerdict> {
             "use a snapshot of that mesh",
         ));
     }
+    check_proven(&args.file, &snapshot, args.unproven)?;
     let view = snapshot.view();
     let present = view.members.values();
     let banned = view.banned.values().map(|banned| &banned.member);
@@ -46,7 +47,8 @@ pub(super) fn verify(args: &SnapshotVerifyArgs) -> Answer<SnapshotVerdict> {
         .collect();
     members.sort_by_key(|member| member.member);
     Ok(SnapshotVerdict {
-        snapshot: SnapshotInfo::of(header, bytes.len() as u64),
+        snapshot: SnapshotInfo::of(snapshot.head(), bytes.len() as u64),
+        proven: snapshot.is_proven(),
         members,
         banned: view.banned.keys().copied().collect(),
     })
@@ -65,6 +67,7 @@ pub(super) fn apply(args: &SnapshotApplyArgs) -> Answer<SnapshotApplied> {
         ));
     };
     let snapshot = open(&args.file, &bytes, Some(&root))?;
+    check_proven(&args.file, &snapshot, args.unproven)?;
     let file = disk::open_log(&state_dir.store_path()).map_err(disk_failed)?;
     let store = expecting_panic(|| Store::open(file, member, &root));
     let mut store = store.map_err(store_failed)?;
@@ -81,6 +84,23 @@ pub(super) fn apply(args: &SnapshotApplyArgs) -> Answer<SnapshotApplied> {
 
 fn open(path: &Path, bytes: &[u8], expected: Option<&MeshRoot>) -> Answer<Snapshot> {
     Snapshot::open(bytes, expected).map_err(|error| unsound(path, &error))
+}
+
+/// Whether a majority of its voters signed the snapshot of `path`, or `whatever` there is will do.
+fn check_proven(path: &Path, snapshot: &Snapshot, whatever: bool) -> Answer<()> {
+    if whatever || snapshot.is_proven() {
+        return Ok(());
+    }
+    let (path, head) = (path.display(), snapshot.head());
+    let (signed, vote) = (head.words.len(), head.header.voters.len());
+    Err(refusal(
+        ErrorCode::Refused,
+        format!(
+            "{path}: every signature in it holds, but only {signed} of the {vote} members that vote in it signed that \
+             the mesh agreed on it"
+        ),
+        "use one that `mesh snapshot create` made while a majority was there; --unproven takes this one as it is",
+    ))
 }
 
 /// The file at `path`, up to the longest a snapshot can be.

@@ -8,7 +8,7 @@ use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use mesh_model::LogIndex;
-use mesh_model::snapshot::{self, MAX_FILE, MAX_HEAD, SnapshotHeader};
+use mesh_model::snapshot::{self, MAX_FILE, MAX_HEAD, SnapshotHead};
 
 use super::{StateDirError, files};
 
@@ -27,7 +27,7 @@ pub(crate) struct SnapshotDir {
 /// What is in it.
 pub(crate) struct Listing {
     /// What each file says of itself and how long it is, by index.
-    pub(crate) snapshots: BTreeMap<LogIndex, (SnapshotHeader, u64)>,
+    pub(crate) snapshots: BTreeMap<LogIndex, (SnapshotHead, u64)>,
     /// Names of files that are no snapshots, or not the ones they are named after.
     pub(crate) damaged: Vec<String>,
 }
@@ -54,8 +54,8 @@ impl SnapshotDir {
         let mut listing = Listing { snapshots: BTreeMap::new(), damaged: Vec::new() };
         for index in self.indices()? {
             match self.peek(index) {
-                Ok((header, len)) if header.index == index => {
-                    listing.snapshots.insert(index, (header, len));
+                Ok((head, len)) if head.header.index == index => {
+                    listing.snapshots.insert(index, (head, len));
                 }
                 _ => listing.damaged.push(name_of(index)),
             }
@@ -104,7 +104,7 @@ impl SnapshotDir {
         Ok(indices)
     }
 
-    fn peek(&self, index: LogIndex) -> Result<(SnapshotHeader, u64), String> {
+    fn peek(&self, index: LogIndex) -> Result<(SnapshotHead, u64), String> {
         let path = self.path_of(index);
         files::check_file(&path).map_err(|error| error.to_string())?;
         let read = || {
@@ -115,8 +115,8 @@ impl SnapshotDir {
             Ok((start, len))
         };
         let (start, len) = read().map_err(|error: io::Error| error.to_string())?;
-        let header = snapshot::peek(&start, len).map_err(|error| error.to_string())?;
-        Ok((header, len))
+        let head = snapshot::peek(&start, len).map_err(|error| error.to_string())?;
+        Ok((head, len))
     }
 
     fn path_of(&self, index: LogIndex) -> PathBuf {
@@ -134,6 +134,7 @@ mod tests {
     use std::collections::BTreeSet;
     use std::os::unix::fs::PermissionsExt as _;
 
+    use mesh_model::snapshot::SnapshotHeader;
     use mesh_model::view::StateHash;
 
     use super::*;
@@ -152,7 +153,7 @@ mod tests {
             state_len: 9,
             payload_len: 3,
         };
-        snapshot::write(&header, b"abc")
+        snapshot::write(&SnapshotHead { header, words: Vec::new() }, b"abc")
     }
 
     fn kept(dir: &SnapshotDir) -> Vec<LogIndex> {

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use mesh_model::MemberId;
 use mesh_model::api::v1::{ErrorCode, SnapshotApplied, SnapshotInfo, SnapshotVerdict, Snapshots};
 use mesh_tests::lab::wait_equal_state;
 use mesh_tests::mesh::exit;
@@ -36,6 +37,7 @@ fn a_snapshot_is_made_fetched_and_checked_without_a_daemon() {
     let status = lab.host(1).status().unwrap();
     assert_eq!(Some(made.mesh), status.mesh);
     assert_eq!(made.members, 2);
+    assert_eq!((&made.voters, &made.signed_by), (&vec![MemberId(1)], &vec![MemberId(1)]));
     assert_eq!(fs::metadata(&file).unwrap().len(), made.file_bytes);
 
     // What is there is not overwritten.
@@ -47,7 +49,7 @@ fn a_snapshot_is_made_fetched_and_checked_without_a_daemon() {
     let id = made.mesh.to_string();
     let words = ["snapshot", "verify", text(&file), "--mesh", &id];
     let verdict: SnapshotVerdict = mesh.get(&words).unwrap();
-    assert_eq!(verdict.snapshot, made);
+    assert_eq!((&verdict.snapshot, verdict.proven), (&made, true));
     let names: Vec<_> = verdict.members.iter().map(|member| member.name.to_string()).collect();
     assert_eq!(names, ["n1", "n2"]);
 
@@ -98,6 +100,16 @@ fn a_host_that_is_behind_starts_from_a_snapshot_and_a_voter_does_not() {
     lab.host_mut(2).start().unwrap();
     let raft = lab.host(2).status().unwrap().raft.unwrap();
     assert_eq!((raft.applied, raft.state_hash), (late.index, late.state_hash));
+    // What it makes alone nobody has signed.
+    let (alone, alone_file) = fetched(&lab, 2, "alone.meshsnap");
+    assert_eq!((alone.state_hash, alone.signed_by.len()), (late.state_hash, 0));
+    let mesh = lab.host(2).mesh();
+    let unproven = mesh.run(&["snapshot", "verify", text(&alone_file)]).unwrap();
+    let refused = unproven.error(exit::FAILED).unwrap();
+    assert!(refused.message.contains("only 0 of the 1 members"), "{refused:?}");
+    assert!(refused.hint.contains("--unproven"), "{refused:?}");
+    let words = ["snapshot", "verify", "--unproven", text(&alone_file)];
+    assert!(!mesh.get::<SnapshotVerdict>(&words).unwrap().proven);
     // And goes on with the others.
     lab.host_mut(1).start().unwrap();
     lab.host(1).invite(1).unwrap();

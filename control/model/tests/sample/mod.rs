@@ -9,7 +9,7 @@ use mesh_model::addr::DEFAULT_IPV4_PREFIX;
 use mesh_model::audit::{Actor, Beginning, Entry, Event, Link};
 use mesh_model::backup::Backup;
 use mesh_model::facts::{Capability, Facts};
-use mesh_model::snapshot::SnapshotHeader;
+use mesh_model::snapshot::{SnapshotHead, SnapshotHeader};
 use mesh_model::trust::{
     AccessPolicy, AdminChange, AdminStep, AdminsHead, Admission, Bootstrap, Departure, EPOCH_LEAP,
     Epoch, EpochHead, Genesis, Invite, MemberRecord, MeshRoot, Misconduct, Name, Rekey, Report,
@@ -315,6 +315,11 @@ pub(crate) fn snapshot_header() -> SnapshotHeader {
         state_len: 70_000,
         payload_len: 3,
     }
+}
+
+pub(crate) fn snapshot_head() -> SnapshotHead {
+    let words = vec![Signed::seal(&checkpoint(), &identity())];
+    SnapshotHead { header: snapshot_header(), words }
 }
 
 pub(crate) fn backup() -> Backup {

@@ -1,7 +1,10 @@
 use mesh_model::codec::MAX_MESSAGE;
 
+use mesh_model::view::StateHash;
+use mesh_model::wire::sync::Lead;
+
 use super::*;
-use crate::raft::fixture::{forged, other_root, root, settled, unchained};
+use crate::raft::fixture::{GUEST, forged, other_root, root, secret, settled, unchained};
 
 fn opened(file: &[u8]) -> Result<Snapshot, ExportError> {
     Snapshot::open(file, Some(&root()))
@@ -9,17 +12,18 @@ fn opened(file: &[u8]) -> Result<Snapshot, ExportError> {
 
 /// The file of `replica` with a header changed by `lie`; its checksum fits.
 fn lying(replica: &Replica, lie: impl FnOnce(&mut SnapshotHeader)) -> Vec<u8> {
-    let mut header = replica.export().0;
-    lie(&mut header);
-    snapshot::write(&header, &replica.to_snapshot())
+    let mut head = replica.to_file(&[]).0;
+    lie(&mut head.header);
+    snapshot::write(&head, &replica.to_snapshot())
 }
 
 #[test]
 fn a_file_holds_what_was_agreed_and_says_what_that_is() {
     let replica = settled();
-    let (header, file) = replica.export();
+    let (head, file) = replica.to_file(&[]);
+    let header = &head.header;
     let snapshot = opened(&file).expect("genuine");
-    assert_eq!(snapshot.header(), &header);
+    assert_eq!(snapshot.head(), &head);
     assert_eq!(snapshot.view(), replica.view());
     assert_eq!(snapshot.payload(), replica.to_snapshot());
     assert_eq!((header.index, header.term, header.members), (3, 1, 2));
@@ -27,12 +31,59 @@ fn a_file_holds_what_was_agreed_and_says_what_that_is() {
     assert_eq!(header.state_hash, replica.view().hash);
     assert!(snapshot.has_voted(MemberId::FOUNDER) && !snapshot.has_voted(MemberId(3)));
     let anywhere = Snapshot::open(&file, None).expect("of the mesh it names");
-    assert_eq!(anywhere.header().root, root());
+    assert_eq!(anywhere.head().header.root, root());
+}
+
+/// A checkpoint of `replica`, changed by `lie`, that says it is `of` somebody, signed with the key that begins in `key`.
+fn word(
+    replica: &Replica,
+    (of, key): (MemberId, u8),
+    lie: impl FnOnce(&mut Checkpoint),
+) -> Signed<Checkpoint> {
+    let lead = Lead { term: 1, leader: MemberId::FOUNDER };
+    let mark = replica.mark().expect("not empty");
+    let mut word = Checkpoint::of(root().mesh, of, mark, lead);
+    lie(&mut word);
+    Signed::seal(&word, &secret(key))
+}
+
+#[test]
+fn what_a_majority_of_its_voters_signed_is_proven_and_nothing_else() {
+    let replica = settled();
+    let voters = [word(&replica, (MemberId::FOUNDER, 2), |_| {})];
+    let (head, file) = replica.to_file(&voters);
+    let proven = opened(&file).expect("genuine");
+    assert!(proven.is_proven());
+    assert_eq!((proven.head(), head.signers()), (&head, [MemberId::FOUNDER].into()));
+    let silent = opened(&replica.to_file(&[]).1).expect("genuine");
+    assert!(!silent.is_proven());
+}
+
+#[test]
+fn a_checkpoint_in_it_that_is_none_of_it_is_refused() {
+    let replica = settled();
+    let founder = (MemberId::FOUNDER, 2);
+    let other_hash = StateHash([9; 32]);
+    let lies = [
+        word(&replica, founder, |word| word.state = other_hash),
+        word(&replica, founder, |word| word.at.index += 1),
+        word(&replica, founder, |word| word.mesh = other_root().mesh),
+        // Not the founder's key.
+        word(&replica, (MemberId::FOUNDER, 3), |_| {}),
+    ];
+    for lie in lies {
+        let refused = opened(&replica.to_file(&[lie]).1).err();
+        assert_eq!(refused, Some(ExportError::Checkpoint(MemberId::FOUNDER)));
+    }
+    // A member, with its own key, that has no vote.
+    let guests = word(&replica, (GUEST, 4), |_| {});
+    let refused = opened(&replica.to_file(&[guests]).1).err();
+    assert_eq!(refused, Some(ExportError::Checkpoint(GUEST)));
 }
 
 #[test]
 fn a_flipped_bit_or_a_missing_end_is_noticed_wherever_it_is() {
-    let (_, whole) = settled().export();
+    let (_, whole) = settled().to_file(&[]);
     for at in 0..whole.len() {
         let mut bytes = whole.clone();
         bytes[at] ^= 1 << (at % 8);
@@ -45,7 +96,7 @@ fn a_flipped_bit_or_a_missing_end_is_noticed_wherever_it_is() {
 
 #[test]
 fn a_snapshot_of_another_mesh_is_refused_before_it_is_expanded() {
-    let (_, file) = settled().export();
+    let (_, file) = settled().to_file(&[]);
     let refused = Snapshot::open(&file, Some(&other_root())).err();
     let expected = ExportError::OtherMesh { expected: other_root(), found: root() };
     assert_eq!(refused, Some(expected));
@@ -65,7 +116,7 @@ fn a_root_key_that_is_not_the_meshs_is_refused() {
 #[test]
 fn a_state_that_somebody_altered_is_refused_although_the_file_is_whole() {
     for replica in [forged(), unchained()] {
-        let refused = opened(&replica.export().1).err();
+        let refused = opened(&replica.to_file(&[]).1).err();
         assert!(matches!(refused, Some(ExportError::Inside(_))), "{refused:?}");
     }
 }
@@ -106,25 +157,25 @@ fn a_state_that_expands_beyond_what_the_header_claims_is_not_expanded_further() 
     let bomb = vec![0; 8 << 20];
     let payload = replica.pack(&bomb);
     assert!(payload.len() < 4096, "a bomb is small");
-    let mut header = replica.export().0;
-    header.payload_len = payload.len() as u64;
-    let refused = opened(&snapshot::write(&header, &payload)).err();
+    let mut head = replica.to_file(&[]).0;
+    head.header.payload_len = payload.len() as u64;
+    let refused = opened(&snapshot::write(&head, &payload)).err();
     let Some(ExportError::Inside(SnapshotError::Compression(what))) = refused else {
         panic!("{refused:?}");
     };
-    assert_eq!(what, format!("more than {} bytes", header.state_len));
+    assert_eq!(what, format!("more than {} bytes", head.header.state_len));
 }
 
 #[test]
 fn a_header_of_another_version_is_named() {
-    let (_, mut file) = settled().export();
+    let (_, mut file) = settled().to_file(&[]);
     // The version byte is the header's first, behind the magic and the length.
-    file[10] += 1;
+    file[10] += 2;
     let refused = opened(&file).err();
     let Some(ExportError::File(SnapshotFileError::Header(error))) = refused else {
         panic!("{refused:?}");
     };
-    assert!(error.to_string().contains("version 2, this build reads version 1"), "{error}");
+    assert!(error.to_string().contains("version 3, this build reads version 2"), "{error}");
 }
 
 #[test]

@@ -82,7 +82,7 @@ impl Store {
 
     fn check_snapshot(&self, snapshot: &Snapshot) -> Result<(), CatchUpError> {
         let (me, applied) = (self.me(), self.replica.index());
-        if snapshot.header().root != *self.root() {
+        if snapshot.head().header.root != *self.root() {
             return Err(CatchUpError::OtherMesh);
         }
         let membership = self.membership()?;
@@ -90,8 +90,8 @@ impl Store {
         if will_vote || self.replica.has_voted(me) || snapshot.has_voted(me) {
             return Err(CatchUpError::Votes(me));
         }
-        if snapshot.header().index <= applied {
-            return Err(CatchUpError::NotAhead { snapshot: snapshot.header().index, applied });
+        if snapshot.head().header.index <= applied {
+            return Err(CatchUpError::NotAhead { snapshot: snapshot.head().header.index, applied });
         }
         if !snapshot.replica.state.continues(&self.replica.state) {
             return Err(CatchUpError::OtherPast { applied });

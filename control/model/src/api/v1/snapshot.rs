@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::document::schema;
 use super::invite::MemberName;
 use crate::id::{LogIndex, MemberId, MeshId, Term};
-use crate::snapshot::SnapshotHeader;
+use crate::snapshot::SnapshotHead;
 use crate::trust::Name;
 use crate::view::StateHash;
 
@@ -28,6 +28,9 @@ pub struct SnapshotInfo {
     pub members: u32,
     /// Who votes.
     pub voters: Vec<MemberId>,
+    /// Who of them signed it, by their own account: `mesh snapshot verify` checks that.
+    #[serde(default)]
+    pub signed_by: Vec<MemberId>,
     /// Bytes of the state once expanded.
     pub state_bytes: u64,
     /// Bytes of the file.
@@ -36,7 +39,8 @@ pub struct SnapshotInfo {
 
 impl SnapshotInfo {
     /// Of the file with this header and so many bytes.
-    pub fn of(header: &SnapshotHeader, file_bytes: u64) -> Self {
+    pub fn of(head: &SnapshotHead, file_bytes: u64) -> Self {
+        let header = &head.header;
         Self {
             mesh: header.root.mesh,
             mesh_name: header.mesh_name.clone(),
@@ -46,6 +50,7 @@ impl SnapshotInfo {
             agreed_ms: header.agreed_ms,
             members: header.members,
             voters: header.voters.iter().copied().collect(),
+            signed_by: head.signers().into_iter().collect(),
             state_bytes: header.state_len,
             file_bytes,
         }
@@ -70,11 +75,14 @@ pub struct SnapshotDownload {
     pub index: Option<LogIndex>,
 }
 
-/// A snapshot that holds: every signature in it from the root key up, and all it says of itself.
+/// A snapshot that holds: every signature in it from the root key up, what voters signed of it, and all it says of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SnapshotVerdict {
     /// What it says.
     pub snapshot: SnapshotInfo,
+    /// Whether a majority of those that vote in it signed it.
+    #[serde(default)]
+    pub proven: bool,
     /// Who has a place in the mesh, by id.
     pub members: Vec<MemberName>,
     /// Who of them is banned.

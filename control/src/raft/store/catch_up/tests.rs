@@ -10,7 +10,7 @@ use crate::raft::replica::Replica;
 use crate::raft::types::{Entry, Membership, Payload, Types};
 
 fn file_of(replica: &Replica) -> Snapshot {
-    Snapshot::open(&replica.export().1, Some(&root())).expect("genuine")
+    Snapshot::open(&replica.to_file(&[]).1, Some(&root())).expect("genuine")
 }
 
 /// The settled replica, and blank entries up to `index`.
