@@ -1,9 +1,8 @@
 //! `mesh-sim`: runs seeds and says which fail.
 
 use std::io::{self, Write as _};
-use std::ops::Range;
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
@@ -19,11 +18,14 @@ use tracing_subscriber::filter::Targets;
 #[command(name = "mesh-sim", version)]
 struct Args {
     /// One seed to run.
-    #[arg(long, conflicts_with = "seeds", required_unless_present = "seeds")]
+    #[arg(long, conflicts_with_all = ["seeds", "kept"], required_unless_present_any = ["seeds", "kept"])]
     seed: Option<u64>,
     /// Seeds to run, the first and the one after the last, such as 0..200.
-    #[arg(long, value_parser = parse_range)]
-    seeds: Option<Range<u64>>,
+    #[arg(long, value_parser = parse_range, conflicts_with = "kept")]
+    seeds: Option<Seeds>,
+    /// Run the seeds of a file of those that found something, such as seeds/chaos.seeds.
+    #[arg(long, value_name = "FILE", value_parser = read_kept)]
+    kept: Option<Seeds>,
     #[arg(long, default_value = "core", value_parser = parse_profile, help = profile_help())]
     profile: Profile,
     /// End each run after this many events.
@@ -45,11 +47,32 @@ struct Args {
     jobs: usize,
 }
 
-fn parse_range(text: &str) -> Result<Range<u64>, String> {
+/// Those to run, in their order.
+#[derive(Debug, Clone)]
+struct Seeds(Vec<u64>);
+
+fn parse_range(text: &str) -> Result<Seeds, String> {
     let wrong = || "expected two numbers such as 0..200".to_owned();
     let (first, end) = text.split_once("..").ok_or_else(wrong)?;
     let range = first.parse().map_err(|_| wrong())?..end.parse().map_err(|_| wrong())?;
-    if range.is_empty() { Err("the range is empty".to_owned()) } else { Ok(range) }
+    if range.is_empty() { Err("the range is empty".to_owned()) } else { Ok(Seeds(range.collect())) }
+}
+
+/// Lines such as `73, 115: what went wrong`. Those that begin with `#` are left out.
+fn read_kept(file: &str) -> Result<Seeds, String> {
+    let text = std::fs::read_to_string(file).map_err(|error| error.to_string())?;
+    let mut seeds = Vec::new();
+    for line in text.lines().filter(|line| !line.starts_with('#')) {
+        let wrong = || format!("expected seeds, a colon and what they found: {line}");
+        let (numbers, _) = line.split_once(':').ok_or_else(wrong)?;
+        for number in numbers.split(',') {
+            seeds.push(number.trim().parse().map_err(|_| wrong())?);
+        }
+    }
+    match seeds.is_empty() {
+        true => Err("there is no seed in it".to_owned()),
+        false => Ok(Seeds(seeds)),
+    }
 }
 
 fn profile_help() -> String {
@@ -217,16 +240,15 @@ fn tell(outcome: &Outcome, profile: &Profile) -> io::Result<bool> {
 }
 
 /// Runs `seeds` on as many threads as asked for and adds them up; how many failed.
-fn run_all(seeds: Range<u64>, args: &Args, sum: &mut Sum) -> io::Result<usize> {
-    let next = AtomicU64::new(seeds.start);
+fn run_all(seeds: &[u64], args: &Args, sum: &mut Sum) -> io::Result<usize> {
+    let next = AtomicUsize::new(0);
     let (done, outcomes) = mpsc::channel();
     std::thread::scope(|scope| {
         for _ in 0..args.jobs.max(1) {
-            let (done, next, end) = (done.clone(), &next, seeds.end);
+            let (done, next) = (done.clone(), &next);
             scope.spawn(move || {
-                loop {
-                    let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= end || done.send(run_seed(seed, args)).is_err() {
+                while let Some(seed) = seeds.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    if done.send(run_seed(*seed, args)).is_err() {
                         return;
                     }
                 }
@@ -244,14 +266,12 @@ fn run_all(seeds: Range<u64>, args: &Args, sum: &mut Sum) -> io::Result<usize> {
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    let seeds = match (args.seed, args.seeds.clone()) {
-        (Some(seed), _) => seed..seed.saturating_add(1),
-        (None, Some(seeds)) => seeds,
-        (None, None) => 0..0,
-    };
+    let several = args.seeds.as_ref().or(args.kept.as_ref()).map(|seeds| seeds.0.as_slice());
+    let seeds = args.seed.as_slice().iter().chain(several.unwrap_or_default());
+    let seeds: Vec<u64> = seeds.copied().collect();
     let start = Instant::now();
     let mut sum = Sum::default();
-    let ran = run_all(seeds, &args, &mut sum);
+    let ran = run_all(&seeds, &args, &mut sum);
     let told = ran.and_then(|failed| {
         sum.print(failed, &args, start.elapsed())?;
         Ok(failed)
