@@ -33,6 +33,7 @@ mod tokens;
 mod traffic;
 mod voting;
 mod wg_quick;
+mod wiped;
 
 use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -1,6 +1,10 @@
 //! Who votes, and who shall.
 
-use mesh_model::api::v1::{ErrorCode, VoterWish, Voters};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use mesh_model::MemberId;
+use mesh_model::api::v1::{ErrorCode, TagReply, VoterWish, Voters};
 use mesh_tests::lab::SETTLE_LIMIT;
 use mesh_tests::mesh::exit;
 use mesh_tests::{Lab, eventually};
@@ -79,4 +83,71 @@ fn the_target_is_the_root_keys_to_say_and_outlives_restarts() {
     let set: Voters = lab.host(1).mesh().get(&["voters", "target", "auto"]).unwrap();
     assert_eq!((set.target, set.serial), (None, 2));
     lab.wait_voters().unwrap();
+}
+
+/// A vote moves only from one that has been silent for a minute, so this is the one test here that waits for one.
+const REPLACE_LIMIT: Duration = Duration::from_secs(150);
+
+/// The region of each of five hosts, two of which stand beside another one. Without regions the first of those, the
+/// longer a member, would get every vote that is to be given away.
+fn five_in_three_regions(lab: &Lab) -> BTreeMap<usize, &'static str> {
+    let (leader, _) = lab.leader_seen_by(1, None).unwrap();
+    let others = (1..=5).filter(|number| *number != leader);
+    let regions = others.zip(["region-a", "region-b", "region-c", "region-c"]);
+    let regions: BTreeMap<usize, &str> = regions.chain([(leader, "region-a")]).collect();
+    for (number, region) in &regions {
+        let name = lab.host(*number).name();
+        let words = ["tag", &name, "--add", region, "--wait"];
+        lab.host(1).mesh().get::<TagReply>(&words).unwrap();
+    }
+    regions
+}
+
+#[test]
+fn a_voter_that_stays_away_is_replaced_by_one_of_its_region_and_comes_back_without_a_vote() {
+    let _alone = alone();
+    let mut lab = formed(5);
+    let regions = five_in_three_regions(&lab);
+    let ids: BTreeMap<MemberId, usize> =
+        (1..=5).map(|number| (lab.host(number).membership().unwrap().0, number)).collect();
+    let votes = |lab: &Lab, number: usize| -> Option<BTreeSet<usize>> {
+        let voters: Voters = lab.host(number).mesh().get(&["voters", "list"]).ok()?;
+        Some(voters.members.iter().filter(|it| it.vote).map(|it| ids[&it.member]).collect())
+    };
+    let target = |lab: &Lab, target: &str| {
+        let set: Voters = lab.host(1).mesh().get(&["voters", "target", target]).unwrap();
+        let wanted = usize::from(set.target.unwrap());
+        eventually(SETTLE_LIMIT, &format!("{wanted} vote"), || {
+            votes(lab, 1).filter(|votes| votes.len() == wanted)
+        })
+        .unwrap()
+    };
+    assert_eq!(target(&lab, "5").len(), 5);
+    let before = target(&lab, "3");
+    let spread: BTreeSet<&str> = before.iter().map(|number| regions[number]).collect();
+    assert_eq!(spread.len(), 3, "one votes in each region: {before:?} of {regions:?}");
+
+    let (leader, _) = lab.leader_seen_by(1, None).unwrap();
+    let has_deputy =
+        |number: usize| regions.values().filter(|it| **it == regions[&number]).count() > 1;
+    let lost = *before.iter().find(|number| **number != leader && has_deputy(**number)).unwrap();
+    let deputy =
+        (1..=5).find(|number| *number != lost && regions[number] == regions[&lost]).unwrap();
+    lab.host_mut(lost).kill().unwrap();
+    let expected: BTreeSet<usize> =
+        before.iter().copied().filter(|number| *number != lost).chain([deputy]).collect();
+    for number in expected.iter().copied() {
+        let what = format!("n{number} sees that n{deputy} votes instead of n{lost}");
+        eventually(REPLACE_LIMIT, &what, || (votes(&lab, number)? == expected).then_some(()))
+            .unwrap();
+    }
+
+    lab.host_mut(lost).start().unwrap();
+    lab.wait_equal_state(5).unwrap();
+    assert_eq!(votes(&lab, lost).unwrap(), expected, "there is no room for another vote");
+    // What the exchange is for: the loss of one more is not the end of agreement.
+    let second = *expected.iter().find(|number| **number != 1).unwrap();
+    lab.host_mut(second).kill().unwrap();
+    let agreed = || lab.host(1).invite(1).ok();
+    eventually(SETTLE_LIMIT, "the two that are left agree", agreed).unwrap();
 }
