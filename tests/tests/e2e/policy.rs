@@ -1,13 +1,17 @@
 //! Who may reach whom: real connections through real interfaces, under a policy that changes.
 
+use std::collections::BTreeSet;
+use std::io::ErrorKind;
 use std::io::{Read as _, Write as _};
-use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::time::Duration;
 
 use mesh_model::api::v1::{
-    Audit, BanReply, ErrorCode, Policy, PolicyReply, PolicyTest, TagReply, UnbanReply,
+    Audit, BanReply, ErrorCode, Policy, PolicyReply, PolicyTest, TagReply, UnbanReply, Voters,
 };
 use mesh_model::audit::Event;
+use mesh_tests::lab::SETTLE_LIMIT;
 use mesh_tests::mesh::exit;
 use mesh_tests::traffic::ping;
 use mesh_tests::{Lab, eventually, needs_namespaces};
@@ -182,4 +186,118 @@ fn bans_and_restarts_leave_a_policy_as_it_is() {
     assert_eq!((policy.serial, policy.rules.len()), (1, 2));
     assert_eq!(policy.rules[0].to, ["tag:web"]);
     assert_eq!(policy.rules[1].from, ["n2"]);
+}
+
+/// The same without connections, so that nothing waits for an answer and every moment is tried.
+const DATAGRAMS: &str = r#"
+[[allow]]
+from = ["any"]
+to = ["tag:web"]
+protocol = "udp"
+ports = [8080]
+"#;
+
+/// How often a drop falls: many times between the tunnel's coming up and anything else a daemon does.
+const DRIP: Duration = Duration::from_millis(2);
+
+/// Sends a datagram to each of `targets` from host `from` every few milliseconds, whether or not there is an interface,
+/// until what it returns is dropped.
+fn drip(lab: &Lab, from: usize, targets: Vec<SocketAddr>) -> Sender<()> {
+    let (alive, ended) = mpsc::channel::<()>();
+    let dripping = lab.host(from).netns_handle().spawn(move || {
+        let v4 = UdpSocket::bind("0.0.0.0:0").unwrap();
+        let v6 = UdpSocket::bind("[::]:0").unwrap();
+        while ended.recv_timeout(DRIP) == Err(RecvTimeoutError::Timeout) {
+            for target in &targets {
+                let socket = if target.is_ipv4() { &v4 } else { &v6 };
+                // There is no interface while the daemon is being started.
+                let _ = socket.send_to(b"drop", target);
+            }
+        }
+    });
+    dripping.unwrap();
+    alive
+}
+
+/// A bowl under `port` of host `number`, for both families, whatever interfaces come and go.
+fn bowl(lab: &Lab, number: usize, port: u16) -> UdpSocket {
+    let bound = lab.host(number).netns().run(|| UdpSocket::bind(("::", port))).unwrap().unwrap();
+    bound.set_nonblocking(true).unwrap();
+    bound
+}
+
+/// Empties `bowl`: over which families something had come.
+fn emptied(bowl: &UdpSocket) -> BTreeSet<&'static str> {
+    let mut families = BTreeSet::new();
+    loop {
+        match bowl.recv_from(&mut [0; 8]) {
+            Ok((_, from)) => {
+                let is_v4 = matches!(from.ip(), IpAddr::V6(ip) if ip.to_ipv4_mapped().is_some());
+                families.insert(if is_v4 { "IPv4" } else { "IPv6" });
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return families,
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+/// Waits until both families fill `open`, and asserts that nothing at all came into `shut` before that.
+fn only_open_fills(open: &UdpSocket, shut: &UdpSocket) {
+    let mut filled = BTreeSet::new();
+    eventually(SETTLE_LIMIT, "what is allowed arrives over both families", || {
+        filled.extend(emptied(open));
+        assert_eq!(emptied(shut), BTreeSet::new(), "what is denied has come through");
+        (filled.len() == 2).then_some(())
+    })
+    .unwrap();
+}
+
+#[test]
+fn a_policy_holds_from_the_first_packet_of_a_daemon_that_finds_no_leader() {
+    needs_namespaces!();
+    let _alone = alone();
+    let mut lab = bridged(3);
+    lab.wait_equal_state(3).unwrap();
+    let _: Voters = lab.host(1).mesh().get(&["voters", "set", "n1", "always"]).unwrap();
+    let _: Voters = lab.host(1).mesh().get(&["voters", "target", "1"]).unwrap();
+    let (first, _) = lab.host(1).membership().unwrap();
+    for number in 1..=3 {
+        eventually(SETTLE_LIMIT, "n1 alone votes", || {
+            let seen = lab.host(number).supervisor().ok()?;
+            (seen.voters == [first] && seen.leader == Some(first)).then_some(())
+        })
+        .unwrap();
+    }
+    let _: TagReply = lab.host(1).mesh().get(&["tag", "n2", "--add", "web", "--wait"]).unwrap();
+    let (open, shut) = (bowl(&lab, 2, OPEN), bowl(&lab, 2, SHUT));
+    let ports = |port| addresses(&lab, 2).map(|address| SocketAddr::new(address, port));
+    let dripping = drip(&lab, 3, [ports(OPEN), ports(SHUT)].concat());
+    let mut filled = BTreeSet::new();
+    eventually(SETTLE_LIMIT, "all of it arrives while there is no policy", || {
+        filled.extend(emptied(&shut));
+        (filled.len() == 2).then_some(())
+    })
+    .unwrap();
+    set(&lab, DATAGRAMS);
+    // The packet threads hear of it within moments, and some were in the bowl already.
+    eventually(LIMIT, "the policy holds", || {
+        std::thread::sleep(SILENCE);
+        emptied(&shut).is_empty().then_some(())
+    })
+    .unwrap();
+
+    lab.host_mut(1).kill().unwrap();
+    // The guard, then the one it is guarded from.
+    for number in [2, 3] {
+        lab.host_mut(number).kill().unwrap();
+        emptied(&open);
+        lab.host_mut(number).start().unwrap();
+        only_open_fills(&open, &shut);
+        let before = denied(&lab, 2);
+        eventually(LIMIT, "more is denied", || (denied(&lab, 2) > before).then_some(())).unwrap();
+        only_open_fills(&open, &shut);
+        let raft = lab.host(2).status().unwrap().raft.unwrap();
+        assert_eq!(raft.leader, None, "nobody leads");
+    }
+    drop(dripping);
 }
