@@ -1,12 +1,12 @@
 //! Where a member that the supervisor does not feed has what is agreed from, and how its operator has it look elsewhere.
 
-use mesh_model::MemberId;
-use mesh_model::api::v1::{ErrorCode, SyncReply, SyncState, SyncStatus};
+use mesh_model::api::v1::{ErrorCode, LogComparison, SyncReply, SyncState, SyncStatus, Voters};
+use mesh_model::{LogIndex, MemberId};
 use mesh_tests::lab::SETTLE_LIMIT;
 use mesh_tests::mesh::exit;
 use mesh_tests::{Lab, eventually, needs_namespaces};
 
-use crate::{alone, bridged};
+use crate::{alone, bridged, wired};
 
 /// Three that vote and two spares are fed; so two follow.
 const HOSTS: usize = 7;
@@ -114,4 +114,72 @@ fn what_cannot_be_is_refused_and_what_has_to_wait_says_so() {
     })
     .unwrap();
     assert_eq!((compared.source.name.as_str(), compared.difference), ("n1", None));
+}
+
+/// Cuts host `number` off, has the others agree on something, and has it catch up once `meanwhile` is done.
+fn left_behind(lab: &mut Lab, number: usize, members: usize, meanwhile: impl FnOnce(&Lab)) {
+    lab.wire().isolate(number);
+    for _ in 0..3 {
+        lab.host(1).invite(1).unwrap();
+    }
+    meanwhile(lab);
+    lab.wire().heal();
+    lab.wait_equal_state(members).unwrap();
+}
+
+#[test]
+fn a_follower_compares_its_log_and_takes_the_whole_state_when_it_is_told_to() {
+    needs_namespaces!();
+    let _alone = alone();
+    let mut lab = wired(5);
+    // One votes and two are fed, so two follow; n1, which is told things, is not one of them.
+    let _: Voters = lab.host(1).mesh().get(&["voters", "set", "n1", "always"]).unwrap();
+    let _: Voters = lab.host(1).mesh().get(&["voters", "target", "1"]).unwrap();
+    let followers: Vec<usize> = eventually(SETTLE_LIMIT, "n1 leads and two follow", || {
+        let states: Option<Vec<SyncState>> =
+            (1..=5).map(|number| Some(sync(&lab, number)?.state)).collect();
+        let states = states.filter(|states| states[0] == SyncState::Leads)?;
+        let follow = (1..=5).filter(|number| states[number - 1] == SyncState::Follows);
+        Some(follow.collect()).filter(|follow: &Vec<usize>| follow.len() == 2)
+    })
+    .unwrap();
+    let (follower, mesh) = (followers[0], lab.host(followers[0]).mesh());
+    lab.host(1).invite(1).unwrap();
+    lab.wait_equal_state(5).unwrap();
+    let early = lab.host(follower).status().unwrap().raft.unwrap().applied;
+    let from = early.to_string();
+    let compared = |wanted: LogIndex| -> LogComparison {
+        let what = format!("it compares {early} to {wanted}");
+        eventually(SETTLE_LIMIT, &what, || {
+            let words = ["sync", "resync", "--from-index", &from];
+            let told: SyncReply = mesh.run(&words).unwrap().document().ok()?;
+            assert!(told.asks);
+            told.comparison.filter(|compared| compared.upto >= wanted)
+        })
+        .unwrap()
+    };
+    let own = compared(early);
+    assert_eq!((own.from, own.difference), (early, None));
+    assert_ne!(own.source.member, id(&lab, follower));
+
+    // What it missed it is sent entry by entry, so its log goes on from there.
+    left_behind(&mut lab, follower, 5, |_| ());
+    let late = lab.host(follower).status().unwrap().raft.unwrap().applied;
+    assert!(late >= early + 3);
+    assert_eq!(compared(late).difference, None);
+
+    // The state as a whole leaves nothing of the log before it.
+    left_behind(&mut lab, follower, 5, |_| {
+        let told: SyncReply = mesh.get(&["sync", "fast"]).unwrap();
+        assert!(told.asks, "{told:?}");
+    });
+    let words = ["sync", "resync", "--from-index", &from];
+    let refused = mesh.run(&words).unwrap().error(exit::FAILED).unwrap();
+    assert_eq!(refused.code, ErrorCode::Refused);
+    assert!(refused.message.contains("snapshot"), "{refused:?}");
+
+    let told: SyncReply = mesh.get(&["sync", "resync"]).unwrap();
+    assert_eq!((told.asks, told.comparison), (true, None));
+    lab.host(1).invite(1).unwrap();
+    lab.wait_equal_state(5).unwrap();
 }
