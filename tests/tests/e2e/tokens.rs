@@ -1,9 +1,11 @@
 //! Tokens that do not let anybody in, and what the refused are told.
 
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
+use mesh_model::MemberId;
 use mesh_model::api::v1::{
-    Bans, DaemonState, ErrorBody, ErrorCode, InviteReply, InviteState, Invites, RevokeReply,
+    Bans, DaemonState, ErrorBody, ErrorCode, InviteReply, InviteState, Invites, RevokeReply, Voters,
 };
 use mesh_tests::lab::SETTLE_LIMIT;
 use mesh_tests::mesh::exit;
@@ -170,4 +172,72 @@ fn a_token_is_revoked_with_everybody_who_came_in_by_it() {
 
     let error = lab.host(2).mesh().run(&["invites", "revoke", &id]).unwrap();
     assert_eq!(error.error(exit::FAILED).unwrap().code, ErrorCode::NotAdmin);
+}
+
+#[test]
+fn who_joins_by_a_token_with_a_range_gets_its_address_there_until_it_is_full() {
+    let _alone = alone();
+    let mut lab = Lab::rootless(4).unwrap();
+    for number in 1..=4 {
+        lab.host_mut(number).start().unwrap();
+    }
+    lab.host(1).init().unwrap();
+    let invite = |range: &str| -> InviteReply {
+        lab.host(1).mesh().get(&["invite", "--uses", "3", "--range", range]).unwrap()
+    };
+    let prefix = lab.host(1).status().unwrap().prefixes.unwrap().v4;
+    let [a, b, ..] = prefix.network().octets();
+    let one = invite(&format!("{a}.{b}.7.9/32"));
+    let joined = lab.host(2).join(&one.token).unwrap();
+    assert_eq!(joined.addrs.v4, Ipv4Addr::new(a, b, 7, 9));
+    let full = lab.host(3).mesh().run_with_input(&["join"], &one.token).unwrap();
+    let full = full.error(exit::FAILED).unwrap();
+    assert_eq!(full.code, ErrorCode::Refused);
+    assert!(full.message.contains("no free address left in"), "{full:?}");
+    let invites: Invites = lab.host(1).mesh().get(&["invites", "list"]).unwrap();
+    assert_eq!(invites.invites[0].used, 1, "one that was refused has used nothing");
+
+    // Two that share a part are given addresses of their own, and so is who joins by neither.
+    let part = invite(&format!("{a}.{b}.7.8/31"));
+    assert_eq!(lab.host(3).join(&part.token).unwrap().addrs.v4, Ipv4Addr::new(a, b, 7, 8));
+    let any = lab.host(1).invite(1).unwrap();
+    assert_eq!(lab.host(4).join(&any.token).unwrap().addrs.v4, Ipv4Addr::new(a, b, 0, 2));
+    lab.wait_equal_state(4).unwrap();
+    let elsewhere = lab.host(1).mesh().run(&["invite", "--range", "192.0.2.0/24"]).unwrap();
+    elsewhere.error(exit::FAILED).unwrap();
+}
+
+#[test]
+fn once_three_may_vote_by_their_tokens_nobody_else_does() {
+    let _alone = alone();
+    let mut lab = Lab::rootless(5).unwrap();
+    for number in 1..=5 {
+        lab.host_mut(number).start().unwrap();
+    }
+    lab.host(1).init().unwrap();
+    let plain = lab.host(1).invite(2).unwrap().token;
+    let voter: InviteReply = lab.host(1).mesh().get(&["invite", "--voter", "--uses", "2"]).unwrap();
+    let join = |number: usize, token: &str| lab.host(number).join(token).unwrap().member;
+    let vote = |expected: [MemberId; 3]| {
+        eventually(SETTLE_LIMIT, &format!("{expected:?} vote"), || {
+            (lab.host(1).supervisor().ok()?.voters == expected).then_some(())
+        })
+        .unwrap();
+    };
+    let founder = lab.host(1).membership().unwrap().0;
+    let plain = [join(2, &plain), join(3, &plain)];
+    vote([founder, plain[0], plain[1]]);
+    // The founder and one more are too few to leave the others out.
+    let fourth = join(4, &voter.token);
+    let (leader, _) = lab.leader_seen_by(1, None).unwrap();
+    eventually(SETTLE_LIMIT, "the fourth could vote", || {
+        let seen: Voters = lab.host(leader).mesh().get(&["voters", "list"]).ok()?;
+        seen.members.iter().find(|it| it.member == fourth)?.ready.filter(|ready| *ready)
+    })
+    .unwrap();
+    let seen = lab.host(1).supervisor().unwrap().voters;
+    assert_eq!(seen, [founder, plain[0], plain[1]]);
+    let fifth = join(5, &voter.token);
+    vote([founder, fourth, fifth]);
+    lab.wait_equal_state(5).unwrap();
 }
