@@ -8,6 +8,7 @@ use mesh_model::api::v1::{
 };
 use mesh_model::audit::{Actor, Event};
 use mesh_tests::host::Host;
+use mesh_tests::lab::SETTLE_LIMIT;
 use mesh_tests::mesh::exit;
 use mesh_tests::{Lab, eventually, needs_namespaces};
 
@@ -191,4 +192,61 @@ fn an_invite_that_an_admin_signs_elsewhere_becomes_a_token_where_it_was_asked_fo
     // Whoever lost the answer asks again, and hears the same.
     let again: Submitted = lab.host(2).mesh().get(&submit).unwrap();
     assert_eq!(again.index, agreed.index);
+}
+
+#[test]
+fn two_admins_of_three_remove_the_root_and_the_mesh_goes_on_without_it() {
+    let _alone = alone();
+    let (mut lab, alice) = with_alice();
+    let (bob, key) = keygen(lab.host(2), lab.dir(), "bob.key");
+    for words in [["admin", "add", "bob", &key].as_slice(), &["admin", "threshold", "2"]] {
+        lab.host(1).mesh().get::<Submitted>(words).unwrap();
+    }
+    let kept = lab.host(1).invite(1).unwrap();
+    let root = admins(lab.host(2)).admins[0].name.to_string();
+
+    let request = lab.dir().join("root.request");
+    let path = request.to_str().unwrap();
+    let drafted = lab.host(2).mesh().run(&["admin", "remove", &root, "--out", path]).unwrap();
+    assert!(drafted.json().unwrap()["signed_by"].as_array().unwrap().is_empty());
+    // Where their keys are, no daemon runs.
+    let offline = mesh_tests::Mesh::new(&lab.binaries().mesh, &lab.dir().join("nobody.sock"));
+    let sign = |key: &Path| {
+        let key = key.to_str().unwrap();
+        let words = ["admin", "sign", "--key", key, "--passphrase-file", "/dev/stdin", path];
+        let signed = offline.run_with_input(&words, PASSPHRASE).unwrap().json().unwrap();
+        signed["signed_by"].as_array().unwrap().len()
+    };
+    let submit = ["admin", "submit", path, "--wait"];
+    assert_eq!(sign(&alice), 1);
+    let few = lab.host(2).mesh().run(&submit).unwrap().error(exit::FAILED).unwrap();
+    assert_eq!(few.code, ErrorCode::Refused);
+    assert!(few.message.contains("1 of the 2 signatures"), "{few:?}");
+    assert_eq!(sign(&bob), 2);
+    let removed: Submitted = lab.host(2).mesh().get(&submit).unwrap();
+
+    // Also after a restart, and where its key still lies.
+    lab.host_mut(1).terminate().unwrap();
+    lab.host_mut(1).start().unwrap();
+    lab.host(1).wait_for("ready", SETTLE_LIMIT).unwrap();
+    assert!(lab.host(1).state_dir().join("admin.key").exists());
+    for words in [["invite"].as_slice(), &["ban", "n2"], &["admin", "threshold", "1"]] {
+        let refused = lab.host(1).mesh().run(words).unwrap().error(exit::FAILED).unwrap();
+        assert_eq!(refused.code, ErrorCode::NotAdmin, "{words:?}: {refused:?}");
+    }
+    // A newcomer believes what has its trust from a key that is no admin's any more.
+    lab.host(3).join(&kept.token).unwrap();
+    let invite: InviteReply = signed(lab.host(3), &["invite"], &bob).document().unwrap();
+    let number = lab.add_scattered_host().unwrap();
+    lab.host_mut(number).start().unwrap();
+    lab.host(number).join(&invite.token).unwrap();
+    let left = admins(lab.host(number));
+    let present = left.admins.iter().filter(|admin| admin.until.is_none());
+    let present: Vec<_> = present.map(|admin| admin.name.to_string()).collect();
+    assert_eq!((left.threshold, present), (2, vec!["alice".to_owned(), "bob".to_owned()]));
+    let trail: Audit = lab.host(number).mesh().get(&["audit"]).unwrap();
+    let entry = trail.entries.iter().find(|entry| entry.index == removed.index).unwrap();
+    assert_eq!(entry.by, Actor::Admins { admins: vec![AdminId(1), AdminId(2)] });
+    assert_eq!(entry.event, Event::AdminRemoved { admin: AdminId(0), invites_revoked: false });
+    lab.wait_equal_state(4).unwrap();
 }
