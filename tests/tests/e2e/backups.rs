@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use mesh_model::api::v1::{BackupRestored, Backups, ErrorCode};
+use mesh_model::api::v1::{BackupRestored, Backups, ErrorCode, JoinedReply};
 use mesh_tests::lab::wait_equal_state;
 use mesh_tests::mesh::{Answer, exit};
 use mesh_tests::{Lab, eventually};
@@ -111,6 +111,52 @@ fn a_voter_comes_back_as_somebody_new() {
     wait_equal_state(&[lab.host(1), lab.host(2)], 2).unwrap();
 }
 
+/// A backup says who its host was, but not that it has voted since.
+#[test]
+fn one_that_voted_since_its_backup_comes_back_as_somebody_new_or_not_at_all() {
+    let _alone = alone();
+    let mut lab = Lab::rootless(3).unwrap();
+    for number in 1..=3 {
+        lab.host_mut(number).start().unwrap();
+    }
+    lab.host(1).init().unwrap();
+    let token = lab.host(1).invite(3).unwrap().token;
+    let before = lab.host(2).join(&token).unwrap().member;
+    let file = saved(&lab, 2);
+    // With a third there are three voters.
+    lab.host(3).join(&token).unwrap();
+    lab.wait_voters().unwrap();
+    lab.host_mut(2).kill().unwrap();
+    let state_dir = lab.host(2).state_dir();
+    fs::rename(&state_dir, state_dir.with_extension("lost")).unwrap();
+
+    let back: BackupRestored = restored(&lab, &file, &state_dir, &[]).document().unwrap();
+    assert_eq!((back.member, back.identity), (before, true));
+    lab.host_mut(2).start().unwrap();
+    let refused = || {
+        let refused = lab.host(2).mesh().run(&["join", &token]).unwrap().error(exit::FAILED);
+        assert_eq!(refused.unwrap().code, ErrorCode::Refused);
+    };
+    refused();
+    // Nor by another supervisor, which counts on nothing that this host acknowledged to the first.
+    let (_, led) = lab.leader_seen_by(1, None).unwrap();
+    lab.host(1).mesh().run(&["supervisor", "step-down"]).unwrap().text().unwrap();
+    lab.leader_seen_by(1, led.leader).unwrap();
+    refused();
+
+    lab.host_mut(2).terminate().unwrap();
+    fs::rename(&state_dir, state_dir.with_extension("again")).unwrap();
+    let words = ["--new-identity"];
+    let back: BackupRestored = restored(&lab, &file, &state_dir, &words).document().unwrap();
+    assert_eq!((back.member, back.identity), (before, false));
+    assert!(!state_dir.join("identity.key").exists());
+    lab.host_mut(2).start().unwrap();
+    let words = ["join", "--name", "again", &token];
+    let joined: JoinedReply = lab.host(2).mesh().get(&words).unwrap();
+    assert!(joined.member > before);
+    lab.wait_equal_state(4).unwrap();
+}
+
 #[test]
 fn a_daemon_makes_backups_by_itself() {
     let _alone = alone();
@@ -132,15 +178,45 @@ fn a_daemon_makes_backups_by_itself() {
         (!listed.backups.is_empty()).then_some(listed)
     })
     .unwrap();
-    assert_eq!((listed.every_s, listed.keep, listed.failure), (Some(3600), Some(2), None));
+    assert_eq!((listed.every_s, listed.keep, &listed.failure), (Some(3600), Some(2), &None));
     assert_eq!(listed.next_ms, Some(listed.backups[0].made_ms + 3_600_000));
     let file = directory.join(&listed.backups[0].name);
     assert!(fs::read(&file).unwrap().starts_with(b"age-encryption.org/v1\n"));
     assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    one_after_another(&mut lab, &directory, &listed);
     // Also for those who ask without naming anybody.
     let asked = lab.dir().join("asked.age");
     lab.host(1).mesh().run(&["backup", "create", text(&asked)]).unwrap().text().unwrap();
     assert!(fs::read(&asked).unwrap().starts_with(b"age-encryption.org/v1\n"));
+}
+
+/// When the next one is due is told by the files that are there, so a file of an hour ago stands for the hour.
+fn one_after_another(lab: &mut Lab, directory: &Path, first: &Backups) {
+    let [first] = first.backups.as_slice() else { panic!("one so far: {first:?}") };
+    let aged = |hours: u64| {
+        let made_ms = first.made_ms - hours * 3_600_000;
+        let time = format!("{:015}", first.made_ms);
+        assert!(first.name.starts_with(&time), "{}", first.name);
+        (made_ms, first.name.replacen(&time, &format!("{made_ms:015}"), 1))
+    };
+    let [(second_ms, second), (_, third)] = [aged(1), aged(2)];
+    fs::rename(directory.join(&first.name), directory.join(&second)).unwrap();
+    fs::copy(directory.join(&second), directory.join(&third)).unwrap();
+    // Somebody else's are not ours to count, or to remove.
+    let foreign = directory.join("000000000000001-00000000-m1.age");
+    fs::write(&foreign, b"not ours").unwrap();
+    lab.host_mut(1).terminate().unwrap();
+    lab.host_mut(1).start().unwrap();
+    let listed =
+        eventually(LIMIT, "the next one is made, and the third from the end removed", || {
+            let listed: Backups = lab.host(1).mesh().get(&["backup", "list"]).ok()?;
+            let newer = listed.backups.iter().any(|backup| backup.made_ms >= first.made_ms);
+            (newer && !directory.join(&third).exists()).then_some(listed)
+        })
+        .unwrap();
+    assert_eq!((listed.backups.len(), &listed.failure), (2, &None));
+    assert!(listed.backups.iter().any(|it| it.made_ms == second_ms && it.name == second));
+    assert!(foreign.exists());
 }
 
 #[test]
