@@ -41,11 +41,11 @@ fn id(lab: &Lab, number: usize) -> MemberId {
     lab.host(number).membership().unwrap().0
 }
 
-fn report(lab: &Lab, from: usize, words: &[&str]) -> ReportReply {
+pub(crate) fn report(lab: &Lab, from: usize, words: &[&str]) -> ReportReply {
     lab.host(from).mesh().get(&[&["report"], words].concat()).unwrap()
 }
 
-fn bans(lab: &Lab, number: usize) -> Bans {
+pub(crate) fn bans(lab: &Lab, number: usize) -> Bans {
     lab.host(number).mesh().get(&["bans"]).unwrap()
 }
 

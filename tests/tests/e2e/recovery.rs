@@ -12,7 +12,7 @@ use mesh_tests::{Lab, eventually};
 
 use crate::{LIMIT, alone};
 
-const FLAG: &str = "--i-accept-losing-unreplicated-writes";
+pub(crate) const FLAG: &str = "--i-accept-losing-unreplicated-writes";
 
 const PASSPHRASE: &str = "correct horse battery staple\n";
 
@@ -29,7 +29,7 @@ fn keygen(host: &Host, dir: &Path, name: &str) -> (PathBuf, String) {
 }
 
 /// `mesh recover` for `host`, with `more`.
-fn recover(host: &Host, more: &[&str]) -> Answer {
+pub(crate) fn recover(host: &Host, more: &[&str]) -> Answer {
     let state_dir = host.state_dir();
     let words = ["recover", "--state-dir", text(&state_dir)];
     host.mesh().run_with_input(&[&words[..], more].concat(), PASSPHRASE).unwrap()
@@ -48,7 +48,7 @@ fn formed(hosts: usize) -> Lab {
 }
 
 /// Waits until host `number` is in epoch 1 and led by `leader`.
-fn wait_followed(lab: &Lab, number: usize, leader: usize) {
+pub(crate) fn wait_followed(lab: &Lab, number: usize, leader: usize) {
     let (leader, _) = lab.host(leader).membership().unwrap();
     eventually(SETTLE_LIMIT, &format!("n{number} follows in epoch 1"), || {
         let status = lab.host(number).status().ok()?;

@@ -9,13 +9,16 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use mesh_model::InviteId;
-use mesh_model::api::v1::{BanReply, Bans, Invites, LeaveReply, UnbanReply};
+use mesh_model::api::v1::{BanKind, BanReply, Bans, Invites, LeaveReply, Recovered, UnbanReply};
 use mesh_tests::binaries::Binaries;
 use mesh_tests::lab::SETTLE_LIMIT;
 use mesh_tests::rights::report_skip;
 use mesh_tests::traffic::{PingSeries, RoundTrips};
 use mesh_tests::{Lab, Result, eventually, needs_namespaces};
 
+use crate::exclusions::{bans, report};
+use crate::recovery::{FLAG, recover, wait_followed};
+use crate::rotation::{keys, rotate};
 use crate::{addresses, alone, assert_reaches};
 
 /// The hosts that are members from the beginning to the end.
@@ -152,14 +155,20 @@ impl Rolling {
     }
 }
 
+/// The programs of the version before and the present ones; `None`, and told so, where nobody built the former.
+fn both_versions() -> Option<[Binaries; 2]> {
+    let Some(previous) = Binaries::previous().unwrap() else {
+        let reason = "no version before this one: run `scripts/previous`, and name what it prints in MESH_PREVIOUS_BIN_DIR";
+        report_skip(std::thread::current().name().unwrap_or("rolling"), reason);
+        return None;
+    };
+    Some([previous, Binaries::find().unwrap()])
+}
+
 #[test]
 fn a_mesh_rolls_from_the_version_before_to_this_one_and_back_host_by_host() {
     needs_namespaces!();
-    let Some(previous) = Binaries::previous().unwrap() else {
-        let reason = "no version before this one: run `scripts/previous`, and name what it prints in MESH_PREVIOUS_BIN_DIR";
-        return report_skip(std::thread::current().name().unwrap_or("rolling"), reason);
-    };
-    let present = Binaries::find().unwrap();
+    let Some([previous, present]) = both_versions() else { return };
     let _alone = alone();
     let mut mesh = Rolling::of(&previous);
 
@@ -179,4 +188,84 @@ fn a_mesh_rolls_from_the_version_before_to_this_one_and_back_host_by_host() {
     mesh.guest_goes();
     mesh.replace(3, &previous);
     mesh.replace(4, &previous);
+}
+
+/// Five hosts on loopback, each of which came by a token of its own. Those with even numbers run the present version.
+fn half_and_half([previous, present]: &[Binaries; 2]) -> Lab {
+    let mut lab = Lab::rootless(5).unwrap();
+    for number in 1..=5 {
+        let binaries = if number % 2 == 0 { present } else { previous };
+        lab.host_mut(number).install(binaries);
+        lab.host_mut(number).start().unwrap();
+    }
+    lab.host(1).init().unwrap();
+    for number in 2..=5 {
+        let token = lab.host(1).invite(1).unwrap().token;
+        lab.host(number).join(&token).unwrap();
+    }
+    lab.wait_voters().unwrap();
+    lab.wait_equal_state(5).unwrap();
+    lab
+}
+
+#[test]
+fn hosts_of_two_versions_agree_on_keys_and_on_whom_they_shut_out() {
+    let Some(versions) = both_versions() else { return };
+    let _alone = alone();
+    let mut lab = half_and_half(&versions);
+    let rotated = [2, 3].map(|number| rotate(&lab, number, &["--wait"]).member);
+    for number in 1..=5 {
+        let seen = keys(&lab, number);
+        let changed = seen.members.iter().filter(|it| it.serial == 1).map(|it| it.member);
+        assert_eq!(changed.collect::<Vec<_>>(), rotated, "as n{number} sees it");
+    }
+    // One that starts has no session left, so it begins with the new keys.
+    for number in [4, 5] {
+        lab.host_mut(number).terminate().unwrap();
+        lab.host_mut(number).start().unwrap();
+        for to in ["n2", "n3"] {
+            let words = ["ping", to, "-c", "1"];
+            eventually(SETTLE_LIMIT, &format!("n{number} reaches {to}"), || {
+                lab.host(number).mesh().run(&words).ok()?.text().ok().map(drop)
+            })
+            .unwrap();
+        }
+    }
+
+    for from in [2, 3, 4] {
+        report(&lab, from, &["n5", "--kind", "floods"]);
+    }
+    for number in 1..=4 {
+        let out = eventually(SETTLE_LIMIT, &format!("n5 is out for n{number}"), || {
+            Some(bans(&lab, number)).filter(|bans| !bans.bans.is_empty())
+        });
+        assert_eq!(out.unwrap().bans[0].kind, BanKind::Exclusion);
+    }
+    let _: UnbanReply = lab.host(1).mesh().get(&["unban", "n5"]).unwrap();
+    lab.wait_equal_state(5).unwrap();
+}
+
+#[test]
+fn hosts_of_both_versions_follow_into_the_epoch_that_either_begins() {
+    let Some(versions) = both_versions() else { return };
+    let _alone = alone();
+    for beginner in &versions {
+        let mut lab = half_and_half(&versions);
+        let voters = lab.host(1).status().unwrap().raft.unwrap().voters;
+        let voters: Vec<usize> = voters.iter().map(|id| lab.number_of(*id).unwrap()).collect();
+        assert!(voters.contains(&1), "the founder votes: {voters:?}");
+        for number in &voters {
+            lab.host_mut(*number).kill().unwrap();
+        }
+        lab.host_mut(1).install(beginner);
+        recover(lab.host(1), &[FLAG]).document::<Recovered>().unwrap();
+        for number in voters {
+            lab.host_mut(number).start().unwrap();
+        }
+        for number in 2..=5 {
+            wait_followed(&lab, number, 1);
+        }
+        lab.host(1).invite(1).unwrap();
+        lab.wait_equal_state(5).unwrap();
+    }
 }

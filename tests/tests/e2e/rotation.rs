@@ -22,7 +22,7 @@ const NEXT_HANDSHAKE: Duration = Duration::from_secs(200);
 /// Exit code of `meshd` where keys are missing.
 const TRUST_MISSING: i32 = 67;
 
-fn keys(lab: &Lab, number: usize) -> TunnelKeys {
+pub(crate) fn keys(lab: &Lab, number: usize) -> TunnelKeys {
     lab.host(number).mesh().get(&["keys"]).unwrap()
 }
 
@@ -30,7 +30,7 @@ fn tunnels(lab: &Lab, number: usize) -> Tunnels {
     lab.host(number).mesh().get(&["tunnels"]).unwrap()
 }
 
-fn rotate(lab: &Lab, number: usize, words: &[&str]) -> KeysRotated {
+pub(crate) fn rotate(lab: &Lab, number: usize, words: &[&str]) -> KeysRotated {
     lab.host(number).mesh().get(&[&["keys", "rotate"], words].concat()).unwrap()
 }
 
