@@ -154,11 +154,14 @@ fn once_three_have_the_right_to_vote_the_others_have_it_no_more() {
         plain.into_iter().map(|member| (member, Wish::Never)).collect();
     assert_eq!(log.state.wishes(), nobody_else);
 
+    assert_eq!(log.state.without_right(), plain.into());
+
     // What the policy wants counts more than what an invite says.
     log.apply(0, set(mesh.policy(1, None, &[(plain[0], Wish::Always)])));
     let mut wishes = nobody_else.clone();
     wishes.insert(plain[0], Wish::Always);
     assert_eq!(log.state.wishes(), wishes);
+    assert_eq!(log.state.without_right(), [plain[1], plain[2]].into());
     log.apply(0, set(mesh.policy(2, None, &[(first, Wish::Never)])));
     let wishes = BTreeMap::from([(first, Wish::Never)]);
     assert_eq!(log.state.wishes(), wishes, "two are too few");
@@ -166,4 +169,28 @@ fn once_three_have_the_right_to_vote_the_others_have_it_no_more() {
     // One that is banned can do nothing with its right.
     log.apply(0, mesh.judge((second, &Host::new(5)), 1, fixture::ban(None)));
     assert!(log.state.wishes().is_empty());
+}
+
+#[test]
+fn wanting_one_to_vote_takes_the_right_from_nobody() {
+    let mesh = Mesh::new(1);
+    let mut log = Log::of(&mesh);
+    let plain = [1, 2, 3, 4].map(|number| admit(&mut log, &mesh, number, false));
+    let all = [FOUNDER, plain[0], plain[1], plain[2]].map(|member| (member, Wish::Always));
+    log.apply(0, set(mesh.policy(1, None, &all)));
+    assert_eq!(
+        log.state.wishes(),
+        all.into(),
+        "three are wanted, and the fourth may vote as before"
+    );
+    let first = admit(&mut log, &mesh, 5, true);
+    assert_eq!(log.state.wishes(), all.into(), "two came with the right");
+    let last = admit(&mut log, &mesh, 6, true);
+    assert_eq!(log.state.without_right(), [plain[3]].into(), "three did");
+    log.apply(0, set(mesh.policy(2, None, &[(first, Wish::Always), (last, Wish::Always)])));
+    assert_eq!(
+        log.state.without_right(),
+        plain.into(),
+        "whom the policy wants has its own right too"
+    );
 }

@@ -14,6 +14,9 @@ use crate::render::table::{Cell, Table};
 use crate::render::theme::Theme;
 use crate::render::unit;
 
+/// What becomes of those that have no right to vote.
+const WITHOUT_RIGHT: &str = "\nWithout RIGHT: the invite carries no right to vote and those of enough others do; `mesh voters set NODE always` gives it.\n";
+
 pub(super) fn run(verb: VotersVerb, session: &Session) -> Result<Exit, Failure> {
     let answer = match verb {
         VotersVerb::List => session.client()?.get(route::VOTERS)?,
@@ -45,7 +48,7 @@ fn page(voters: &Voters, theme: Theme) -> String {
     facts.fact(theme, "voting", voting.to_string());
     let mut table = Table::new(
         theme,
-        &["NAME", "ID", "VOTE", "WISH", "REGION", "READY", ">LAG", "STEADY", ">RTT"],
+        &["NAME", "ID", "VOTE", "WISH", "RIGHT", "REGION", "READY", ">LAG", "STEADY", ">RTT"],
     );
     for member in &voters.members {
         table.row([
@@ -53,6 +56,7 @@ fn page(voters: &Voters, theme: Theme) -> String {
             member.member.to_string().into(),
             Cell::from(if member.vote { "yes" } else { "no" }),
             Cell::from(wish(member.wish)),
+            Cell::from(if member.without_right { "no" } else { "yes" }),
             or_nothing(member.region.as_ref()).into(),
             or_nothing(member.ready.map(|ready| if ready { "yes" } else { "no" })).into(),
             or_nothing(member.lag).into(),
@@ -60,7 +64,11 @@ fn page(voters: &Voters, theme: Theme) -> String {
             unit::rtt(member.rtt_us).into(),
         ]);
     }
-    format!("{}\n{}", facts.lines(""), table.lines(""))
+    let mut text = format!("{}\n{}", facts.lines(""), table.lines(""));
+    if voters.members.iter().any(|member| member.without_right) {
+        text += WITHOUT_RIGHT;
+    }
+    text
 }
 
 fn wish(wish: VoterWish) -> &'static str {

@@ -31,7 +31,7 @@ fn invite(invite: &Invite) -> String {
     let Invite { id, uses, expires_ms, range, voter, tags, .. } = invite;
     let hosts = if *uses == 1 { "one host".to_owned() } else { format!("{uses} hosts") };
     let range = range.map(|range| format!(", with addresses of {range}")).unwrap_or_default();
-    let voter = if *voter { ", to vote before others" } else { "" };
+    let voter = if *voter { ", with the right to vote" } else { "" };
     let tags = match tags.is_empty() {
         true => String::new(),
         false => format!(", tagged {}", list(tags)),

@@ -430,6 +430,7 @@ pub(crate) fn voters() -> Voters {
         name: name(text),
         vote,
         wish,
+        without_right: member == 14,
         region: region.parse().ok(),
         ready,
         lag,
@@ -443,6 +444,7 @@ pub(crate) fn voters() -> Voters {
             voter(1, "n1", true, VoterWish::Always, ("eu1", Some(true), Some(0))),
             voter(2, "n2", true, VoterWish::Auto, ("us-2", Some(true), Some(1))),
             voter(13, "database-3", false, VoterWish::Never, ("", None, None)),
+            voter(14, "laptop", false, VoterWish::Auto, ("", None, None)),
         ],
     }
 }

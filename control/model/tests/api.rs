@@ -340,6 +340,7 @@ fn answers_survive() {
             name: sample::name("h1"),
             vote: true,
             wish: VoterWish::Never,
+            without_right: false,
             region: "eu1".parse().ok(),
             ready: Some(false),
             lag: Some(BIG),

@@ -55,34 +55,41 @@ impl Voters {
 pub const ENTITLED_ENOUGH: usize = 3;
 
 impl State {
-    /// What is wanted of single members: what the policy says, and where it says nothing what their invites say.
+    /// What is wanted of single members: what the policy says, and of those [without a right](Self::without_right) that they
+    /// never vote.
     ///
-    /// An invite can carry the right to vote. Once [`ENTITLED_ENOUGH`] members have it, the founder and those the
-    /// policy wants included, nobody else votes: whoever stole an ordinary token gets no say in what is agreed. With
-    /// fewer, everybody may: a mesh that cannot agree is worse off.
+    /// Asked by whoever leads, of the state as it is; nothing that is agreed depends on the answer.
     pub fn wishes(&self) -> BTreeMap<MemberId, Wish> {
         let mut wishes =
             self.voters.policy().map(|policy| policy.wishes.clone()).unwrap_or_default();
-        let votes = |id: &&MemberId| !self.is_out(**id) && self.may_vote(**id, &wishes);
-        let present = self.members.present();
-        let entitled: BTreeSet<MemberId> = present.keys().filter(votes).copied().collect();
-        if entitled.len() >= ENTITLED_ENOUGH {
-            for id in present.keys().filter(|id| !entitled.contains(id)) {
-                wishes.entry(*id).or_insert(Wish::Never);
-            }
-        }
+        wishes.extend(self.without_right().into_iter().map(|member| (member, Wish::Never)));
         wishes
     }
 
-    /// Whether `member`, which is present, has the right to vote by its invite, or by the policy's `wishes`.
-    fn may_vote(&self, member: MemberId, wishes: &BTreeMap<MemberId, Wish>) -> bool {
-        match (wishes.get(&member), self.members.present().get(&member)) {
-            (Some(wish), _) => *wish == Wish::Always,
-            (None, Some(found)) => match found.invite().and_then(|id| self.invites.get(&id)) {
-                Some(invite) => invite.terms().voter,
-                None => member == MemberId::FOUNDER,
-            },
-            (None, None) => false,
+    /// Members that do not vote because others came in with the right to and they did not.
+    ///
+    /// An invite can carry the right to vote, and the founder has it. Once [`ENTITLED_ENOUGH`] members that may vote have it so,
+    /// nobody else votes: whoever stole an ordinary token gets no say in what is agreed. With fewer, everybody may: a mesh
+    /// that cannot agree is worse off. What the policy wants of a member is about that one alone: `always` gives
+    /// it the right, and takes it from nobody; `never` leaves an invite's right without use, so it does not count.
+    pub fn without_right(&self) -> BTreeSet<MemberId> {
+        let present = self.members.present();
+        let wish = |id: &MemberId| self.voters.policy().and_then(|policy| policy.wishes.get(id));
+        let has_right = |id: &&MemberId| self.came_to_vote(**id);
+        let may_use = |id: &&MemberId| !self.is_out(**id) && wish(id) != Some(&Wish::Never);
+        if present.keys().filter(has_right).filter(may_use).count() < ENTITLED_ENOUGH {
+            return BTreeSet::new();
+        }
+        let lacks = |id: &&MemberId| !has_right(id) && wish(id).is_none();
+        present.keys().filter(lacks).copied().collect()
+    }
+
+    /// Whether `member`, which is present, came with the right to vote.
+    fn came_to_vote(&self, member: MemberId) -> bool {
+        let invite = self.members.present().get(&member).and_then(|found| found.invite());
+        match invite {
+            Some(id) => self.invites.get(&id).is_some_and(|invite| invite.terms().voter),
+            None => member == MemberId::FOUNDER,
         }
     }
 

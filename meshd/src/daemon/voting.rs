@@ -47,12 +47,9 @@ impl Daemon {
 }
 
 impl Mesh {
-    fn voter_policy(&self) -> Option<VoterPolicy> {
-        self.group.read(|state, _| state.voters().policy().cloned())
-    }
-
     fn voters(&self) -> Voters {
-        let policy = self.voter_policy();
+        let (policy, without_right) =
+            self.group.read(|state, _| (state.voters().policy().cloned(), state.without_right()));
         let wish = |member| match policy.as_ref().and_then(|policy| policy.wishes.get(member)) {
             None => VoterWish::Auto,
             Some(Wish::Always) => VoterWish::Always,
@@ -68,6 +65,7 @@ impl Mesh {
                 name: member.name.clone(),
                 vote: voters.contains(id),
                 wish: wish(id),
+                without_right: without_right.contains(id),
                 region: member.region(),
                 ready: seen.map(|seen| seen.is_some_and(|follower| follower.ready)),
                 lag: seen.flatten().and_then(|follower| follower.lag),

@@ -30,6 +30,10 @@ pub struct Voter {
     pub vote: bool,
     /// What the operator wants of it.
     pub wish: VoterWish,
+    /// Its invite does not carry the right to vote and those of enough others do, so it gets no vote
+    /// as long as nothing is wished of it. The wish `always` gives it the right.
+    #[serde(default)]
+    pub without_right: bool,
     /// Where it stands, if its tags tell.
     pub region: Option<Region>,
     /// Whether it answers the supervisor and holds nearly all of the log; `None` where the answering host does not
