@@ -82,6 +82,8 @@ impl Timing {
             election_timeout_min: millis(self.answer) + 1,
             election_timeout_max: millis(self.election_min),
             enable_tick: false,
+            // A leader that nobody answers falls silent by `pulse::speaks`, with its entries too: one gate, not two.
+            quorum_loss_probe_interval: None,
             // A host that comes back from a partition must not unseat a leader the others are happy
             // with by having counted terms in its corner.
             enable_pre_vote: Some(true),
