@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use mesh_model::api::v1::{
     Supervisor, SupervisorHistory, TransferReply, TransferRequest, Transition, TransitionCause,
-    route,
+    VoteReason, route,
 };
 
 use super::Session;
@@ -14,7 +14,7 @@ use crate::moment::Moment;
 use crate::render::status::role;
 use crate::render::table::{Cell, Table};
 use crate::render::theme::Theme;
-use crate::render::{list, term, who};
+use crate::render::{list, term, unit, who};
 
 /// How long the daemon may take: two elections, should the one that is meant fail at that moment.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -103,15 +103,42 @@ fn cause(seen: &Transition) -> String {
     match seen.cause {
         TransitionCause::Started => "so when the daemon started".to_owned(),
         TransitionCause::Voted => format!("election: this host votes for {}", of()),
-        TransitionCause::Elected => "elected".to_owned(),
-        TransitionCause::Transferred => format!("transferred from {}", of()),
-        TransitionCause::Retired => format!("{} gave up its vote", of()),
+        TransitionCause::Elected => match seen.of {
+            Some(before) => format!("elected after {before}"),
+            None => "elected".to_owned(),
+        },
+        TransitionCause::Transferred => format!("{} handed over on request", of()),
+        TransitionCause::Retired => format!("{} gave up its vote and handed over", of()),
         TransitionCause::FellSilent => format!("{} fell silent", of()),
         TransitionCause::LostMajority => "lost its majority".to_owned(),
         TransitionCause::Heard => "heard".to_owned(),
         TransitionCause::GotVote => "this host got a vote".to_owned(),
         TransitionCause::LostVote => "this host lost its vote".to_owned(),
         TransitionCause::Stopped => "agreement stopped here".to_owned(),
+        TransitionCause::VoteGiven => format!("{} got a vote{}", of(), reason(seen.reason)),
+        TransitionCause::VoteTaken => format!("{} lost its vote{}", of(), reason(seen.reason)),
         TransitionCause::Unknown => "a cause this mesh does not know".to_owned(),
+    }
+}
+
+/// Why a vote was given or taken, in words.
+fn reason(reason: Option<VoteReason>) -> String {
+    match reason {
+        None => String::new(),
+        Some(VoteReason::Target { target: 1 }) => ": one shall vote".to_owned(),
+        Some(VoteReason::Target { target }) => format!(": {target} shall vote"),
+        Some(VoteReason::Wish) => ": an admin wants it so".to_owned(),
+        Some(VoteReason::WithoutRight) => ": no right to vote by its invite".to_owned(),
+        Some(VoteReason::Gone) => ": it leaves, or is banned".to_owned(),
+        Some(VoteReason::Silent { for_s }) => {
+            format!(": silent for {}", unit::duration(Duration::from_secs(for_s)))
+        }
+        Some(VoteReason::InPlaceOf { member }) => format!(" in place of {member}"),
+        Some(VoteReason::MadeRoomFor { member }) => format!(": an admin wants {member} to vote"),
+        Some(VoteReason::Spread) => ": its region had more votes than another".to_owned(),
+        Some(VoteReason::Even) => ": an even number survives no more failures".to_owned(),
+        Some(VoteReason::Decided { by: Some(by) }) => format!(": decided by {by}"),
+        Some(VoteReason::Decided { by: None }) => ": decided elsewhere".to_owned(),
+        Some(VoteReason::Unknown) => ": for a reason this mesh does not know".to_owned(),
     }
 }

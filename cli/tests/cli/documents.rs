@@ -9,7 +9,7 @@ use mesh_model::api::v1::{
     PingReply, RaftRole, RaftStatus, RemoveReply, ReportCase, ReportReply, ReportTally, Reports,
     RevokeReply, Role, SnapshotInfo, Snapshots, Status, Supervisor, SupervisorHistory, SyncReply,
     SyncSource, SyncState, SyncStatus, TransferReply, Transition, TransitionCause, Tunnel,
-    TunnelKeys, Tunnels, UnbanReply, Voter, VoterWish, Voters, WaitReply,
+    TunnelKeys, Tunnels, UnbanReply, VoteReason, Voter, VoterWish, Voters, WaitReply,
 };
 use mesh_model::audit::{Actor, Beginning, Entry, Event, Link};
 use mesh_model::facts::Capability;
@@ -410,16 +410,31 @@ pub(crate) fn supervisor(leader: Option<u64>) -> Supervisor {
 pub(crate) fn history() -> SupervisorHistory {
     let seen = |at_s: u64, term, leader: Option<u64>, role, (cause, of): (_, Option<u64>)| {
         let (leader, of) = (leader.map(MemberId), of.map(MemberId));
-        Transition { at_ms: (1_767_225_600 + at_s) * 1000, term, leader, role, cause, of }
+        Transition {
+            at_ms: (1_767_225_600 + at_s) * 1000,
+            term,
+            leader,
+            role,
+            cause,
+            of,
+            reason: None,
+        }
     };
-    use TransitionCause::{FellSilent, Started, Transferred, Voted};
+    let vote = |at_s, cause, of, reason| Transition {
+        reason: Some(reason),
+        ..seen(at_s, 3, Some(1), RaftRole::Leader, (cause, Some(of)))
+    };
+    use TransitionCause::{FellSilent, Started, Transferred, VoteGiven, VoteTaken, Voted};
+    use VoteReason::{InPlaceOf, Silent};
     SupervisorHistory {
         forgotten: 4,
         transitions: vec![
             seen(0, 1, Some(2), RaftRole::Follower, (Started, None)),
             seen(61, 1, None, RaftRole::Follower, (FellSilent, Some(2))),
             seen(62, 2, None, RaftRole::Follower, (Voted, Some(13))),
-            seen(63, 3, Some(1), RaftRole::Leader, (Transferred, Some(2))),
+            vote(121, VoteTaken, 5, Silent { for_s: 61 }),
+            vote(121, VoteGiven, 7, InPlaceOf { member: MemberId(5) }),
+            seen(183, 3, Some(1), RaftRole::Leader, (Transferred, Some(2))),
         ],
     }
 }

@@ -312,7 +312,7 @@ fn supervisor_status_adds_since_when_and_why() {
     let reply = Reply::document(documents::supervisor(Some(1)));
     let page = table("GET /v1/supervisor", reply, &["supervisor", "status"]);
     assert!(
-        page.contains("since              2026-01-01T00:01:03Z, transferred from m2\n"),
+        page.contains("since              2026-01-01T00:03:03Z, m2 handed over on request\n"),
         "{page}"
     );
     passes_on("GET /v1/supervisor", documents::supervisor(None), &["supervisor", "status"]);

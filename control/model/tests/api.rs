@@ -15,9 +15,9 @@ use mesh_model::api::v1::{
     ReportReply, ReportRequest, ReportTally, Reports, ResyncRequest, RevokeReply, RevokeRequest,
     Role, Schema, Status, Supervisor, SupervisorHistory, SyncFromRequest, SyncReply, SyncSource,
     SyncState, SyncStatus, TagRequest, TokenParts, TokenRequest, TransferReply, TransferRequest,
-    Transition, TransitionCause, Tunnel, Tunnels, UnbanReply, UnbanRequest, VersionReply, Voter,
-    VoterTargetRequest, VoterWish, VoterWishRequest, Voters, WaitFor, WaitReply, WaitRequest,
-    Wanted,
+    Transition, TransitionCause, Tunnel, Tunnels, UnbanReply, UnbanRequest, VersionReply,
+    VoteReason, Voter, VoterTargetRequest, VoterWish, VoterWishRequest, Voters, WaitFor, WaitReply,
+    WaitRequest, Wanted,
 };
 use mesh_model::facts::Capability;
 use mesh_model::trust::{AdminsHead, Misconduct};
@@ -227,6 +227,7 @@ fn transition() -> Transition {
         role: RaftRole::Follower,
         cause: TransitionCause::FellSilent,
         of: Some(MemberId(BIG)),
+        reason: Some(VoteReason::InPlaceOf { member: MemberId(BIG) }),
     }
 }
 
@@ -293,6 +294,15 @@ fn a_cause_of_a_newer_daemon_is_read_as_unknown() {
     value["cause"] = json!("abdicated");
     let read: Transition = serde_json::from_value(value).expect("still a transition");
     assert_eq!(read.cause, TransitionCause::Unknown);
+    let mut value = serde_json::to_value(transition()).expect("plain data");
+    assert_eq!(value["reason"], json!({"kind": "in_place_of", "member": BIG}));
+    value["reason"] = json!({"kind": "drawn", "lot": 3});
+    let read: Transition = serde_json::from_value(value.clone()).expect("still a transition");
+    assert_eq!(read.reason, Some(VoteReason::Unknown));
+    // An older daemon says nothing of votes.
+    value.as_object_mut().expect("an object").remove("reason");
+    let read: Transition = serde_json::from_value(value).expect("still a transition");
+    assert_eq!(read.reason, None);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! A mesh small enough for unit tests: founder 1, and member 3 as soon as it is let in.
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,6 +17,8 @@ use mesh_model::{
 };
 use openraft::raft::AppendEntriesRequest;
 
+use super::history::History;
+use super::history::chronicle::Chronicle;
 use super::passage::Passage;
 use super::replica::Replica;
 use super::rpc::{Append, Request};
@@ -23,12 +26,19 @@ use super::store::{Start, Store};
 use super::types::{CommittedLeaderId, Entry, LogId, Membership, Payload, Vote};
 use super::{Group, MemoryDisk, Timing};
 use crate::command::{Command, Proposal};
-use crate::ports::{Seeds, Transport, TransportError};
+use crate::ports::{Seeds, Transport, TransportError, WallClock};
 use crate::state::State;
 use crate::sync::Mark;
 
 /// When the mesh began, in milliseconds since the Unix epoch.
 const BORN_MS: u64 = 1_800_000_000_000;
+
+/// What the founder writes down of who votes.
+pub(crate) fn chronicle() -> Chronicle {
+    let history = Arc::new(Mutex::new(History::new(MemberId::FOUNDER)));
+    let wall: Arc<dyn WallClock> = Arc::new(wall_ms);
+    Chronicle::of(&history, &wall)
+}
 
 /// What leaders' clocks show.
 pub(crate) fn wall_ms() -> u64 {

@@ -101,16 +101,19 @@ impl Inner {
     }
 
     /// Others of `fed`, voters and learners, that have been silent for [`Timing::settle`](super::Timing), and how long it is
-    /// until there may be another. What one did before this host led is not known: its silence begins
+    /// until there may be another; with how long each has been silent. What one did before this host led is not known: its silence begins
     /// with the term.
-    pub(super) fn lost(&self, fed: &BTreeSet<MemberId>) -> (BTreeSet<MemberId>, Duration) {
+    pub(super) fn lost(
+        &self,
+        fed: &BTreeSet<MemberId>,
+    ) -> (BTreeMap<MemberId, Duration>, Duration) {
         let Some(led) = self.succession.began(leadership(&self.raft).term) else {
-            return (BTreeSet::new(), LOOK_AGAIN);
+            return (BTreeMap::new(), LOOK_AGAIN);
         };
         let learners = self.membership().learners;
         let metrics = self.raft.metrics();
         let metrics = metrics.borrow_watched();
-        let mut lost = BTreeSet::new();
+        let mut lost = BTreeMap::new();
         let mut until_next = IDLE;
         for other in fed.iter().filter(|id| **id != self.me) {
             let answered = metrics.heartbeat.as_ref().and_then(|at| at.get(&other.0).copied());
@@ -120,7 +123,7 @@ impl Inner {
             }
             let silent = answered.flatten().map_or(led, |at| led.max(*at)).elapsed();
             match self.timing.settle.saturating_sub(silent) {
-                Duration::ZERO => drop(lost.insert(*other)),
+                Duration::ZERO => drop(lost.insert(*other, silent)),
                 left => until_next = until_next.min(left),
             }
         }

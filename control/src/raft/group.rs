@@ -105,7 +105,7 @@ impl Group {
     ///
     /// Needs a tokio runtime with its timer on.
     pub async fn start(
-        store: Store,
+        mut store: Store,
         key: IdentitySecret,
         transport: impl Transport,
         seeds: &impl Seeds,
@@ -126,7 +126,7 @@ impl Group {
             reads: store.reads,
             census: Arc::default(),
             hearing: Arc::default(),
-            history: Arc::new(Mutex::new(History::new(store.me()))),
+            history: Arc::new(Mutex::new(store.take_history())),
             views: watch::Sender::new(store.view()),
             leadership: watch::Sender::new(unknown),
         };
@@ -185,9 +185,19 @@ impl Group {
         }
     }
 
-    /// The leaderships this host saw since it started, oldest first, and how many more it saw before those.
+    /// The leaderships and the changes of voters that this host saw, oldest first, and how many more it saw before those.
     pub fn history(&self) -> (Vec<Transition>, u64) {
         self.inner().history().tell()
+    }
+
+    /// How many of them there were: whether there is something new to keep.
+    pub fn history_count(&self) -> u64 {
+        self.inner().history().count()
+    }
+
+    /// The same as [`Store::recall`] takes it at the next start.
+    pub fn history_to_keep(&self) -> Vec<u8> {
+        self.inner().history().keep(self.place.lasting.root.mesh)
     }
 
     /// Everyone that follows this leader, itself included; `None` on a host that does not lead.

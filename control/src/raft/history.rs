@@ -1,4 +1,4 @@
-//! The leaderships this host saw: when each began and ended, and why.
+//! The leaderships this host saw, and the votes that were given and taken: when each began and ended, and why.
 //!
 //! ```text
 //! started ──> voted(m3) ──> elected ──> fell silent ──> voted(m1) ──> elected ...
@@ -8,28 +8,37 @@
 //! Every host writes down what it saw itself, so two hosts may tell different stories: one that was cut
 //! off has "fell silent" where the others have nothing. Causes come from what a host can know: a voter
 //! hears its leader say "you next" to the successor, a learner does not and calls the same change an
-//! election. Kept in memory, from the start of the process on; the mesh's decisions are in its audit trail.
+//! election. Why a vote was given or taken [`reason`] says: all of it on the host that led. The shell keeps the history from one
+//! start to the next ([`keeping`]); the mesh's decisions are in its audit trail.
+
+pub(super) mod chronicle;
+mod keeping;
+pub(super) mod reason;
 
 use std::collections::{BTreeSet, VecDeque};
 
 use mesh_model::{MemberId, Term};
+use serde::{Deserialize, Serialize};
 
+pub use self::keeping::MAX_KEPT;
+use self::reason::Grounds;
+pub use self::reason::Reason;
 use super::status::{Leadership, Role};
 
 /// How many transitions are kept: an election leaves three or four, and a mesh that has more than one
-/// an hour is ill, so this is two days of an ill one and years of another. At 48 bytes each, 12 kB. The
+/// an hour is ill, so this is two days of an ill one and years of another. At 64 bytes each, 16 kB. The
 /// oldest makes room and is counted.
 pub const MAX_TRANSITIONS: usize = 256;
 
-/// Why leadership, or this host's part in it, became what it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Why leadership, or this host's part in it, became what it is, or who votes changed. Kept in a file: new kinds go to the end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Cause {
     /// So it was when this host began to look.
     Started,
     /// An election: this host gave its vote to this member, perhaps itself.
     Voted(MemberId),
-    /// The leader won an election.
-    Elected,
+    /// The leader won an election, after this one had led, as far as this host knows who had.
+    Elected(Option<MemberId>),
     /// The leader was handed the lead by this one, as somebody asked it to.
     Transferred(MemberId),
     /// The same, because this one has no vote any more: it leaves, or shall not vote.
@@ -47,10 +56,21 @@ pub enum Cause {
     LostVote,
     /// Agreement on this host ended.
     Stopped,
+    /// This member votes since, as was agreed, for this reason.
+    VoteGiven(MemberId, Reason),
+    /// This member votes no more, as was agreed, for this reason.
+    VoteTaken(MemberId, Reason),
+}
+
+impl Cause {
+    /// Whether it is about a vote that was given or taken, and not about who leads.
+    pub fn is_of_votes(&self) -> bool {
+        matches!(self, Self::VoteGiven(..) | Self::VoteTaken(..))
+    }
 }
 
 /// One change.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Transition {
     /// When this host saw it, in milliseconds since the Unix epoch, by its own clock.
     pub at_ms: u64,
@@ -87,12 +107,57 @@ pub(super) struct History {
     /// The leader before the last silence, with its term.
     led: Option<(Term, MemberId)>,
     announced: Option<Announcement>,
+    /// Who votes, by the last change that was agreed.
+    voters: Option<BTreeSet<MemberId>>,
+    /// Whom this host, leading, wants to vote, and why.
+    intended: Option<(BTreeSet<MemberId>, Vec<Cause>)>,
 }
 
 impl History {
     pub(super) fn new(me: MemberId) -> Self {
-        let transitions = VecDeque::new();
-        Self { me, transitions, forgotten: 0, last: None, led: None, announced: None }
+        Self {
+            me,
+            transitions: VecDeque::new(),
+            forgotten: 0,
+            last: None,
+            led: None,
+            announced: None,
+            voters: None,
+            intended: None,
+        }
+    }
+
+    /// This host leads and is about to have `voters` agreed on.
+    pub(super) fn intend(&mut self, voters: BTreeSet<MemberId>, grounds: &Grounds<'_>) {
+        let causes = self.causes(&voters, grounds);
+        self.intended = Some((voters, causes));
+    }
+
+    /// That `voters` vote is agreed.
+    pub(super) fn observe_voters(
+        &mut self,
+        voters: BTreeSet<MemberId>,
+        at_ms: u64,
+        grounds: &Grounds<'_>,
+    ) {
+        let causes = match self.intended.take_if(|(intended, _)| *intended == voters) {
+            Some((_, causes)) => causes,
+            None => self.causes(&voters, grounds),
+        };
+        self.voters = Some(voters);
+        let unknown = Leadership { role: Role::Follower, term: 0, leader: None };
+        let now = self.last.unwrap_or(unknown);
+        for cause in causes {
+            self.push(Transition { at_ms, now, cause });
+        }
+    }
+
+    /// Why `voters` vote and not those before them; nothing of the first that are seen.
+    fn causes(&self, voters: &BTreeSet<MemberId>, grounds: &Grounds<'_>) -> Vec<Cause> {
+        self.voters
+            .as_ref()
+            .map(|before| reason::causes(before, voters, grounds))
+            .unwrap_or_default()
     }
 
     /// The leader of `term`, `from`, told the voters that `to` shall lead.
@@ -107,13 +172,26 @@ impl History {
         if let Some(leader) = now.leader {
             self.led = Some((now.term, leader));
         }
+        if now.leader != Some(self.me) {
+            // Whoever leads next wants what it wants for reasons of its own.
+            self.intended = None;
+        }
         let Some(cause) = cause else { return false };
+        self.push(Transition { at_ms: known.at_ms, now, cause });
+        before.is_none_or(|before| (before.term, before.leader) != (now.term, now.leader))
+    }
+
+    fn push(&mut self, transition: Transition) {
         if self.transitions.len() >= MAX_TRANSITIONS {
             self.transitions.pop_front();
-            self.forgotten += 1;
+            self.forgotten = self.forgotten.saturating_add(1);
         }
-        self.transitions.push_back(Transition { at_ms: known.at_ms, now, cause });
-        before.is_none_or(|before| (before.term, before.leader) != (now.term, now.leader))
+        self.transitions.push_back(transition);
+    }
+
+    /// How many transitions there were, those that are forgotten included.
+    pub(super) fn count(&self) -> u64 {
+        self.forgotten.saturating_add(self.transitions.len() as u64)
     }
 
     /// What is remembered, oldest first, and how many older ones are not.
@@ -172,7 +250,7 @@ impl History {
         // An election in between was not the one that was announced.
         let announced = announced.filter(|said| self.led == Some((said.term, said.from)));
         match announced {
-            None => Cause::Elected,
+            None => Cause::Elected(self.led.map(|(_, leader)| leader)),
             Some(said) if known.voters.contains(&said.from) => Cause::Transferred(said.from),
             Some(said) => Cause::Retired(said.from),
         }
@@ -180,116 +258,4 @@ impl History {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const ME: MemberId = MemberId(1);
-    const OTHER: MemberId = MemberId(4);
-
-    fn led(role: Role, term: Term, leader: Option<MemberId>) -> Leadership {
-        Leadership { role, term, leader }
-    }
-
-    /// What `history` makes of `now`, with `candidate` voted for and both members voters.
-    fn seen(history: &mut History, now: Leadership, candidate: Option<MemberId>) -> Option<Cause> {
-        let known = history.tell().0.len();
-        let voters = [ME, OTHER].into();
-        history.observe(now, &Circumstances { at_ms: 7, candidate, voters: &voters });
-        let (told, _) = history.tell();
-        assert!(told.len() <= known + 1);
-        told.get(known).map(|transition| transition.cause)
-    }
-
-    #[test]
-    fn an_election_is_told_from_its_vote_to_its_winner() {
-        let mut history = History::new(ME);
-        let at = led(Role::Follower, 2, Some(OTHER));
-        assert_eq!(seen(&mut history, at, None), Some(Cause::Started));
-        assert_eq!(seen(&mut history, at, None), None, "nothing new");
-        let silent = led(Role::Follower, 2, None);
-        assert_eq!(seen(&mut history, silent, None), Some(Cause::FellSilent(OTHER)));
-        let asks = led(Role::Candidate, 2, None);
-        assert_eq!(seen(&mut history, asks, None), None, "whether anybody would vote for it");
-        let voted = led(Role::Candidate, 3, None);
-        assert_eq!(seen(&mut history, voted, Some(ME)), Some(Cause::Voted(ME)));
-        let leads = led(Role::Leader, 3, Some(ME));
-        assert_eq!(seen(&mut history, leads, None), Some(Cause::Elected));
-    }
-
-    #[test]
-    fn a_leader_that_is_heard_again_was_not_elected_again() {
-        let mut history = History::new(ME);
-        let leads = led(Role::Leader, 3, Some(ME));
-        seen(&mut history, leads, None);
-        let alone = led(Role::Follower, 3, None);
-        assert_eq!(seen(&mut history, alone, None), Some(Cause::LostMajority));
-        assert_eq!(seen(&mut history, leads, None), Some(Cause::Heard));
-    }
-
-    #[test]
-    fn a_host_that_starts_finds_its_leader_and_sees_the_next_one_elected() {
-        let mut history = History::new(ME);
-        let waits = led(Role::Learner, 2, None);
-        assert_eq!(seen(&mut history, waits, None), Some(Cause::Started));
-        let found = led(Role::Learner, 3, Some(OTHER));
-        assert_eq!(seen(&mut history, found, None), Some(Cause::Heard));
-        let next = led(Role::Learner, 4, Some(MemberId(9)));
-        assert_eq!(seen(&mut history, next, None), Some(Cause::Elected));
-    }
-
-    #[test]
-    fn a_transfer_is_known_by_its_announcement_and_only_if_it_came_to_pass() {
-        let mut history = History::new(ME);
-        seen(&mut history, led(Role::Follower, 2, Some(OTHER)), None);
-        history.announce(2, OTHER, ME);
-        seen(&mut history, led(Role::Candidate, 3, None), Some(ME));
-        let leads = led(Role::Leader, 3, Some(ME));
-        assert_eq!(seen(&mut history, leads, None), Some(Cause::Transferred(OTHER)));
-
-        history.announce(3, ME, OTHER);
-        let third = led(Role::Follower, 4, Some(MemberId(9)));
-        assert_eq!(seen(&mut history, third, None), Some(Cause::Elected), "another won");
-        let late = led(Role::Follower, 5, Some(OTHER));
-        assert_eq!(seen(&mut history, late, None), Some(Cause::Elected), "and the term was over");
-    }
-
-    #[test]
-    fn a_leader_that_gave_up_its_vote_has_retired() {
-        let mut history = History::new(ME);
-        let gone = MemberId(9);
-        seen(&mut history, led(Role::Follower, 2, Some(gone)), None);
-        history.announce(2, gone, OTHER);
-        let next = led(Role::Follower, 3, Some(OTHER));
-        assert_eq!(seen(&mut history, next, None), Some(Cause::Retired(gone)));
-    }
-
-    #[test]
-    fn votes_that_come_and_go_are_told() {
-        let mut history = History::new(ME);
-        seen(&mut history, led(Role::Learner, 2, Some(OTHER)), None);
-        let votes = led(Role::Follower, 2, Some(OTHER));
-        assert_eq!(seen(&mut history, votes, None), Some(Cause::GotVote));
-        let follows = led(Role::Learner, 2, Some(OTHER));
-        assert_eq!(seen(&mut history, follows, None), Some(Cause::LostVote));
-        let ended = led(Role::Stopped, 2, None);
-        assert_eq!(seen(&mut history, ended, None), Some(Cause::Stopped));
-        assert_eq!(seen(&mut history, ended, None), None);
-    }
-
-    #[test]
-    fn the_oldest_makes_room_and_is_counted() {
-        let mut history = History::new(ME);
-        for term in 0..=MAX_TRANSITIONS as u64 {
-            seen_last(&mut history, term);
-        }
-        let (told, forgotten) = history.tell();
-        assert_eq!((told.len(), forgotten), (MAX_TRANSITIONS, 1));
-        assert_eq!(told[0].now.term, 1);
-    }
-
-    fn seen_last(history: &mut History, term: Term) {
-        let voters = BTreeSet::new();
-        let known = Circumstances { at_ms: 0, candidate: None, voters: &voters };
-        history.observe(led(Role::Follower, term, Some(OTHER)), &known);
-    }
-}
+mod tests;

@@ -15,11 +15,12 @@ use openraft::storage::{EntryResponder, RaftStateMachine};
 use openraft::{OptionalSend, RaftSnapshotBuilder};
 use tokio::sync::watch;
 
+use super::history::chronicle::Chronicle;
 use super::replica::Replica;
 use super::snapshot::peek_meta;
 use super::store::{Db, StoreError};
 use super::testimony::{Testimony, is_marked};
-use super::types::{LogId, Snapshot, SnapshotMeta, StoredMembership, Types};
+use super::types::{LogId, Payload, Snapshot, SnapshotMeta, StoredMembership, Types};
 use super::watch as ordered;
 
 /// The replica, shared between the state machine that moves it and the group that reads it. Held for
@@ -51,6 +52,7 @@ pub(crate) struct Machine {
     root: MeshRoot,
     replica: SharedReplica,
     testimony: Arc<Testimony>,
+    chronicle: Chronicle,
     views: Views,
 }
 
@@ -58,10 +60,10 @@ impl Machine {
     pub(crate) fn new(
         root: MeshRoot,
         db: Arc<Db>,
-        (replica, testimony): (SharedReplica, Arc<Testimony>),
+        (replica, testimony, chronicle): (SharedReplica, Arc<Testimony>, Chronicle),
         views: Views,
     ) -> Self {
-        Self { db, root, replica, testimony, views }
+        Self { db, root, replica, testimony, chronicle, views }
     }
 
     fn publish(&self) {
@@ -101,6 +103,9 @@ impl RaftStateMachine<Types> for Machine {
             let outcome = {
                 let mut replica = self.replica.lock();
                 let outcome = replica.apply(&entry);
+                if let Payload::Membership(_) = &entry.payload {
+                    self.chronicle.note(&replica);
+                }
                 if is_marked(&entry) {
                     self.testimony.note_replica(&replica);
                 }
@@ -135,6 +140,7 @@ impl RaftStateMachine<Types> for Machine {
             ));
         }
         self.db.save_snapshot(snapshot).await?;
+        self.chronicle.note(&replica);
         *self.replica.lock() = replica;
         self.publish();
         Ok(())

@@ -102,7 +102,7 @@ pub use editions::HeldBack;
 pub use export::{ExportError, Snapshot};
 pub use group::{Group, GroupError};
 pub use hearing::ReportError;
-pub use history::{Cause, MAX_TRANSITIONS, Transition};
+pub use history::{Cause, MAX_KEPT, MAX_TRANSITIONS, Reason, Transition};
 pub use lookout::Obstacle;
 pub use memory::MemoryDisk;
 pub use passage::PassageError;

@@ -38,6 +38,7 @@ mod learners;
 mod standing;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use mesh_model::MemberId;
 use mesh_model::trust::{Region, Wish};
@@ -45,6 +46,7 @@ use mesh_model::trust::{Region, Wish};
 use self::balance::{Seats, with_one_moved};
 use self::learners::{missing_candidate, surplus_learner};
 pub use self::standing::Standing;
+use super::history::reason::{Grounds, Measured};
 
 /// How many voters a small mesh has: three survive the loss of one, and a supervisor's work is small.
 pub const LEAST_TARGET: usize = 3;
@@ -100,7 +102,25 @@ pub struct Roles<'a> {
     pub rested: bool,
 }
 
-impl Roles<'_> {
+impl<'a> Roles<'a> {
+    /// What speaks for the next change of voters, with those that have no right to vote and for how long the lost ones have
+    /// been silent.
+    pub(super) fn grounds(
+        &self,
+        without_right: &'a BTreeSet<MemberId>,
+        silent: &'a BTreeMap<MemberId, Duration>,
+    ) -> Grounds<'a> {
+        let Self { leader, members, wishes, target, regions, .. } = *self;
+        Grounds {
+            present: members,
+            without_right,
+            wishes,
+            target,
+            leader: Some(leader),
+            measured: Some(Measured { silent, regions }),
+        }
+    }
+
     fn wishes_always(&self, member: &MemberId) -> bool {
         self.wishes.get(member) == Some(&Wish::Always)
     }

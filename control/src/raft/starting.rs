@@ -18,6 +18,7 @@ use super::contact::Contact;
 use super::following::Following;
 use super::group::{GroupError, Inner, leadership};
 use super::herald::Herald;
+use super::history::chronicle::Chronicle;
 use super::machine::{Machine, SharedReplica, Views};
 use super::network::Peers;
 use super::notary::Notary;
@@ -56,10 +57,12 @@ impl Inner {
         let root = *store.root();
         let mut sync = Sync::new(me, lasting.seed);
         sync.handle_members(store.view().members.keys().copied());
+        let chronicle = Chronicle::of(&lasting.history, &lasting.wall);
+        chronicle.note(&store.replica);
         let replica = SharedReplica::new(store.replica);
         let testimony = Testimony::of(&replica, root.mesh, me);
         let views_out = Views { own, public };
-        let shared = (replica.clone(), Arc::clone(&testimony));
+        let shared = (replica.clone(), Arc::clone(&testimony), chronicle);
         let machine = Machine::new(root, Arc::clone(&db), shared, views_out);
         let lookout = Arc::clone(&lasting.lookout);
         let peers = {

@@ -6,12 +6,13 @@ use mesh_model::trust::EpochId;
 use mesh_model::view::StateHash;
 use mesh_model::{Edition, Fault, LogIndex, MemberId, Term};
 use openraft::ServerState;
+use serde::{Deserialize, Serialize};
 
 use super::lookout::Obstacle;
 use super::store::{Aside, StoreError};
 
 /// A member's part in agreement.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Role {
     /// Leads this term.
     Leader,
@@ -38,7 +39,7 @@ impl From<ServerState> for Role {
 }
 
 /// Who leads, as far as this host knows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Leadership {
     /// This host's part.
     pub role: Role,

@@ -81,12 +81,14 @@ impl Inner {
         let following = membership.learners.union(&membership.voters);
         let learners: BTreeSet<MemberId> = following.copied().collect();
         members.retain(|id| !leaving.contains(id));
-        let (target, wishes) = {
+        let (target, wishes, without_right) = {
             let state = &self.replica.lock().state;
-            (state.voters().policy().and_then(|policy| policy.target), state.wishes())
+            let target = state.voters().policy().and_then(|policy| policy.target);
+            (target, state.wishes(), state.without_right())
         };
         let usual = usual_target(members.len(), membership.voters.len());
-        let (ready, (lost, until_next)) = (self.ready(), self.lost(&learners));
+        let (ready, (silent, until_next)) = (self.ready(), self.lost(&learners));
+        let lost: BTreeSet<MemberId> = silent.keys().copied().collect();
         let absent = self.sync().absent();
         let until_rested = self.until_rested(&membership.voters);
         let mut roles = Roles {
@@ -118,6 +120,10 @@ impl Inner {
         }
         let step = step.filter(|step| !matches!(step, Step::Remove(id) if leaving.contains(id)));
         if let Some(step) = step {
+            if let Step::SetVoters(voters) = &step {
+                let grounds = roles.grounds(&without_right, &silent);
+                self.history().intend(voters.clone(), &grounds);
+            }
             self.take(step).await;
             return Looked::Stepped;
         }

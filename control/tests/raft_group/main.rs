@@ -14,6 +14,7 @@ mod failed_disk;
 #[path = "../fixture/mod.rs"]
 mod fixture;
 mod following;
+mod history;
 mod leaving;
 mod liar;
 mod lost;

@@ -41,7 +41,7 @@ fn a_voter_leads_when_it_is_asked_for_at_the_leader_a_voter_or_a_learner() {
                 let told = |world: &World| last_cause(world, voter) == Cause::Transferred(leader);
                 world.until("the voters know why", told).await;
             }
-            let seen = |world: &World| last_cause(world, learner) == Cause::Elected;
+            let seen = |world: &World| last_cause(world, learner) == Cause::Elected(Some(leader));
             world.until("the learner saw that somebody did", seen).await;
             world.admit(at).await.expect("it leads");
         }
@@ -143,7 +143,7 @@ fn those_left_behind_remember_an_election_and_the_one_cut_off_its_lost_majority(
 
         let second = world.leader().await;
         for member in others(&world, first) {
-            let knows = |world: &World| last_cause(world, member) == Cause::Elected;
+            let knows = |world: &World| last_cause(world, member) == Cause::Elected(Some(first));
             world.until("it knows who won", knows).await;
             let (told, _) = world.group(member).history();
             let causes: Vec<Cause> = told.iter().map(|transition| transition.cause).collect();
@@ -153,7 +153,7 @@ fn those_left_behind_remember_an_election_and_the_one_cut_off_its_lost_majority(
             assert!(last.term > term);
         }
         world.heal(first);
-        let follows = |world: &World| last_cause(world, first) == Cause::Elected;
+        let follows = |world: &World| last_cause(world, first) == Cause::Elected(Some(first));
         world.until("it hears who won meanwhile", follows).await;
     });
 }

@@ -443,6 +443,13 @@ impl World {
         Store::open(disk, member, &self.mesh.root).expect("its own store")
     }
 
+    /// The same with what the host saw of who led and voted before.
+    pub(crate) async fn restart_recalling(&mut self, member: MemberId, kept: &[u8]) {
+        let mut store = self.store(member);
+        store.recall(kept).expect("its own");
+        self.run(store).await;
+    }
+
     pub(crate) async fn restart(&mut self, member: MemberId) {
         let store = self.store(member);
         self.run(store).await;

@@ -147,6 +147,7 @@ impl Daemon {
         if let Some(mesh) = self.mesh.swap(None) {
             remembering::save(&state_dir, &mesh.hints().await);
             remembering::save_stamp(&state_dir, mesh.newest_stamp().await);
+            remembering::save_history(&state_dir, &mesh.group);
             mesh.stop().await;
             return mesh.end_of_process(exit);
         }
@@ -162,10 +163,11 @@ impl Daemon {
         let open = || Store::open(file, membership.member, &membership.root);
         let store = tokio::task::block_in_place(|| expecting_panic(open));
         let what = |error: &StoreError| format!("{}: {error}", path.display());
-        let store = store.map_err(|error| ending::store_exit(&error, what(&error)))?;
+        let mut store = store.map_err(|error| ending::store_exit(&error, what(&error)))?;
         if store.said_goodbye() {
             return self.finish_leaving(&mut state_dir, store);
         }
+        remembering::recall(&state_dir, &mut store);
         let ground = Ground::lay(&self.config, &store, state_dir.identity()).await?;
         let port = self.bind()?;
         let mesh = self.open(&state_dir, store, ground, port, state_dir.peer_hints()).await?;

@@ -1,5 +1,5 @@
 //! Keeps what a start with no leader anywhere needs: where everyone was last seen, and the stamp of the last
-//! handshake.
+//! handshake. Keeps who led and who voted, too, for people to read after a start.
 //!
 //! News can wait for the next look, except a door's. A newcomer knows those few members whose endpoints its
 //! welcome named, and is known to its door alone until its first handshakes; a door that loses power in
@@ -15,6 +15,7 @@ use std::sync::Weak;
 use std::time::Duration;
 
 use mesh_control::node::hints;
+use mesh_control::raft::{Group, Store};
 use mesh_dataplane::WallTime;
 use mesh_model::wire::join::PeerHint;
 use tokio::sync::{mpsc, oneshot};
@@ -75,7 +76,7 @@ pub(super) fn saver() -> (Saver, Requests) {
 /// Saves the cache whenever it has changed, and the stamp now and then if it has, as long as `daemon` lives.
 pub(super) async fn run(daemon: Weak<Daemon>, mut requests: Requests) {
     let mut saved = Vec::new();
-    let (mut looks, mut stamp) = (0, None);
+    let (mut looks, mut stamp, mut told) = (0, None, 0);
     let mut pauses = interval(LOOK_AGAIN);
     pauses.set_missed_tick_behavior(MissedTickBehavior::Delay);
     // The first is over at once.
@@ -99,6 +100,10 @@ pub(super) async fn run(daemon: Weak<Daemon>, mut requests: Requests) {
         if is_news && save(&state_dir, &known) {
             saved = known;
         }
+        let count = mesh.group.history_count();
+        if told != count && save_history(&state_dir, &mesh.group) {
+            told = count;
+        }
         if asked.is_empty() && LOOK_AGAIN * looks >= SAVE_STAMP_EVERY {
             looks = 0;
             let newest = mesh.newest_stamp().await;
@@ -108,6 +113,20 @@ pub(super) async fn run(daemon: Weak<Daemon>, mut requests: Requests) {
             }
         }
     }
+}
+
+/// Gives `store` what was kept of who led and who voted. Nothing depends on it.
+pub(super) fn recall(state_dir: &StateDir, store: &mut Store) {
+    let Some(kept) = state_dir.history() else { return };
+    if let Err(error) = store.recall(&kept) {
+        tracing::warn!(%error, "who led before this start is not known: the file that says so is ignored");
+    }
+}
+
+/// Saves who led and who voted, and says whether it could.
+pub(super) fn save_history(state_dir: &StateDir, group: &Group) -> bool {
+    let saved = tokio::task::block_in_place(|| state_dir.save_history(&group.history_to_keep()));
+    saved.inspect_err(|error| tracing::warn!(%error, "who led was not saved")).is_ok()
 }
 
 /// Saves `hints`, and says whether it could. A cache: failing costs the next start some time.

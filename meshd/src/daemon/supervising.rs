@@ -1,12 +1,12 @@
 //! `mesh supervisor`: who leads, who led, and who shall.
 
 use mesh_control::raft::{
-    Cause, HandOverRefusal, Role as GroupRole, TransferError, Transition as Seen,
+    Cause, HandOverRefusal, Reason, Role as GroupRole, TransferError, Transition as Seen,
 };
 use mesh_model::MemberId;
 use mesh_model::api::v1::{
     ErrorBody, ErrorCode, Family, RaftRole, Supervisor, SupervisorHistory, TransferReply,
-    TransferRequest, Transition, TransitionCause,
+    TransferRequest, Transition, TransitionCause, VoteReason,
 };
 
 use super::Daemon;
@@ -28,12 +28,12 @@ impl Daemon {
             name: name.map(|member| member.name.clone()),
             is_self: leader == Some(mesh.me),
             voters: status.voters,
-            last: seen.last().map(transition),
+            last: seen.iter().rfind(|seen| !seen.cause.is_of_votes()).map(transition),
             transfers_refused: mesh.group.transfers_refused(),
         })
     }
 
-    /// Who led, as this host saw it.
+    /// Who led and who voted, as this host saw it.
     pub(crate) async fn supervisor_history(&self) -> Answer<SupervisorHistory> {
         let (seen, forgotten) = self.mesh()?.group.history();
         Ok(SupervisorHistory { forgotten, transitions: seen.iter().map(transition).collect() })
@@ -78,6 +78,10 @@ fn transition(seen: &Seen) -> Transition {
         role: raft_role(seen.now.role),
         cause,
         of,
+        reason: match seen.cause {
+            Cause::VoteGiven(_, why) | Cause::VoteTaken(_, why) => Some(reason(why)),
+            _ => None,
+        },
     }
 }
 
@@ -85,7 +89,7 @@ fn cause(cause: Cause) -> (TransitionCause, Option<MemberId>) {
     match cause {
         Cause::Started => (TransitionCause::Started, None),
         Cause::Voted(member) => (TransitionCause::Voted, Some(member)),
-        Cause::Elected => (TransitionCause::Elected, None),
+        Cause::Elected(after) => (TransitionCause::Elected, after),
         Cause::Transferred(member) => (TransitionCause::Transferred, Some(member)),
         Cause::Retired(member) => (TransitionCause::Retired, Some(member)),
         Cause::FellSilent(member) => (TransitionCause::FellSilent, Some(member)),
@@ -94,6 +98,23 @@ fn cause(cause: Cause) -> (TransitionCause, Option<MemberId>) {
         Cause::GotVote => (TransitionCause::GotVote, None),
         Cause::LostVote => (TransitionCause::LostVote, None),
         Cause::Stopped => (TransitionCause::Stopped, None),
+        Cause::VoteGiven(member, _) => (TransitionCause::VoteGiven, Some(member)),
+        Cause::VoteTaken(member, _) => (TransitionCause::VoteTaken, Some(member)),
+    }
+}
+
+fn reason(reason: Reason) -> VoteReason {
+    match reason {
+        Reason::Target(target) => VoteReason::Target { target },
+        Reason::Wish => VoteReason::Wish,
+        Reason::WithoutRight => VoteReason::WithoutRight,
+        Reason::Gone => VoteReason::Gone,
+        Reason::Silent(for_s) => VoteReason::Silent { for_s },
+        Reason::InPlaceOf(member) => VoteReason::InPlaceOf { member },
+        Reason::MadeRoomFor(member) => VoteReason::MadeRoomFor { member },
+        Reason::Spread => VoteReason::Spread,
+        Reason::Even => VoteReason::Even,
+        Reason::Decided(by) => VoteReason::Decided { by },
     }
 }
 

@@ -9,6 +9,7 @@
 //! mesh.redb      the agreed log, vote and snapshot
 //! peers.cache    where others were last seen
 //! handshake.stamp  the latest time a handshake was stamped with
+//! supervisor.history  who led and who voted, as this host saw it
 //! snapshots/     copies of the agreed state that were asked for
 //! ```
 //!
@@ -39,6 +40,7 @@ mod snapshots;
 
 use std::path::{Path, PathBuf};
 
+use mesh_control::raft::MAX_KEPT as MAX_HISTORY;
 use mesh_dataplane::WallTime;
 use mesh_model::wire::join::PeerHint;
 use mesh_model::{IdentitySecret, TunnelSecret};
@@ -229,6 +231,23 @@ impl StateDir {
         files::write(&cache_path(&self.path), &peer_cache::encode(membership.root.mesh, hints))
     }
 
+    /// Who led and who voted, as it was saved. A file that cannot be read is logged, and none.
+    pub(crate) fn history(&self) -> Option<Vec<u8>> {
+        let path = history_path(&self.path);
+        files::read(&path, MAX_HISTORY).unwrap_or_else(|error| {
+            tracing::warn!(path = %path.display(), %error, "who led before this start is not known");
+            None
+        })
+    }
+
+    /// Remembers who led and who voted.
+    pub(crate) fn save_history(&self, history: &[u8]) -> Result<(), StateDirError> {
+        match &self.membership {
+            Some(_) => files::write(&history_path(&self.path), history),
+            None => Ok(()),
+        }
+    }
+
     /// Where copies of the agreed state are kept.
     pub(crate) fn snapshots(&self) -> SnapshotDir {
         SnapshotDir::of(&self.path)
@@ -267,6 +286,10 @@ fn store_path(dir: &Path) -> PathBuf {
 
 fn cache_path(dir: &Path) -> PathBuf {
     dir.join("peers.cache")
+}
+
+fn history_path(dir: &Path) -> PathBuf {
+    dir.join("supervisor.history")
 }
 
 fn stamp_path(dir: &Path) -> PathBuf {
@@ -361,7 +384,7 @@ fn finish_leaving(dir: &Path) -> Result<(), StateDirError> {
         return Ok(());
     }
     let (store, admin) = (store_path(dir), admin_path(dir));
-    let mesh = [draft(&store), store, draft(&admin), admin, cache_path(dir)];
+    let mesh = [draft(&store), store, draft(&admin), admin, cache_path(dir), history_path(dir)];
     for path in mesh.into_iter().chain([stamp_path(dir), identity_path(dir)]) {
         files::remove(&path)?;
     }

@@ -2,7 +2,7 @@
 
 use mesh_model::MemberId;
 use mesh_model::api::v1::{
-    ErrorCode, Supervisor, SupervisorHistory, TransferReply, TransitionCause,
+    ErrorCode, Supervisor, SupervisorHistory, TransferReply, Transition, TransitionCause,
 };
 use mesh_tests::lab::SETTLE_LIMIT;
 use mesh_tests::mesh::exit;
@@ -52,7 +52,7 @@ fn the_lead_is_handed_to_a_voter_and_every_voter_knows_by_whom() {
     for voter in voters {
         tells(&lab, voter, TransitionCause::Transferred, before.leader);
     }
-    tells(&lab, learner, TransitionCause::Elected, None);
+    tells(&lab, learner, TransitionCause::Elected, before.leader);
     let status: Supervisor = lab.host(chosen).mesh().get(&["supervisor", "status"]).unwrap();
     assert!(status.is_self);
     assert_eq!(status.last.unwrap().cause, TransitionCause::Transferred);
@@ -95,14 +95,17 @@ fn a_supervisor_that_is_killed_leaves_an_election_in_the_others_memory() {
     let witness = 1 + leader % 3;
     lab.host_mut(leader).kill().unwrap();
     lab.leader_seen_by(witness, before.leader).unwrap();
-    tells(&lab, witness, TransitionCause::Elected, None);
+    tells(&lab, witness, TransitionCause::Elected, before.leader);
     lab.host_mut(leader).start().unwrap();
     eventually(SETTLE_LIMIT, "the one that was killed finds the next supervisor", || {
         let told: SupervisorHistory =
             lab.host(leader).mesh().get(&["supervisor", "history"]).ok()?;
+        let is_start = |seen: &Transition| seen.cause == TransitionCause::Started;
         let first = told.transitions.first()?;
+        let again = told.transitions.iter().rposition(is_start)?;
         let last = told.transitions.last()?;
-        (first.cause == TransitionCause::Started && last.leader.is_some()).then_some(())
+        // What it saw before is told, up to a second before it was killed, and that it started again.
+        (is_start(first) && again > 0 && last.leader.is_some()).then_some(())
     })
     .unwrap();
 }

@@ -53,7 +53,7 @@ pub use status::{
     KeyStatus, Offload, RaftRole, RaftStatus, Role, Status,
 };
 pub use supervision::{
-    SupervisorHistory, TransferReply, TransferRequest, Transition, TransitionCause,
+    SupervisorHistory, TransferReply, TransferRequest, Transition, TransitionCause, VoteReason,
 };
 pub use sync::{
     LogComparison, LogDifference, LogEntryHash, ResyncRequest, SyncFromRequest, SyncReply,

@@ -452,7 +452,12 @@ fn openraft_installs_only_what_verifies_whoever_asks() {
         let replica = SharedReplica::new(store.replica);
         let db = std::sync::Arc::clone(&store.log.db);
         let testimony = Testimony::of(&replica, fixture::root().mesh, GUEST);
-        let mut machine = Machine::new(fixture::root(), db, (replica.clone(), testimony), views);
+        let mut machine = Machine::new(
+            fixture::root(),
+            db,
+            (replica.clone(), testimony, fixture::chronicle()),
+            views,
+        );
         let lie = forged();
         let meta: SnapshotMeta = lie.meta();
         assert!(machine.install_snapshot(&meta, lie.to_snapshot()).await.is_err());

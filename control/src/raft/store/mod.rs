@@ -25,6 +25,7 @@ mod tail;
 
 use std::sync::Arc;
 
+use mesh_model::codec::CodecError;
 use mesh_model::trust::{AdminsHead, ChainError, Genesis, MeshRoot};
 use mesh_model::view::ClusterView;
 use mesh_model::{Edition, MemberId, Signed};
@@ -38,6 +39,7 @@ pub use error::StoreError;
 pub(crate) use log::LogStore;
 pub(crate) use promise::Promise;
 
+use super::history::History;
 use super::replica::Replica;
 use super::snapshot::{SNAPSHOT_LIMIT, SnapshotError, peek_meta};
 use super::types::{Payload, StoredMembership};
@@ -94,6 +96,8 @@ pub struct Store {
     /// The newest edition this host reads.
     pub(crate) reads: Edition,
     identity: Identity,
+    /// What this host saw of who led before it started.
+    history: Option<History>,
 }
 
 impl Store {
@@ -136,7 +140,13 @@ impl Store {
             }
             Ok(())
         })?;
-        Ok(Self { log: LogStore::new(Arc::new(db)), replica, reads: NEWEST, identity })
+        Ok(Self {
+            log: LogStore::new(Arc::new(db)),
+            replica,
+            reads: NEWEST,
+            identity,
+            history: None,
+        })
     }
 
     /// Opens the store of member `me` of the mesh whose trust starts at `root`, and replays what is
@@ -172,7 +182,7 @@ impl Store {
         };
         log.check_readable(NEWEST)?;
         replay(&log, &mut replica)?;
-        Ok(Self { log, replica, reads: NEWEST, identity })
+        Ok(Self { log, replica, reads: NEWEST, identity, history: None })
     }
 
     /// This store as a build has it that reads no later edition than `reads`: how members of two editions are run side by side
@@ -182,6 +192,19 @@ impl Store {
         self.replica = self.replica.read_up_to(reads)?;
         self.reads = reads;
         Ok(self)
+    }
+
+    /// Goes on with what this host saw of who led and who voted, as [`Group::history_to_keep`](super::Group::history_to_keep)
+    /// gave it. What another member saw is not taken.
+    pub fn recall(&mut self, kept: &[u8]) -> Result<(), CodecError> {
+        let whose = (self.identity.me, self.identity.root.mesh);
+        self.history = Some(History::resume(whose, kept)?);
+        Ok(())
+    }
+
+    /// What was recalled, or a history that begins.
+    pub(in crate::raft) fn take_history(&mut self) -> History {
+        self.history.take().unwrap_or_else(|| History::new(self.identity.me))
     }
 
     /// Whose store it is.

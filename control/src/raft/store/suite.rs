@@ -7,7 +7,7 @@ use tokio::sync::watch;
 
 use super::*;
 use crate::raft::MemoryDisk;
-use crate::raft::fixture::{self, founder_store};
+use crate::raft::fixture::{self, chronicle, founder_store};
 use crate::raft::machine::{Machine, SharedReplica, Views};
 use crate::raft::runtime::Runtime;
 use crate::raft::testimony::Testimony;
@@ -26,7 +26,7 @@ impl StoreBuilder<Types, LogStore, Machine> for Builder {
         let (db, root) = (Arc::clone(&store.log.db), *store.root());
         let replica = SharedReplica::new(store.replica);
         let testimony = Testimony::of(&replica, root.mesh, MemberId::FOUNDER);
-        let machine = Machine::new(root, db, (replica, testimony), views);
+        let machine = Machine::new(root, db, (replica, testimony, chronicle()), views);
         Ok(((), store.log, machine))
     }
 }

@@ -4,6 +4,7 @@ use std::fs;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use mesh_control::raft::MAX_KEPT;
 use mesh_dataplane::WallTime;
 use mesh_model::wire::join::PeerHint;
 use mesh_model::{MemberId, MeshId};
@@ -24,6 +25,24 @@ fn a_stamp_is_remembered_with_what_may_have_come_after_it() {
     assert_eq!(mode(&path), 0o600);
     fs::write(&path, b"garbage").expect("written");
     assert_eq!(dir.stamp_floor(), WallTime::default());
+}
+
+#[test]
+fn who_led_is_remembered_and_forgotten_with_the_mesh() {
+    let mut place = Place::new();
+    place.joined();
+    let mut dir = place.open();
+    assert_eq!(dir.history(), None);
+    dir.save_history(b"m2 led").expect("saved");
+    assert_eq!(dir.history(), Some(b"m2 led".to_vec()));
+    let path = place.file("supervisor.history");
+    assert_eq!(mode(&path), 0o600);
+    fs::write(&path, vec![0; MAX_KEPT + 1]).expect("written");
+    assert_eq!(dir.history(), None, "longer than any of ours");
+    dir.forget(&mut || [9; 32]).expect("left");
+    assert!(!path.exists());
+    dir.save_history(b"m2 led").expect("nothing to do");
+    assert!(!path.exists());
 }
 
 #[test]

@@ -15,7 +15,7 @@ pub enum TransitionCause {
     Started,
     /// An election: the host gave its vote to `of`, perhaps itself.
     Voted,
-    /// The supervisor won an election.
+    /// The supervisor won an election, after `of` had led, as far as the host knows who had.
     Elected,
     /// `of` handed the lead over, as somebody asked it to.
     Transferred,
@@ -33,12 +33,61 @@ pub enum TransitionCause {
     LostVote,
     /// Agreement on the host ended.
     Stopped,
+    /// `of` votes since, as was agreed; `reason` says why.
+    VoteGiven,
+    /// `of` votes no more, as was agreed; `reason` says why.
+    VoteTaken,
     /// What a newer daemon says and this program does not know.
     #[serde(other)]
     Unknown,
 }
 
-/// One change of leadership, as one host saw it.
+/// Why a member got a vote, or lost it. The supervisor that decided knows all of it; another host what follows from
+/// what was agreed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum VoteReason {
+    /// So many shall vote, and fewer did, or more.
+    Target {
+        /// How many.
+        target: u64,
+    },
+    /// An admin wants it to vote, or not to.
+    Wish,
+    /// Its invite carries no right to vote, and those of enough others do.
+    WithoutRight,
+    /// It left, leaves, or is banned.
+    Gone,
+    /// It had not answered the supervisor for so long.
+    Silent {
+        /// In seconds.
+        for_s: u64,
+    },
+    /// It votes in the place of another.
+    InPlaceOf {
+        /// Which.
+        member: MemberId,
+    },
+    /// Another, which an admin wants to vote, votes in its place.
+    MadeRoomFor {
+        /// Which.
+        member: MemberId,
+    },
+    /// Its region had more votes than that of whoever has it now.
+    Spread,
+    /// With it an even number would vote, which survives no more failures.
+    Even,
+    /// The supervisor of that time decided so, and it alone knows why.
+    Decided {
+        /// Who that was, if it is known.
+        by: Option<MemberId>,
+    },
+    /// What a newer daemon says and this program does not know.
+    #[serde(other)]
+    Unknown,
+}
+
+/// One change of leadership, or of who votes, as one host saw it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Transition {
     /// When, in milliseconds since the Unix epoch, by that host's clock.
@@ -53,9 +102,12 @@ pub struct Transition {
     pub cause: TransitionCause,
     /// The member the cause speaks of.
     pub of: Option<MemberId>,
+    /// Why a vote was given or taken; `None` with every other cause.
+    #[serde(default)]
+    pub reason: Option<VoteReason>,
 }
 
-/// The leaderships one host saw since its daemon started.
+/// The leaderships and the changes of who votes that one host saw, also before its last start.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SupervisorHistory {
     /// How many more it saw before those it remembers.
