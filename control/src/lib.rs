@@ -15,6 +15,8 @@ pub mod pairs;
 pub mod planner;
 pub mod ports;
 pub mod raft;
+mod reasons;
+pub mod refusals;
 pub mod reports;
 pub mod rotation;
 pub mod state;

@@ -2,55 +2,42 @@
 
 use mesh_model::Fault;
 
-macro_rules! drops {
-    ($($(#[$doc:meta])* $variant:ident => $name:literal,)*) => {
-        /// Why a datagram, or a part of one, was not taken.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-        pub enum Drop { $($(#[$doc])* $variant,)* }
+use crate::reasons::reasons;
 
-        impl Drop {
-            /// All reasons.
-            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
-
-            /// The reason's name. Stable: people and dashboards know it.
-            pub fn name(self) -> &'static str {
-                match self { $(Self::$variant => $name,)* }
-            }
-        }
-    };
-}
-
-drops! {
-    /// Not a gossip datagram, or too long to be one.
-    Malformed => "gossip_malformed",
-    /// From someone who is not in the agreed view: not yet, or no longer.
-    UnknownSender => "gossip_unknown_sender",
-    /// The tunnel says one member, the datagram another.
-    ForeignSource => "gossip_foreign_source",
-    /// Meant for another member.
-    WrongTarget => "gossip_wrong_target",
-    /// About a member that is not in the agreed view: not yet, or no longer.
-    UnknownMember => "gossip_unknown_member",
-    /// Claims a generation for someone that no clock can have given.
-    Generation => "gossip_generation",
-    /// A well-formed SWIM message at a time or in an order SWIM does not allow.
-    Protocol => "gossip_protocol",
-    /// Facts of a member that is not in the agreed view: not yet, or no longer.
-    FactsUnknownMember => "facts_unknown_member",
-    /// Facts their owner did not sign, or of another mesh.
-    FactsForged => "facts_forged",
-    /// Facts that are well signed but beyond a bound, or unreadable.
-    FactsMalformed => "facts_malformed",
-    /// Facts older than those known.
-    FactsStale => "facts_stale",
-    /// Arrived after this host was removed from the mesh.
-    Removed => "gossip_removed",
-    /// More was to be sent at once than the outbox holds.
-    OutboxFull => "gossip_outbox_full",
-    /// A gossip datagram that a newer version wrote.
-    Newer => "gossip_newer",
-    /// Facts that a newer version wrote.
-    FactsNewer => "facts_newer",
+reasons! {
+    /// Why a datagram, or a part of one, was not taken.
+    pub enum Drop {
+        /// Not a gossip datagram, or too long to be one.
+        Malformed => "gossip_malformed",
+        /// From someone who is not in the agreed view: not yet, or no longer.
+        UnknownSender => "gossip_unknown_sender",
+        /// The tunnel says one member, the datagram another.
+        ForeignSource => "gossip_foreign_source",
+        /// Meant for another member.
+        WrongTarget => "gossip_wrong_target",
+        /// About a member that is not in the agreed view: not yet, or no longer.
+        UnknownMember => "gossip_unknown_member",
+        /// Claims a generation for someone that no clock can have given.
+        Generation => "gossip_generation",
+        /// A well-formed SWIM message at a time or in an order SWIM does not allow.
+        Protocol => "gossip_protocol",
+        /// Facts of a member that is not in the agreed view: not yet, or no longer.
+        FactsUnknownMember => "facts_unknown_member",
+        /// Facts their owner did not sign, or of another mesh.
+        FactsForged => "facts_forged",
+        /// Facts that are well signed but beyond a bound, or unreadable.
+        FactsMalformed => "facts_malformed",
+        /// Facts older than those known.
+        FactsStale => "facts_stale",
+        /// Arrived after this host was removed from the mesh.
+        Removed => "gossip_removed",
+        /// More was to be sent at once than the outbox holds.
+        OutboxFull => "gossip_outbox_full",
+        /// A gossip datagram that a newer version wrote.
+        Newer => "gossip_newer",
+        /// Facts that a newer version wrote.
+        FactsNewer => "facts_newer",
+    }
 }
 
 impl Drop {

@@ -17,39 +17,21 @@ use super::rpc::{AppendReply, PassageReply, ProposeReply, Question, Reply, Reque
 use super::snapshot::SnapshotError;
 use super::types::{Snapshot, Types, Vote};
 use crate::command::{Command, Proposal};
+use crate::refusals::Refused;
 
 impl Group {
     /// Answers `request` of member `from`; the link vouches that it is from `from`.
     ///
     /// Refuses whoever is neither a present member nor part of the agreement group, and whoever speaks for
-    /// another or like a voter without being one. Never panics on what it is sent. Once agreement on this host has
+    /// another or like a voter without being one; each refusal is [counted](Self::refusals). Never panics on what it is sent. Once agreement on this host has
     /// ended it answers nobody, not even what it could still say from memory: it knows of no change since.
     pub async fn handle_rpc(&self, from: MemberId, request: &[u8]) -> Result<Bytes, RpcError> {
-        let inner = &*self.inner();
-        if inner.ended().is_some() {
-            return Err(RpcError::Stopped);
+        let inner = self.inner();
+        let answered = Box::pin(inner.hear_out(from, request)).await;
+        if let Err(refused) = &answered {
+            inner.count_refused(refused);
         }
-        if !inner.is_known(from) {
-            return Err(RpcError::NotAMember(from));
-        }
-        let answered = match codec::decode_up_to(request, inner.reads.0) {
-            Ok(Question { epoch, request })
-                if epoch != inner.epoch && !request.is_of_any_epoch() =>
-            {
-                inner.lookout.note(from, epoch, inner.epoch);
-                Ok(Reply::OtherEpoch(inner.epoch))
-            }
-            Ok(Question { request, .. }) => Box::pin(inner.answer(from, request)).await,
-            Err(unread) => Err(unread.into()),
-        };
-        if let Err(RpcError::Malformed(unread) | RpcError::Snapshot(SnapshotError::Codec(unread))) =
-            &answered
-        {
-            inner.note_unread(from, unread);
-        }
-        let answer = answered?;
-        let (is_parcel, answer) = (answer.holds_the_state(), answer.encode());
-        Ok(if is_parcel { Parcel::wrap(from, answer, &inner.desk) } else { answer })
+        answered
     }
 }
 
@@ -58,11 +40,35 @@ fn stopped<E>(_: E) -> RpcError {
     RpcError::Stopped
 }
 
-fn not_entitled(from: MemberId, vote: &Vote) -> RpcError {
-    RpcError::NotEntitled { from, claimed: MemberId(vote.leader_id.voted_for) }
-}
-
 impl Inner {
+    async fn hear_out(&self, from: MemberId, request: &[u8]) -> Result<Bytes, RpcError> {
+        if self.ended().is_some() {
+            return Err(RpcError::Stopped);
+        }
+        if !self.is_known(from) {
+            return Err(RpcError::NotAMember(from));
+        }
+        let answered = match codec::decode_up_to(request, self.reads.0) {
+            Ok(Question { epoch, request })
+                if epoch != self.epoch && !request.is_of_any_epoch() =>
+            {
+                self.lookout.note(from, epoch, self.epoch);
+                self.refusals.count(Refused::AgreementOtherEpoch);
+                Ok(Reply::OtherEpoch(self.epoch))
+            }
+            Ok(Question { request, .. }) => Box::pin(self.answer(from, request)).await,
+            Err(unread) => Err(unread.into()),
+        };
+        if let Err(RpcError::Malformed(unread) | RpcError::Snapshot(SnapshotError::Codec(unread))) =
+            &answered
+        {
+            self.note_unread(from, unread);
+        }
+        let answer = answered?;
+        let (is_parcel, answer) = (answer.holds_the_state(), answer.encode());
+        Ok(if is_parcel { Parcel::wrap(from, answer, &self.desk) } else { answer })
+    }
+
     async fn answer(&self, from: MemberId, request: Request) -> Result<Reply, RpcError> {
         self.outdated.check(&request)?;
         match request {
@@ -123,6 +129,7 @@ impl Inner {
         append: AppendEntriesRequest<Types>,
     ) -> Result<Reply, RpcError> {
         if let Some(later) = self.overruled(from, &append.vote) {
+            self.refusals.count(Refused::AgreementTermOver);
             return Ok(Reply::Append(AppendReply::HigherVote(later.into())));
         }
         self.check_leader(from, &append.vote).await?;
@@ -193,7 +200,7 @@ impl Inner {
     /// have to be checked here, as often as it asks; what is reported to the leader has its pace.
     fn check_proposer(&self, from: MemberId, proposal: &Proposal) -> Result<(), RpcError> {
         match proposal.command {
-            Command::Exclude { .. } => Err(RpcError::NotEntitled { from, claimed: self.me }),
+            Command::Exclude { .. } => Err(RpcError::NotTheLeader(from)),
             _ => Ok(()),
         }
     }
@@ -201,7 +208,7 @@ impl Inner {
     /// Who appends must have won its election.
     async fn check_leader(&self, from: MemberId, vote: &Vote) -> Result<(), RpcError> {
         if !vote.committed {
-            return Err(not_entitled(from, vote));
+            return Err(RpcError::OutOfTurn(from));
         }
         self.check_speaker(from, vote).await
     }
@@ -209,15 +216,16 @@ impl Inner {
     /// Who campaigns must not have.
     async fn check_candidate(&self, from: MemberId, vote: &Vote) -> Result<(), RpcError> {
         if vote.committed {
-            return Err(not_entitled(from, vote));
+            return Err(RpcError::OutOfTurn(from));
         }
         self.check_speaker(from, vote).await
     }
 
     /// `vote` must be `from`'s own, and `from` a voter.
     async fn check_speaker(&self, from: MemberId, vote: &Vote) -> Result<(), RpcError> {
-        if vote.leader_id.voted_for != from.0 {
-            return Err(not_entitled(from, vote));
+        let claimed = MemberId(vote.leader_id.voted_for);
+        if claimed != from {
+            return Err(RpcError::NotEntitled { from, claimed });
         }
         // A leader that gave up its vote leads to the end of its term; it was elected rightly.
         let followed = self.raft.server_metrics().borrow_watched().vote;

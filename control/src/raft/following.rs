@@ -34,6 +34,7 @@ use super::runtime::Runtime;
 use super::snapshot::SnapshotError;
 use super::types::{Instant, Types};
 use super::watch as ordered;
+use crate::refusals::Refused;
 use crate::sync::{Ask, Heard};
 
 /// The longest this task sleeps: whether this host still leads, or is still fed, no event says.
@@ -62,6 +63,16 @@ enum NotUsed {
     Later,
     /// Nobody whose word counts has signed it.
     Unproven,
+}
+
+impl NotUsed {
+    fn reason(&self) -> Refused {
+        match self {
+            Self::Draft(error) => Refused::of_draft(error),
+            Self::Later => Refused::SyncOverruled,
+            Self::Unproven => Refused::SyncUnproven,
+        }
+    }
 }
 
 impl From<DraftError> for NotUsed {
@@ -148,7 +159,10 @@ impl Following {
     async fn hear(&mut self, from: MemberId, at: Instant, reply: Result<Reply, AskError>) -> Heard {
         let pulled = match reply {
             Ok(Reply::Pulled(pulled)) => pulled,
-            Ok(_) => return Heard::Silent,
+            Ok(_) => {
+                self.inner.refusals.count(Refused::SyncMalformed);
+                return Heard::Silent;
+            }
             Err(error) => {
                 if let AskError::Codec(unread) = &error {
                     self.inner.note_unread(from, unread);
@@ -159,6 +173,7 @@ impl Following {
         };
         if let Err(error) = pulled.check() {
             tracing::warn!(%from, %error, "a source's answer is out of bounds");
+            self.inner.refusals.count(Refused::SyncMalformed);
             return Heard::Wrong;
         }
         match pulled {
@@ -180,7 +195,11 @@ impl Following {
         let held = Duration::from_millis(news.held_ms.into());
         let (lead, confirmed) = (news.lead, news.confirmed_ms);
         let is_empty = news.entries.is_empty() && news.snapshot.is_none();
-        let gained = match Box::pin(self.extend(news)).await {
+        let extended = Box::pin(self.extend(news)).await;
+        if let Err(not_used) = &extended {
+            inner.refusals.count(not_used.reason());
+        }
+        let gained = match extended {
             Ok(gained) => gained,
             // Its fault as little as ours: the entries are too long to wait for their proof one by one.
             Err(NotUsed::Draft(DraftError::TooMuch)) => {

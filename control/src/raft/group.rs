@@ -41,6 +41,7 @@ use super::types::{Instant, Raft, Types};
 use super::watch as ordered;
 use super::withdrawal::Withdrawal;
 use crate::ports::{Seeds, Transport, WallClock};
+use crate::refusals::Refusals;
 use crate::state::State;
 use crate::sync::{Desk, Sync};
 
@@ -74,6 +75,7 @@ pub(super) struct Inner {
     pub(super) replica: SharedReplica,
     pub(super) peers: Peers,
     pub(super) lookout: Arc<Lookout>,
+    pub(super) refusals: Arc<Refusals>,
     pub(super) wall: Arc<dyn WallClock>,
     pub(super) timing: Timing,
     pub(super) contact: Contact,
@@ -123,6 +125,7 @@ impl Group {
             wall: Arc::new(wall),
             timing,
             lookout: Arc::default(),
+            refusals: Arc::default(),
             reads: store.reads,
             census: Arc::default(),
             hearing: Arc::default(),

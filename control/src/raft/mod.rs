@@ -16,7 +16,7 @@
 //! - `machine` applies; `snapshot` packs and checks; `replica` is the state and how far it has come; `export` is a
 //!   snapshot as a file of its own.
 //! - `network` asks, `notices` says what can wait for the next question, and `answer` answers; `rpc` is what they say; `speaker` is who may say it, `leaps` of which terms; `contact` is
-//!   whether the leader is still there.
+//!   whether the leader is still there, and `refusing` counts what is not listened to.
 //! - [`roles`] decides who votes; `steward` has it carried out, going by what `followers` knows of the others, how `lines` to
 //!   them have been, and for how long, as `tenure` says, the same have voted. Who is about to go, by `farewell`, is given no vote.
 //! - `warden` has bans end when their time is over, `tribunal` has members excluded that many report, as `hearing` knows.
@@ -72,6 +72,7 @@ mod propose;
 mod pulse;
 mod reading;
 mod records;
+mod refusing;
 mod replica;
 pub mod roles;
 mod rpc;

@@ -37,6 +37,7 @@ use super::rpc::{AppendSpan, Reply, Request};
 use super::types::{Snapshot, Types, Vote};
 use super::watch as ordered;
 use crate::ports::{Transport, TransportError};
+use crate::refusals::{Refusals, Refused};
 
 /// How long an append that carries entries may take. openraft suggests one heartbeat, which a distant
 /// member's flush exceeds; heartbeats travel on a connection of their own and are not held up.
@@ -73,6 +74,7 @@ pub(crate) struct Peers {
     epoch: EpochId,
     calls: Arc<dyn Calls>,
     lookout: Arc<Lookout>,
+    refusals: Arc<Refusals>,
     /// Where openraft tells who votes. Empty while it starts: nobody is believed then.
     electorate: Arc<OnceLock<ordered::Receiver<RaftServerMetrics<Types>>>>,
     /// This host keeps what it says as a leader to itself.
@@ -116,7 +118,7 @@ impl Peers {
         me: MemberId,
         epoch: EpochId,
         calls: Arc<dyn Calls>,
-        lookout: Arc<Lookout>,
+        (lookout, refusals): (Arc<Lookout>, Arc<Refusals>),
         pause: Duration,
     ) -> Self {
         Self {
@@ -124,6 +126,7 @@ impl Peers {
             epoch,
             calls,
             lookout,
+            refusals,
             electorate: Arc::default(),
             is_silent: Arc::default(),
             lines: Lines::default(),
@@ -167,12 +170,17 @@ impl Peers {
         limit: Duration,
     ) -> Result<Reply, AskError> {
         let reply = self.calls.call(to, request.ask_in(self.epoch), limit).await?;
-        match codec::decode(&reply)? {
-            Reply::OtherEpoch(epoch) => {
+        match codec::decode(&reply) {
+            Ok(Reply::OtherEpoch(epoch)) => {
                 self.lookout.note(to, epoch, self.epoch);
+                self.refusals.count(Refused::AgreementOtherEpoch);
                 Err(AskError::OtherEpoch(epoch))
             }
-            reply => Ok(reply),
+            Ok(reply) => Ok(reply),
+            Err(unread) => {
+                self.refusals.count(Refused::of_unread_reply(&unread));
+                Err(unread.into())
+            }
         }
     }
 }
@@ -206,6 +214,15 @@ impl Peer {
             Ok(reply) => return Ok(reply),
             Err(error) => error,
         };
+        match error {
+            AskError::OtherReply => self.peers.refusals.count(Refused::AgreementReplyMalformed),
+            AskError::NotBelieved => self.peers.refusals.count(Refused::AgreementReplyNotBelieved),
+            // Nothing came, or it is counted where it was read.
+            AskError::Transport(_)
+            | AskError::Codec(_)
+            | AskError::OtherEpoch(_)
+            | AskError::Silent => {}
+        }
         Err(match error {
             AskError::Transport(TransportError::Timeout(_)) => RPCError::Timeout(Timeout {
                 action,

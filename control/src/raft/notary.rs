@@ -25,6 +25,7 @@ use super::runtime::Runtime;
 use super::steward::IDLE;
 use super::testimony::GRID;
 use super::types::{Instant, Types};
+use crate::refusals::Refused;
 use crate::sync::Mark;
 
 /// The shortest pause between two signings. Commits of one burst share a word; a signature and its hundred checks in
@@ -187,8 +188,11 @@ impl Inner {
     ) -> Result<Reply, RpcError> {
         if let Some(word) = word {
             let named = word.peek()?.member;
-            if named != from || !self.take_words(&[word]) {
+            if named != from {
                 return Err(RpcError::NotEntitled { from, claimed: named });
+            }
+            if !self.take_words(&[word]) {
+                return Err(RpcError::WordNotTaken(from));
             }
         }
         let mut known = self.testimony.words().at(index);
@@ -201,13 +205,16 @@ impl Inner {
         let view = self.view();
         let mut genuine = true;
         for signed in words {
-            let Ok(word) = signed.peek() else {
-                genuine = false;
-                continue;
+            let signer = match signed.peek() {
+                Ok(word) => view.members.get(&word.member).ok_or(Refused::CheckpointUnknownMember),
+                Err(unread) => Err(Refused::of_unread_word(&unread)),
             };
-            match view.members.get(&word.member) {
-                Some(member) => genuine &= self.take_word(signed, member.id, &member.identity),
-                None => genuine = false,
+            match signer {
+                Ok(member) => genuine &= self.take_word(signed, member.id, &member.identity),
+                Err(reason) => {
+                    self.refusals.count(reason);
+                    genuine = false;
+                }
             }
         }
         genuine
@@ -230,6 +237,7 @@ impl Inner {
             }
             Err(error) => {
                 tracing::warn!(%member, %error, "a checkpoint was not taken");
+                self.refusals.count(Refused::of_word(&error));
                 false
             }
         }

@@ -26,6 +26,7 @@ use super::store::{Store, StoreError};
 use super::timing::Timing;
 use super::watch as ordered;
 use crate::ports::WallClock;
+use crate::refusals::Refusals;
 
 /// What stays when agreement begins anew.
 pub(super) struct Lasting {
@@ -37,6 +38,7 @@ pub(super) struct Lasting {
     pub(super) wall: Arc<dyn WallClock>,
     pub(super) timing: Timing,
     pub(super) lookout: Arc<Lookout>,
+    pub(super) refusals: Arc<Refusals>,
     /// The newest edition this host reads.
     pub(super) reads: Edition,
     pub(super) census: Arc<Census>,

@@ -34,7 +34,7 @@ impl Inner {
         loop {
             // It may be put out while it waits.
             if !self.view().members.contains_key(&from) {
-                return Err(RpcError::NotAMember(from));
+                return Err(RpcError::LeftMeanwhile(from));
             }
             if self.ended().is_some() {
                 return Err(RpcError::Stopped);

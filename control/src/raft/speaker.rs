@@ -62,7 +62,7 @@ impl Speakers {
         if voters.contains(&from) || self.vouched().contains(&from) {
             return Ok(());
         }
-        let refused = RpcError::NotEntitled { from, claimed: from };
+        let refused = RpcError::NoVote(from);
         // The sender tries again soon enough.
         let Some(_inquiry) = self.inquire(from) else { return Err(refused) };
         if self.is_vouched_for(from, voters, peers).await {
@@ -136,8 +136,6 @@ impl Drop for Inquiry<'_> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use bytes::Bytes;
     use mesh_model::codec;
     use openraft::type_config::TypeConfigExt as _;
@@ -176,7 +174,7 @@ mod tests {
     fn check(speakers: &Speakers, from: u64, voters: &[u64]) -> bool {
         let voters = voters.iter().copied().map(MemberId).collect();
         let pause = std::time::Duration::from_secs(1);
-        let peers = Peers::new(ME, epoch(), calls(Voters), Arc::default(), pause);
+        let peers = Peers::new(ME, epoch(), calls(Voters), Default::default(), pause);
         Types::run(async { speakers.check(MemberId(from), &voters, &peers).await.is_ok() })
     }
 
@@ -198,7 +196,7 @@ mod tests {
     fn one_that_nobody_vouches_for_keeps_no_other_from_being_heard_however_often_it_speaks() {
         let (speakers, voters) = (Speakers::default(), [1, 2].map(MemberId).into());
         let pause = std::time::Duration::from_secs(1);
-        let peers = Peers::new(ME, epoch(), calls(Voters), Arc::default(), pause);
+        let peers = Peers::new(ME, epoch(), calls(Voters), Default::default(), pause);
         let check = |from| speakers.check(MemberId(from), &voters, &peers);
         let doubtful = speakers.is_vouched_for(MemberId(5), &voters, &peers);
         let heard =

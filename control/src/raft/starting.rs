@@ -67,7 +67,8 @@ impl Inner {
         let lookout = Arc::clone(&lasting.lookout);
         let peers = {
             let calls = Arc::clone(&lasting.calls);
-            Peers::new(me, epoch, calls, Arc::clone(&lookout), lasting.timing.recent)
+            let heard = (Arc::clone(&lookout), Arc::clone(&lasting.refusals));
+            Peers::new(me, epoch, calls, heard, lasting.timing.recent)
         };
         let raft = Raft::new(me.0, config, peers.clone(), store.log, machine)
             .await
@@ -85,6 +86,7 @@ impl Inner {
             replica,
             peers,
             lookout,
+            refusals: Arc::clone(&lasting.refusals),
             wall: Arc::clone(&lasting.wall),
             timing: lasting.timing,
             contact: Contact::default(),

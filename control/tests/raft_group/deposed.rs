@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use mesh_control::command::Command;
 use mesh_control::raft::{Role, Timing};
+use mesh_control::refusals::Refused;
 use mesh_model::MemberId;
 use mesh_model::trust::{VoterTarget, Wish};
 use tokio::time::sleep;
@@ -71,6 +72,7 @@ fn a_leader_that_was_away_while_its_voters_were_replaced_hears_that_its_term_is_
                     })
                 })
                 .await;
+            assert!(world.group(last).refusals().of(Refused::AgreementTermOver) > 0);
             let applied = world.propose(old, world.filler()).await.expect("agreed").index;
             world
                 .until("they have what is agreed", |world| {

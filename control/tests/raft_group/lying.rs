@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use mesh_control::raft::{GroupStatus, SyncState};
+use mesh_control::refusals::Refused;
 use mesh_model::{IdentitySecret, MemberId};
 use tokio::time::sleep;
 
@@ -35,8 +36,13 @@ fn held(world: &World, member: MemberId) -> (u64, String, Vec<MemberId>) {
     (status.applied, status.state_hash.to_string(), status.voters)
 }
 
-/// Everybody tells `victim` the lie `of` makes while things are agreed. It takes nothing, and all of it once they tell the truth.
-fn all_lie(seed: u8, of: impl FnOnce(&World, MemberId) -> Lie + Send + 'static) {
+/// Everybody tells `victim` the lie `of` makes while things are agreed. It takes nothing, which is counted
+/// for `reasons`, and all of it once they tell the truth.
+fn all_lie(
+    seed: u8,
+    reasons: &'static [Refused],
+    of: impl FnOnce(&World, MemberId) -> Lie + Send + 'static,
+) {
     in_virtual_time(move || async move {
         let (mut world, leader, victim) = mesh(seed).await;
         let before = held(&world, victim);
@@ -49,6 +55,10 @@ fn all_lie(seed: u8, of: impl FnOnce(&World, MemberId) -> Lie + Send + 'static) 
         sleep(A_WHILE).await;
         assert!(world.lies() > 0, "nobody lied");
         assert_eq!(held(&world, victim), before);
+        let group = world.group(victim);
+        let counted = |reason: &Refused| group.refusals().of(*reason) > 0;
+        let counts: Vec<_> = Refused::ALL.iter().copied().filter(counted).collect();
+        assert_eq!(counts, reasons);
         world.tell_the_truth();
         let level = |world: &World| held(world, victim) == held(world, leader);
         world.until("it has what was agreed", level).await;
@@ -59,17 +69,17 @@ fn all_lie(seed: u8, of: impl FnOnce(&World, MemberId) -> Lie + Send + 'static) 
 
 #[test]
 fn an_entry_that_was_not_agreed_is_not_taken() {
-    all_lie(110, |_, _| Lie::Content);
+    all_lie(110, &[Refused::SyncRefuted], |_, _| Lie::Content);
 }
 
 #[test]
 fn a_change_of_voters_that_was_not_agreed_is_not_taken() {
-    all_lie(112, |_, leader| Lie::Membership(leader));
+    all_lie(112, &[Refused::SyncRefuted], |_, leader| Lie::Membership(leader));
 }
 
 #[test]
 fn a_voter_that_names_itself_the_only_one_is_not_believed_by_its_own_word() {
-    all_lie(113, |world, leader| {
+    all_lie(113, &[Refused::SyncUnproven], |world, leader| {
         let voters = world.status(leader).voters;
         let usurper = *voters.iter().find(|id| **id != leader).expect("another voter");
         Lie::Usurped(usurper, Box::new(world.identity(usurper)))
@@ -78,7 +88,9 @@ fn a_voter_that_names_itself_the_only_one_is_not_believed_by_its_own_word() {
 
 #[test]
 fn words_that_voters_did_not_sign_prove_nothing() {
-    all_lie(114, |_, _| Lie::Words(Box::new(IdentitySecret::from_seed([9; 32]))));
+    all_lie(114, &[Refused::CheckpointForged, Refused::SyncUnproven], |_, _| {
+        Lie::Words(Box::new(IdentitySecret::from_seed([9; 32])))
+    });
 }
 
 #[test]

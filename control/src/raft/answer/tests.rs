@@ -145,16 +145,17 @@ fn a_leader_of_an_earlier_term_is_told_of_the_later_one_whether_or_not_it_votes(
         assert_eq!(told, AppendEntriesResponse::HigherVote(leads(FOUNDER, term)));
 
         let campaign = VoteRequest::new(campaigns(GUEST, term - 1), Some(log_id(1, 9)));
-        for request in [
-            append(leads(GUEST, term), 4, 1),
-            append(leads(GUEST, term + 1), 4, 1),
-            append(campaigns(GUEST, term - 1), 4, 1),
-            append(leads(MemberId(9), term - 1), 4, 1),
-            snapshot(leads(GUEST, term - 1), &settled()),
-            Request::Vote(campaign.into()),
+        let no_vote = || RpcError::NoVote(GUEST);
+        let for_another = RpcError::NotEntitled { from: GUEST, claimed: MemberId(9) };
+        for (request, error) in [
+            (append(leads(GUEST, term), 4, 1), no_vote()),
+            (append(leads(GUEST, term + 1), 4, 1), no_vote()),
+            (append(campaigns(GUEST, term - 1), 4, 1), RpcError::OutOfTurn(GUEST)),
+            (append(leads(MemberId(9), term - 1), 4, 1), for_another),
+            (snapshot(leads(GUEST, term - 1), &settled()), no_vote()),
+            (Request::Vote(campaign.into()), no_vote()),
         ] {
-            let refused = say(&founder, GUEST, request).await.err();
-            assert!(matches!(refused, Some(RpcError::NotEntitled { .. })), "{refused:?}");
+            assert_eq!(say(&founder, GUEST, request).await.err(), Some(error));
         }
         let status = founder.status();
         assert_eq!((status.leadership.role, status.leadership.term), (Role::Leader, term));
@@ -219,10 +220,10 @@ fn a_candidate_does_not_append_and_a_leader_does_not_campaign() {
     Types::run(async {
         let guest = guest().await;
         let refused = say(&guest, FOUNDER, append(campaigns(FOUNDER, 1), 4, 1)).await;
-        assert!(matches!(refused, Err(RpcError::NotEntitled { .. })));
+        assert_eq!(refused.err(), Some(RpcError::OutOfTurn(FOUNDER)));
         let campaign = VoteRequest::new(leads(FOUNDER, 1), None);
         let refused = say(&guest, FOUNDER, Request::Vote(campaign.into())).await;
-        assert!(matches!(refused, Err(RpcError::NotEntitled { .. })));
+        assert_eq!(refused.err(), Some(RpcError::OutOfTurn(FOUNDER)));
         guest.shutdown().await;
     });
 }

@@ -79,6 +79,7 @@ async fn lied_to(lie: Vote) {
     let status = founder.status();
     assert_eq!((status.leadership.role, status.leadership.term), (Role::Leader, 1), "{lie}");
     assert_eq!(status.learners, [GUEST]);
+    assert!(founder.refusals().of(Refused::AgreementReplyNotBelieved) > 0);
     founder.propose(invitation()).await.expect("still agreed");
     founder.shutdown().await;
 }
@@ -116,7 +117,7 @@ fn heard(to: u64) -> Peer {
             MemberId(2),
             fixture::epoch(),
             calls(liar),
-            Arc::default(),
+            Default::default(),
             Duration::from_secs(1),
         )
     };

@@ -12,7 +12,10 @@ pub enum RpcError {
     /// The sender is no member of this mesh.
     #[error("{0} is no member")]
     NotAMember(MemberId),
-    /// The sender speaks for somebody else, or has no vote and speaks as if it had.
+    /// The sender left, or was banned, while it waited for news.
+    #[error("{0} went while it waited for news")]
+    LeftMeanwhile(MemberId),
+    /// The sender speaks for somebody else.
     #[error("{from} may not speak as {claimed}")]
     NotEntitled {
         /// Who sent it.
@@ -20,6 +23,18 @@ pub enum RpcError {
         /// Whose word it claims to be.
         claimed: MemberId,
     },
+    /// The sender has no vote and speaks as if it had.
+    #[error("{0} speaks like a voter and is none")]
+    NoVote(MemberId),
+    /// The sender speaks like a leader without having been elected, or asks for votes after it was.
+    #[error("{0} leads what it has not won, or campaigns for what it has")]
+    OutOfTurn(MemberId),
+    /// The sender proposes what only the leader may.
+    #[error("{0} proposes what only the leader may")]
+    NotTheLeader(MemberId),
+    /// The sender's word on where its log led does not count.
+    #[error("{0} brings a checkpoint that does not count")]
+    WordNotTaken(MemberId),
     /// A term that no number of elections leads to.
     #[error("{from} speaks of term {term}, this host is in {ours}")]
     TermOutOfReach {
@@ -52,7 +67,7 @@ impl RpcError {
     pub fn fault(&self) -> Fault {
         match self {
             Self::Outdated => Fault::Local,
-            Self::Stopped => Fault::World,
+            Self::Stopped | Self::LeftMeanwhile(_) => Fault::World,
             _ => Fault::Peer,
         }
     }

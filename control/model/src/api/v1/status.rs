@@ -147,12 +147,12 @@ pub struct GossipMember {
     pub incarnation: u64,
 }
 
-/// One way packets ended, and how many did.
+/// One reason why packets ended early or messages were refused, and how many.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DropCount {
     /// The reason's name, stable.
     pub reason: String,
-    /// How many packets since the daemon started.
+    /// How many packets or messages since the daemon started.
     pub packets: u64,
 }
 
@@ -218,7 +218,7 @@ pub struct Status {
     pub peers: Vec<Peer>,
     /// Gossip's view, this host included.
     pub gossip: Vec<GossipMember>,
-    /// Packets that ended early, by reason; reasons never seen are left out.
+    /// Packets that ended early and messages that were refused, by reason; reasons never seen are left out.
     pub drops: Vec<DropCount>,
     /// Packet threads that share the peers; 0 while there is no mesh, and from daemons that did not say.
     #[serde(default)]
