@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::error::{Context as _, Error, Result};
+use crate::raw;
 use crate::wait::eventually;
 
 /// Exit codes of `mesh`, as promised.
@@ -39,6 +40,7 @@ pub struct Mesh {
     program: PathBuf,
     socket: PathBuf,
     uid: Option<u32>,
+    memory: Option<u64>,
 }
 
 /// What one command said.
@@ -59,12 +61,17 @@ pub struct Answer {
 impl Mesh {
     /// `program` pointed at the daemon behind `socket`.
     pub fn new(program: &Path, socket: &Path) -> Self {
-        Self { program: program.to_owned(), socket: socket.to_owned(), uid: None }
+        Self { program: program.to_owned(), socket: socket.to_owned(), uid: None, memory: None }
     }
 
     /// The same, run by another user.
     pub fn as_user(&self, uid: u32) -> Self {
         Self { uid: Some(uid), ..self.clone() }
+    }
+
+    /// The same, with no more than `bytes` of memory for it and for each program that it starts.
+    pub fn within_memory(&self, bytes: u64) -> Self {
+        Self { memory: Some(bytes), ..self.clone() }
     }
 
     /// The same, with another copy of the program.
@@ -105,6 +112,9 @@ impl Mesh {
         if let Some(uid) = self.uid {
             use std::os::unix::process::CommandExt as _;
             command.uid(uid).gid(uid);
+        }
+        if let Some(bytes) = self.memory {
+            raw::limit::address_space(&mut command, bytes);
         }
         command
     }

@@ -8,6 +8,7 @@ mod audit;
 mod backups;
 mod bad_input;
 mod bans;
+mod bombs;
 mod chaos;
 mod exclusions;
 mod failed_disk;
