@@ -27,6 +27,8 @@ struct Platter {
     boot: u64,
     flushes: u64,
     fail_flush_after: Option<u64>,
+    reads: u64,
+    fail_read_after: Option<u64>,
 }
 
 impl MemoryDisk {
@@ -53,6 +55,7 @@ impl MemoryDisk {
         platter.dirty.clear();
         platter.boot += 1;
         platter.fail_flush_after = None;
+        platter.fail_read_after = None;
     }
 
     /// The disk as the machine finds it when it starts: a handle that works until the next crash.
@@ -65,6 +68,17 @@ impl MemoryDisk {
     pub fn fail_flushes_after(&self, more: u64) {
         let mut platter = self.lock();
         platter.fail_flush_after = Some(platter.flushes + more);
+    }
+
+    /// Lets `more` reads succeed and every one after them fail, as unreadable sectors do (EIO), until the next crash.
+    pub fn fail_reads_after(&self, more: u64) {
+        let mut platter = self.lock();
+        platter.fail_read_after = Some(platter.reads + more);
+    }
+
+    /// How many reads succeeded.
+    pub fn reads(&self) -> u64 {
+        self.lock().reads
     }
 
     /// How many flushes succeeded.
@@ -96,7 +110,11 @@ impl StorageBackend for MemoryDisk {
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        let platter = self.powered()?;
+        let mut platter = self.powered()?;
+        if platter.fail_read_after.is_some_and(|after| platter.reads >= after) {
+            return Err(io::Error::other("the disk could not read"));
+        }
+        platter.reads += 1;
         let range = range(offset, out.len())?;
         let bytes = platter.written.get(range).ok_or(io::ErrorKind::UnexpectedEof)?;
         out.copy_from_slice(bytes);

@@ -209,10 +209,10 @@ impl Steward {
         let mut server = self.inner.raft.server_metrics();
         let mut wait = Duration::ZERO;
         loop {
-            let sleep = Runtime::sleep(wait);
+            let sleep = Types::timeout(wait, self.inner.db.struck());
             match Runtime::select3(server.changed(), views.changed(), sleep).await {
                 Select3::First(Err(_)) | Select3::Second(Err(_)) => return,
-                Select3::First(Ok(())) | Select3::Second(Ok(())) | Select3::Third(()) => {}
+                Select3::First(Ok(())) | Select3::Second(Ok(())) | Select3::Third(_) => {}
             }
             let flush = match self.flush_when_due().await {
                 Ok(due) => due,
@@ -231,8 +231,9 @@ impl Steward {
         }
     }
 
-    /// Flushes if it is time, and says how long it is until then.
+    /// Flushes if it is time, and says how long it is until then. An error also when the disk failed under somebody else.
     async fn flush_when_due(&mut self) -> Result<Duration, StoreError> {
+        self.inner.db.fault().map_or(Ok(()), |fault| Err(fault.clone()))?;
         if !self.inner.db.has_unflushed() {
             self.flush_at = None;
             return Ok(IDLE);

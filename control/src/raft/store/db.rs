@@ -16,7 +16,8 @@
 //!
 //! The first failed commit ends this process's right to answer: redb refuses everything from then on,
 //! [`Db::fault`] keeps the reason, and the group stops. After a failed flush nobody can tell which
-//! pages reached the disk, so going on, or trying again, would mean to vouch for what may be gone.
+//! pages reached the disk, so going on, or trying again, would mean to vouch for what may be gone. A read
+//! that fails ends it as well, whoever asked: what cannot be read back is not held.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -27,7 +28,7 @@ use redb::{
     Database, Durability, ReadTransaction, ReadableDatabase as _, ReadableTable, TableDefinition,
     WriteTransaction,
 };
-use tokio::sync::Mutex as Turn;
+use tokio::sync::{Mutex as Turn, Notify};
 
 use super::super::records::EntryRecord;
 use super::super::types::Entry;
@@ -87,6 +88,8 @@ pub(crate) struct Db {
     /// Something was committed without a flush since the last one.
     unflushed: AtomicBool,
     fault: OnceLock<StoreError>,
+    /// Wakes whoever ends agreement when the first fault is found: Raft hears only of those that its own calls meet.
+    struck: Notify,
 }
 
 impl Db {
@@ -117,6 +120,7 @@ impl Db {
             tail: Mutex::default(),
             unflushed: AtomicBool::new(false),
             fault: OnceLock::new(),
+            struck: Notify::new(),
         };
         db.write_now(Durability::Immediate, |txn| {
             txn.open_table(LOG).map_err(redb::Error::from)?;
@@ -231,6 +235,7 @@ impl Db {
             Err(error) if error != StoreError::Closed => {
                 let fault = self.fault.get_or_init(|| {
                     tracing::warn!(%error, "agreement on this host ends here");
+                    self.struck.notify_one();
                     error
                 });
                 Err(fault.clone())
@@ -255,6 +260,7 @@ impl Db {
             tail: Mutex::new(std::mem::take(&mut *self.tail())),
             unflushed: AtomicBool::new(self.unflushed.load(Ordering::Relaxed)),
             fault: OnceLock::new(),
+            struck: Notify::new(),
         })
     }
 
@@ -277,6 +283,11 @@ impl Db {
             self.write(Durability::Immediate, |_| Ok(())).await?;
         }
         Ok(())
+    }
+
+    /// Waits for the first fault. For one that waits, and looks at [`Self::fault`] itself before.
+    pub(crate) async fn struck(&self) {
+        self.struck.notified().await;
     }
 
     /// Why the store no longer serves, if it does not.

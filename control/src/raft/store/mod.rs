@@ -310,4 +310,6 @@ impl Db {
 #[cfg(test)]
 mod suite;
 #[cfg(test)]
+mod unreadable;
+#[cfg(test)]
 mod versions;
