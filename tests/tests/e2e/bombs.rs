@@ -46,7 +46,7 @@ fn archive() -> Vec<u8> {
 
 /// The snapshot in `file` with another archive in the place of its state, its lengths and its checksum made to fit.
 fn with_archive(file: &[u8], archive: &[u8]) -> Vec<u8> {
-    let (header, payload) = snapshot::read(file).unwrap();
+    let (mut head, payload) = snapshot::read(file).unwrap();
     let start = payload.windows(ZSTD.len()).position(|part| part == ZSTD).unwrap();
     // The length before it takes a byte, or two or four behind one that says so.
     let [.., marker, low, high] = payload[..start] else { panic!("no length before the state") };
@@ -63,7 +63,8 @@ fn with_archive(file: &[u8], archive: &[u8]) -> Vec<u8> {
     ];
     let payload = parts.concat();
     let (state_len, payload_len) = (MAX_STATE as u64, payload.len() as u64);
-    snapshot::write(&SnapshotHeader { state_len, payload_len, ..header }, &payload)
+    head.header = SnapshotHeader { state_len, payload_len, ..head.header };
+    snapshot::write(&head, &payload)
 }
 
 fn text(path: &Path) -> &str {
@@ -129,8 +130,9 @@ fn a_snapshot_of_a_megabyte_that_would_take_gigabytes_is_refused_and_nothing_is_
     lab.wait_equal_state(2).unwrap();
 
     // One that says itself how large it is, is refused for that.
-    let (header, payload) = snapshot::read(&bomb).unwrap();
-    let honest = snapshot::write(&SnapshotHeader { state_len: EXPANDED, ..header }, payload);
+    let (mut head, payload) = snapshot::read(&bomb).unwrap();
+    head.header.state_len = EXPANDED;
+    let honest = snapshot::write(&head, payload);
     fs::write(&file, honest).unwrap();
     let refused = frugally(&lab, &["snapshot", "inspect", text(&file)]);
     let error = refused.failure(exit::FAILED).unwrap();
@@ -143,10 +145,10 @@ fn a_backup_with_such_a_snapshot_is_refused_and_nothing_is_made() {
     let _alone = alone();
     let lab = pair();
     let (_, bomb) = snapshot_bomb(&lab);
-    let (header, _) = snapshot::read(&bomb).unwrap();
+    let (head, _) = snapshot::read(&bomb).unwrap();
     let backup = Backup {
         made_ms: 1,
-        root: header.root,
+        root: head.header.root,
         member: MemberId(2),
         name: "n2".parse().unwrap(),
         identity: [1; 32],
