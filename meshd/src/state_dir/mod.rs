@@ -234,10 +234,11 @@ impl StateDir {
     /// Who led and who voted, as it was saved. A file that cannot be read is logged, and none.
     pub(crate) fn history(&self) -> Option<Vec<u8>> {
         let path = history_path(&self.path);
-        files::read(&path, MAX_HISTORY).unwrap_or_else(|error| {
+        let read = files::read(&path, MAX_HISTORY).unwrap_or_else(|error| {
             tracing::warn!(path = %path.display(), %error, "who led before this start is not known");
             None
-        })
+        });
+        read.map(|bytes| bytes.to_vec())
     }
 
     /// Remembers who led and who voted.
