@@ -7,11 +7,12 @@
 //!
 //! One that is about to go is given no vote ([`farewell`](super::farewell)).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use mesh_model::MemberId;
+use mesh_model::trust::{VoterTarget, Wish};
 use openraft::ChangeMembers;
 use openraft::async_runtime::AsyncRuntime as _;
 use openraft::async_runtime::watch::WatchReceiver as _;
@@ -81,11 +82,7 @@ impl Inner {
         let following = membership.learners.union(&membership.voters);
         let learners: BTreeSet<MemberId> = following.copied().collect();
         members.retain(|id| !leaving.contains(id));
-        let (target, wishes, without_right) = {
-            let state = &self.replica.lock().state;
-            let target = state.voters().policy().and_then(|policy| policy.target);
-            (target, state.wishes(), state.without_right())
-        };
+        let (target, wishes, without_right) = self.wanted();
         let usual = usual_target(members.len(), membership.voters.len());
         let (ready, (silent, until_next)) = (self.ready(), self.lost(&learners));
         let lost: BTreeSet<MemberId> = silent.keys().copied().collect();
@@ -142,6 +139,13 @@ impl Inner {
             Some(Step::SetVoters(_)) => Looked::AtRest(until_next.min(until_rested)),
             _ => Looked::AtRest(until_next),
         }
+    }
+
+    /// What the admins want: how many vote, what of single members, and who has no right to.
+    fn wanted(&self) -> (Option<VoterTarget>, BTreeMap<MemberId, Wish>, BTreeSet<MemberId>) {
+        let state = &self.replica.lock().state;
+        let target = state.voters().policy().and_then(|policy| policy.target);
+        (target, state.wishes(), state.without_right())
     }
 
     /// Tells the voters that `to` shall lead, and waits a moment for it to happen.

@@ -97,7 +97,7 @@ pub struct Store {
     pub(crate) reads: Edition,
     identity: Identity,
     /// What this host saw of who led before it started.
-    history: Option<History>,
+    history: Option<Box<History>>,
 }
 
 impl Store {
@@ -198,13 +198,13 @@ impl Store {
     /// gave it. What another member saw is not taken.
     pub fn recall(&mut self, kept: &[u8]) -> Result<(), CodecError> {
         let whose = (self.identity.me, self.identity.root.mesh);
-        self.history = Some(History::resume(whose, kept)?);
+        self.history = Some(Box::new(History::resume(whose, kept)?));
         Ok(())
     }
 
     /// What was recalled, or a history that begins.
     pub(in crate::raft) fn take_history(&mut self) -> History {
-        self.history.take().unwrap_or_else(|| History::new(self.identity.me))
+        self.history.take().map_or_else(|| History::new(self.identity.me), |history| *history)
     }
 
     /// Whose store it is.
