@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use mesh_model::api::v1::ErrorCode;
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::client::{ClientError, Refusal};
 
@@ -79,6 +80,9 @@ pub(crate) struct Told {
     pub(crate) message: String,
     /// What to do about it; may be empty.
     pub(crate) hint: String,
+    /// The members that were waited for in vain, as the daemon named them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) missing: Vec<Value>,
 }
 
 impl Failure {
@@ -94,6 +98,7 @@ impl Failure {
             code: Cow::Borrowed(code),
             message: message.into(),
             hint: hint.into(),
+            missing: Vec::new(),
         })
     }
 
@@ -120,6 +125,7 @@ impl From<Refusal> for Failure {
             code: Cow::Owned(refusal.code_name),
             message,
             hint: refusal.hint,
+            missing: refusal.missing,
         })
     }
 }

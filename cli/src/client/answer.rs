@@ -5,6 +5,7 @@ use std::fmt;
 use mesh_model::api::v1::{AsOf, ErrorCode, Schema};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 /// The daemon's own error document, read leniently: a newer daemon may have codes unknown here.
 #[derive(Debug, Clone)]
@@ -17,6 +18,8 @@ pub(crate) struct Refusal {
     message: String,
     /// What to do about it.
     pub(crate) hint: String,
+    /// The members that were waited for in vain, as they came.
+    pub(crate) missing: Vec<Value>,
 }
 
 impl fmt::Display for Refusal {
@@ -75,6 +78,8 @@ pub(crate) fn read_refusal(came_with: &str, text: &[u8]) -> Result<Refusal, Stri
         message: String,
         #[serde(default)]
         hint: String,
+        #[serde(default)]
+        missing: Vec<Value>,
     }
     let Outer { error } =
         serde_json::from_slice(text).map_err(|_| format!("{came_with} without an explanation"))?;
@@ -83,6 +88,7 @@ pub(crate) fn read_refusal(came_with: &str, text: &[u8]) -> Result<Refusal, Stri
         code_name: error.code,
         message: error.message,
         hint: error.hint,
+        missing: error.missing,
     })
 }
 

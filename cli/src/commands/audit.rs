@@ -6,7 +6,7 @@
 
 mod verify;
 
-use mesh_model::api::v1::{Audit, Schema, route};
+use mesh_model::api::v1::{Audit, AuditContent, Schema, route};
 use mesh_model::audit::{Actor, Event};
 use mesh_model::{MemberId, MeshId};
 use serde::Serialize;
@@ -30,6 +30,8 @@ struct Extract<'a> {
     mesh: MeshId,
     /// The entries that were asked for, oldest first, as they came.
     entries: Vec<&'a Value>,
+    /// What some of them only refer to.
+    contents: Vec<&'a AuditContent>,
 }
 
 impl Schema for Extract<'_> {
@@ -48,7 +50,7 @@ fn show(selection: &Selection, session: &Session) -> Result<Exit, Failure> {
     if selection.is_everything() {
         return session.show(&answer, |trail, theme| {
             let records: Vec<_> = trail.entries.iter().collect();
-            format!("{}{}", table(&records, &names(trail), theme), remark(trail))
+            format!("{}{}", table(&records, (&names(trail), &trail.contents), theme), remark(trail))
         });
     }
     let trail = &answer.body;
@@ -56,11 +58,16 @@ fn show(selection: &Selection, session: &Session) -> Result<Exit, Failure> {
     let records = Picker::new(selection, &names).pick(&trail.entries);
     if session.output.is_json() {
         let entries = records.iter().map(|record| &record.raw).collect();
-        session.output.text(&json::document(Extract { mesh: trail.mesh, entries }))?;
+        let is_told = |content: &&AuditContent| {
+            records.iter().any(|record| record.index() == Some(content.index))
+        };
+        let contents = trail.contents.iter().filter(is_told).collect();
+        session.output.text(&json::document(Extract { mesh: trail.mesh, entries, contents }))?;
     } else if records.is_empty() {
         session.output.line("no decision that is kept is one of those")?;
     } else {
-        session.output.text(&table(&records, &names, session.output.theme))?;
+        let known = (&names, &trail.contents[..]);
+        session.output.text(&table(&records, known, session.output.theme))?;
     }
     Ok(Exit::Ok)
 }

@@ -15,7 +15,7 @@ use crate::client::Answer;
 use crate::exit::{Exit, Failure};
 use crate::render::table::{Cell, Table};
 use crate::render::theme::Theme;
-use crate::render::{json, unit, who};
+use crate::render::{json, list, or_nothing, unit, who};
 
 pub(super) fn run(args: InvitesArgs, session: &Session) -> Result<Exit, Failure> {
     match args.verb {
@@ -95,8 +95,10 @@ fn page(invites: &Invites, theme: Theme) -> String {
     if invites.invites.is_empty() {
         return "there are no invites: `mesh invite` makes one\n".to_owned();
     }
-    let mut table =
-        Table::new(theme, &["INVITE", "STATE", ">USED", ">MADE", ">EXPIRES", "MEMBERS"]);
+    let mut table = Table::new(
+        theme,
+        &["INVITE", "STATE", ">USED", ">MADE", ">EXPIRES", "RANGE", "VOTER", "TAGS", "MEMBERS"],
+    );
     for invite in &invites.invites {
         let (state, expires) = standing(invite, theme);
         table.row([
@@ -105,6 +107,9 @@ fn page(invites: &Invites, theme: Theme) -> String {
             format!("{} of {}", invite.used, invite.uses).into(),
             unit::since(invite.created_ms).into(),
             expires.into(),
+            or_nothing(invite.range).into(),
+            Cell::from(if invite.voter { "yes" } else { "no" }),
+            list(&invite.tags).into(),
             names(&invite.members).into(),
         ]);
     }

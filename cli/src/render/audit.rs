@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use mesh_model::api::v1::AuditEntry;
+use mesh_model::api::v1::{AuditContent, AuditEntry, AuditSaid, MemberWish, PolicyRule, VoterWish};
 use mesh_model::audit::{Actor, Event};
 use mesh_model::trust::Name;
 use mesh_model::{InviteId, MemberId};
@@ -21,12 +21,20 @@ pub(crate) type Names = BTreeMap<MemberId, Name>;
 pub(crate) const INVITE_DIGITS: usize = 8;
 
 /// `mesh audit`.
-pub(crate) fn table(records: &[&Record], names: &Names, theme: Theme) -> String {
+pub(crate) fn table(
+    records: &[&Record],
+    (names, contents): (&Names, &[AuditContent]),
+    theme: Theme,
+) -> String {
+    let said: BTreeMap<_, _> = contents.iter().map(|found| (found.index, &found.said)).collect();
     let mut table = Table::new(theme, &[">INDEX", "TIME", "BY", "KIND", "WHAT"]);
     for record in records {
         let time = record.at_ms().map(|ms| Moment { ms });
         let (by, what) = match &record.entry {
-            Some(entry) => (by(&entry.by, names), what(entry, names)),
+            Some(entry) => {
+                let said = said.get(&entry.index).map(|said| content(said, names));
+                (by(&entry.by, names), what(entry, names) + &said.unwrap_or_default())
+            }
             None => (or_nothing(None::<u8>), "more than this mesh can read: update it".to_owned()),
         };
         table.row([
@@ -38,6 +46,50 @@ pub(crate) fn table(records: &[&Record], names: &Names, theme: Theme) -> String 
         ]);
     }
     table.lines("")
+}
+
+/// The most rules that are shown of a policy: as many as a line can hold. `mesh policy history` shows all.
+const RULES: usize = 3;
+
+/// What an entry only refers to.
+fn content(said: &AuditSaid, names: &Names) -> String {
+    match said {
+        AuditSaid::Invite { range, voter, tags } => {
+            let range = range.map(|range| format!(", with addresses of {range}"));
+            let voter = if *voter { ", with the right to vote" } else { "" };
+            let tags = (!tags.is_empty()).then(|| format!(", tagged {}", list(tags)));
+            format!("{}{voter}{}", range.unwrap_or_default(), tags.unwrap_or_default())
+        }
+        AuditSaid::Voters { target, wishes } => {
+            let many = match target {
+                None => "as many as the mesh chooses".to_owned(),
+                Some(target) => format!("{target} vote"),
+            };
+            let wishes = wishes.iter().map(|MemberWish { member, wish }| {
+                let wish = match wish {
+                    VoterWish::Always => "always",
+                    VoterWish::Never => "never",
+                    VoterWish::Auto => "auto",
+                };
+                format!(", {} {wish}", named(*member, names))
+            });
+            format!(": {many}{}", wishes.collect::<String>())
+        }
+        AuditSaid::Access { rules } if rules.is_empty() => ", nobody may reach anybody".to_owned(),
+        AuditSaid::Access { rules } => {
+            let more = rules.len().saturating_sub(RULES);
+            let more = if more > 0 { format!("; and {more} more") } else { String::new() };
+            let rules: Vec<String> = rules.iter().take(RULES).map(rule).collect();
+            format!(": {}{more}", rules.join("; "))
+        }
+        AuditSaid::Unknown => String::new(),
+    }
+}
+
+fn rule(rule: &PolicyRule) -> String {
+    let PolicyRule { from, to, protocol, ports } = rule;
+    let ports: String = ports.iter().map(|range| format!(" {range}")).collect();
+    safe(&format!("from {} to {}, {protocol}{ports}", from.join(" "), to.join(" ")))
 }
 
 fn named(member: MemberId, names: &Names) -> String {

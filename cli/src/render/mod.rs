@@ -32,12 +32,9 @@ pub(crate) fn or_nothing<T: Display>(value: Option<T>) -> String {
 }
 
 /// A list as words, or `none`.
-pub(crate) fn list<T: Display>(items: &[T]) -> String {
-    if items.is_empty() {
-        return "none".to_owned();
-    }
-    let words: Vec<String> = items.iter().map(T::to_string).collect();
-    words.join(" ")
+pub(crate) fn list<T: Display>(items: impl IntoIterator<Item = T>) -> String {
+    let words: Vec<String> = items.into_iter().map(|item| item.to_string()).collect();
+    if words.is_empty() { "none".to_owned() } else { words.join(" ") }
 }
 
 /// A member as people say it: `n1 (m1)`, or `m1` when its name is not known.

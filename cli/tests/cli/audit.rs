@@ -3,7 +3,10 @@
 use std::path::Path;
 
 use mesh_model::MemberId;
-use mesh_model::api::v1::{Audit, Document};
+use mesh_model::access::Protocol;
+use mesh_model::api::v1::{
+    Audit, AuditContent, AuditSaid, Document, MemberWish, PolicyRule, VoterWish,
+};
 use mesh_model::audit::{Actor, AuditHash, Event, MAX_ENTRIES};
 use serde_json::{Value, json};
 
@@ -72,12 +75,65 @@ fn the_trail_reads_like_a_log_newest_last() {
         ran.stdout,
         "\
 INDEX  TIME                  BY               KIND          WHAT
-    2  2026-01-01T01:00:00Z  root             invite_added  invite 05050505: 3 uses until 2026-01-02T00:00:00Z
+    2  2026-01-01T01:00:00Z  root             invite_added  invite 05050505: 3 uses until 2026-01-02T00:00:00Z, with the right to vote, tagged tag:db
     3  2026-01-01T02:00:00Z  invite 05050505  admitted      n2 (m3)
    13  2026-01-01T03:00:00Z  invite 05050505  admitted      database-3 (m13)
    44  2026-01-01T04:00:00Z  n2 (m3)          departed      n2 (m3)
 "
     );
+}
+
+#[test]
+fn what_an_entry_only_refers_to_is_shown_as_far_as_it_is_known() {
+    let rule = |to: &str, ports: &[&str]| PolicyRule {
+        from: vec!["any".to_owned()],
+        to: vec![to.to_owned()],
+        protocol: Protocol::Tcp,
+        ports: ports.iter().map(|port| (*port).to_owned()).collect(),
+    };
+    let rules = vec![
+        rule("tag:web", &["80", "443"]),
+        rule("n2", &["22"]),
+        rule("m7", &[]),
+        rule("m8", &[]),
+    ];
+    let wishes = [(3, VoterWish::Always), (13, VoterWish::Never)]
+        .map(|(member, wish)| MemberWish { member: MemberId(member), wish })
+        .into();
+    let said = |index, said| AuditContent { index, said };
+    let decisions = [
+        (3, Event::Admitted { member: MemberId(3), name: documents::name("n2") }),
+        (5, Event::VotersSet { serial: 1 }),
+        (6, Event::VotersSet { serial: 2 }),
+        (7, Event::AccessSet { serial: 1, rules: 4 }),
+        (8, Event::AccessSet { serial: 2, rules: 0 }),
+    ];
+    let trail = documents::audit_of(decisions.map(|(index, event)| (index, (Actor::Root, event))));
+    let contents = vec![
+        said(6, AuditSaid::Voters { target: Some(5), wishes }),
+        said(7, AuditSaid::Access { rules }),
+        said(8, AuditSaid::Access { rules: Vec::new() }),
+    ];
+    let trail = Audit { contents, ..trail };
+    let daemon = Daemon::with(&[("GET /v1/audit", Reply::document(trail))]);
+    let shown = mesh(daemon.socket(), &["audit"]).stdout;
+    let lines: Vec<&str> =
+        shown.lines().skip(2).filter_map(|line| Some(line.split_once("_set")?.1.trim())).collect();
+    assert_eq!(
+        lines,
+        [
+            "policy 1 on who votes",
+            "policy 2 on who votes: 5 vote, n2 (m3) always, m13 never",
+            "policy 1 on who may reach whom: 4 rules: from any to tag:web, tcp 80 443; \
+             from any to n2, tcp 22; from any to m7, tcp; and 1 more",
+            "policy 2 on who may reach whom: 0 rules, nobody may reach anybody",
+        ]
+    );
+    // A part has what belongs to its entries.
+    let part = mesh(daemon.socket(), &["audit", "--kind", "voters_set", "--format", "json"]);
+    let contents = part.document()["contents"].as_array().expect("a list").clone();
+    let places: Vec<_> = contents.iter().map(|said| said["index"].as_u64()).collect();
+    assert_eq!(places, [Some(6)]);
 }
 
 #[test]
@@ -160,7 +216,7 @@ fn an_exported_trail_verifies_without_a_daemon() {
     let expected = json!({
         "schema": "mesh.audit_verdict/v1", "mesh": audit.mesh.to_string(), "mesh_name": "home",
         "entries": 4, "first": 2, "last": 44, "complete": true,
-        "head_hash": audit.head_hash.to_string(),
+        "head_hash": audit.head_hash.to_string(), "uncovered": 1,
     });
     let ran = verify(&document, &["--format", "json"]);
     assert_eq!((ran.code, ran.document()), (Some(0), expected.clone()), "{ran:?}");

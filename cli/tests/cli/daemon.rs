@@ -9,7 +9,9 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 
-use mesh_model::api::v1::{AsOf, Document, ErrorBody, ErrorCode, ErrorDocument, Schema};
+use mesh_model::api::v1::{
+    AsOf, Document, ErrorBody, ErrorCode, ErrorDocument, MemberName, Schema,
+};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -44,7 +46,18 @@ impl Reply {
 
     /// An error document.
     pub(crate) fn error(status: u16, code: ErrorCode, message: &str, hint: &str) -> Self {
-        let error = ErrorBody { code, message: message.to_owned(), hint: hint.to_owned() };
+        Self::error_about(status, code, (message, hint), Vec::new())
+    }
+
+    /// One that names members that were waited for in vain.
+    pub(crate) fn error_about(
+        status: u16,
+        code: ErrorCode,
+        (message, hint): (&str, &str),
+        missing: Vec<MemberName>,
+    ) -> Self {
+        let (message, hint) = (message.to_owned(), hint.to_owned());
+        let error = ErrorBody { code, message, hint, missing };
         Self::json(status, &ErrorDocument { error })
     }
 

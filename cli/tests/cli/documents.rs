@@ -2,14 +2,15 @@
 
 use mesh_model::addr::DEFAULT_IPV4_PREFIX;
 use mesh_model::api::v1::{
-    AppliedBy, Audit, AuditEntry, BackupFile, Backups, Ban, BanKind, BanReply, Bans, DaemonState,
-    DropCount, ErrorBody, ErrorCode, GossipMember, GossipState, InviteInfo, InviteReply,
-    InviteState, Invites, JoinedReply, KeyBefore, KeysRotated, LeaveReply, LogComparison,
-    LogDifference, LogEntryHash, MemberKey, MemberName, Offload, OwnReport, Path, Peer, Peers,
-    PingReply, RaftRole, RaftStatus, RemoveReply, ReportCase, ReportReply, ReportTally, Reports,
-    RevokeReply, Role, SnapshotInfo, Snapshots, Status, Supervisor, SupervisorHistory, SyncReply,
-    SyncSource, SyncState, SyncStatus, TransferReply, Transition, TransitionCause, Tunnel,
-    TunnelKeys, Tunnels, UnbanReply, VoteReason, Voter, VoterWish, Voters, WaitReply,
+    AppliedBy, Audit, AuditContent, AuditEntry, AuditSaid, BackupFile, Backups, Ban, BanKind,
+    BanReply, Bans, DaemonState, DropCount, ErrorBody, ErrorCode, GossipMember, GossipState,
+    InviteInfo, InviteReply, InviteState, Invites, JoinedReply, KeyBefore, KeysRotated, LeaveReply,
+    LogComparison, LogDifference, LogEntryHash, MemberKey, MemberName, Offload, OwnReport, Path,
+    Peer, Peers, PingReply, RaftRole, RaftStatus, RemoveReply, ReportCase, ReportReply,
+    ReportTally, Reports, RevokeReply, Role, SnapshotInfo, Snapshots, Status, Supervisor,
+    SupervisorHistory, SyncReply, SyncSource, SyncState, SyncStatus, TransferReply, Transition,
+    TransitionCause, Tunnel, TunnelKeys, Tunnels, UnbanReply, VoteReason, Voter, VoterWish, Voters,
+    WaitReply,
 };
 use mesh_model::audit::{Actor, Beginning, Entry, Event, Link};
 use mesh_model::facts::Capability;
@@ -140,6 +141,7 @@ pub(crate) fn degraded() -> Status {
         code: ErrorCode::Disk,
         message: "the disk failed; this host takes no part in agreement any more".to_owned(),
         hint: "mend the disk, then restart meshd".to_owned(),
+        missing: Vec::new(),
     });
     status.role = None;
     if let Some(raft) = &mut status.raft {
@@ -277,7 +279,13 @@ pub(crate) fn invites() -> Invites {
     };
     let members = vec![MemberName { member: MemberId(2), name: name("n2") }];
     let used = InviteInfo { members, ..info(6, InviteState::Used, 1) };
-    let invites = vec![info(5, InviteState::Open, 0), used, info(7, InviteState::Revoked, 0)];
+    let open = InviteInfo {
+        range: "100.88.7.0/24".parse().ok(),
+        voter: true,
+        tags: ["db", "region-eu1"].map(|tag| tag.parse().expect("a tag")).into(),
+        ..info(5, InviteState::Open, 0)
+    };
+    let invites = vec![open, used, info(7, InviteState::Revoked, 0)];
     Invites { invites, applied: 45 }
 }
 
@@ -583,7 +591,7 @@ pub(crate) fn audit() -> Audit {
         (Actor::Joiner { invite, member }, Event::Admitted { member, name: name(text) })
     };
     let member = MemberId(3);
-    audit_of([
+    let trail = audit_of([
         (
             2,
             (Actor::Root, Event::InviteAdded { invite, uses: 3, expires_ms: BORN_MS + 86_400_000 }),
@@ -591,7 +599,10 @@ pub(crate) fn audit() -> Audit {
         (3, joined(3, "n2")),
         (13, joined(13, "database-3")),
         (44, (Actor::Member { member }, Event::Departed { member })),
-    ])
+    ]);
+    let tags = ["db".parse().expect("a tag")].into();
+    let said = AuditSaid::Invite { range: None, voter: true, tags };
+    Audit { contents: vec![AuditContent { index: 2, said }], ..trail }
 }
 
 /// A trail of these decisions, one per hour.
@@ -622,5 +633,7 @@ pub(crate) fn audit_of(decisions: impl IntoIterator<Item = (u64, (Actor, Event))
     });
     let entries = entries.collect();
     let (mesh, root) = (root.mesh, root.key);
-    Audit { mesh, root, before_hash: genesis.hash(), genesis, entries, head_hash: head }
+    let before_hash = genesis.hash();
+    let contents = Vec::new();
+    Audit { mesh, root, before_hash, genesis, entries, head_hash: head, contents }
 }

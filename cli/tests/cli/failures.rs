@@ -3,7 +3,8 @@
 use std::io::Write as _;
 use std::path::Path;
 
-use mesh_model::api::v1::ErrorCode;
+use mesh_model::MemberId;
+use mesh_model::api::v1::{ErrorCode, MemberName};
 use serde_json::json;
 
 use crate::daemon::{Daemon, Reply};
@@ -16,6 +17,23 @@ fn status_against(reply: Reply) -> (Ran, Ran) {
     let people = mesh(daemon.socket(), &["status"]);
     let programs = mesh(daemon.socket(), &["status", "--format", "json"]);
     (people, programs)
+}
+
+#[test]
+fn programs_get_every_member_that_was_waited_for_in_vain() {
+    let missing: Vec<MemberName> = (2..14)
+        .map(|id| MemberName { member: MemberId(id), name: documents::name(&format!("n{id}")) })
+        .collect();
+    let named = "missing: n2 (m2) and 11 more";
+    let late = Reply::error_about(504, ErrorCode::TimedOut, (named, "wait"), missing.clone());
+    let daemon = Daemon::with(&[("POST /v1/bans", late)]);
+    let people = mesh(daemon.socket(), &["ban", "n14", "--wait"]);
+    assert_eq!(people.code, Some(6));
+    assert!(people.stderr.contains(named) && !people.stderr.contains("n13"), "{}", people.stderr);
+    let programs = mesh(daemon.socket(), &["ban", "n14", "--wait", "--format", "json"]);
+    assert_eq!(programs.error()["missing"], json!(missing));
+    let bare = status_against(Reply::error(504, ErrorCode::TimedOut, "late", "")).1;
+    assert_eq!(bare.error().get("missing"), None);
 }
 
 #[test]

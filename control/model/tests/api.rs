@@ -163,6 +163,7 @@ fn status_of_a_host_whose_disk_failed_survives_and_older_daemons_say_nothing_of_
         code: ErrorCode::Disk,
         message: "no space left".to_owned(),
         hint: "make room".to_owned(),
+        missing: Vec::new(),
     };
     let mut value = document(Status { degraded: Some(degraded), role: None, ..status() });
     assert_eq!(value["degraded"]["code"], "disk");
@@ -577,6 +578,7 @@ fn errors_have_stable_codes_and_hide_an_empty_hint() {
             code: ErrorCode::NoQuorum,
             message: "no supervisor".to_owned(),
             hint: hint.to_owned(),
+            missing: Vec::new(),
         },
     };
     let bare = serde_json::to_value(document("")).expect("plain data");

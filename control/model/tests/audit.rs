@@ -3,7 +3,10 @@
 mod sample;
 
 use mesh_model::MemberId;
-use mesh_model::api::v1::{Audit, AuditEntry, Document};
+use mesh_model::access::Protocol;
+use mesh_model::api::v1::{
+    Audit, AuditContent, AuditEntry, AuditSaid, Document, MemberWish, PolicyRule, VoterWish,
+};
 use mesh_model::audit::{
     Actor, AuditHash, Beginning, BeginningError, Break, Entry, Event, Link, MAX_ENTRIES, verify,
 };
@@ -131,7 +134,45 @@ fn document() -> Audit {
         genesis: beginning,
         entries: trail.into_iter().map(AuditEntry::from).collect(),
         head_hash: head,
+        contents: contents(),
     }
+}
+
+fn contents() -> Vec<AuditContent> {
+    let rule = PolicyRule {
+        from: vec!["any".to_owned()],
+        to: vec!["tag:web".to_owned()],
+        protocol: Protocol::Tcp,
+        ports: vec!["443".to_owned()],
+    };
+    let wishes = vec![MemberWish { member: MemberId(4), wish: VoterWish::Never }];
+    let range = "100.88.7.0/24".parse().ok();
+    [
+        (2, AuditSaid::Invite { range, voter: true, tags: sample::tags() }),
+        (8, AuditSaid::Voters { target: Some(5), wishes }),
+        (14, AuditSaid::Access { rules: vec![rule] }),
+    ]
+    .map(|(index, said)| AuditContent { index, said })
+    .into()
+}
+
+#[test]
+fn what_entries_refer_to_comes_back_and_older_documents_have_none() {
+    let value = serde_json::to_value(document()).expect("plain data");
+    assert_eq!(value["contents"][1]["said"], "voters");
+    assert_eq!(value["contents"][1]["wishes"], json!([{"member": 4, "wish": "never"}]));
+    let mut read: Audit = serde_json::from_value(value.clone()).expect("our own");
+    assert_eq!(read.contents, contents());
+    // It is no part of what is proven.
+    read.contents.clear();
+    assert!(read.verify().is_ok());
+    let mut older = value.clone();
+    older.as_object_mut().expect("an object").remove("contents");
+    assert_eq!(serde_json::from_value::<Audit>(older).expect("still a trail"), read);
+    let mut newer = value;
+    newer["contents"][0]["said"] = json!("oath");
+    let newer: Audit = serde_json::from_value(newer).expect("still a trail");
+    assert_eq!(newer.contents[0].said, AuditSaid::Unknown);
 }
 
 /// The entries of [`document`]: members.
@@ -279,7 +320,9 @@ fn changed(value: &Value) -> Vec<Value> {
 
 #[test]
 fn no_value_of_the_document_can_be_changed_unnoticed() {
-    let whole = serde_json::to_value(document()).expect("plain data");
+    // But for what entries only refer to: that is there to be read, and `mesh audit verify` says so.
+    let covered = Audit { contents: Vec::new(), ..document() };
+    let whole = serde_json::to_value(covered).expect("plain data");
     let lies = changed(&whole);
     // Mesh, root, genesis and two hashes; then the entries, one by one.
     assert_eq!(lies.len(), 5 + 8 + 9 + 7 + 8 + 5 * 6 + 8 + 9 + 7 + 9 + 7 + 11 + 12 + 9);

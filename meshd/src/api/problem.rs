@@ -15,7 +15,8 @@ pub(super) struct Problem {
 impl Problem {
     /// One with the status that goes with `code`.
     pub(super) fn new(code: ErrorCode, message: impl ToString, hint: impl ToString) -> Self {
-        ErrorBody { code, message: message.to_string(), hint: hint.to_string() }.into()
+        let (message, hint) = (message.to_string(), hint.to_string());
+        ErrorBody { code, message, hint, missing: Vec::new() }.into()
     }
 
     /// The same with a status that says more than its code does.

@@ -19,7 +19,8 @@ pub(crate) type Answer<T> = Result<T, ErrorBody>;
 
 /// An error with a remedy.
 pub(super) fn refusal(code: ErrorCode, message: impl Display, hint: impl Display) -> ErrorBody {
-    ErrorBody { code, message: message.to_string(), hint: hint.to_string() }
+    let (message, hint) = (message.to_string(), hint.to_string());
+    ErrorBody { code, message, hint, missing: Vec::new() }
 }
 
 /// The daemon belongs to no mesh.

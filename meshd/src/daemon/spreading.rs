@@ -4,7 +4,7 @@
 
 use std::time::{Duration, Instant};
 
-use mesh_model::api::v1::{AppliedBy, ErrorBody, ErrorCode};
+use mesh_model::api::v1::{AppliedBy, ErrorBody, ErrorCode, MemberName};
 use mesh_model::view::ClusterView;
 use mesh_model::{LogIndex, MemberId};
 
@@ -60,13 +60,17 @@ fn not_everywhere(
     begun: Instant,
 ) -> ErrorBody {
     let of = view.members.len();
-    let known = missing.iter().filter_map(|id| view.members.get(id)).take(NAMED);
+    let missing: Vec<MemberName> = missing
+        .iter()
+        .filter_map(|id| view.members.get(id))
+        .map(|member| MemberName { member: member.id, name: member.name.clone() })
+        .collect();
     let named: Vec<String> =
-        known.map(|member| format!("{} ({})", member.name, member.id)).collect();
+        missing.iter().take(NAMED).map(|who| format!("{} ({})", who.name, who.member)).collect();
     let named = named.join(", ");
     let more = missing.len().saturating_sub(NAMED);
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-    refusal(
+    let refusal = refusal(
         ErrorCode::TimedOut,
         format!(
             "it is agreed at index {index}, but after {:.1} s only {} of {of} members are known to have \
@@ -75,5 +79,29 @@ fn not_everywhere(
             of - missing.len().min(of),
         ),
         "members that are down go on as before when they come back, until they hear of it; `mesh peers` shows who is",
-    )
+    );
+    ErrorBody { missing, ..refusal }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::io::fixture;
+
+    #[test]
+    fn programs_get_all_that_are_missing_and_people_the_first_ten() {
+        for (absent, more) in [(9, None), (10, None), (12, Some(" and 2 more"))] {
+            let ids: Vec<u8> = (1..=absent + 1).collect();
+            let view = fixture::view(&ids);
+            let missing: Vec<MemberId> =
+                ids[1..].iter().map(|id| MemberId(u64::from(*id))).collect();
+            let told = not_everywhere(7, &view, &missing, clock::now());
+            let listed: Vec<MemberId> = told.missing.iter().map(|who| who.member).collect();
+            assert_eq!(listed, missing);
+            let (_, named) = told.message.split_once("missing: ").expect("it names them");
+            assert_eq!(named.matches(" (m").count(), missing.len().min(NAMED));
+            assert!(named.ends_with(more.unwrap_or(")")), "{named}");
+            assert!(told.message.contains(&format!("only 1 of {}", absent + 1)));
+        }
+    }
 }

@@ -15,7 +15,8 @@ pub(super) type Answer<T> = Result<T, ErrorBody>;
 
 /// An error with a remedy.
 pub(super) fn refusal(code: ErrorCode, message: impl ToString, hint: impl ToString) -> ErrorBody {
-    ErrorBody { code, message: message.to_string(), hint: hint.to_string() }
+    let (message, hint) = (message.to_string(), hint.to_string());
+    ErrorBody { code, message, hint, missing: Vec::new() }
 }
 
 /// What would have ended the daemon, told to whoever does its work by hand.

@@ -45,6 +45,8 @@ struct Verdict {
     complete: bool,
     /// The hash of everything decided so far.
     head_hash: AuditHash,
+    /// Of how many entries the document also tells what they refer to. No hash covers that.
+    uncovered: usize,
 }
 
 impl Schema for Verdict {
@@ -106,9 +108,9 @@ fn bounded(input: impl Read) -> io::Result<Vec<u8>> {
 
 /// The trail with each entry understood to the last field.
 fn understood(trail: Trail) -> Result<Audit, Failure> {
-    let Audit { mesh, root, genesis, before_hash, entries, head_hash } = trail;
+    let Audit { mesh, root, genesis, before_hash, entries, head_hash, contents } = trail;
     let entries: Result<_, _> = entries.into_iter().enumerate().map(to_the_last_field).collect();
-    Ok(Audit { mesh, root, genesis, before_hash, entries: entries?, head_hash })
+    Ok(Audit { mesh, root, genesis, before_hash, entries: entries?, head_hash, contents })
 }
 
 fn to_the_last_field((at, record): (usize, Record)) -> Result<AuditEntry, Failure> {
@@ -150,6 +152,7 @@ fn verdict(audit: &Audit, genesis: &Genesis) -> Verdict {
         last: audit.entries.last().map(|entry| entry.index),
         complete: audit.before_hash == audit.genesis.hash(),
         head_hash: audit.head_hash,
+        uncovered: audit.contents.len(),
     }
 }
 
@@ -168,5 +171,9 @@ fn page(verdict: &Verdict, theme: Theme) -> String {
     facts.fact(theme, "mesh", format!("{} ({})", verdict.mesh_name, verdict.mesh));
     facts.fact(theme, "entries", reach);
     facts.fact(theme, "head", verdict.head_hash.to_string());
+    if verdict.uncovered > 0 {
+        let told = format!("told of {}; no hash covers them", verdict.uncovered);
+        facts.fact(theme, "contents", told);
+    }
     format!("every entry fits\n{}", facts.lines(""))
 }

@@ -21,7 +21,7 @@ mod tags;
 mod voters;
 
 pub use admin::{Admin, Admins, Draft, DraftRequest, SubmitRequest, Submitted, Wanted};
-pub use audit::{Audit, AuditEntry};
+pub use audit::{Audit, AuditContent, AuditEntry, AuditSaid, MemberWish};
 pub use backup::{BackupFile, BackupRequest, BackupRestored, Backups, MAX_RECIPIENTS};
 pub use ban::{
     AppliedBy, Ban, BanKind, BanReply, BanRequest, Bans, RemoveReply, RemoveRequest, UnbanReply,

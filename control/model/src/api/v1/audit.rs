@@ -2,15 +2,70 @@
 //!
 //! Always the whole of what is kept, which is bounded ([`MAX_ENTRIES`](crate::audit::MAX_ENTRIES)): a part of a chain proves
 //! nothing, so looking for something in it is left to whoever reads it. Everything the document says is covered by
-//! the root's signature or by the chain.
+//! the root's signature or by the chain, but for [`contents`](Audit::contents), which is there to be read.
 
+use std::collections::BTreeSet;
+
+use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 
 use super::document::Schema;
+use super::policy::PolicyRule;
+use super::voters::VoterWish;
 use crate::audit::{Actor, AuditHash, Beginning, Break, Entry, Event, Link, verify};
 use crate::id::{AdminId, InviteId, LogIndex, MemberId, MeshId};
 use crate::key::{IdentityKey, TunnelKey};
 use crate::trust::{ChainError, Genesis, MeshRoot, Misconduct, Name, Reason, Tag};
+
+/// What was said where an entry of the trail only tells that something was, as the answering host remembers it. A signed statement
+/// of an admin's each, and found by its place in the log; the chain itself does not cover it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditContent {
+    /// The entry's place in the log.
+    pub index: LogIndex,
+    /// What was said.
+    #[serde(flatten)]
+    pub said: AuditSaid,
+}
+
+/// What an admin said.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "said", rename_all = "snake_case")]
+pub enum AuditSaid {
+    /// What those get that an invite admits.
+    Invite {
+        /// Where their addresses come from; `None`: from the whole of the mesh's prefix.
+        range: Option<Ipv4Net>,
+        /// The right to vote.
+        voter: bool,
+        /// Their tags.
+        tags: BTreeSet<Tag>,
+    },
+    /// Who shall vote.
+    Voters {
+        /// How many; `None` when the mesh chooses.
+        target: Option<u8>,
+        /// What is wanted of single members.
+        wishes: Vec<MemberWish>,
+    },
+    /// Who may reach whom.
+    Access {
+        /// What is allowed, with the members' names of today.
+        rules: Vec<PolicyRule>,
+    },
+    /// What a newer daemon says and this program does not know.
+    #[serde(other)]
+    Unknown,
+}
+
+/// What is wanted of a member.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemberWish {
+    /// Which.
+    pub member: MemberId,
+    /// What.
+    pub wish: VoterWish,
+}
 
 /// The trail of a mesh. `E` is what an entry is read as.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +83,10 @@ pub struct Audit<E = AuditEntry> {
     /// The hash of everything decided so far; that of the last entry, if there is one. To be compared with another
     /// member's.
     pub head_hash: AuditHash,
+    /// What some of them only refer to, oldest first, as far as it is remembered: of invites and of policies on who may reach whom
+    /// those that the mesh still knows, of policies on who votes the one that stands.
+    #[serde(default)]
+    pub contents: Vec<AuditContent>,
 }
 
 impl<E> Schema for Audit<E> {

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::invite::MemberName;
+
 /// What went wrong, for programs. `mesh` turns it into its exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -44,6 +46,9 @@ pub struct ErrorBody {
     /// What to do about it; empty when there is nothing to add.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub hint: String,
+    /// The members that were waited for in vain, all of them; the message names the first few.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub missing: Vec<MemberName>,
 }
 
 /// The body of every answer that is not a success.

@@ -22,7 +22,12 @@ pub(super) struct Fake {
 impl Fake {
     fn note<T>(&self, call: impl Into<String>, code: ErrorCode) -> Answer<T> {
         let call = call.into();
-        let error = ErrorBody { code, message: format!("{call} refused"), hint: "a hint".into() };
+        let error = ErrorBody {
+            code,
+            message: format!("{call} refused"),
+            hint: "a hint".into(),
+            missing: Vec::new(),
+        };
         self.calls.lock().expect("not poisoned").push(call);
         Err(error)
     }
