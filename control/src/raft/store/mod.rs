@@ -308,6 +308,8 @@ impl Db {
 }
 
 #[cfg(test)]
+mod damage;
+#[cfg(test)]
 mod suite;
 #[cfg(test)]
 mod unreadable;
