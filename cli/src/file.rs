@@ -1,11 +1,12 @@
 //! Files people name: read up to a bound, made whole or not at all.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use crate::exit::{Exit, Failure};
+use crate::failpoint::reached;
 use crate::render::safe;
 
 /// The bytes of `path`, at most `limit` of them.
@@ -49,7 +50,9 @@ pub(crate) fn make(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
 pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     let draft = draft(path);
     let made = write_draft(&draft, bytes).and_then(|()| {
+        reached()?;
         std::fs::rename(&draft, path)?;
+        reached()?;
         sync_parent(path)
     });
     made.map_err(|error| {
@@ -59,19 +62,41 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     })
 }
 
+/// Makes the directory `path` for its owner only unless it is there, and those above it that are missing. Their names are on disk
+/// when this returns.
+pub(crate) fn make_dir(path: &Path) -> Result<(), Failure> {
+    let is_missing = |one: &&Path| !one.as_os_str().is_empty() && !one.exists();
+    let missing: Vec<_> = path.ancestors().take_while(is_missing).collect();
+    let make = |one: &Path| {
+        reached()?;
+        DirBuilder::new().mode(0o700).create(one)?;
+        reached()?;
+        sync_parent(one)
+    };
+    missing.into_iter().rev().try_for_each(make).map_err(|error| {
+        let message = format!("cannot make {}: {error}", safe(&path.display().to_string()));
+        Failure::new(Exit::Failed, "output", message, "")
+    })
+}
+
 fn write_draft(draft: &Path, bytes: &[u8]) -> io::Result<()> {
+    reached()?;
     match std::fs::remove_file(draft) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(draft)?;
+    reached()?;
     file.write_all(bytes)?;
-    file.sync_all()
+    reached()?;
+    file.sync_all()?;
+    reached()
 }
 
 fn sync_parent(path: &Path) -> io::Result<()> {
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-    File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
+    File::open(parent.unwrap_or(Path::new(".")))?.sync_all()?;
+    reached()
 }
 
 /// The name of `path` until it is complete.

@@ -17,6 +17,7 @@ mod client;
 mod commands;
 mod entropy;
 mod exit;
+mod failpoint;
 mod file;
 mod invite_secret;
 mod key_file;

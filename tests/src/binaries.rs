@@ -80,7 +80,10 @@ fn build(profile_dir: &Path) -> Result<()> {
     let output = Command::new(env!("CARGO"))
         .current_dir(workspace_root())
         .args(["build", "--quiet", "--workspace", "--bins", "--profile", profile])
-        .args(cfg!(feature = "failpoints").then_some("--features=meshd/failpoints"))
+        .args(
+            cfg!(feature = "failpoints")
+                .then_some("--features=meshd/failpoints,mesh-cli/failpoints"),
+        )
         .arg("--target-dir")
         .arg(target_dir)
         .output()

@@ -305,13 +305,28 @@ fn manifest_dependencies(table: &toml::Table) -> impl Iterator<Item = (String, t
 }
 
 /// Calls that put bytes or names on disk, or take them away.
-const DURABLE: [&str; 6] =
-    ["sync_all(", "sync_data(", "fs::rename(", "remove_file(", "fs::write(", ".set_len("];
+const DURABLE: [&str; 9] = [
+    "sync_all(",
+    "sync_data(",
+    "fs::rename(",
+    "remove_file(",
+    "fs::write(",
+    ".set_len(",
+    "fs::create_dir",
+    "DirBuilder",
+    "remove_dir_all(",
+];
 
 /// Where the daemon makes them: at home, each beside its failpoint, and where nobody relies on them after a
-/// crash (who holds the lock, the name of a socket).
-const DURABLE_HOMES: [&str; 4] =
-    ["io/disk.rs", "io/log_file.rs", "io/unix_socket.rs", "state_dir/lock.rs"];
+/// crash (who holds the lock, the name of a socket and its directory).
+const DURABLE_HOMES: [&str; 6] = [
+    "api/socket.rs",
+    "io/disk.rs",
+    "io/log_file.rs",
+    "io/unix_socket.rs",
+    "state_dir/lock.rs",
+    "wg/socket.rs",
+];
 
 #[test]
 fn every_durable_step_of_the_daemon_is_made_where_its_failpoint_is() {

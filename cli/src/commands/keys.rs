@@ -1,6 +1,5 @@
 //! `mesh keys`: WireGuard keys, which the daemon has; and the mesh's root key as shares, and back.
 
-use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use mesh_model::api::v1::{RootRestored, RootSecret, Schema};
@@ -55,7 +54,7 @@ fn backup(args: &KeysBackupArgs, session: &Session) -> Result<Exit, Failure> {
     let shares = splitting::split(&secret, set, args.threshold, args.shares);
     prove(&shares, args.threshold)?;
     let paths: Vec<_> = shares.iter().map(|share| args.out.join(name_of(share))).collect();
-    make_dir(&args.out)?;
+    file::make_dir(&args.out)?;
     write_all(&paths, &shares)?;
     let root = mesh_model::trust::MeshRoot::of(secret.public());
     let files: Vec<_> = paths.iter().map(|path| path.display().to_string()).collect();
@@ -97,13 +96,6 @@ fn prove(shares: &[RootShare], threshold: u8) -> Result<(), Failure> {
 
 fn name_of(share: &RootShare) -> String {
     format!("root-share-{}-of-{}.txt", share.index, share.shares)
-}
-
-fn make_dir(path: &Path) -> Result<(), Failure> {
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(|error| {
-        let message = format!("cannot make {}: {error}", safe(&path.display().to_string()));
-        Failure::new(Exit::Failed, "output", message, "")
-    })
 }
 
 /// All files or none.

@@ -3,9 +3,7 @@
 //! Several hosts may share one, on a volume of the network. Each knows its own by their names and touches no others.
 
 use std::ffi::{OsStr, OsString};
-use std::fs::DirBuilder;
 use std::io;
-use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use mesh_model::{MemberId, MeshId};
@@ -69,11 +67,7 @@ impl BackupDir {
 
     /// Keeps `file`, made then: whole or not at all, on disk when this returns.
     pub(crate) fn save(&self, made_ms: u64, file: &[u8]) -> Result<(), DiskError> {
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(&self.path)
-            .map_err(|source| DiskError { action: "make", path: self.path.clone(), source })?;
+        disk::make_dir(&self.path)?;
         self.clear_drafts()?;
         disk::replace(&self.path.join(self.name_of(made_ms)), file)
     }

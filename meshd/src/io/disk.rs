@@ -1,12 +1,12 @@
-//! Files that survive: the agreement log's file, and small files replaced as a whole.
+//! Files that survive: the agreement log's file, small files replaced as a whole, and the directories they are in.
 //!
 //! Everything made here is readable by its owner only, whatever the umask, and on disk before the call
 //! returns: the bytes (`fsync` of the file) and the name (`fsync` of the directory). Each step is a [`Failpoint`]; a
 //! test of the sources keeps such steps from being made elsewhere.
 
-use std::fs::{self, File, OpenOptions, Permissions};
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::OFlag;
@@ -16,6 +16,12 @@ use super::log_file::LogFile;
 
 /// Owner reads and writes, nobody else does anything.
 const FILE_MODE: u32 = 0o600;
+
+/// The same of a directory.
+pub(crate) const DIR_MODE: u32 = 0o700;
+
+/// What those above it get that are missing too: what the umask leaves.
+const ABOVE_MODE: u32 = 0o777;
 
 /// A file operation that failed. The operator's or the disk's fault.
 #[derive(Debug, thiserror::Error)]
@@ -84,7 +90,7 @@ fn write(path: &Path, bytes: &[u8]) -> Result<(), DiskError> {
         .open(path)
         .context("create", path)?;
     restrict(&file, path)?;
-    file.write_all(bytes).context("write", path)?;
+    reached(Failpoint::DraftMade).and_then(|()| file.write_all(bytes)).context("write", path)?;
     reached(Failpoint::DraftWritten).and_then(|()| file.sync_all()).context("sync", path)?;
     reached(Failpoint::DraftSynced).context("sync", path)
 }
@@ -101,6 +107,40 @@ pub(crate) fn remove(path: &Path) -> Result<(), DiskError> {
     match reached(Failpoint::Remove).and_then(|()| fs::remove_file(path)) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         removed => removed.and_then(|()| reached(Failpoint::Removed)).context("remove", path),
+    }
+}
+
+/// Makes the directory `path` for its owner only unless it is there, and those above it that are missing. Their names are on
+/// disk when this returns.
+pub(crate) fn make_dir(path: &Path) -> Result<(), DiskError> {
+    let is_missing = |above: &&Path| !above.as_os_str().is_empty() && !above.exists();
+    let above: Vec<_> = path.ancestors().skip(1).take_while(is_missing).collect();
+    for missing in above.into_iter().rev() {
+        make_one_dir(missing, ABOVE_MODE)?;
+    }
+    make_one_dir(path, DIR_MODE)
+}
+
+fn make_one_dir(path: &Path, mode: u32) -> Result<(), DiskError> {
+    let make = || DirBuilder::new().mode(mode).create(path);
+    match reached(Failpoint::MakeDirectory).and_then(|()| make()) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
+        made => made.context("make", path)?,
+    }
+    if mode == DIR_MODE {
+        // The umask may have taken bits away.
+        fs::set_permissions(path, Permissions::from_mode(mode)).context("restrict", path)?;
+    }
+    reached(Failpoint::DirectoryMade).context("make", path)?;
+    sync_parent(path)
+}
+
+/// Removes the directory `path` with all that is in it; one that is gone already is fine. What a crash leaves of it is removed by
+/// the next attempt. Call [`sync_parent`] before relying on it.
+pub(crate) fn remove_dir(path: &Path) -> Result<(), DiskError> {
+    match reached(Failpoint::RemoveTree).and_then(|()| fs::remove_dir_all(path)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed.and_then(|()| reached(Failpoint::TreeRemoved)).context("remove", path),
     }
 }
 
@@ -144,6 +184,21 @@ mod tests {
             assert_eq!(fs::read(&path).expect("readable"), content);
             assert_eq!(mode(&path), 0o600);
             assert!(!draft.exists());
+        }
+    }
+
+    #[test]
+    fn a_directory_is_the_owners_only_and_goes_with_all_that_is_in_it() {
+        let base = tempfile::tempdir().expect("a directory");
+        let path = base.path().join("a/b/c");
+        for _ in 0..2 {
+            make_dir(&path).expect("made, or there");
+            assert_eq!(mode(&path), 0o700);
+        }
+        replace(&path.join("file"), b"in it").expect("written");
+        for _ in 0..2 {
+            remove_dir(&path).expect("removed, or gone");
+            assert!(!path.exists() && base.path().join("a/b").exists());
         }
     }
 

@@ -43,6 +43,8 @@ macro_rules! failpoints {
 failpoints! {
     /// A small file is about to be written under the name of its draft.
     DraftWrite = "draft-write",
+    /// It is made, and nothing is in it.
+    DraftMade = "draft-made",
     /// Its bytes are written and not yet safe.
     DraftWritten = "draft-written",
     /// They are safe, under a name nobody looks for.
@@ -55,6 +57,14 @@ failpoints! {
     Remove = "remove",
     /// It is gone, until power fails.
     Removed = "removed",
+    /// A directory is about to be made, if it is not there.
+    MakeDirectory = "make-directory",
+    /// It is made and not yet safe.
+    DirectoryMade = "directory-made",
+    /// A directory is about to be removed with all that is in it.
+    RemoveTree = "remove-tree",
+    /// It is gone, until power fails.
+    TreeRemoved = "tree-removed",
     /// The names in a directory are about to be made safe.
     DirectorySync = "directory-sync",
     /// They are safe.

@@ -1,10 +1,8 @@
 //! Reading and removing the small files, with suspicion.
 
-use std::fs::{DirBuilder, OpenOptions, Permissions};
+use std::fs::OpenOptions;
 use std::io::{self, Read as _};
-use std::os::unix::fs::{
-    DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _,
-};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
 use nix::fcntl::OFlag;
@@ -12,9 +10,6 @@ use zeroize::Zeroizing;
 
 use super::StateDirError;
 use crate::io::disk;
-
-/// The directory: its owner alone.
-const DIR_MODE: u32 = 0o700;
 
 /// Every file in it.
 pub(super) const FILE_MODE: u32 = 0o600;
@@ -24,23 +19,13 @@ const OTHERS: u32 = 0o077;
 
 /// Makes the directory at `path` unless it is there, and checks that it is ours alone.
 pub(super) fn prepare_dir(path: &Path) -> Result<(), StateDirError> {
+    disk::make_dir(path)?;
     let failed = |source| StateDirError::io("make", path, source);
-    if let Some(parent) = path.parent() {
-        std::fs::create_dir_all(parent).map_err(failed)?;
-    }
-    match DirBuilder::new().mode(DIR_MODE).create(path) {
-        // The umask may have taken bits away.
-        Ok(()) => {
-            std::fs::set_permissions(path, Permissions::from_mode(DIR_MODE)).map_err(failed)?
-        }
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-        Err(error) => return Err(failed(error)),
-    }
     let found = std::fs::metadata(path).map_err(failed)?;
     if !found.is_dir() {
         return Err(StateDirError::NotADirectory { path: path.to_owned() });
     }
-    check_access(path, &found, DIR_MODE)
+    check_access(path, &found, disk::DIR_MODE)
 }
 
 /// Refuses what belongs to others or is open to them. Like ssh, and unlike a silent chmod: whoever
@@ -132,6 +117,11 @@ pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<(), StateDirError> {
 /// Gives a file another name in the same directory, on disk when this returns.
 pub(super) fn rename(from: &Path, to: &Path) -> Result<(), StateDirError> {
     Ok(disk::rename(from, to)?)
+}
+
+/// Removes a directory with all that is in it; one that is gone already is fine. Call [`sync_parent`] before relying on it.
+pub(super) fn remove_dir(path: &Path) -> Result<(), StateDirError> {
+    Ok(disk::remove_dir(path)?)
 }
 
 /// Removes a file; one that is gone already is fine. Call [`sync_parent`] before relying on it.

@@ -30,7 +30,8 @@ impl Restored<'_> {
     pub(crate) fn write(&self, path: &Path) -> Result<(), StateDirError> {
         check_empty(path)?;
         let draft = path.with_added_extension("restoring");
-        discard(&draft)?;
+        // What an earlier attempt left.
+        files::remove_dir(&draft)?;
         files::prepare_dir(&draft)?;
         let (index, snapshot) = self.snapshot;
         SnapshotDir::of(&draft).save(index, snapshot)?;
@@ -41,16 +42,6 @@ impl Restored<'_> {
             files::write(&identity_path(&draft), identity.to_text().as_bytes())?;
         }
         files::rename(&draft, path)
-    }
-}
-
-/// What an earlier attempt left.
-fn discard(draft: &Path) -> Result<(), StateDirError> {
-    match std::fs::remove_dir_all(draft) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(StateDirError::io("remove", draft, error))
-        }
-        _ => Ok(()),
     }
 }
 

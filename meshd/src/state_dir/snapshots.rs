@@ -77,12 +77,7 @@ impl SnapshotDir {
 
     /// Removes all of them.
     pub(super) fn clear(&self) -> Result<(), StateDirError> {
-        match std::fs::remove_dir_all(&self.path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(StateDirError::io("remove", &self.path, error))
-            }
-            _ => Ok(()),
-        }
+        files::remove_dir(&self.path)
     }
 
     /// Those there are, in order.

@@ -9,7 +9,7 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::process::Command;
 
 use mesh_model::TunnelKey;
-use mesh_model::api::v1::{Bans, DaemonState, InviteReply, Invites, TunnelKeys};
+use mesh_model::api::v1::{Bans, DaemonState, InviteReply, Invites, Snapshots, TunnelKeys};
 use mesh_model::id::InviteId;
 use nix::sys::signal::Signal;
 
@@ -38,9 +38,9 @@ pub enum Blow {
 /// What is done meanwhile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Story {
-    /// The struck host begins a mesh, changes its key, lets another in, bans it, and leaves.
+    /// The struck host begins a mesh, changes its key, lets another in, makes a snapshot, bans it, and leaves.
     Founder,
-    /// The struck host joins a mesh, changes its key and leaves.
+    /// The struck host joins a mesh, makes a snapshot, changes its key and leaves.
     Joiner,
 }
 
@@ -63,6 +63,7 @@ enum Step {
     Init,
     Invite,
     LetIn,
+    Snapshot,
     Ban,
     Join,
     Rotate,
@@ -85,7 +86,7 @@ pub fn points() -> Result<Vec<String>> {
     let said = Command::new(&meshd).arg("failpoints").output().context("ask for failpoints")?;
     if !said.status.success() {
         return Err(Error::Failed(format!(
-            "{} was built without failpoints: cargo build --workspace --bins --features meshd/failpoints",
+            "{} was built without failpoints: cargo build --workspace --bins --features meshd/failpoints,mesh-cli/failpoints",
             meshd.display()
         )));
     }
@@ -136,10 +137,16 @@ impl<'a> Told<'a> {
 
     fn tell_all(&mut self) -> Result<bool> {
         let steps: &[Step] = match self.strike.story {
-            Story::Founder => {
-                &[Step::Init, Step::Rotate, Step::Invite, Step::LetIn, Step::Ban, Step::Leave]
-            }
-            Story::Joiner => &[Step::Join, Step::Rotate, Step::Leave],
+            Story::Founder => &[
+                Step::Init,
+                Step::Rotate,
+                Step::Invite,
+                Step::LetIn,
+                Step::Snapshot,
+                Step::Ban,
+                Step::Leave,
+            ],
+            Story::Joiner => &[Step::Join, Step::Snapshot, Step::Rotate, Step::Leave],
         };
         let mut struck = self.lab.host_mut(self.struck).start().is_err();
         if struck {
@@ -177,6 +184,7 @@ impl<'a> Told<'a> {
             Step::LetIn => self.lab.host(2).mesh().run_with_input(&["join", "--name", "n2"], token),
             Step::Join => struck.mesh().run_with_input(&["join", "--name", "n2"], token),
             Step::Rotate => struck.mesh().run(&["keys", "rotate"]),
+            Step::Snapshot => struck.mesh().run(&["snapshot", "create"]),
             Step::Ban => struck.mesh().run(&["ban", &name]),
             Step::Leave => struck.mesh().run(&["leave", "--yes", "--force"]),
         }
@@ -236,6 +244,13 @@ impl<'a> Told<'a> {
             Step::Rotate => {
                 let keys: TunnelKeys = struck.mesh().get(&["keys"])?;
                 keys.own.serial > 0 && self.is_on_disk(&keys.own.key)?
+            }
+            Step::Snapshot => {
+                let kept: Snapshots = struck.mesh().get(&["snapshot", "list"])?;
+                if !kept.damaged.is_empty() {
+                    return Err(Error::Failed(format!("half a snapshot: {:?}", kept.damaged)));
+                }
+                !kept.snapshots.is_empty()
             }
             Step::Ban => {
                 let bans: Bans = struck.mesh().get(&["bans"])?;

@@ -1,8 +1,10 @@
-//! The daemon is struck at each step on the way to its disk, and its disk fails under a mesh at work. Needs a daemon
-//! built with the feature `failpoints`, which this test asks for; `scripts/verify` has a stage for it.
+//! The daemon is struck at each step on the way to its disk, what works without one too, and its disk fails under a mesh at work.
+//! Needs programs built with the feature `failpoints`, which this test asks for; `scripts/verify` has a stage for it.
 
 // Everything here is test code: a panic is the report.
 #![allow(clippy::unwrap_used)]
+
+mod offline;
 
 use std::collections::BTreeSet;
 use std::sync::Mutex;
