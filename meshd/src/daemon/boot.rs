@@ -12,11 +12,12 @@ use mesh_control::command::NEWEST;
 use mesh_control::node::{Node, NodeConfig, Timing as GossipTiming};
 use mesh_control::pairs::PostQuantum;
 use mesh_control::raft::{Group, RpcError, Store, Timing};
+use mesh_control::refusals::Refused;
 use mesh_dataplane::{EngineConfig, HandshakeBudget, OwnKeys, Role, WallTime};
 use mesh_model::facts::Capability;
 use mesh_model::view::MemberView;
 use mesh_model::wire::join::PeerHint;
-use mesh_model::{MemberId, PresharedKey};
+use mesh_model::{IdentityKey, MemberId, PresharedKey};
 use quinn::AsyncUdpSocket;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -267,6 +268,14 @@ impl Answer for Answers {
 
     async fn answer(&self, from: MemberId, request: Bytes) -> Result<Bytes, RpcError> {
         self.group.handle_rpc(from, &request).await
+    }
+
+    fn turned_away(&self, reason: Refused) {
+        self.group.refusals().count(reason);
+    }
+
+    fn turned_stranger_away(&self, identity: Option<&IdentityKey>) {
+        self.group.refuse_stranger(identity);
     }
 
     async fn take_key(&self, asker: MemberId, key: PresharedKey) -> bool {

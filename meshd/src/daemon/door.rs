@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 
 use mesh_control::command::{Command, Outcome, Proposal, Refusal};
 use mesh_control::raft::Group;
+use mesh_control::refusals::Refused;
 use mesh_model::trust::Genesis;
 use mesh_model::wire::join::{JoinRefusal, JoinReply, JoinRequest, PeerHint, Welcome};
 use mesh_model::{LogIndex, MemberId, Signed};
@@ -74,6 +75,21 @@ impl Door {
 
 impl Doorkeeper for Door {
     async fn admit(&self, from: SocketAddr, request: JoinRequest) -> JoinReply {
+        let reply = self.decide(from, request).await;
+        if let Some(reason) = Refused::of_join(&reply) {
+            self.group.refusals().count(reason);
+        }
+        reply
+    }
+
+    fn turned_away(&self, reason: Refused) {
+        self.group.refusals().count(reason);
+    }
+}
+
+impl Door {
+    /// What the mesh says to `request`, and what follows for the one at the door.
+    async fn decide(&self, from: SocketAddr, request: JoinRequest) -> JoinReply {
         let command = Command::Admit(request.admission);
         let applied = match self.group.propose(Proposal { at_ms: clock::wall_ms(), command }).await
         {
@@ -184,6 +200,7 @@ mod tests {
         let admission = Admission::sign(&record(9), invite().id, &identity(100), &identity(9));
         let ask = || door.admit(from, JoinRequest { admission: admission.clone() });
         assert!(matches!(ask().await, JoinReply::Refused(_)), "nobody was invited");
+        assert_eq!(group.refusals().of(Refused::JoinUnknownInvite), 1);
 
         disk.fail_flushes_after(0);
         let command = Command::Invite(Signed::seal(&invite(), &identity(200)));
@@ -191,5 +208,10 @@ mod tests {
         assert_eq!(proposed, Err(ProposeError::Stopped));
         // Not "refused": another door may know better.
         assert_eq!(ask().await, JoinReply::Unavailable);
+        door.turned_away(Refused::JoinSilent);
+        let counted = group.refusals().iter().filter(|(_, count)| *count > 0);
+        let counted: Vec<_> = counted.map(|(reason, count)| (reason.name(), count)).collect();
+        let wanted = [("join_silent", 1), ("join_undecided", 1), ("join_unknown_invite", 1)];
+        assert_eq!(counted, wanted);
     }
 }

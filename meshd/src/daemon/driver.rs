@@ -9,7 +9,7 @@ use std::sync::Arc;
 use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
-use mesh_control::node::{Event, Node};
+use mesh_control::node::{Drops, Event, Node};
 use mesh_control::pairs::NoKey;
 use mesh_control::raft::Group;
 use mesh_dataplane::Event as PathEvent;
@@ -68,6 +68,8 @@ pub(super) struct Gossip {
     pub(super) own_endpoints: Vec<SocketAddr>,
     /// The others, by id.
     pub(super) others: Vec<Sighting>,
+    /// What was not taken, by reason.
+    pub(super) drops: Drops,
 }
 
 /// The node and everything it is connected with.
@@ -208,6 +210,7 @@ impl Driver {
             own: Some(sighting(self.node.own())),
             own_endpoints: self.own_endpoints.clone(),
             others: self.node.peers().map(sighting).collect(),
+            drops: self.node.drops().clone(),
         }
     }
 

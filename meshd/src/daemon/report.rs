@@ -2,7 +2,9 @@
 
 use std::time::Instant;
 
+use mesh_control::node::Drops;
 use mesh_control::raft::{FarStamp as SeenStamp, GroupStatus};
+use mesh_control::refusals::Refusals;
 use mesh_control::sync::Divergence as Seen;
 use mesh_dataplane::PeerStats;
 use mesh_model::MemberId;
@@ -109,7 +111,7 @@ impl Mesh {
         status.members = view.members.len();
         status.peers = self.peer_list(&stats, &gossip, &group);
         status.gossip = gossip.own.iter().chain(&gossip.others).map(gossip_member).collect();
-        status.drops = drops(&stats);
+        status.drops = drops(&stats, &gossip.drops, self.group.refusals());
         status.workers = stats.workers;
         status.offloads = offloads(&stats);
         status.raft = Some(raft_status(group));
@@ -232,9 +234,13 @@ fn tunnel(member: &MemberView, peer: PeerStats, now: Instant) -> Tunnel {
     }
 }
 
-fn drops(stats: &PathStats) -> Vec<DropCount> {
-    let seen = stats.seen_drops();
-    seen.map(|(reason, packets)| DropCount { reason: reason.to_owned(), packets }).collect()
+/// What ended early or was refused: packets, then gossip, then agreement, sync and joining.
+fn drops(stats: &PathStats, gossip: &Drops, refusals: &Refusals) -> Vec<DropCount> {
+    let gossip = gossip.iter().map(|(reason, count)| (reason.name(), count));
+    let refused = refusals.iter().map(|(reason, count)| (reason.name(), count));
+    let said = gossip.chain(refused).filter(|(_, count)| *count > 0);
+    let all = stats.seen_drops().chain(said);
+    all.map(|(reason, packets)| DropCount { reason: reason.to_owned(), packets }).collect()
 }
 
 fn offloads(stats: &PathStats) -> Vec<Offload> {
@@ -247,3 +253,6 @@ fn ago(then: Option<Instant>, now: Instant) -> Option<u64> {
     let elapsed = now.saturating_duration_since(then?);
     u64::try_from(elapsed.as_millis()).ok()
 }
+
+#[cfg(test)]
+mod tests;

@@ -23,6 +23,8 @@ mod ways;
 mod worker;
 
 pub(crate) use drops::PathDrop;
+#[cfg(test)]
+pub(crate) use drops::PathDrops;
 pub(crate) use error::PathError;
 pub(crate) use handle::{Order, PacketPath};
 pub(crate) use link::follow_link;

@@ -36,7 +36,7 @@ impl Host {
         self.mesh().get(&["status"])
     }
 
-    /// How many packets it has dropped for `reason`.
+    /// How many packets it has dropped, or messages refused, for `reason`.
     pub fn dropped(&self, reason: &str) -> Result<u64> {
         let drops = self.status()?.drops;
         Ok(drops.iter().find(|drop| drop.reason == reason).map_or(0, |drop| drop.packets))

@@ -81,6 +81,12 @@ fn a_supervisor_whose_disk_fills_up_steps_down_and_keeps_its_tunnels() {
         assert_reaches(&lab, from, to);
     }
 
+    // What the others go on asking it is refused, and counted.
+    eventually(SETTLE_LIMIT, "refused questions are told", || {
+        (lab.host(failing).dropped("agreement_stopped").ok()? > 0).then_some(())
+    })
+    .unwrap();
+
     // Nothing can be changed here, and this host is not ready for anything.
     assert_refused(&lab, failing, &["supervisor", "step-down"]);
     let hint = assert_refused(&lab, failing, &["leave", "--yes"]);

@@ -231,5 +231,7 @@ fn two_hosts_that_were_recovered_by_themselves_say_so() {
             epoch.obstacle.filter(|told| told.message.contains("both begun after the same one"))
         })
         .unwrap();
+        let refused = lab.host(number).dropped("agreement_other_epoch").unwrap();
+        assert!(refused > 0, "what the rival says of agreement is refused");
     }
 }

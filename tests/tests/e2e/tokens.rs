@@ -73,11 +73,18 @@ fn a_used_token_is_refused_as_used() {
     let token = lab.host(1).invite(1).unwrap().token;
     lab.host(2).join(&token).unwrap();
 
+    assert_eq!(lab.host(1).dropped("join_used").unwrap(), 0);
     let answer = lab.host(3).mesh().run_with_input(&["join"], &token).unwrap();
     let error = answer.error(exit::FAILED).unwrap();
     assert_eq!(error.code, ErrorCode::Refused);
     assert!(error.message.contains("already been used"), "{error:?}");
     assert_eq!(lab.host(1).status().unwrap().members, 2);
+    assert_eq!(lab.host(1).dropped("join_used").unwrap(), 1);
+    let page = lab.host(1).mesh().run_plain(&["status", "--detailed"], "").unwrap();
+    let page = page.text().unwrap();
+    let (_, drops) = page.split_once("\ndrops\n").unwrap();
+    let told = drops.lines().find(|line| line.trim_start().starts_with("join_used "));
+    assert_eq!(told.and_then(|line| line.split_whitespace().last()), Some("1"), "{page}");
 }
 
 #[test]
@@ -95,6 +102,7 @@ fn an_expired_token_is_refused_as_expired() {
     let error = refusal(&lab, &invite.token);
     assert_eq!(error.code, ErrorCode::Refused);
     assert!(error.message.contains("expired"), "{error:?}");
+    assert_eq!(lab.host(1).dropped("join_expired").unwrap(), 1);
 }
 
 #[test]
@@ -141,6 +149,7 @@ fn a_revoked_token_admits_nobody() {
     let error = refusal(&lab, &invite.token);
     assert_eq!(error.code, ErrorCode::Refused);
     assert!(error.message.contains("revoked"), "{error:?}");
+    assert_eq!(lab.host(1).dropped("join_revoked").unwrap(), 1);
     let invites: Invites = lab.host(1).mesh().get(&["invites"]).unwrap();
     assert_eq!(invites.invites[0].state, InviteState::Revoked);
 

@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use mesh_control::refusals::Refused;
 use mesh_model::{IdentityKey, MemberId, PresharedKey};
 use quinn::{Connection, RecvStream, SendStream, VarInt};
 use tokio::sync::Semaphore;
@@ -20,7 +21,8 @@ use tokio::task::JoinSet;
 
 use super::{MAX_RPC, pairing};
 use crate::io::directory::Directory;
-use crate::io::{frame, tls};
+use crate::io::frame::{self, FrameError};
+use crate::io::tls;
 
 /// How long a handshake with a caller may take before its place is free again.
 const ACCEPT_LIMIT: Duration = Duration::from_secs(5);
@@ -55,6 +57,17 @@ pub(crate) trait Answer: Clone + Send + Sync + 'static {
         from: MemberId,
         request: Bytes,
     ) -> impl Future<Output = Result<Bytes, Self::Error>> + Send;
+
+    /// Somebody was turned away for `reason`, or went, before it had asked. Nobody counts that, unless said otherwise.
+    fn turned_away(&self, reason: Refused) {
+        let _ = reason;
+    }
+
+    /// Somebody was turned away for its identity, which is no present member's; `None`: it proves none. Nobody counts that,
+    /// unless said otherwise.
+    fn turned_stranger_away(&self, identity: Option<&IdentityKey>) {
+        let _ = identity;
+    }
 
     /// Puts `key` in force, which `asker` and this host have just derived. Whether it is; never, unless said otherwise.
     fn take_key(&self, asker: MemberId, key: PresharedKey) -> impl Future<Output = bool> + Send {
@@ -110,19 +123,32 @@ impl<A: Answer> Answering<A> {
         Self { directory, pairing, answer, callers, askers, large }
     }
 
+    /// Somebody was sent away because there are too many.
+    pub(super) fn crowded(&self) {
+        self.answer.turned_away(Refused::AgreementCrowded);
+    }
+
     /// Answers whoever `incoming` is, if it is a member, until the connection ends.
     pub(super) async fn serve(self, incoming: quinn::Incoming) {
         let connection = match tokio::time::timeout(ACCEPT_LIMIT, incoming).await {
             Ok(Ok(connection)) => connection,
-            Ok(Err(error)) => return tracing::debug!(%error, "an agreement handshake failed"),
-            Err(_) => return tracing::debug!("an agreement handshake took too long"),
+            Ok(Err(error)) => {
+                tracing::debug!(%error, "an agreement handshake failed");
+                return self.answer.turned_away(Refused::AgreementBroken);
+            }
+            Err(_) => {
+                tracing::debug!("an agreement handshake took too long");
+                return self.answer.turned_away(Refused::AgreementBroken);
+            }
         };
         let Some(identity) = tls::peer_identity(&connection) else {
+            self.answer.turned_stranger_away(None);
             return connection.close(NOT_A_MEMBER, b"no identity");
         };
         let Some(member) = self.directory.resolve(&identity) else {
             // Usual for a moment: the caller was admitted, and we have not applied that yet.
             tracing::debug!(%identity, "agreement refused: no member has this identity");
+            self.answer.turned_stranger_away(Some(&identity));
             return connection.close(NOT_A_MEMBER, b"not a member");
         };
         if let Some(me) = self.pairing.filter(|_| pairing::is_meant_by(&connection)) {
@@ -137,6 +163,7 @@ impl<A: Answer> Answering<A> {
         while let Ok((mut send, recv)) = connection.accept_bi().await {
             while open.try_join_next().is_some() {}
             if !self.directory.confirms(member, &identity) {
+                self.answer.turned_stranger_away(Some(&identity));
                 // Already gone when the connection broke.
                 let _ = send.reset(REFUSED);
                 break;
@@ -179,18 +206,28 @@ impl<A: Answer> Answering<A> {
         from: MemberId,
         own_large: &Semaphore,
     ) -> Result<Bytes, String> {
-        let len = frame::read_len(&mut recv, MAX_RPC).await.map_err(|error| error.to_string())?;
+        let cut_off = |error: FrameError| {
+            self.answer.turned_away(match error {
+                FrameError::TooLong { .. } => Refused::AgreementMalformed,
+                _ => Refused::AgreementBroken,
+            });
+            error.to_string()
+        };
+        let len = frame::read_len(&mut recv, MAX_RPC).await.map_err(cut_off)?;
         // Held until there is an answer: the request is in memory as long.
         let _places = if len > SMALL {
             // A second one is not let wait: unread, the two would fill the connection's window, and
             // nothing would get past them.
-            let own = own_large.try_acquire().map_err(|_| "it has a large one under way")?;
+            let own = own_large.try_acquire().map_err(|_| {
+                self.answer.turned_away(Refused::AgreementCrowded);
+                "it has a large one under way"
+            })?;
             let shared = self.large.acquire().await.map_err(|error| error.to_string())?;
             Some((own, shared))
         } else {
             None
         };
-        let request = frame::read_rest(&mut recv, len).await.map_err(|error| error.to_string())?;
+        let request = frame::read_rest(&mut recv, len).await.map_err(cut_off)?;
         self.answer.answer(from, request).await.map_err(|error| error.to_string())
     }
 }

@@ -130,6 +130,7 @@ impl Agreement {
         let answering = Answering::new(self.0.directory.clone(), self.0.pairing, answer);
         while let Some(incoming) = self.0.endpoint.accept().await {
             if self.0.endpoint.open_connections() >= MAX_CONNECTIONS {
+                answering.crowded();
                 incoming.refuse();
                 continue;
             }

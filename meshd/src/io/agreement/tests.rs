@@ -1,5 +1,6 @@
 //! Members asking each other over wires that lose nothing.
 
+use mesh_control::refusals::Refused;
 use quinn::ConnectionError;
 use tokio::sync::{Semaphore, mpsc, watch};
 
@@ -27,6 +28,44 @@ impl Answer for Mirror {
             .chain(request.iter().rev())
             .copied()
             .collect())
+    }
+}
+
+/// Answers whatever it is asked, and remembers who was turned away before it could ask.
+#[derive(Clone)]
+struct Doorman {
+    reasons: Arc<watch::Sender<Vec<Refused>>>,
+    strangers: Arc<watch::Sender<Vec<Option<IdentityKey>>>>,
+}
+
+impl Doorman {
+    fn new() -> Self {
+        let (reasons, strangers) = (watch::Sender::default(), watch::Sender::default());
+        Self { reasons: Arc::new(reasons), strangers: Arc::new(strangers) }
+    }
+
+    /// Waits until it was told of `wanted`, one after another, and nothing else.
+    async fn was_told(&self, wanted: &[Refused]) {
+        let mut reasons = self.reasons.subscribe();
+        let told = reasons.wait_for(|told| told.len() >= wanted.len());
+        let told = tokio::time::timeout(LIMIT, told).await.expect("in time").expect("watched");
+        assert_eq!(*told, wanted);
+    }
+}
+
+impl Answer for Doorman {
+    type Error = &'static str;
+
+    async fn answer(&self, _from: MemberId, request: Bytes) -> Result<Bytes, &'static str> {
+        Ok(request)
+    }
+
+    fn turned_away(&self, reason: Refused) {
+        self.reasons.send_modify(|told| told.push(reason));
+    }
+
+    fn turned_stranger_away(&self, identity: Option<&IdentityKey>) {
+        self.strangers.send_modify(|told| told.push(identity.copied()));
     }
 }
 
@@ -103,6 +142,54 @@ async fn a_member_that_left_loses_its_open_connection() {
 }
 
 #[tokio::test]
+async fn whoever_is_turned_away_for_its_identity_is_told_of_with_it() {
+    let doorman = Doorman::new();
+    let [(one, _), (_, of_two)] = pair_with(&[1, 2], &[2], doorman.clone());
+    let stranger = Some(identity(1).public());
+    ask(&one, b"abc").await.expect_err("answered a stranger");
+    assert_eq!(*doorman.strangers.borrow(), [stranger]);
+
+    of_two.store(view(&[1, 2]));
+    assert_eq!(ask(&one, b"abc").await.expect("answered"), "abc");
+    of_two.store(view(&[2]));
+    ask(&one, b"abc").await.expect_err("answered after leaving");
+    assert_eq!(*doorman.strangers.borrow(), [stranger, stranger]);
+    doorman.was_told(&[]).await;
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_of_a_question_is_told_of() {
+    let doorman = Doorman::new();
+    let [(one, _), _two] = pair_with(&[1, 2], &[1, 2], doorman.clone());
+    let connection = one.link(MemberId(2)).expect("a member").await.expect("a connection");
+    let say = async |bytes: &[u8]| {
+        let (mut send, mut recv) = connection.open_bi().await.expect("a stream");
+        send.write_all(bytes).await.expect("said");
+        send.finish().expect("once");
+        recv.read_to_end(1).await.expect_err("answered");
+    };
+    say(&u32::MAX.to_be_bytes()).await;
+    doorman.was_told(&[Refused::AgreementMalformed]).await;
+    say(&[0, 0, 0, 9, 1]).await;
+    doorman.was_told(&[Refused::AgreementMalformed, Refused::AgreementBroken]).await;
+}
+
+#[tokio::test]
+async fn a_handshake_that_comes_to_nothing_is_told_of() {
+    let doorman = Doorman::new();
+    let at = |id| SocketAddr::from((addrs(id).v6, port::AGREEMENT));
+    let (near, far) = wire(at(1), at(2), 256);
+    // Member 2 does not know what member 1 wants.
+    let [one, two] = [(1, near, Some(MemberId(1))), (2, far, None)].map(|(id, socket, pairing)| {
+        Agreement::open(socket, tls(id), Directory::new(view(&[1, 2])), pairing).expect("opened")
+    });
+    let answer = doorman.clone();
+    tokio::spawn(async move { two.serve(answer).await });
+    one.ask_key(MemberId(2)).await.expect_err("refused");
+    doorman.was_told(&[Refused::AgreementBroken]).await;
+}
+
+#[tokio::test]
 async fn a_member_that_crashed_and_came_back_says_so() {
     let at = |id| SocketAddr::from((addrs(id).v6, port::AGREEMENT));
     let (near, far) = wire(at(1), at(2), 256);
@@ -162,6 +249,7 @@ struct Slow {
     in_hand: Arc<watch::Sender<usize>>,
     most: Arc<Mutex<usize>>,
     go_on: Arc<Semaphore>,
+    turned_away: Arc<Mutex<Vec<Refused>>>,
 }
 
 impl Answer for Slow {
@@ -179,6 +267,10 @@ impl Answer for Slow {
         }
         Ok(Bytes::from_static(b"done"))
     }
+
+    fn turned_away(&self, reason: Refused) {
+        self.turned_away.lock().expect("no panic").push(reason);
+    }
 }
 
 impl Slow {
@@ -187,6 +279,7 @@ impl Slow {
             in_hand: Arc::new(watch::Sender::new(0)),
             most: Arc::default(),
             go_on: Arc::new(Semaphore::new(0)),
+            turned_away: Arc::default(),
         }
     }
 
@@ -278,6 +371,7 @@ async fn a_member_has_one_large_question_under_way() {
     slow.has(1).await;
     let second = one.call(MemberId(2), large(), LIMIT).await.expect_err("answered a second one");
     assert!(matches!(second, TransportError::Broken { .. }), "{second}");
+    assert_eq!(*slow.turned_away.lock().expect("no panic"), [Refused::AgreementCrowded]);
     assert_eq!(ask(&one, b"small").await.expect("answered"), "done");
     slow.go_on.add_permits(1);
     assert_eq!(first.await.expect("no panic").expect("answered"), "done");

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use mesh_control::refusals::Refused;
 use mesh_model::codec::{self, CodecError, Message as _};
 use mesh_model::wire::join::{ALPN, JoinReply, JoinRequest};
 use quinn::{
@@ -42,7 +43,7 @@ const REFUSED: VarInt = VarInt::from_u32(1);
 
 /// Why a visitor got no answer.
 #[derive(Debug, thiserror::Error)]
-enum AnswerError {
+pub(super) enum AnswerError {
     /// It took too long to ask.
     #[error("nothing asked within {} seconds", ASK_LIMIT.as_secs())]
     Silent,
@@ -60,6 +61,19 @@ enum AnswerError {
     TooSlow,
 }
 
+impl AnswerError {
+    pub(super) fn reason(&self) -> Refused {
+        match self {
+            Self::Silent => Refused::JoinSilent,
+            Self::Broken(FrameError::TooLong { .. }) => Refused::JoinMalformed,
+            Self::Connection(_) | Self::Broken(_) => Refused::JoinBroken,
+            Self::Codec(error) if error.is_newer() => Refused::JoinNewer,
+            Self::Codec(_) => Refused::JoinMalformed,
+            Self::TooSlow => Refused::JoinUndecided,
+        }
+    }
+}
+
 /// Decides about joiners.
 pub(crate) trait Doorkeeper: Clone + Send + Sync + 'static {
     /// The reply to `request`, which came from underlay address `from`.
@@ -68,6 +82,9 @@ pub(crate) trait Doorkeeper: Clone + Send + Sync + 'static {
         from: SocketAddr,
         request: JoinRequest,
     ) -> impl Future<Output = JoinReply> + Send;
+
+    /// A visitor was sent away, or left, for `reason`, before it could be decided on or told.
+    fn turned_away(&self, reason: Refused);
 }
 
 /// The member's side. Cheap to clone.
@@ -114,14 +131,16 @@ impl JoinServer {
                 Ok(visit) => visit,
                 Err(crowd) => {
                     tracing::debug!(%from, %crowd, "a joiner is sent away");
+                    doorkeeper.turned_away(Refused::JoinCrowded);
                     incoming.refuse();
                     continue;
                 }
             };
             let (doorkeeper, places) = (doorkeeper.clone(), Arc::clone(&places));
             tokio::spawn(async move {
-                if let Err(error) = serve_one(incoming, doorkeeper, &places).await {
+                if let Err(error) = serve_one(incoming, &doorkeeper, &places).await {
                     tracing::debug!(%from, %error, "a joiner got no answer");
+                    doorkeeper.turned_away(error.reason());
                 }
                 drop(visit);
             });
@@ -136,7 +155,7 @@ impl JoinServer {
 
 async fn serve_one(
     incoming: quinn::Incoming,
-    doorkeeper: impl Doorkeeper,
+    doorkeeper: &impl Doorkeeper,
     places: &Semaphore,
 ) -> Result<(), AnswerError> {
     let asked = tokio::time::timeout(ASK_LIMIT, hear(incoming));

@@ -3,19 +3,24 @@
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
+use mesh_control::refusals::Refused;
 use mesh_model::codec::{self, Message as _};
 use mesh_model::trust::{Admission, Bootstrap, Genesis};
 use mesh_model::wire::join::{ALPN, JoinRefusal, JoinReply, JoinRequest, Welcome};
 use mesh_model::{InviteId, MemberId, Signed};
 use quinn::{Connection, ConnectionError, Endpoint, Runtime as _, TokioRuntime};
+use tokio::sync::watch;
 
-use super::answer::MAX_JOINERS;
+use super::answer::{AnswerError, MAX_JOINERS};
 use super::visitors::MAX_PER_SOURCE;
 use super::*;
 use crate::io::fixture::{identity, prefixes, record, root, tls};
 use crate::io::frame;
 use crate::io::tls::SERVER_NAME;
 use crate::io::udp::UdpPort;
+
+/// Why visitors were turned away, one after another.
+type TurnedAway = Arc<watch::Sender<Vec<Refused>>>;
 
 type Seen = Arc<Mutex<Vec<(SocketAddr, JoinRequest)>>>;
 
@@ -24,12 +29,17 @@ type Seen = Arc<Mutex<Vec<(SocketAddr, JoinRequest)>>>;
 struct Porter {
     reply: JoinReply,
     seen: Seen,
+    turned_away: TurnedAway,
 }
 
 impl Doorkeeper for Porter {
     async fn admit(&self, from: SocketAddr, request: JoinRequest) -> JoinReply {
         self.seen.lock().expect("no panic").push((from, request));
         self.reply.clone()
+    }
+
+    fn turned_away(&self, reason: Refused) {
+        self.turned_away.send_modify(|told| told.push(reason));
     }
 }
 
@@ -57,15 +67,26 @@ fn welcome() -> JoinReply {
 
 /// A door on loopback kept by member `id`.
 fn door(id: u8, reply: JoinReply) -> (Bootstrap, Seen) {
+    let seen = Seen::default();
+    let turned_away = TurnedAway::new(watch::Sender::default());
+    (door_of(id, Porter { reply, seen: Arc::clone(&seen), turned_away }), seen)
+}
+
+/// A door on loopback that welcomes everybody, and why it turns visitors away.
+fn watched_door() -> (Bootstrap, TurnedAway) {
+    let turned_away = TurnedAway::new(watch::Sender::default());
+    let (reply, seen) = (welcome(), Seen::default());
+    (door_of(1, Porter { reply, seen, turned_away: Arc::clone(&turned_away) }), turned_away)
+}
+
+/// A door on loopback kept by `porter`, for member `id`.
+fn door_of(id: u8, porter: Porter) -> Bootstrap {
     let socket = std::net::UdpSocket::bind("127.0.0.1:0").expect("loopback");
     let endpoint = socket.local_addr().expect("bound");
     let socket = TokioRuntime.wrap_udp_socket(socket).expect("a socket");
     let server = JoinServer::open(socket, &tls(id)).expect("a server");
-    let seen = Seen::default();
-    let porter = Porter { reply, seen: Arc::clone(&seen) };
     tokio::spawn(async move { server.serve(porter).await });
-    let identity = identity(id).public();
-    (Bootstrap { endpoint, identity }, seen)
+    Bootstrap { endpoint, identity: identity(id).public() }
 }
 
 fn port() -> UdpPort {
@@ -156,9 +177,50 @@ async fn strangers_who_ask_nothing_keep_nobody_out() {
     ask(&port(), &tls(9), &[door], admission()).await.expect("welcomed");
 }
 
+/// Waits until `turned_away` has as many as `wanted`, which must be those.
+async fn were_turned_away(turned_away: &TurnedAway, wanted: &[Refused]) {
+    let mut told = turned_away.subscribe();
+    let told = told.wait_for(|told| told.len() >= wanted.len());
+    let told = tokio::time::timeout(REPLY_LIMIT, told).await.expect("in time").expect("watched");
+    assert_eq!(*told, wanted);
+}
+
+#[tokio::test]
+async fn what_a_visitor_says_and_is_no_request_is_told_of() {
+    let (door, turned_away) = watched_door();
+    let request = codec::encode(&JoinRequest { admission: admission() });
+    let framed = |bytes: &[u8]| {
+        let len = u32::try_from(bytes.len()).expect("short");
+        [&len.to_be_bytes()[..], bytes].concat()
+    };
+    let newer = [&[u8::MAX], &request[1..]].concat();
+    let too_long = u32::MAX.to_be_bytes().to_vec();
+    let mut wanted = Vec::new();
+    for (last, said, reason) in [
+        (10, framed(&request[..9]), Refused::JoinMalformed),
+        (11, too_long, Refused::JoinMalformed),
+        (12, framed(&newer), Refused::JoinNewer),
+        (13, framed(&request)[..9].to_vec(), Refused::JoinBroken),
+    ] {
+        let visit = knock(&stranger(last), door).await.expect("let in");
+        let (mut send, mut recv) = visit.open_bi().await.expect("a stream");
+        send.write_all(&said).await.expect("said");
+        send.finish().expect("once");
+        recv.read_to_end(1).await.expect_err("answered");
+        wanted.push(reason);
+        were_turned_away(&turned_away, &wanted).await;
+    }
+}
+
+#[test]
+fn a_visit_that_takes_too_long_has_a_reason_too() {
+    assert_eq!(AnswerError::Silent.reason(), Refused::JoinSilent);
+    assert_eq!(AnswerError::TooSlow.reason(), Refused::JoinUndecided);
+}
+
 #[tokio::test]
 async fn one_source_gets_so_many_places_at_the_door() {
-    let (door, _) = door(1, welcome());
+    let (door, turned_away) = watched_door();
     let (greedy, other) = (stranger(10), stranger(11));
     let mut held = Vec::new();
     for _ in 0..MAX_PER_SOURCE {
@@ -166,6 +228,7 @@ async fn one_source_gets_so_many_places_at_the_door() {
     }
     let refused = knock(&greedy, door).await.expect_err("let in");
     assert!(matches!(refused, ConnectionError::ConnectionClosed(_)), "{refused}");
+    were_turned_away(&turned_away, &[Refused::JoinCrowded]).await;
     knock(&other, door).await.expect("let in");
     drop(held);
     // The door hears of it a moment later.
