@@ -89,8 +89,8 @@ fn verify(args: &VerifySnapshotArgs, session: &Session) -> Result<Exit, Failure>
         facts.fact(theme, "members", list(&members));
         facts.fact(theme, "banned", list(&verdict.banned));
         let proof = match verdict.proven {
-            true => ", and a majority signed that the mesh agreed on it",
-            false => ", but no majority signed that the mesh agreed on it",
+            true => ", and a majority of those it says vote signed it",
+            false => ", but no majority of those it says vote signed it",
         };
         let (page, facts) = (page(&verdict.snapshot, theme), facts.lines(""));
         format!("every signature holds, from the root key up{proof}\n{page}{facts}")

@@ -6,8 +6,9 @@
 //! signature from the root key up, and compares each claim with what is really inside.
 //!
 //! Those signatures say that no member was made up, not that the mesh was ever in this state. That say the checkpoints of a
-//! majority of those that vote in it, for which whoever makes one waits ([`Group::export`]). Whoever forges a whole electorate, of
-//! members it is in league with, can sign that as well: what a member knows of who votes, a file alone does not.
+//! majority of those that vote in it, for which whoever makes one waits ([`Group::export`]). A member that makes itself the only
+//! voter can sign that as well: who should vote a host knows and a file does not, so a host takes only what one of the voters it knows
+//! has signed ([`Store::knows_a_signer`](super::Store::knows_a_signer)).
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -39,8 +40,9 @@ const PROOF_WAIT: Duration = Duration::from_secs(3);
 /// How long what this host holds may change before another copy of it is taken: what voters sign in is a quarter of a second, too.
 const COPY_EVERY: Duration = Duration::from_millis(250);
 
-/// How many copies wait for their proof at a time. Each takes the memory of the state, a few megabytes with a thousand members.
-const MAX_COPIES: usize = 4;
+/// How many copies wait for their proof at a time: those of [`PROOF_WAIT`]. Each takes the memory of the state, a megabyte with a
+/// thousand members.
+const MAX_COPIES: usize = 12;
 
 /// Why a file is not a snapshot to be believed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -125,6 +127,11 @@ impl Snapshot {
         majority(&self.replica.electorate(), |voter| self.signers.contains(voter))
     }
 
+    /// Whether `voter` signed it.
+    pub(super) fn is_signed_by(&self, voter: MemberId) -> bool {
+        self.signers.contains(&voter)
+    }
+
     /// The state in it, as the rest of the house sees it.
     pub fn view(&self) -> Arc<ClusterView> {
         self.replica.view()
@@ -171,8 +178,8 @@ impl Inner {
         }
     }
 
-    /// Takes a copy where all voters sign whatever is under way, and of the rest one at a time: what is there when nothing more comes is
-    /// signed, too.
+    /// Takes a copy now and then: what is there when nothing more comes is signed. While more keeps coming all voters sign at every
+    /// [`GRID`]th index alone, so it takes each of those that it gets to see.
     fn copy_into(&self, copies: &mut Vec<(Replica, Instant)>) {
         let replica = self.replica.lock();
         let index = replica.index();

@@ -17,7 +17,7 @@ pub(super) mod reason;
 
 use std::collections::{BTreeSet, VecDeque};
 
-use mesh_model::{MemberId, Term};
+use mesh_model::{LogIndex, MemberId, Term};
 use serde::{Deserialize, Serialize};
 
 pub use self::keeping::MAX_KEPT;
@@ -109,6 +109,10 @@ pub(super) struct History {
     announced: Option<Announcement>,
     /// Who votes, by the last change that was agreed.
     voters: Option<BTreeSet<MemberId>>,
+    /// The term and the index of that change.
+    voters_at: Option<(Term, LogIndex)>,
+    /// Votes that were given and taken before this host knew anything of who leads, and when.
+    early: Vec<(u64, Cause)>,
     /// Whom this host, leading, wants to vote, and why.
     intended: Option<(BTreeSet<MemberId>, Vec<Cause>)>,
 }
@@ -123,6 +127,8 @@ impl History {
             led: None,
             announced: None,
             voters: None,
+            voters_at: None,
+            early: Vec::new(),
             intended: None,
         }
     }
@@ -145,9 +151,16 @@ impl History {
             None => self.causes(&voters, grounds),
         };
         self.voters = Some(voters);
-        let unknown = Leadership { role: Role::Follower, term: 0, leader: None };
-        let now = self.last.unwrap_or(unknown);
-        for cause in causes {
+        self.early.extend(causes.into_iter().map(|cause| (at_ms, cause)));
+        let surplus = self.early.len().saturating_sub(MAX_TRANSITIONS);
+        self.early.drain(..surplus);
+        if let Some(now) = self.last {
+            self.tell_early(now);
+        }
+    }
+
+    fn tell_early(&mut self, now: Leadership) {
+        for (at_ms, cause) in std::mem::take(&mut self.early) {
             self.push(Transition { at_ms, now, cause });
         }
     }
@@ -176,8 +189,13 @@ impl History {
             // Whoever leads next wants what it wants for reasons of its own.
             self.intended = None;
         }
-        let Some(cause) = cause else { return false };
-        self.push(Transition { at_ms: known.at_ms, now, cause });
+        if let Some(cause) = cause {
+            self.push(Transition { at_ms: known.at_ms, now, cause });
+        }
+        self.tell_early(now);
+        if cause.is_none() {
+            return false;
+        }
         before.is_none_or(|before| (before.term, before.leader) != (now.term, now.leader))
     }
 

@@ -68,6 +68,9 @@ impl Inner {
 
     /// The same of an identity.
     fn standing_of_key(&self, identity: &IdentityKey) -> Refused {
+        if *identity == self.key.public() {
+            return Refused::AgreementOwnIdentity;
+        }
         if self.view().banned.values().any(|banned| banned.member.identity == *identity) {
             return Refused::AgreementBanned;
         }

@@ -76,7 +76,7 @@ pub(super) fn saver() -> (Saver, Requests) {
 /// Saves the cache whenever it has changed, and the stamp now and then if it has, as long as `daemon` lives.
 pub(super) async fn run(daemon: Weak<Daemon>, mut requests: Requests) {
     let mut saved = Vec::new();
-    let (mut looks, mut stamp, mut told) = (0, None, 0);
+    let (mut looks, mut stamp, mut told) = (0, None, None);
     let mut pauses = interval(LOOK_AGAIN);
     pauses.set_missed_tick_behavior(MissedTickBehavior::Delay);
     // The first is over at once.
@@ -100,9 +100,11 @@ pub(super) async fn run(daemon: Weak<Daemon>, mut requests: Requests) {
         if is_news && save(&state_dir, &known) {
             saved = known;
         }
-        let count = mesh.group.history_count();
-        if told != count && save_history(&state_dir, &mesh.group) {
-            told = count;
+        // A disk that fails is told of once for each change, not each second.
+        let history = Some((mesh.view().mesh(), mesh.group.history_count()));
+        if told != history {
+            told = history;
+            save_history(&state_dir, &mesh.group);
         }
         if asked.is_empty() && LOOK_AGAIN * looks >= SAVE_STAMP_EVERY {
             looks = 0;
@@ -123,10 +125,12 @@ pub(super) fn recall(state_dir: &StateDir, store: &mut Store) {
     }
 }
 
-/// Saves who led and who voted, and says whether it could.
-pub(super) fn save_history(state_dir: &StateDir, group: &Group) -> bool {
-    let saved = tokio::task::block_in_place(|| state_dir.save_history(&group.history_to_keep()));
-    saved.inspect_err(|error| tracing::warn!(%error, "who led was not saved")).is_ok()
+/// Saves who led and who voted. Failing costs the memory of it.
+pub(super) fn save_history(state_dir: &StateDir, group: &Group) {
+    let history = group.history_to_keep();
+    if let Err(error) = tokio::task::block_in_place(|| state_dir.save_history(&history)) {
+        tracing::warn!(%error, "who led was not saved");
+    }
 }
 
 /// Saves `hints`, and says whether it could. A cache: failing costs the next start some time.

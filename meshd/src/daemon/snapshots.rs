@@ -7,21 +7,23 @@ use mesh_model::api::v1::{ErrorCode, SnapshotDownload, SnapshotInfo, Snapshots};
 
 use super::Daemon;
 use super::refusal::{Answer, failed, not_joined, refusal};
-use crate::state_dir::Listing;
+use crate::state_dir::{Listing, Membership};
 
 impl Daemon {
     /// Makes a snapshot of what this host has applied. Needs no leader; without a majority of the voters it has no proof.
     pub(crate) async fn make_snapshot(&self) -> Answer<SnapshotInfo> {
-        let export = self.mesh()?.group.export().await;
+        let mesh = self.mesh()?;
+        let export = mesh.group.export().await;
         let state_dir = self.state_dir.lock().await;
-        // Whoever leaves holds the directory: from here on it belongs to the mesh or to none.
-        if state_dir.membership().is_none() {
+        // Whoever leaves holds the directory: from here on it belongs to this mesh, to another or to none.
+        let is_ours = |own: &Membership| own.root == mesh.view().root && own.member == mesh.me;
+        if !state_dir.membership().is_some_and(is_ours) {
             return Err(not_joined());
         }
         tokio::task::block_in_place(|| {
             let (head, file) = export.to_file();
-            state_dir.snapshots().save(head.header.index, &file).map_err(failed)?;
-            Ok(SnapshotInfo::of(&head, file.len() as u64))
+            let (head, bytes) = state_dir.snapshots().keep(head, &file).map_err(failed)?;
+            Ok(SnapshotInfo::of(&head, bytes))
         })
     }
 

@@ -20,9 +20,6 @@ const FILE_MODE: u32 = 0o600;
 /// The same of a directory.
 pub(crate) const DIR_MODE: u32 = 0o700;
 
-/// What those above it get that are missing too: what the umask leaves.
-const ABOVE_MODE: u32 = 0o777;
-
 /// A file operation that failed. The operator's or the disk's fault.
 #[derive(Debug, thiserror::Error)]
 #[error("{action} {}: {source}", path.display())]
@@ -110,29 +107,36 @@ pub(crate) fn remove(path: &Path) -> Result<(), DiskError> {
     }
 }
 
-/// Makes the directory `path` for its owner only unless it is there, and those above it that are missing. Their names are on
-/// disk when this returns.
+/// Makes the directory `path` for its owner only unless it is there, and those above it that are missing, for the owner only as
+/// well. Their names are on disk when this returns.
 pub(crate) fn make_dir(path: &Path) -> Result<(), DiskError> {
     let is_missing = |above: &&Path| !above.as_os_str().is_empty() && !above.exists();
     let above: Vec<_> = path.ancestors().skip(1).take_while(is_missing).collect();
     for missing in above.into_iter().rev() {
-        make_one_dir(missing, ABOVE_MODE)?;
+        make_one_dir(missing)?;
     }
-    make_one_dir(path, DIR_MODE)
+    make_one_dir(path)
 }
 
-fn make_one_dir(path: &Path, mode: u32) -> Result<(), DiskError> {
-    let make = || DirBuilder::new().mode(mode).create(path);
+fn make_one_dir(path: &Path) -> Result<(), DiskError> {
+    let make = || DirBuilder::new().mode(DIR_MODE).create(path);
     match reached(Failpoint::MakeDirectory).and_then(|()| make()) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
+        // Whoever made it may not have come to this.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return sync_readable(path),
         made => made.context("make", path)?,
     }
-    if mode == DIR_MODE {
-        // The umask may have taken bits away.
-        fs::set_permissions(path, Permissions::from_mode(mode)).context("restrict", path)?;
-    }
+    // The umask may have taken bits away.
+    fs::set_permissions(path, Permissions::from_mode(DIR_MODE)).context("restrict", path)?;
     reached(Failpoint::DirectoryMade).context("make", path)?;
     sync_parent(path)
+}
+
+/// Like [`sync_parent`], of a parent that may be somebody else's, who lets nobody look into it: then `path` is not ours either.
+fn sync_readable(path: &Path) -> Result<(), DiskError> {
+    match sync_parent(path) {
+        Err(error) if error.source.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+        synced => synced,
+    }
 }
 
 /// Removes the directory `path` with all that is in it; one that is gone already is fine. What a crash leaves of it is removed by

@@ -71,6 +71,17 @@ pub(super) fn apply(args: &SnapshotApplyArgs) -> Answer<SnapshotApplied> {
     let file = disk::open_log(&state_dir.store_path()).map_err(disk_failed)?;
     let store = expecting_panic(|| Store::open(file, member, &root));
     let mut store = store.map_err(store_failed)?;
+    if !args.unproven && !store.knows_a_signer(&snapshot) {
+        return Err(refusal(
+            ErrorCode::Refused,
+            format!(
+                "{}: none of those that signed it votes as far as this host knows",
+                args.file.display()
+            ),
+            "any member can sign a snapshot in which it votes alone; compare its state hash with that of a member you \
+             trust, at the same index, then --unproven takes it",
+        ));
+    }
     let before = store.catch_up(&snapshot).map_err(not_applied)?;
     let view = store.view();
     Ok(SnapshotApplied {
@@ -86,13 +97,13 @@ fn open(path: &Path, bytes: &[u8], expected: Option<&MeshRoot>) -> Answer<Snapsh
     Snapshot::open(bytes, expected).map_err(|error| unsound(path, &error))
 }
 
-/// Whether a majority of its voters signed the snapshot of `path`, or `whatever` there is will do.
-fn check_proven(path: &Path, snapshot: &Snapshot, whatever: bool) -> Answer<()> {
-    if whatever || snapshot.is_proven() {
+/// Whether a majority of its voters signed the snapshot of `path`, or an `unproven` one will do.
+fn check_proven(path: &Path, snapshot: &Snapshot, unproven: bool) -> Answer<()> {
+    if unproven || snapshot.is_proven() {
         return Ok(());
     }
     let (path, head) = (path.display(), snapshot.head());
-    let (signed, vote) = (head.words.len(), head.header.voters.len());
+    let (signed, vote) = (head.signers().len(), head.header.voters.len());
     Err(refusal(
         ErrorCode::Refused,
         format!(

@@ -37,8 +37,26 @@ impl SnapshotDir {
         Self { path: state_dir.join("snapshots") }
     }
 
+    /// Keeps the snapshot in `file`, which begins with `head`, unless there is one of the same state that at least as many have
+    /// signed; what is kept of that index then, and how long it is.
+    pub(crate) fn keep(
+        &self,
+        head: SnapshotHead,
+        file: &[u8],
+    ) -> Result<(SnapshotHead, u64), StateDirError> {
+        let index = head.header.index;
+        if let Ok((kept, bytes)) = self.peek(index)
+            && kept.header == head.header
+            && kept.signers().len() >= head.signers().len()
+        {
+            return Ok((kept, bytes));
+        }
+        self.save(index, file)?;
+        Ok((head, file.len() as u64))
+    }
+
     /// Keeps `file`, which stands for `index`, and forgets the ones beyond the number kept.
-    pub(crate) fn save(&self, index: LogIndex, file: &[u8]) -> Result<(), StateDirError> {
+    pub(super) fn save(&self, index: LogIndex, file: &[u8]) -> Result<(), StateDirError> {
         files::prepare_dir(&self.path)?;
         files::write(&self.path_of(index), file)?;
         let indices: Vec<_> = self.indices()?.into_iter().filter(|kept| *kept != index).collect();
@@ -131,11 +149,30 @@ mod tests {
 
     use mesh_model::snapshot::SnapshotHeader;
     use mesh_model::view::StateHash;
+    use mesh_model::wire::sync::{Checkpoint, ElectorateHash, Lead, LogHash, Place};
+    use mesh_model::{IdentitySecret, MemberId, Signed};
 
     use super::*;
     use crate::io::fixture::root;
 
     fn file(index: LogIndex) -> Vec<u8> {
+        snapshot::write(&head(index, &[]), b"abc")
+    }
+
+    /// What a file of `index` begins with that these voters say they have signed.
+    fn head(index: LogIndex, signers: &[u64]) -> SnapshotHead {
+        let key = IdentitySecret::from_seed([1; 32]);
+        let word = |signer: &u64| Checkpoint {
+            mesh: root().mesh,
+            member: MemberId(*signer),
+            at: Place { term: 1, index },
+            log: LogHash::default(),
+            state: StateHash([0; 32]),
+            electorate: ElectorateHash([0; 32]),
+            encoding: 1,
+            lead: Lead { term: 1, leader: MemberId(1) },
+        };
+        let words = signers.iter().map(|signer| Signed::seal(&word(signer), &key)).collect();
         let header = SnapshotHeader {
             root: root(),
             mesh_name: "test".parse().expect("a name"),
@@ -148,7 +185,7 @@ mod tests {
             state_len: 9,
             payload_len: 3,
         };
-        snapshot::write(&SnapshotHead { header, words: Vec::new() }, b"abc")
+        SnapshotHead { header, words }
     }
 
     fn kept(dir: &SnapshotDir) -> Vec<LogIndex> {
@@ -175,6 +212,25 @@ mod tests {
         // The same once more is no reason to forget another.
         dir.save(305, &file(305)).expect("saved");
         assert_eq!(kept(&dir), expected);
+    }
+
+    #[test]
+    fn one_that_fewer_have_signed_does_not_replace_another_of_the_same_state() {
+        let state_dir = tempfile::tempdir().expect("a directory");
+        let dir = SnapshotDir::of(state_dir.path());
+        let keep = |head: &SnapshotHead| {
+            let file = snapshot::write(head, b"abc");
+            let (kept, bytes) = dir.keep(head.clone(), &file).expect("kept");
+            assert_eq!(dir.read(None).expect("read").map(|file| file.len() as u64), Some(bytes));
+            kept.signers().len()
+        };
+        assert_eq!(keep(&head(5, &[])), 0);
+        assert_eq!(keep(&head(5, &[1, 2])), 2);
+        assert_eq!(keep(&head(5, &[])), 2);
+        assert_eq!(keep(&head(5, &[1])), 2);
+        let mut other = head(5, &[]);
+        other.header.state_hash = StateHash([9; 32]);
+        assert_eq!(keep(&other), 0, "of another state it is another snapshot");
     }
 
     #[test]

@@ -252,10 +252,10 @@ fn a_root_key_is_there_or_not_wherever_its_return_is_struck() {
 fn a_backup_is_restored_or_not_wherever_it_is_struck() {
     let host = Host::prepare();
     let snapshot = fs::read(&host.snapshot).unwrap();
-    let (header, _) = mesh_model::snapshot::read(&snapshot).unwrap();
+    let (head, _) = mesh_model::snapshot::read(&snapshot).unwrap();
     let backup = Backup {
         made_ms: 1,
-        root: header.root,
+        root: head.header.root,
         member: MemberId(77),
         name: "n77".parse().unwrap(),
         identity: [1; 32],

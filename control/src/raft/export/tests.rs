@@ -4,7 +4,8 @@ use mesh_model::view::StateHash;
 use mesh_model::wire::sync::Lead;
 
 use super::*;
-use crate::raft::fixture::{GUEST, forged, other_root, root, secret, settled, unchained};
+use crate::raft::fixture::{GUEST, forged, log_id, other_root, root, secret, settled, unchained};
+use crate::raft::types::{Entry, Membership, Payload};
 
 fn opened(file: &[u8]) -> Result<Snapshot, ExportError> {
     Snapshot::open(file, Some(&root()))
@@ -57,6 +58,39 @@ fn what_a_majority_of_its_voters_signed_is_proven_and_nothing_else() {
     assert_eq!((proven.head(), head.signers()), (&head, [MemberId::FOUNDER].into()));
     let silent = opened(&replica.to_file(&[]).1).expect("genuine");
     assert!(!silent.is_proven());
+}
+
+#[test]
+fn half_of_the_voters_or_one_that_speaks_twice_is_no_majority() {
+    let membership = |sets: &[&[u64]]| {
+        let sets = sets.iter().map(|set| set.iter().copied().collect()).collect();
+        Payload::Membership(Membership::new_with_defaults(sets, []))
+    };
+    let then = |mut replica: Replica, payload| {
+        let log_id = log_id(1, replica.index() + 1);
+        replica.apply(&Entry { log_id, payload });
+        replica
+    };
+    let signed = |replica: &Replica, voters: &[(MemberId, u8)]| {
+        let words: Vec<_> = voters.iter().map(|voter| word(replica, *voter, |_| {})).collect();
+        opened(&replica.to_file(&words).1).expect("genuine")
+    };
+    let (founder, guest) = ((MemberId::FOUNDER, 2), (GUEST, 4));
+    let two = then(settled(), membership(&[&[1, 3]]));
+    assert!(signed(&two, &[founder, guest]).is_proven());
+    assert!(!signed(&two, &[founder]).is_proven());
+    assert!(!signed(&two, &[guest, guest]).is_proven());
+    // While one set of voters is exchanged for another each has to.
+    let joint = then(settled(), membership(&[&[1], &[3]]));
+    assert!(signed(&joint, &[founder, guest]).is_proven());
+    assert!(!signed(&joint, &[founder]).is_proven());
+    assert!(!signed(&joint, &[guest]).is_proven());
+    // What is looked for before it is written down is the same.
+    let words = |voters: &[(MemberId, u8)]| {
+        joint.proof(voters.iter().map(|voter| word(&joint, *voter, |_| {})).collect())
+    };
+    assert_eq!(words(&[founder, guest]).map(|words| words.len()), Some(2));
+    assert_eq!(words(&[founder]), None);
 }
 
 #[test]

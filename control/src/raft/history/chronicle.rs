@@ -1,7 +1,7 @@
 //! Writes down each change of who votes, once it is agreed.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mesh_model::MemberId;
 use mesh_model::trust::VoterTarget;
@@ -24,6 +24,10 @@ impl Chronicle {
         Self { history: Arc::clone(history), wall: Arc::clone(wall) }
     }
 
+    pub(super) fn history(&self) -> MutexGuard<'_, History> {
+        self.history.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// `replica` has just come to its membership. The first half of an exchange is none.
     pub(crate) fn note(&self, replica: &Replica) {
         let (Some(at), [voters]) =
@@ -35,7 +39,13 @@ impl Chronicle {
         let state = &replica.state;
         let present = state.members().present().keys().copied();
         let present: BTreeSet<MemberId> = present.filter(|id| !state.is_out(*id)).collect();
-        let mut history = self.history.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut history = self.history();
+        // A start may find less applied than was written down: how far the log is agreed is on disk half a second later.
+        let at = (at.leader_id.term, at.index);
+        if history.voters_at >= Some(at) {
+            return;
+        }
+        history.voters_at = Some(at);
         let usual = usual_target(present.len(), history.voters.as_ref().map_or(0, BTreeSet::len));
         let target = state.voters().policy().and_then(|policy| policy.target);
         let grounds = Grounds {
@@ -43,7 +53,7 @@ impl Chronicle {
             without_right: &state.without_right(),
             wishes: &state.wishes(),
             target: target.map(VoterTarget::number).map_or(usual, usize::from),
-            leader: history.leader_of(at.leader_id.term),
+            leader: history.leader_of(at.0),
             measured: None,
         };
         history.observe_voters(voters, self.wall.wall_ms(), &grounds);

@@ -6,7 +6,7 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use mesh_model::codec::{self, CodecError};
-use mesh_model::{MemberId, MeshId};
+use mesh_model::{LogIndex, MemberId, MeshId, Term};
 use serde::{Deserialize, Serialize};
 
 use super::{History, MAX_TRANSITIONS, Transition};
@@ -25,6 +25,7 @@ struct Kept {
     me: MemberId,
     forgotten: u64,
     voters: Option<BTreeSet<MemberId>>,
+    voters_at: Option<(Term, LogIndex)>,
     transitions: Vec<Transition>,
 }
 
@@ -39,6 +40,7 @@ impl History {
             me: self.me,
             forgotten: self.forgotten,
             voters: voters.map(|voters| voters.iter().take(MAX_VOTERS).copied().collect()),
+            voters_at: self.voters_at,
             transitions: self.transitions.iter().copied().collect(),
         })
     }
@@ -48,7 +50,8 @@ impl History {
         (me, mesh): (MemberId, MeshId),
         kept: &[u8],
     ) -> Result<Self, CodecError> {
-        let Kept { mesh: of, me: whose, forgotten, voters, transitions } = codec::decode(kept)?;
+        let kept: Kept = codec::decode(kept)?;
+        let Kept { mesh: of, me: whose, forgotten, voters, voters_at, transitions } = kept;
         let mut history = Self::new(me);
         if (whose, of) != (me, mesh) {
             return Ok(history);
@@ -56,7 +59,7 @@ impl History {
         let surplus = transitions.len().saturating_sub(MAX_TRANSITIONS);
         history.forgotten = forgotten.saturating_add(surplus as u64);
         history.transitions = VecDeque::from_iter(transitions.into_iter().skip(surplus));
-        history.voters = voters;
+        (history.voters, history.voters_at) = (voters, voters_at);
         Ok(history)
     }
 }

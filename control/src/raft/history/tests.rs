@@ -6,8 +6,11 @@ use std::time::Duration;
 use mesh_model::MeshId;
 use mesh_model::trust::{Region, Wish};
 
+use super::chronicle::Chronicle;
 use super::reason::Measured;
 use super::*;
+use crate::raft::fixture;
+use crate::raft::replica::Replica;
 
 const ME: MemberId = MemberId(1);
 const OTHER: MemberId = MemberId(4);
@@ -226,11 +229,45 @@ fn seen_next(history: &mut History, now: Leadership) -> Cause {
 }
 
 #[test]
+fn votes_that_moved_before_anything_was_known_of_a_leader_are_told_behind_the_start() {
+    let mut history = History::new(ME);
+    assert_eq!(change(&mut history, [1, 2, 3], false), []);
+    assert_eq!(change(&mut history, [1, 3, 4], false), [], "it waits");
+    seen_next(&mut history, led(Role::Learner, 5, Some(OTHER)));
+    let told = history.tell().0;
+    assert_eq!((told[0].cause, told.len()), (Cause::Started, 3));
+    assert!(told[1..].iter().all(|it| it.cause.is_of_votes() && it.now.term == 5), "{told:?}");
+}
+
+#[test]
+fn a_start_that_finds_less_than_was_written_down_takes_no_votes_back() {
+    let at =
+        |replica: &Replica| replica.membership.log_id().map(|id| (id.leader_id.term, id.index));
+    let replica = fixture::settled();
+    let chronicle = fixture::chronicle();
+    chronicle.note(&replica);
+    let told = |chronicle: &Chronicle| {
+        let history = chronicle.history();
+        (history.voters.clone(), history.voters_at)
+    };
+    assert_eq!(told(&chronicle), (Some(replica.voters()), at(&replica)));
+    // As if more had been agreed before the crash.
+    let later: BTreeSet<MemberId> = [ME, OTHER].into();
+    {
+        let mut history = chronicle.history();
+        (history.voters, history.voters_at) = (Some(later.clone()), Some((9, 9)));
+    }
+    chronicle.note(&replica);
+    assert_eq!(told(&chronicle), (Some(later), Some((9, 9))));
+}
+
+#[test]
 fn the_longest_history_fits_and_its_bytes_stay() {
     let mesh = MeshId([u8::MAX; 16]);
     let mut history = History::new(MemberId(u64::MAX));
     let many: BTreeSet<MemberId> = (0..100).map(|below| MemberId(u64::MAX - below)).collect();
     history.voters = Some(many);
+    history.voters_at = Some((u64::MAX, u64::MAX));
     history.forgotten = u64::MAX;
     let last = Some(MemberId(u64::MAX));
     let now = Leadership { role: Role::Stopped, term: u64::MAX, leader: last };
@@ -247,7 +284,7 @@ fn the_longest_history_fits_and_its_bytes_stay() {
     small.push(Transition { at_ms: 6, now, cause });
     let mut bytes = vec![1];
     bytes.extend([7; 16]);
-    bytes.extend([1, 0, 0, 2]);
+    bytes.extend([1, 0, 0, 0, 2]);
     bytes.extend([5, 0, 2, 1, 1, 2, 1, 4]);
     bytes.extend([6, 0, 2, 1, 1, 12, 2, 4, 61]);
     assert_eq!(small.keep(MeshId([7; 16])), bytes);

@@ -95,6 +95,9 @@ fn who_speaks_without_being_a_member_is_counted_by_what_it_is() {
         let word = || asked(append(leads(STRANGER, 9), 4, 1));
         is_refused(&guest, STRANGER, word(), Refused::AgreementStranger).await;
         is_refused(&guest, GUEST, asked(pull(0)), Refused::AgreementOwnIdentity).await;
+        let before = guest.refusals().of(Refused::AgreementOwnIdentity);
+        guest.refuse_stranger(Some(&fixture::secret(4).public()));
+        assert_eq!(guest.refusals().of(Refused::AgreementOwnIdentity), before + 1);
         guest.shutdown().await;
     });
 }

@@ -80,6 +80,11 @@ impl Store {
         Ok(before)
     }
 
+    /// Whether one of those that signed `snapshot` votes by what this host knows. Anybody can sign one in which it votes alone.
+    pub fn knows_a_signer(&self, snapshot: &Snapshot) -> bool {
+        self.replica.voters().iter().any(|voter| snapshot.is_signed_by(*voter))
+    }
+
     fn check_snapshot(&self, snapshot: &Snapshot) -> Result<(), CatchUpError> {
         let (me, applied) = (self.me(), self.replica.index());
         if snapshot.head().header.root != *self.root() {

@@ -163,9 +163,10 @@ async fn serve_one(
     let reply = async {
         let _place = places.acquire().await.expect("never closed");
         let reply = doorkeeper.admit(connection.remote_address(), request).await;
-        frame::write(&mut send, codec::encode(&reply).into()).await?;
-        // All of it arrived, or the joiner is gone.
-        let _ = send.stopped().await;
+        // It has its answer, counted by what that is. All of it arrived, or the joiner is gone.
+        if frame::write(&mut send, codec::encode(&reply).into()).await.is_ok() {
+            let _ = send.stopped().await;
+        }
         Ok(())
     };
     let outcome =

@@ -66,7 +66,11 @@ fn read_kept(file: &str) -> Result<Seeds, String> {
         let wrong = || format!("expected seeds, a colon and what they found: {line}");
         let (numbers, _) = line.split_once(':').ok_or_else(wrong)?;
         for number in numbers.split(',') {
-            seeds.push(number.trim().parse().map_err(|_| wrong())?);
+            let seed = number.trim().parse().map_err(|_| wrong())?;
+            if seeds.contains(&seed) {
+                return Err(format!("seed {seed} stands in it twice"));
+            }
+            seeds.push(seed);
         }
     }
     match seeds.is_empty() {

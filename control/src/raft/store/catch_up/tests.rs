@@ -1,10 +1,13 @@
+use mesh_model::wire::sync::{Checkpoint, Lead};
+use mesh_model::{MemberId, Signed};
 use openraft::storage::{RaftLogStorage as _, RaftLogStorageExt as _};
 use openraft::type_config::TypeConfigExt as _;
 
 use super::*;
 use crate::raft::MemoryDisk;
 use crate::raft::fixture::{
-    self, GUEST, blank, founder_store, goodbye, guest_store, log_id, root, settled, settled_late,
+    self, GUEST, blank, founder_store, goodbye, guest_store, log_id, root, secret, settled,
+    settled_late,
 };
 use crate::raft::replica::Replica;
 use crate::raft::types::{Entry, Membership, Payload, Types};
@@ -105,6 +108,20 @@ fn a_voter_keeps_what_it_acknowledged() {
     let mut guest = guest_store(MemoryDisk::new());
     Types::run(guest.log.blocking_append([entry])).expect("appended");
     assert_eq!(guest.catch_up(&file_of(&later(9))), votes(GUEST));
+}
+
+#[test]
+fn a_signature_counts_if_this_host_knows_its_voter() {
+    let replica = later(9);
+    let signed = |of: MemberId, key: u8| {
+        let lead = Lead { term: 1, leader: MemberId::FOUNDER };
+        let word = Checkpoint::of(root().mesh, of, replica.mark().expect("not empty"), lead);
+        Snapshot::open(&replica.to_file(&[Signed::seal(&word, &secret(key))]).1, Some(&root()))
+    };
+    let guest = guest_store(MemoryDisk::new());
+    let founders = signed(MemberId::FOUNDER, 2).expect("genuine");
+    assert!(founders.is_proven() && guest.knows_a_signer(&founders));
+    assert!(!guest.knows_a_signer(&file_of(&replica)));
 }
 
 #[test]
