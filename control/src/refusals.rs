@@ -101,7 +101,7 @@ reasons! {
         JoinCrowded => "join_crowded",
         /// A visitor that asked nothing in time.
         JoinSilent => "join_silent",
-        /// A visit that broke off before the request was there, or the reply.
+        /// A visit that broke off before the request was there.
         JoinBroken => "join_broken",
         /// Not a request, or longer than one may be.
         JoinMalformed => "join_malformed",

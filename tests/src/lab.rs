@@ -59,6 +59,16 @@ impl Lab {
         Ok(lab)
     }
 
+    /// Two hosts on loopback: the first votes and leads, the second follows.
+    pub fn pair() -> Result<Self> {
+        let mut lab = Self::rootless(2)?;
+        lab.found()?;
+        let token = lab.host(1).invite(1)?.token;
+        lab.host(2).join(&token)?;
+        lab.wait_equal_state(2)?;
+        Ok(lab)
+    }
+
     /// `hosts` hosts on loopback, each with an address of its own, as hosts of different places have: what is limited
     /// per source is not shared between them. Needs no rights.
     pub fn scattered(hosts: usize) -> Result<Self> {
@@ -115,13 +125,17 @@ impl Lab {
         Ok(number)
     }
 
-    /// Starts all daemons, makes host 1 the founder, lets the others join one by one, and waits until
-    /// all agree.
-    pub fn form(&mut self) -> Result<()> {
+    /// Starts all daemons and makes host 1 the founder.
+    pub fn found(&mut self) -> Result<()> {
         for host in &mut self.hosts {
             host.start()?;
         }
-        self.host(1).init()?;
+        self.host(1).init().map(drop)
+    }
+
+    /// The same, lets the others join one by one, and waits until all agree.
+    pub fn form(&mut self) -> Result<()> {
+        self.found()?;
         if self.hosts.len() > 1 {
             let token = self.host(1).invite(self.hosts.len() as u32 - 1)?.token;
             for host in &self.hosts[1..] {

@@ -205,6 +205,20 @@ pub(crate) async fn start(store: Store, key: u8) -> Group {
     Group::start(store, key, Nobody, &Fixed, wall_ms, timing).await.expect("starts")
 }
 
+/// The founder, which let the guest in and leads for the second time.
+pub(crate) async fn leads_again() -> Group {
+    let disk = MemoryDisk::new();
+    let first = start(founder_store(disk.attach()), 2).await;
+    first.propose(invitation()).await.expect("agreed");
+    first.propose(admission()).await.expect("agreed");
+    first.shutdown().await;
+    let store = Store::open(disk.attach(), MemberId::FOUNDER, &root()).expect("its own store");
+    let founder = start(store, 2).await;
+    founder.propose(invitation()).await.expect("agreed, so it leads");
+    assert!(founder.status().leadership.term > 1);
+    founder
+}
+
 /// The guest, following the founder, which the test plays.
 pub(crate) async fn guest() -> Group {
     start(guest_store(MemoryDisk::new()), 4).await

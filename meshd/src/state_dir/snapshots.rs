@@ -45,11 +45,13 @@ impl SnapshotDir {
         file: &[u8],
     ) -> Result<(SnapshotHead, u64), StateDirError> {
         let index = head.header.index;
-        if let Ok((kept, bytes)) = self.peek(index)
-            && kept.header == head.header
-            && kept.signers().len() >= head.signers().len()
+        // Of all of it: one that is damaged behind its head is worth nothing.
+        if let Ok(Some(kept)) = self.read(Some(index))
+            && let Ok((of_kept, _)) = snapshot::read(&kept)
+            && of_kept.header == head.header
+            && of_kept.signers().len() >= head.signers().len()
         {
-            return Ok((kept, bytes));
+            return Ok((of_kept, kept.len() as u64));
         }
         self.save(index, file)?;
         Ok((head, file.len() as u64))
@@ -228,6 +230,10 @@ mod tests {
         assert_eq!(keep(&head(5, &[1, 2])), 2);
         assert_eq!(keep(&head(5, &[])), 2);
         assert_eq!(keep(&head(5, &[1])), 2);
+        let mut damaged = snapshot::write(&head(5, &[1, 2]), b"abc");
+        *damaged.last_mut().expect("not empty") ^= 1;
+        dir.save(5, &damaged).expect("saved");
+        assert_eq!(keep(&head(5, &[1])), 1, "one that is damaged is worth nothing");
         let mut other = head(5, &[]);
         other.header.state_hash = StateHash([9; 32]);
         assert_eq!(keep(&other), 0, "of another state it is another snapshot");

@@ -117,10 +117,7 @@ fn two_admins_sign_one_change_on_different_machines() {
 /// Two members, the second of which has the key of an admin that is not the root, and a host that wants in; on loopback.
 fn with_alice() -> (Lab, PathBuf) {
     let mut lab = Lab::rootless(3).unwrap();
-    for number in 1..=3 {
-        lab.host_mut(number).start().unwrap();
-    }
-    lab.host(1).init().unwrap();
+    lab.found().unwrap();
     lab.host(2).join(&lab.host(1).invite(1).unwrap().token).unwrap();
     let (alice, key) = keygen(lab.host(2), lab.dir(), "alice.key");
     let add = ["admin", "add", "alice", &key, "--wait"];

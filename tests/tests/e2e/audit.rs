@@ -15,10 +15,7 @@ use crate::{LIMIT, alone};
 /// Hosts 1 and 2 are members, host 3 was one.
 fn eventful() -> (Lab, MemberId) {
     let mut lab = Lab::rootless(3).unwrap();
-    for number in 1..=3 {
-        lab.host_mut(number).start().unwrap();
-    }
-    lab.host(1).init().unwrap();
+    lab.found().unwrap();
     let token = lab.host(1).invite(2).unwrap().token;
     lab.host(2).join(&token).unwrap();
     let left = lab.host(3).join(&token).unwrap().member;

@@ -116,10 +116,7 @@ fn a_voter_comes_back_as_somebody_new() {
 fn one_that_voted_since_its_backup_comes_back_as_somebody_new_or_not_at_all() {
     let _alone = alone();
     let mut lab = Lab::rootless(3).unwrap();
-    for number in 1..=3 {
-        lab.host_mut(number).start().unwrap();
-    }
-    lab.host(1).init().unwrap();
+    lab.found().unwrap();
     let token = lab.host(1).invite(3).unwrap().token;
     let before = lab.host(2).join(&token).unwrap().member;
     let file = saved(&lab, 2);

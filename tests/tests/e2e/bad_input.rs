@@ -176,10 +176,7 @@ fn garbage_on_the_port_is_counted_and_breaks_nothing() {
 fn a_host_joins_while_garbage_arrives_at_it() {
     let _alone = alone();
     let mut lab = Lab::rootless(2).unwrap();
-    for number in [1, 2] {
-        lab.host_mut(number).start().unwrap();
-    }
-    lab.host(1).init().unwrap();
+    lab.found().unwrap();
     let token = lab.host(1).invite(1).unwrap().token;
     let joined = AtomicBool::new(false);
     let target = lab.host(2).endpoints()[0];

@@ -18,10 +18,7 @@ const HOSTS: usize = 5;
 /// A mesh without namespaces whose hosts joined by tokens for `uses` hosts each.
 fn joined_by(uses: u32) -> Lab {
     let mut lab = Lab::rootless(HOSTS).unwrap();
-    for number in 1..=HOSTS {
-        lab.host_mut(number).start().unwrap();
-    }
-    lab.host(1).init().unwrap();
+    lab.found().unwrap();
     let (mut token, mut left) = (String::new(), 0);
     for number in 2..=HOSTS {
         if left == 0 {

@@ -42,7 +42,7 @@ use std::time::Duration;
 
 use mesh_model::api::v1::{Role, Status};
 use mesh_tests::Lab;
-use mesh_tests::lab::{SETTLE_LIMIT, wait_equal_state};
+use mesh_tests::lab::SETTLE_LIMIT;
 use mesh_tests::traffic::ping;
 
 /// How long one answer may take on a mesh that is ready.
@@ -71,15 +71,7 @@ fn wired(hosts: usize) -> Lab {
 
 /// Host 1 votes and leads, host 2 follows.
 fn pair() -> Lab {
-    let mut lab = Lab::rootless(2).unwrap();
-    for number in [1, 2] {
-        lab.host_mut(number).start().unwrap();
-    }
-    lab.host(1).init().unwrap();
-    let token = lab.host(1).invite(1).unwrap().token;
-    lab.host(2).join(&token).unwrap();
-    wait_equal_state(&[lab.host(1), lab.host(2)], 2).unwrap();
-    lab
+    Lab::pair().unwrap()
 }
 
 /// The overlay addresses of host `number`.

@@ -65,10 +65,7 @@ fn a_mesh_that_lost_power_comes_back_by_itself() {
 fn a_door_that_dies_with_its_welcome_still_knows_where_the_newcomer_is() {
     let _alone = alone();
     let mut lab = Lab::rootless(2).unwrap();
-    for number in [1, 2] {
-        lab.host_mut(number).start().unwrap();
-    }
-    lab.host(1).init().unwrap();
+    lab.found().unwrap();
     let token = lab.host(1).invite(1).unwrap().token;
     let newcomer = lab.host(2).join(&token).unwrap().member;
     for number in [1, 2] {

@@ -16,10 +16,7 @@ use crate::alone;
 /// A mesh of one, and a host that wants in; on loopback, for tokens know nothing of devices.
 fn founder_and_stranger() -> Lab {
     let mut lab = Lab::rootless(2).unwrap();
-    for number in [1, 2] {
-        lab.host_mut(number).start().unwrap();
-    }
-    lab.host(1).init().unwrap();
+    lab.found().unwrap();
     lab
 }
 
@@ -66,10 +63,7 @@ fn a_garbled_token_is_refused_as_damaged_and_the_whole_one_still_works() {
 fn a_used_token_is_refused_as_used() {
     let _alone = alone();
     let mut lab = Lab::rootless(3).unwrap();
-    for number in 1..=3 {
-        lab.host_mut(number).start().unwrap();
-    }
-    lab.host(1).init().unwrap();
+    lab.found().unwrap();
     let token = lab.host(1).invite(1).unwrap().token;
     lab.host(2).join(&token).unwrap();
 
@@ -187,10 +181,7 @@ fn a_token_is_revoked_with_everybody_who_came_in_by_it() {
 fn who_joins_by_a_token_with_a_range_gets_its_address_there_until_it_is_full() {
     let _alone = alone();
     let mut lab = Lab::rootless(4).unwrap();
-    for number in 1..=4 {
-        lab.host_mut(number).start().unwrap();
-    }
-    lab.host(1).init().unwrap();
+    lab.found().unwrap();
     let invite = |range: &str| -> InviteReply {
         lab.host(1).mesh().get(&["invite", "--uses", "3", "--range", range]).unwrap()
     };
@@ -220,10 +211,7 @@ fn who_joins_by_a_token_with_a_range_gets_its_address_there_until_it_is_full() {
 fn once_three_may_vote_by_their_tokens_nobody_else_does() {
     let _alone = alone();
     let mut lab = Lab::rootless(5).unwrap();
-    for number in 1..=5 {
-        lab.host_mut(number).start().unwrap();
-    }
-    lab.host(1).init().unwrap();
+    lab.found().unwrap();
     let plain = lab.host(1).invite(2).unwrap().token;
     let voter: InviteReply = lab.host(1).mesh().get(&["invite", "--voter", "--uses", "2"]).unwrap();
     let join = |number: usize, token: &str| lab.host(number).join(token).unwrap().member;

@@ -15,7 +15,7 @@ use mesh_model::trust::RootShare;
 use mesh_tests::Lab;
 use mesh_tests::binaries::Binaries;
 use mesh_tests::chaos::points;
-use mesh_tests::lab::{SETTLE_LIMIT, wait_equal_state};
+use mesh_tests::lab::SETTLE_LIMIT;
 
 /// More steps than any of these takes.
 const MANY: usize = 200;
@@ -82,14 +82,7 @@ fn was_struck(output: &Output) -> bool {
 
 impl Host {
     fn prepare() -> Self {
-        let mut lab = Lab::rootless(2).unwrap();
-        for number in [1, 2] {
-            lab.host_mut(number).start().unwrap();
-        }
-        lab.host(1).init().unwrap();
-        let token = lab.host(1).invite(1).unwrap().token;
-        lab.host(2).join(&token).unwrap();
-        wait_equal_state(&[lab.host(1), lab.host(2)], 2).unwrap();
+        let mut lab = Lab::pair().unwrap();
         lab.host_mut(2).terminate().unwrap();
         lab.host(1).invite(1).unwrap();
         let snapshot = lab.dir().join("late.meshsnap");

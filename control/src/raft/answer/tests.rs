@@ -16,7 +16,7 @@ use crate::raft::rpc::Append;
 use crate::raft::store::StoreError;
 use crate::raft::testimony::Testimony;
 use crate::raft::types::SnapshotMeta;
-use crate::raft::{GroupFailure, MemoryDisk, Role, Store};
+use crate::raft::{GroupFailure, MemoryDisk, Role};
 use crate::reports::Complaint;
 
 const FOUNDER: MemberId = MemberId::FOUNDER;
@@ -128,16 +128,8 @@ fn nobody_speaks_for_another_or_without_a_vote() {
 #[test]
 fn a_leader_of_an_earlier_term_is_told_of_the_later_one_whether_or_not_it_votes() {
     Types::run(async {
-        let disk = MemoryDisk::new();
-        let first = start(fixture::founder_store(disk.attach()), 2).await;
-        first.propose(fixture::invitation()).await.expect("agreed");
-        first.propose(fixture::admission()).await.expect("agreed");
-        first.shutdown().await;
-        let store = Store::open(disk.attach(), FOUNDER, &fixture::root()).expect("its own store");
-        let founder = start(store, 2).await;
-        founder.propose(fixture::invitation()).await.expect("agreed, so it leads");
+        let founder = fixture::leads_again().await;
         let term = founder.status().leadership.term;
-        assert!(term > 1);
 
         let told = say(&founder, GUEST, append(leads(GUEST, term - 1), 4, 1)).await;
         let Ok(Reply::Append(told)) = told else { panic!("{:?}", told.err()) };

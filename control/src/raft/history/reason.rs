@@ -141,4 +141,6 @@ impl Change<'_> {
 }
 
 #[cfg(test)]
+pub(super) mod scene;
+#[cfg(test)]
 mod tests;

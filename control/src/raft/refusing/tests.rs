@@ -22,7 +22,7 @@ use crate::raft::network::{AskError, Peers, calls};
 use crate::raft::replica::Replica;
 use crate::raft::rpc::{AppendReply, Reply, Request};
 use crate::raft::types::{Types, Vote};
-use crate::raft::{MemoryDisk, Store, Timing};
+use crate::raft::{MemoryDisk, Timing};
 
 const FOUNDER: MemberId = MemberId::FOUNDER;
 const STRANGER: MemberId = MemberId(77);
@@ -162,14 +162,7 @@ fn what_a_voter_may_not_say_is_counted_by_why() {
 #[test]
 fn a_plain_member_that_speaks_raft_and_a_leader_of_the_past_are_counted() {
     Types::run(async {
-        let disk = MemoryDisk::new();
-        let first = start(fixture::founder_store(disk.attach()), 2).await;
-        first.propose(fixture::invitation()).await.expect("agreed");
-        first.propose(fixture::admission()).await.expect("agreed");
-        first.shutdown().await;
-        let store = Store::open(disk.attach(), FOUNDER, &fixture::root()).expect("its own store");
-        let founder = start(store, 2).await;
-        founder.propose(fixture::invitation()).await.expect("agreed, so it leads");
+        let founder = fixture::leads_again().await;
         let term = founder.status().leadership.term;
         for request in [
             append(leads(GUEST, term + 1), 4, 1),

@@ -1,51 +1,11 @@
 //! Reasons, as the leader knows them and as the others do.
 
+use super::scene::{LEADER, Scene, ids};
 use super::*;
 
-const LEADER: MemberId = MemberId(1);
-
-fn ids(ids: &[u64]) -> BTreeSet<MemberId> {
-    ids.iter().copied().map(MemberId).collect()
-}
-
-/// Seven members of whom three shall vote; one is wanted to vote, one is not, one has no right.
-struct Scene {
-    present: BTreeSet<MemberId>,
-    without_right: BTreeSet<MemberId>,
-    wishes: BTreeMap<MemberId, Wish>,
-    silent: BTreeMap<MemberId, Duration>,
-    regions: BTreeMap<MemberId, Region>,
-}
-
-impl Scene {
-    fn new() -> Self {
-        let region = |text: &str| text.parse::<Region>().expect("a region");
-        Self {
-            present: ids(&[1, 2, 3, 4, 5, 6, 7]),
-            without_right: ids(&[6]),
-            wishes: [(4, Wish::Always), (5, Wish::Never), (6, Wish::Never)]
-                .map(|(id, wish)| (MemberId(id), wish))
-                .into(),
-            silent: [(MemberId(2), Duration::from_millis(61_500))].into(),
-            regions: [(MemberId(3), region("eu1")), (MemberId(7), region("us2"))].into(),
-        }
-    }
-
-    /// What the leader and the others make of a change.
-    fn both(&self, before: &[u64], after: &[u64]) -> [Vec<Cause>; 2] {
-        let measured = Measured { silent: &self.silent, regions: &self.regions };
-        [Some(measured), None].map(|measured| {
-            let grounds = Grounds {
-                present: &self.present,
-                without_right: &self.without_right,
-                wishes: &self.wishes,
-                target: 3,
-                leader: Some(LEADER),
-                measured,
-            };
-            causes(&ids(before), &ids(after), &grounds)
-        })
-    }
+/// What the leader and the others make of a change.
+fn both(scene: &Scene, before: &[u64], after: &[u64]) -> [Vec<Cause>; 2] {
+    [true, false].map(|is_leaders| causes(&ids(before), &ids(after), &scene.grounds(is_leaders)))
 }
 
 fn taken(member: u64, reason: Reason) -> Cause {
@@ -60,7 +20,7 @@ const DECIDED: Reason = Reason::Decided(Some(LEADER));
 
 #[test]
 fn one_that_is_silent_is_replaced_and_only_the_leader_knows_why() {
-    let [leader, others] = Scene::new().both(&[1, 2, 3], &[1, 3, 7]);
+    let [leader, others] = both(&Scene::new(), &[1, 2, 3], &[1, 3, 7]);
     let instead = given(7, Reason::InPlaceOf(MemberId(2)));
     assert_eq!(leader, [taken(2, Reason::Silent(61)), instead]);
     assert_eq!(others, [taken(2, DECIDED), instead]);
@@ -76,7 +36,7 @@ fn what_was_agreed_is_a_reason_for_everybody() {
         (&[1, 3, 4, 7, 9], &[1, 3, 4], vec![taken(7, Reason::Target(3)), taken(9, Reason::Gone)]),
         (&[1, 2, 3], &[1, 2, 3], vec![]),
     ] {
-        assert_eq!(scene.both(before, after), [causes.clone(), causes]);
+        assert_eq!(both(&scene, before, after), [causes.clone(), causes]);
     }
 }
 
@@ -93,7 +53,7 @@ fn a_vote_is_taken_from_one_that_works_for_the_sake_of_others() {
         (&[1, 2, 3], &[1, 2, 4], Reason::MadeRoomFor(MemberId(4)), Some(given(4, Reason::Wish))),
         (&[1, 3, 9], &[1], Reason::Even, None),
     ] {
-        let [leader, others] = scene.both(before, after);
+        let [leader, others] = both(&scene, before, after);
         assert_eq!(leader[0], taken(3, reason));
         assert_eq!(others[0], taken(3, DECIDED), "the others cannot know");
         assert_eq!(leader.last(), given_for.or(Some(taken(9, Reason::Gone))).as_ref());
@@ -103,6 +63,6 @@ fn a_vote_is_taken_from_one_that_works_for_the_sake_of_others() {
 #[test]
 fn a_change_without_bounds_leaves_a_bounded_trace() {
     let many: Vec<u64> = (1..1000).collect();
-    let [leader, _] = Scene::new().both(&[1], &many);
+    let [leader, _] = both(&Scene::new(), &[1], &many);
     assert_eq!(leader.len(), MAX_TURNS);
 }
