@@ -53,6 +53,8 @@ reasons! {
         AgreementSnapshotContradicts => "agreement_snapshot_contradicts",
         /// Arrived while this host lacks what a newer version wrote, and so gives no vote.
         AgreementOutdated => "agreement_outdated",
+        /// Asked for this host's vote before it had asked others, after its start, what it signed.
+        AgreementRecollecting => "agreement_recollecting",
         /// Arrived after agreement on this host had ended.
         AgreementStopped => "agreement_stopped",
         /// A connection or a long question while all places for such were taken.

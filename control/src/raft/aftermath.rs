@@ -36,6 +36,7 @@ impl Aftermath {
                 // is lost to this process, not the view.
                 StoreError::Disk(_)
                 | StoreError::Corrupt(_)
+                | StoreError::OldCopy { .. }
                 | StoreError::OtherVersion(_)
                 | StoreError::Forged(_) => Self::Degraded,
                 // What is found when a store is opened or made. One that runs cannot have become it.

@@ -76,18 +76,21 @@ impl Inner {
             Request::Vote(candidacy) => {
                 let candidacy: VoteRequest<Types> = candidacy.into();
                 self.check_candidate(from, &candidacy.vote).await?;
+                self.recollection.check()?;
                 let answer = self.raft.vote(candidacy).await.map_err(stopped)?;
                 Ok(Reply::Vote(answer.into()))
             }
             Request::PreVote(candidacy) => {
                 let candidacy: VoteRequest<Types> = candidacy.into();
                 self.check_candidate(from, &candidacy.vote).await?;
+                self.recollection.check()?;
                 let answer = self.raft.pre_vote(candidacy).await.map_err(stopped)?;
                 Ok(Reply::Vote(answer.into()))
             }
             Request::TransferLeader(transfer) => {
                 let transfer: TransferLeaderRequest<Types> = transfer.into();
                 self.check_speaker(from, transfer.from_leader()).await?;
+                self.recollection.check()?;
                 let (term, to) = (transfer.from_leader().leader_id.term, *transfer.to_node_id());
                 self.history().announce(term, from, MemberId(to));
                 let answer = self.raft.handle_transfer_leader(transfer).await.map_err(stopped)?;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use mesh_model::addr::DEFAULT_IPV4_PREFIX;
+use mesh_model::codec;
 use mesh_model::trust::{
     AdminsHead, Admission, Departure, Epoch, EpochId, Genesis, Invite, MemberRecord, MeshRoot,
     Name, Ruling, Verdict,
@@ -21,7 +22,7 @@ use super::history::History;
 use super::history::chronicle::Chronicle;
 use super::passage::Passage;
 use super::replica::Replica;
-use super::rpc::{Append, Request};
+use super::rpc::{Append, Question, Reply, Request};
 use super::store::{Start, Store};
 use super::types::{CommittedLeaderId, Entry, LogId, Membership, Payload, Vote};
 use super::{Group, MemoryDisk, Timing};
@@ -199,10 +200,12 @@ pub(crate) fn guest_store(disk: MemoryDisk) -> Store {
     Store::create(disk, &root(), start).expect("a genuine welcome")
 }
 
-/// A host with `store`, that hears and reaches nobody but whoever calls it.
+/// A host with `store`, that hears and reaches nobody but whoever calls it, and may vote.
 pub(crate) async fn start(store: Store, key: u8) -> Group {
     let (key, timing) = (secret(key), Timing::default());
-    Group::start(store, key, Nobody, &Fixed, wall_ms, timing).await.expect("starts")
+    let group = Group::start(store, key, Oblivious, &Fixed, wall_ms, timing).await.expect("starts");
+    group.inner().recollection.done().await;
+    group
 }
 
 /// The founder, which let the guest in and leads for the second time.
@@ -228,22 +231,22 @@ pub(crate) async fn guest() -> Group {
 /// send to have the guest's traffic.
 pub(crate) fn forged() -> Replica {
     let mut replica = settled();
-    let mut bytes = mesh_model::codec::encode(&replica.state);
+    let mut bytes = codec::encode(&replica.state);
     let key = tunnel(4).0;
     let at = bytes.windows(32).position(|part| part == key).expect("the key is in the state");
     bytes[at..at + 32].copy_from_slice(&tunnel(66).0);
-    replica.state = mesh_model::codec::decode(&bytes).expect("still a state");
+    replica.state = codec::decode(&bytes).expect("still a state");
     replica
 }
 
 /// The settled state with the last hash of its audit trail off by one.
 pub(crate) fn unchained() -> Replica {
     let mut replica = settled();
-    let mut bytes = mesh_model::codec::encode(&replica.state);
+    let mut bytes = codec::encode(&replica.state);
     let head = replica.state.audit().head().0;
     let at = bytes.windows(32).position(|part| part == head).expect("the head is in the state");
     bytes[at] ^= 1;
-    replica.state = mesh_model::codec::decode(&bytes).expect("still a state");
+    replica.state = codec::decode(&bytes).expect("still a state");
     replica
 }
 
@@ -271,13 +274,23 @@ pub(crate) fn contradiction(mark: Mark) -> [Request; 2] {
     })
 }
 
-/// A wire to nobody.
+/// A wire to members that remember no word of anybody, and answer nothing else.
 #[derive(Clone)]
-pub(crate) struct Nobody;
+pub(crate) struct Oblivious;
 
-impl Transport for Nobody {
-    async fn call(&self, to: MemberId, _: Bytes, _: Duration) -> Result<Bytes, TransportError> {
-        Err(TransportError::Unreachable(to))
+impl Transport for Oblivious {
+    async fn call(
+        &self,
+        to: MemberId,
+        request: Bytes,
+        _: Duration,
+    ) -> Result<Bytes, TransportError> {
+        match codec::decode(&request) {
+            Ok(Question { request: Request::Attest { .. }, .. }) => {
+                Ok(Reply::Attested(Vec::new()).encode())
+            }
+            _ => Err(TransportError::Unreachable(to)),
+        }
     }
 }
 

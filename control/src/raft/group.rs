@@ -29,6 +29,7 @@ use super::network::{Peers, calls, known_voters};
 use super::outdated::Outdated;
 use super::place::{Lasting, Place};
 use super::reading::Confirmations;
+use super::recollection::Recollection;
 use super::runtime::{Runtime, fold};
 use super::speaker::Speakers;
 use super::status::{EpochStatus, Follower, GroupFailure, GroupStatus, Leadership, Role};
@@ -80,6 +81,7 @@ pub(super) struct Inner {
     pub(super) timing: Timing,
     pub(super) contact: Contact,
     pub(super) outdated: Outdated,
+    pub(super) recollection: Recollection,
     pub(super) reads: Edition,
     pub(super) census: Arc<Census>,
     pub(super) speakers: Speakers,

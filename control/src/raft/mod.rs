@@ -22,6 +22,7 @@
 //! - `warden` has bans end when their time is over, `tribunal` has members excluded that many report, as `hearing` knows.
 //! - `place` is what stays when admins begin another epoch, `ferry` goes over into it by a `passage`, and `lookout` hears of it. By the same
 //!   way a candidate that has no vote any more takes back what it promised, as `withdrawal` says.
+//! - `recollection` asks the others, at each start, whether this host signed what its disk does not have.
 //! - `aftermath` says what is left when agreement has ended.
 //! - `outdated` is what a member does that hears a newer version spoken, `editions` what a leader does so that it need not.
 //! - `herald` tells who leads and `history` remembers it; `transfer` has another lead on request.
@@ -71,6 +72,7 @@ mod place;
 mod propose;
 mod pulse;
 mod reading;
+mod recollection;
 mod records;
 mod refusing;
 mod replica;

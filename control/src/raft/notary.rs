@@ -5,14 +5,14 @@
 //!                            <──their words for that index──
 //! ```
 //!
-//! The first word after a pause is signed at once, so that whoever follows by sync hears of a ban without delay; then at
+//! Only what is on this host's disk is signed: its word will tell it, one day, whether that is still so (`recollection`). The first word after a pause is signed at once, so that whoever follows by sync hears of a ban without delay; then at
 //! most one in [`DEBOUNCE`]. A word that got lost is not sent again: who lacks the proof of its own last mark asks, voter after
 //! voter, until it has it. Nothing of this holds up agreement, which needs no checkpoints.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use mesh_model::wire::sync::{Checkpoint, Lead};
+use mesh_model::wire::sync::{Checkpoint, Lead, MAX_CHECKPOINTS};
 use mesh_model::{IdentityKey, LogIndex, MemberId, Signed};
 use openraft::async_runtime::AsyncRuntime as _;
 use openraft::async_runtime::watch::WatchReceiver as _;
@@ -20,6 +20,7 @@ use openraft::rt::Select3;
 use openraft::type_config::TypeConfigExt as _;
 
 use super::group::Inner;
+use super::recollection;
 use super::rpc::{Reply, Request, RpcError};
 use super::runtime::Runtime;
 use super::steward::IDLE;
@@ -31,6 +32,9 @@ use crate::sync::Mark;
 /// The shortest pause between two signings. Commits of one burst share a word; a signature and its hundred checks in
 /// a mesh of seven voters stay far below a percent of one core.
 const DEBOUNCE: Duration = Duration::from_millis(250);
+
+/// How long the last mark may take to get on disk before it is looked at again: a flush is 1 to 20 ms.
+const FLUSH: Duration = Duration::from_millis(20);
 
 /// How long the other voters' words may be on their way before this host asks for them.
 const ASK_AFTER: Duration = Duration::from_secs(1);
@@ -75,11 +79,20 @@ impl Notary {
 
     /// Signs if there is something and it is time; how long until it may be.
     fn sign_when_due(&mut self) -> Duration {
-        let marks = self.inner.testimony.words().to_sign(self.signed, GRID);
-        let Some(last) = marks.last() else { return IDLE };
+        if !self.inner.recollection.is_done() {
+            return recollection::PAUSE;
+        }
+        let flushed = self.inner.db.flushed();
+        let (marks, is_late) = {
+            let words = self.inner.testimony.words();
+            let is_late = words.last_mark().is_some_and(|mark| mark.at.index > flushed);
+            (words.to_sign(self.signed, flushed, GRID), is_late)
+        };
+        let otherwise = if is_late { FLUSH } else { IDLE };
+        let Some(last) = marks.last() else { return otherwise };
         // Without an elected leader there is nothing to say of it, and the one that comes changes the log.
         let Some(lead) = self.inner.elected().filter(|lead| lead.term >= last.at.term) else {
-            return IDLE;
+            return otherwise;
         };
         let now = Types::now();
         if now < self.sign_at {
@@ -96,7 +109,7 @@ impl Notary {
                 }
             }));
         }
-        IDLE
+        otherwise
     }
 
     /// Asks a voter if the proof of the last mark has not come by itself; how long until it may have to.
@@ -158,6 +171,7 @@ impl Inner {
     fn sign(&self, mark: Mark, lead: Lead) -> Signed<Checkpoint> {
         let mesh = self.view().mesh();
         let signed = Signed::seal(&Checkpoint::of(mesh, self.me, mark, lead), &self.key);
+        self.recollection.note_signed(mark.at.index);
         self.take_word(&signed, self.me, &self.key.public());
         signed
     }
@@ -169,17 +183,19 @@ impl Inner {
         self.exchange_words(to, request).await;
     }
 
-    async fn ask_words(&self, to: MemberId, index: LogIndex) {
-        self.exchange_words(to, Request::Attest { index, word: None }).await;
+    /// Asks `to` what is known of `index`, and of this host; whether it answered.
+    pub(super) async fn ask_words(&self, to: MemberId, index: LogIndex) -> bool {
+        self.exchange_words(to, Request::Attest { index, word: None }).await
     }
 
-    async fn exchange_words(&self, to: MemberId, request: Request) {
-        if let Ok(Reply::Attested(words)) = self.peers.ask(to, request, ANSWER_LIMIT).await {
-            self.take_words(&words);
-        }
+    async fn exchange_words(&self, to: MemberId, request: Request) -> bool {
+        let answer = self.peers.ask(to, request, ANSWER_LIMIT).await;
+        let Ok(Reply::Attested(words)) = answer else { return false };
+        self.take_words(&words);
+        true
     }
 
-    /// A member tells what it signed, or asks what is known of `index`.
+    /// A member tells what it signed, or asks what is known of `index`. What it signed last is always in the answer.
     pub(super) fn answer_attest(
         &self,
         from: MemberId,
@@ -195,8 +211,10 @@ impl Inner {
                 return Err(RpcError::WordNotTaken(from));
             }
         }
-        let mut known = self.testimony.words().at(index);
-        known.truncate(mesh_model::wire::sync::MAX_CHECKPOINTS);
+        let words = self.testimony.words();
+        // What it signed last itself is what it asks for when it has just started.
+        let own = words.last_of(from).cloned();
+        let known = own.into_iter().chain(words.at(index)).take(MAX_CHECKPOINTS).collect();
         Ok(Reply::Attested(known))
     }
 
@@ -205,6 +223,7 @@ impl Inner {
         let view = self.view();
         let mut genuine = true;
         for signed in words {
+            self.recollect(signed);
             let signer = match signed.peek() {
                 Ok(word) => view.members.get(&word.member).ok_or(Refused::CheckpointUnknownMember),
                 Err(unread) => Err(Refused::of_unread_word(&unread)),

@@ -6,7 +6,7 @@
 //!   go on, those who could elect another do not;
 //! - everybody else, when its leader has been silent for too long by what is usual on its line ([`patience`]), to find out
 //!   whether a majority would vote for it. One that has no vote does nothing then, nor does one that was left behind
-//!   (`outdated`).
+//!   (`outdated`), or has just started (`recollection`).
 //!
 //! ```text
 //! heard ──── silence ────> asks ──── retry ────> asks ──── twice that ────> asks ...
@@ -25,6 +25,7 @@ use openraft::type_config::TypeConfigExt as _;
 use rand::RngExt as _;
 
 use super::group::{Inner, leadership};
+use super::recollection::PAUSE;
 use super::runtime::Runtime;
 use super::status::Role;
 use super::timing::Timing;
@@ -119,7 +120,7 @@ impl Pulse {
     async fn follow(&mut self) -> Result<Instant, Fatal<Types>> {
         self.leads_since = None;
         self.inner.peers.may_append(true);
-        let Inner { contact, outdated, timing, raft, .. } = &*self.inner;
+        let Inner { contact, outdated, recollection, timing, raft, .. } = &*self.inner;
         let (heard, cadence) = contact.last_and_cadence();
         if heard.is_some_and(|at| at > self.since) {
             self.vain = 0;
@@ -134,6 +135,9 @@ impl Pulse {
         if outdated.is_fresh() {
             // It could not read what it would lead. Whoever it understands again is heard.
             return Ok(now + timing.election_max);
+        }
+        if !recollection.is_done() {
+            return Ok(now + PAUSE);
         }
         raft.trigger().elect(true).await?;
         (self.since, self.vain) = (now, self.vain.saturating_add(1));

@@ -45,6 +45,7 @@ impl Inner {
             RpcError::Snapshot(SnapshotError::Chain(_)) => Refused::AgreementSnapshotForged,
             RpcError::Contradiction => Refused::AgreementSnapshotContradicts,
             RpcError::Outdated => Refused::AgreementOutdated,
+            RpcError::Recollecting => Refused::AgreementRecollecting,
             RpcError::Stopped => Refused::AgreementStopped,
             // Counted when the word was looked at.
             RpcError::WordNotTaken(_) => return,

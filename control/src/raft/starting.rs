@@ -26,6 +26,7 @@ use super::outdated::Outdated;
 use super::place::Lasting;
 use super::pulse::Pulse;
 use super::reading::Confirmations;
+use super::recollection::{Recollecting, Recollection};
 use super::runtime::Runtime;
 use super::speaker::Speakers;
 use super::status::{GroupFailure, Leadership};
@@ -47,7 +48,8 @@ impl Inner {
         store: Store,
     ) -> Result<Arc<Self>, GroupError> {
         let me = store.me();
-        let (unborn, membership) = (store.is_unborn()?, store.membership()?);
+        store.log.db.check_is_current()?;
+        let (unborn, membership, ends) = (store.is_unborn()?, store.membership()?, store.ends()?);
         let config = lasting.timing.config(store.root().mesh)?;
         let db = Arc::clone(&store.log.db);
         let (epoch, aside) = (store.replica.state.epoch(), db.aside()?);
@@ -91,6 +93,7 @@ impl Inner {
             timing: lasting.timing,
             contact: Contact::default(),
             outdated: Outdated::default(),
+            recollection: Recollection::new(ends),
             reads: lasting.reads,
             census: Arc::clone(&lasting.census),
             speakers: Speakers::default(),
@@ -123,6 +126,7 @@ impl Inner {
         let herald = Herald::new(Arc::clone(self), leadership, failure);
         let steward = Steward::new(Arc::clone(self));
         let pulse = Pulse::new(Arc::clone(self));
+        let recollecting = Recollecting::new(Arc::clone(self));
         let warden = Warden::new(Arc::clone(self));
         let notary = Notary::new(Arc::clone(self));
         let following = Following::new(Arc::clone(self));
@@ -130,6 +134,7 @@ impl Inner {
         // They run until Raft ends; nobody waits for them.
         drop(Runtime::spawn(herald.run()));
         drop(Runtime::spawn(pulse.run()));
+        drop(Runtime::spawn(recollecting.run()));
         drop(Runtime::spawn(steward.run()));
         drop(Runtime::spawn(warden.run()));
         drop(Runtime::spawn(notary.run()));

@@ -15,7 +15,7 @@ use openraft::async_runtime::watch::WatchSender as _;
 use super::machine::SharedReplica;
 use super::records::StoredMembershipRecord;
 use super::replica::Replica;
-use super::types::{Entry, LogId, Payload, StoredMembership};
+use super::types::{Entry, LogId, Membership, Payload, StoredMembership};
 use super::watch as ordered;
 use crate::sync::{Mark, Words};
 
@@ -114,9 +114,14 @@ impl Replica {
 
     /// The sets of voters: one, or two while one is being exchanged for another.
     pub(crate) fn electorate(&self) -> Vec<BTreeSet<MemberId>> {
-        let configs = self.membership.membership().get_joint_config().iter();
-        configs.map(|set| set.iter().copied().map(MemberId).collect()).collect()
+        sets_of_voters(self.membership.membership())
     }
+}
+
+/// Who votes by `membership`: one set, or two while one is being exchanged for another.
+pub(super) fn sets_of_voters(membership: &Membership) -> Vec<BTreeSet<MemberId>> {
+    let configs = membership.get_joint_config().iter();
+    configs.map(|set| set.iter().copied().map(MemberId).collect()).collect()
 }
 
 fn electorate_hash(membership: &StoredMembership) -> ElectorateHash {

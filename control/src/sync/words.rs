@@ -1,6 +1,7 @@
 //! What voters signed: how far the log is proven, and who contradicts whom.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 
 use mesh_model::signed::SignedError;
 use mesh_model::wire::sync::{Checkpoint, Claim, Lead, MAX_CHECKPOINTS};
@@ -188,13 +189,14 @@ impl Words {
         self.marks.last_key_value().map(|(_, (mark, _))| mark)
     }
 
-    /// Which of its marks after `index` this member is to sign: the last, those that all members have, at every
+    /// Which of its marks after `index` and up to `upto` this member is to sign: the last, those that all members have, at every
     /// `grid`th index, and those where it voted and who votes changed: whoever follows from before needs them.
-    pub fn to_sign(&self, index: LogIndex, grid: u64) -> Vec<Mark> {
+    pub fn to_sign(&self, index: LogIndex, upto: LogIndex, grid: u64) -> Vec<Mark> {
         let (mut changes, mut on_grid, mut last) = (Vec::new(), Vec::new(), None);
         let mut electorate =
             self.marks.range(..=index).next_back().map(|(_, (mark, _))| mark.electorate);
-        for (mark, votes) in self.marks.range(index.saturating_add(1)..).map(|(_, mark)| mark) {
+        let after = (Bound::Excluded(index), Bound::Included(upto.max(index)));
+        for (mark, votes) in self.marks.range(after).map(|(_, mark)| mark) {
             let changed = electorate.is_some_and(|before| before != mark.electorate);
             electorate = Some(mark.electorate);
             if !votes {
@@ -250,6 +252,11 @@ impl Words {
         let said = self.said.range(..=last).rev().take_while(|(index, _)| **index > after);
         let words = said.flat_map(|(_, words)| words.values().map(|(_, signed)| signed.clone()));
         words.take(MAX_CHECKPOINTS).collect()
+    }
+
+    /// The last that `member` said.
+    pub fn last_of(&self, member: MemberId) -> Option<&Signed<Checkpoint>> {
+        self.said.values().rev().find_map(|said| said.get(&member).map(|(_, signed)| signed))
     }
 
     /// What was said of `index`.

@@ -21,6 +21,7 @@ mod lost;
 mod lying;
 mod members;
 mod notices;
+mod old_copy;
 mod policy;
 mod reads;
 mod regions;

@@ -12,7 +12,7 @@ use mesh_control::command::{Command, NEWEST, Outcome};
 use mesh_control::node::Sighting;
 use mesh_control::ports::{Seeds, Transport, TransportError};
 use mesh_control::raft::{
-    Applied, Group, GroupStatus, MemoryDisk, ProposeError, Role, Start, Store, Timing,
+    Applied, Group, GroupError, GroupStatus, MemoryDisk, ProposeError, Role, Start, Store, Timing,
 };
 use mesh_model::trust::{AdminsHead, Ruling, VoterTarget};
 use mesh_model::{Edition, IdentitySecret, MemberId};
@@ -277,6 +277,10 @@ impl World {
     }
 
     async fn run(&mut self, store: Store) {
+        self.try_run(store).await.expect("starts");
+    }
+
+    async fn try_run(&mut self, store: Store) -> Result<(), GroupError> {
         let me = store.me();
         let node = self.nodes.get_mut(&me).expect("a host has a disk before it runs");
         node.starts += 1;
@@ -293,7 +297,8 @@ impl World {
         let store = store.read_up_to(node.reads).expect("nothing in it is too new");
         let (key, timing) = (node.host.identity.clone(), Timing::default());
         let started = Group::start(store, key, link, &Entropy(seed), wall, timing).await;
-        self.net.lock().groups.insert(me, started.expect("starts"));
+        self.net.lock().groups.insert(me, started?);
+        Ok(())
     }
 
     pub(crate) fn group(&self, member: MemberId) -> Group {
@@ -453,6 +458,12 @@ impl World {
     pub(crate) async fn restart(&mut self, member: MemberId) {
         let store = self.store(member);
         self.run(store).await;
+    }
+
+    /// The same, of one that may not start.
+    pub(crate) async fn try_restart(&mut self, member: MemberId) -> Result<(), GroupError> {
+        let store = self.store(member);
+        self.try_run(store).await
     }
 
     pub(crate) fn cut(&self, member: MemberId) {

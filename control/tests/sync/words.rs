@@ -218,11 +218,28 @@ fn a_voter_signs_its_last_mark_those_on_the_grid_and_every_change_of_voters() {
     let changed = Mark { electorate: ElectorateHash([2; 32]), ..mark(71, 1) };
     words.note(changed, &with_me);
     words.note(Mark { at: Place { term: 3, index: 72 }, ..changed }, &without);
-    let signs =
-        |after| words.to_sign(after, 32).iter().map(|mark| mark.at.index).collect::<Vec<_>>();
+    let between = |after, upto| -> Vec<LogIndex> {
+        words.to_sign(after, upto, 32).iter().map(|mark| mark.at.index).collect()
+    };
+    let signs = |after| between(after, LogIndex::MAX);
     assert_eq!(signs(0), [32, 64, 71], "without a vote at 72 it has no say there");
     assert_eq!(signs(64), [71]);
     assert_eq!(signs(71), []);
+    assert_eq!(between(0, 70), [32, 64, 70], "what is not on its disk it does not sign");
+    assert_eq!(between(64, 64), []);
+    assert_eq!(between(64, 7), []);
+}
+
+#[test]
+fn what_a_voter_said_last_is_known_also_where_others_are_further() {
+    let mut words = words();
+    note(&mut words, mark(5, 1));
+    assert_eq!(words.last_of(MemberId(2)), None);
+    for (number, index) in [(2, 5), (2, 9), (3, 12)] {
+        take(&mut words, number, mark(index, 1)).expect("genuine");
+    }
+    let last = words.last_of(MemberId(2)).expect("it said two things");
+    assert_eq!(last.peek().expect("whole").at.index, 9);
 }
 
 #[test]

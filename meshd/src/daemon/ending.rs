@@ -33,6 +33,9 @@ pub(crate) fn store_exit(error: &StoreError, what: impl Display) -> Exit {
                 .meaning("the store is not the one this identity voted with; voting with another could undo what was agreed")
                 .remedy(afresh)
         }
+        StoreError::OldCopy { .. } => Exit::because(Reason::Mismatch, what)
+            .meaning("others count on what is missing here, so this host may not vote again as who it was")
+            .remedy(afresh),
         StoreError::OtherVersion(_) => Exit::because(Reason::Environment, what)
             .meaning("nothing is damaged, and nothing was changed; this build does not understand it")
             .remedy("start the meshd that wrote it, or one that reads both: of the version next to it"),

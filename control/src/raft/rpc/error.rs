@@ -57,6 +57,9 @@ pub enum RpcError {
     /// This host was left behind.
     #[error("the leader has said what this host cannot read")]
     Outdated,
+    /// This host has not heard yet what it signed before it started.
+    #[error("this host has started and does not vote yet")]
+    Recollecting,
     /// Agreement on this host has stopped.
     #[error("agreement has stopped here")]
     Stopped,
@@ -66,7 +69,7 @@ impl RpcError {
     /// Whose fault it is.
     pub fn fault(&self) -> Fault {
         match self {
-            Self::Outdated => Fault::Local,
+            Self::Outdated | Self::Recollecting => Fault::Local,
             Self::Stopped | Self::LeftMeanwhile(_) => Fault::World,
             _ => Fault::Peer,
         }

@@ -23,6 +23,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard};
 
+use mesh_model::LogIndex;
 use mesh_model::codec::{self, Message};
 use redb::{
     Database, Durability, ReadTransaction, ReadableDatabase as _, ReadableTable, TableDefinition,
@@ -174,7 +175,7 @@ impl Db {
         let carried = self.take_along(&txn)?;
         let done = change(&txn)?;
         txn.commit().map_err(redb::Error::from)?;
-        self.tail().written(carried);
+        self.tail().written(carried, durability);
         self.unflushed.store(matches!(durability, Durability::None), Ordering::Relaxed);
         Ok(done)
     }
@@ -229,6 +230,12 @@ impl Db {
         look(&txn)
     }
 
+    /// The store serves no more, because of `error`.
+    pub(super) fn fail(&self, error: StoreError) {
+        // What comes back is the fault that stands.
+        let _ = self.keep_fault::<()>(Err(error));
+    }
+
     /// Remembers the first fault; whoever asks later hears that one.
     fn keep_fault<T>(&self, result: Result<T, StoreError>) -> Result<T, StoreError> {
         match result {
@@ -242,6 +249,11 @@ impl Db {
             }
             result => result,
         }
+    }
+
+    /// The last index that survives a crash, and all before it; the greatest there can be when all does.
+    pub(crate) fn flushed(&self) -> LogIndex {
+        self.tail().unflushed_from().map_or(LogIndex::MAX, |from| from.saturating_sub(1))
     }
 
     /// Whether there is something that was not flushed yet.

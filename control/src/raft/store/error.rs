@@ -2,7 +2,7 @@
 
 use mesh_model::codec::CodecError;
 use mesh_model::trust::ChainError;
-use mesh_model::{Fault, MemberId, MeshId};
+use mesh_model::{Fault, LogIndex, MemberId, MeshId};
 
 use super::super::snapshot::SnapshotError;
 
@@ -41,6 +41,16 @@ pub enum StoreError {
         /// The store's.
         found: MeshId,
     },
+    /// Somebody put an older copy in its place, or the disk lost what it had flushed. A vote that goes by it could undo what was agreed.
+    #[error(
+        "the agreement store is an old copy: it ended at index {ends}, and this host has signed what index {signed} led to"
+    )]
+    OldCopy {
+        /// Where the log ended.
+        ends: LogIndex,
+        /// What this host had signed by then, as another member showed it.
+        signed: LogIndex,
+    },
     /// Shut down. Only tasks that have not heard of it yet see this.
     #[error("the agreement store is closed")]
     Closed,
@@ -59,6 +69,7 @@ impl StoreError {
             | Self::Occupied
             | Self::Corrupt(_)
             | Self::OtherVersion(_)
+            | Self::OldCopy { .. }
             | Self::OtherMember { .. }
             | Self::OtherMesh { .. } => Fault::Local,
         }

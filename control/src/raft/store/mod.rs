@@ -20,6 +20,7 @@ mod db;
 mod epochs;
 mod error;
 mod log;
+mod old_copy;
 mod promise;
 mod tail;
 
@@ -28,7 +29,7 @@ use std::sync::Arc;
 use mesh_model::codec::CodecError;
 use mesh_model::trust::{AdminsHead, ChainError, Genesis, MeshRoot};
 use mesh_model::view::ClusterView;
-use mesh_model::{Edition, MemberId, Signed};
+use mesh_model::{Edition, LogIndex, MemberId, Signed};
 use redb::Durability;
 use serde::{Deserialize, Serialize};
 
@@ -230,6 +231,12 @@ impl Store {
     /// The agreed state as far as this host knows it. Needs no leader, no network and no Raft.
     pub fn view(&self) -> Arc<ClusterView> {
         self.replica.view()
+    }
+
+    /// The last index this host has, agreed or not.
+    pub(crate) fn ends(&self) -> Result<LogIndex, StoreError> {
+        let (_, last) = self.log.bounds()?;
+        Ok(last.max(self.replica.applied).map_or(0, |last| last.index))
     }
 
     /// Raft's membership by the last entry in snapshot or log that sets one.

@@ -13,6 +13,8 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use redb::Durability;
+
 use super::super::types::{Entry, LogId};
 
 /// How many entries that are on disk are kept as well: half a second's worth of a mesh that agrees on a thousand a second,
@@ -26,6 +28,8 @@ pub(super) struct Tail {
     entries: BTreeMap<u64, Entry>,
     /// Those from here on wait.
     waiting_from: Option<u64>,
+    /// Those from here on are lost in a crash.
+    unflushed_from: Option<u64>,
     /// How far the log is agreed, if that waits.
     committed: Option<LogId>,
     /// How often the end of the log was cut off.
@@ -52,6 +56,7 @@ impl Tail {
         for entry in entries {
             let index = entry.log_id.index;
             self.waiting_from.get_or_insert(index);
+            self.unflushed_from.get_or_insert(index);
             self.entries.insert(index, entry);
         }
     }
@@ -64,6 +69,11 @@ impl Tail {
     /// Whether anything waits.
     pub(super) fn has_waiting(&self) -> bool {
         self.waiting_from.is_some() || self.committed.is_some()
+    }
+
+    /// The index before which everything survives a crash: all there is when `None`.
+    pub(super) fn unflushed_from(&self) -> Option<u64> {
+        self.unflushed_from
     }
 
     /// The entries that wait.
@@ -83,11 +93,14 @@ impl Tail {
         Carried { entries, committed: self.committed }
     }
 
-    /// `carried` is in the tables. What came meanwhile still waits.
-    pub(super) fn written(&mut self, carried: Carried) {
+    /// `carried` is in the tables, and with `durability` on disk as all that was there before. What came meanwhile still waits.
+    pub(super) fn written(&mut self, carried: Carried, durability: Durability) {
         if let Some(last) = carried.entries {
             let next = self.entries.range(last + 1..).next();
             self.waiting_from = next.map(|(index, _)| *index);
+        }
+        if !matches!(durability, Durability::None) {
+            self.unflushed_from = self.waiting_from;
         }
         self.committed = self.committed.filter(|committed| Some(*committed) != carried.committed);
         let on_disk = self.entries.len() - self.waiting().count();
@@ -101,6 +114,7 @@ impl Tail {
         self.cuts += 1;
         drop(self.entries.split_off(&first_gone));
         self.waiting_from = self.waiting_from.filter(|from| *from < first_gone);
+        self.unflushed_from = self.unflushed_from.filter(|from| *from < first_gone);
     }
 
     /// Forgets `last_gone` and what comes before it, all of which is in the tables.
@@ -149,12 +163,26 @@ mod tests {
         let carried = tail.carried();
         tail.append([blank(1, 7)]);
         tail.commit(log_id(1, 5));
-        tail.written(carried);
+        tail.written(carried, Durability::Immediate);
         assert_eq!((waiting(&tail), tail.committed()), (vec![7], Some(log_id(1, 5))));
         let rest = tail.carried();
-        tail.written(rest);
+        tail.written(rest, Durability::Immediate);
         assert!(!tail.has_waiting());
         assert_eq!(tail.entries(0..9).len(), 3, "they are kept for reading");
+    }
+
+    #[test]
+    fn what_is_written_without_a_flush_is_lost_in_a_crash_until_the_next_flush() {
+        let mut tail = appended(5..7);
+        tail.written(tail.carried(), Durability::None);
+        assert!(!tail.has_waiting());
+        assert_eq!(tail.unflushed_from(), Some(5));
+        let carried = tail.carried();
+        tail.append([blank(1, 7)]);
+        tail.written(carried, Durability::Immediate);
+        assert_eq!(tail.unflushed_from(), Some(7), "it came when the transaction was made");
+        tail.truncate(7);
+        assert_eq!(tail.unflushed_from(), None);
     }
 
     #[test]
@@ -175,7 +203,7 @@ mod tests {
         assert_eq!(waiting(&tail).len() as u64, many);
         let carried = tail.carried();
         tail.append([blank(1, many)]);
-        tail.written(carried);
+        tail.written(carried, Durability::Immediate);
         assert_eq!(tail.entries(0..many).len(), RECENT);
         tail.purge(many - 1);
         assert_eq!(tail.entries(0..many + 1), [blank(1, many)]);

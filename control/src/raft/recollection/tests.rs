@@ -1,0 +1,102 @@
+//! What a host does until it has heard from the others, and whose word it believes.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use mesh_model::codec;
+use mesh_model::trust::EpochId;
+use mesh_model::wire::sync::Lead;
+use openraft::raft::VoteRequest;
+use openraft::type_config::TypeConfigExt as _;
+
+use super::*;
+use crate::ports::{Transport, TransportError};
+use crate::raft::fixture::{self, Fixed, GUEST, guest_store, leads, log_id, secret, wall_ms};
+use crate::raft::rpc::{Reply, Request};
+use crate::raft::store::StoreError;
+use crate::raft::types::{Types, Vote};
+use crate::raft::{Group, GroupFailure, MemoryDisk, Timing};
+
+const FOUNDER: MemberId = MemberId::FOUNDER;
+
+/// A wire to nobody.
+#[derive(Clone)]
+struct Nobody;
+
+impl Transport for Nobody {
+    async fn call(&self, to: MemberId, _: Bytes, _: Duration) -> Result<Bytes, TransportError> {
+        Err(TransportError::Unreachable(to))
+    }
+}
+
+/// The guest, which reaches nobody.
+async fn lonely() -> Group {
+    let (store, key) = (guest_store(MemoryDisk::new()), secret(4));
+    let started = Group::start(store, key, Nobody, &Fixed, wall_ms, Timing::default()).await;
+    started.expect("starts")
+}
+
+async fn say(to: &Group, request: Request) -> Result<Reply, RpcError> {
+    let reply = to.handle_rpc(FOUNDER, &request.ask_in(fixture::epoch())).await?;
+    Ok(codec::decode(&reply).expect("a reply"))
+}
+
+fn candidacy() -> VoteRequest<Types> {
+    VoteRequest::new(Vote::new(2, FOUNDER.0), Some(log_id(1, 9)))
+}
+
+#[test]
+fn whoever_has_not_heard_from_the_others_follows_and_gives_no_vote() {
+    Types::run(async {
+        let guest = lonely().await;
+        let transfer = openraft::raft::TransferLeaderRequest::new(leads(FOUNDER, 1), GUEST.0, None);
+        for request in [
+            Request::PreVote(candidacy().into()),
+            Request::Vote(candidacy().into()),
+            Request::TransferLeader(transfer.into()),
+        ] {
+            assert_eq!(say(&guest, request).await.err(), Some(RpcError::Recollecting));
+        }
+        assert_eq!(guest.status().leadership.term, 0, "nothing of it was heard");
+        let told = say(&guest, fixture::append(leads(FOUNDER, 1), 4, 1)).await;
+        assert!(matches!(told, Ok(Reply::Append(_))), "the leader feeds it all the same");
+        guest.shutdown().await;
+    });
+}
+
+/// A word on what the guest's log led to at `index`.
+fn word(index: LogIndex, as_if: impl FnOnce(&mut Checkpoint)) -> Checkpoint {
+    let mark = fixture::settled().mark().expect("entries");
+    let lead = Lead { term: 1, leader: FOUNDER };
+    let mut word = Checkpoint::of(fixture::root().mesh, GUEST, mark, lead);
+    word.at.index = index;
+    as_if(&mut word);
+    word
+}
+
+#[test]
+fn only_its_own_word_on_this_log_tells_a_host_that_its_disk_is_old() {
+    Types::run(async {
+        let guest = fixture::guest().await;
+        let inner = guest.inner();
+        let own = secret(4);
+        let next = EpochId { number: 1, ..fixture::epoch() };
+        for (says_nothing, key) in [
+            (word(9, |_| {}), secret(2)),
+            (word(9, |word| word.member = FOUNDER), secret(4)),
+            (word(9, |word| word.mesh = fixture::other_root().mesh), secret(4)),
+            (word(9, |word| word.lead.term = next.first_term()), secret(4)),
+            (word(3, |_| {}), secret(4)),
+        ] {
+            inner.recollect(&Signed::seal(&says_nothing, &key));
+            assert!(inner.recollection.is_done(), "{says_nothing:?}");
+        }
+        inner.recollection.note_signed(9);
+        inner.recollect(&Signed::seal(&word(9, |_| {}), &own));
+        assert!(inner.recollection.is_done(), "it has signed that since it started");
+        inner.recollect(&Signed::seal(&word(10, |_| {}), &own));
+        assert!(!inner.recollection.is_done());
+        let old = StoreError::OldCopy { ends: 3, signed: 10 };
+        assert_eq!(guest.failed().await, GroupFailure::Store(old));
+    });
+}
