@@ -33,8 +33,9 @@ async fn agreed(world: &World, at: MemberId, entries: usize) {
 
 /// What ended agreement at `member`: where its disk ended, and what it had signed.
 async fn found_old(world: &World, member: MemberId) -> (LogIndex, LogIndex) {
-    match world.group(member).failed().await {
-        GroupFailure::Store(StoreError::OldCopy { ends, signed }) => (ends, signed),
+    world.until("it is found out", |world| world.group(member).fatal().is_some()).await;
+    match world.group(member).fatal() {
+        Some(GroupFailure::Store(StoreError::OldCopy { ends, signed })) => (ends, signed),
         other => panic!("{other:?}"),
     }
 }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use mesh_model::codec;
 use mesh_model::trust::EpochId;
 use mesh_model::wire::sync::Lead;
-use openraft::raft::VoteRequest;
+use openraft::raft::{AppendEntriesRequest, TransferLeaderRequest, VoteRequest};
 use openraft::type_config::TypeConfigExt as _;
 
 use super::*;
@@ -14,7 +14,7 @@ use crate::ports::{Transport, TransportError};
 use crate::raft::fixture::{self, Fixed, GUEST, guest_store, leads, log_id, secret, wall_ms};
 use crate::raft::rpc::{Reply, Request};
 use crate::raft::store::StoreError;
-use crate::raft::types::{Types, Vote};
+use crate::raft::types::{Entry, Membership, Payload, Types, Vote};
 use crate::raft::{Group, GroupFailure, MemoryDisk, Timing};
 
 const FOUNDER: MemberId = MemberId::FOUNDER;
@@ -49,7 +49,7 @@ fn candidacy() -> VoteRequest<Types> {
 fn whoever_has_not_heard_from_the_others_follows_and_gives_no_vote() {
     Types::run(async {
         let guest = lonely().await;
-        let transfer = openraft::raft::TransferLeaderRequest::new(leads(FOUNDER, 1), GUEST.0, None);
+        let transfer = TransferLeaderRequest::new(leads(FOUNDER, 1), GUEST.0, None);
         for request in [
             Request::PreVote(candidacy().into()),
             Request::Vote(candidacy().into()),
@@ -60,6 +60,51 @@ fn whoever_has_not_heard_from_the_others_follows_and_gives_no_vote() {
         assert_eq!(guest.status().leadership.term, 0, "nothing of it was heard");
         let told = say(&guest, fixture::append(leads(FOUNDER, 1), 4, 1)).await;
         assert!(matches!(told, Ok(Reply::Append(_))), "the leader feeds it all the same");
+        guest.shutdown().await;
+    });
+}
+
+/// Entry `index` as the founder sends it, agreed.
+fn agreed(index: LogIndex, payload: Payload) -> Request {
+    let append = AppendEntriesRequest {
+        vote: leads(FOUNDER, 1),
+        prev_log_id: Some(log_id(1, index - 1)),
+        entries: vec![Entry { log_id: log_id(1, index), payload }],
+        leader_commit: Some(log_id(1, index)),
+    };
+    Request::Append(append.into())
+}
+
+/// The last index that `group` has signed.
+fn signed(group: &Group) -> Option<LogIndex> {
+    let inner = group.inner();
+    let words = inner.testimony.words();
+    words.last_of(GUEST).map(|word| word.peek().expect("whole").at.index)
+}
+
+#[test]
+fn what_is_applied_and_not_on_disk_yet_is_not_signed() {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime.enable_time().start_paused(true).build().expect("a runtime");
+    runtime.block_on(async {
+        let guest = fixture::guest().await;
+        let inner = guest.inner();
+        let voters = Membership::new_with_defaults(vec![[1, GUEST.0].into()], []);
+        say(&guest, agreed(4, Payload::Membership(voters))).await.expect("it leads");
+        Types::sleep(Duration::from_secs(1)).await;
+        assert_eq!(signed(&guest), Some(4));
+
+        let held = inner.db.hold().await;
+        let heard = tokio::spawn({
+            let guest = guest.clone();
+            async move { say(&guest, agreed(5, Payload::Blank)).await.map(drop) }
+        });
+        Types::sleep(Duration::from_secs(1)).await;
+        assert_eq!((guest.status().applied, signed(&guest)), (5, Some(4)));
+        drop(held);
+        heard.await.expect("no panic").expect("it leads");
+        Types::sleep(Duration::from_secs(1)).await;
+        assert_eq!(signed(&guest), Some(5));
         guest.shutdown().await;
     });
 }

@@ -256,6 +256,12 @@ impl Db {
         self.tail().unflushed_from().map_or(LogIndex::MAX, |from| from.saturating_sub(1))
     }
 
+    /// Nothing gets on disk as long as what this returns is held.
+    #[cfg(test)]
+    pub(crate) async fn hold(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.turn.lock().await
+    }
+
     /// Whether there is something that was not flushed yet.
     pub(crate) fn has_unflushed(&self) -> bool {
         self.unflushed.load(Ordering::Relaxed) || self.tail().has_waiting()
