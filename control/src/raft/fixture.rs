@@ -23,6 +23,7 @@ use super::history::chronicle::Chronicle;
 use super::passage::Passage;
 use super::replica::Replica;
 use super::rpc::{Append, Question, Reply, Request};
+use super::runtime::Runtime;
 use super::store::{Start, Store};
 use super::types::{CommittedLeaderId, Entry, LogId, Membership, Payload, Vote};
 use super::{Group, MemoryDisk, Timing};
@@ -198,6 +199,14 @@ pub(crate) fn guest_store(disk: MemoryDisk) -> Store {
     let admins = AdminsHead::of_root(&root().key);
     let start = Start::Welcome { member: GUEST, genesis: genesis(), admins, snapshot };
     Store::create(disk, &root(), start).expect("a genuine welcome")
+}
+
+/// Runs `test` in virtual time.
+#[allow(clippy::disallowed_methods, reason = "a test supplies the runtime")]
+pub(crate) fn in_virtual_time<T>(test: impl Future<Output = T>) -> T {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime.enable_time().start_paused(true).build().expect("a runtime");
+    runtime.block_on(Runtime::scope(0, test))
 }
 
 /// A host with `store`, that hears and reaches nobody but whoever calls it, and may vote.

@@ -79,7 +79,7 @@ impl Notary {
 
     /// Signs if there is something and it is time; how long until it may be.
     fn sign_when_due(&mut self) -> Duration {
-        if !self.inner.recollection.is_done() {
+        if !self.inner.recollection.may_sign() {
             return recollection::PAUSE;
         }
         let flushed = self.inner.db.flushed();

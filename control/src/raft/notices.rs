@@ -107,7 +107,7 @@ mod tests {
 
     use tokio::sync::mpsc;
 
-    use super::super::fixture::{blank, log_id, vote};
+    use super::super::fixture::{blank, in_virtual_time, log_id, vote};
     use super::*;
 
     const TO: MemberId = MemberId(2);
@@ -210,12 +210,5 @@ mod tests {
             }
             assert_eq!(begun.elapsed(), Duration::ZERO);
         });
-    }
-
-    #[allow(clippy::disallowed_methods, reason = "a test supplies the runtime")]
-    fn in_virtual_time(test: impl Future<Output = ()>) {
-        let mut runtime = tokio::runtime::Builder::new_current_thread();
-        let runtime = runtime.enable_time().start_paused(true).build().expect("a runtime");
-        runtime.block_on(Runtime::scope(7, test));
     }
 }

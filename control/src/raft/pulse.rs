@@ -136,7 +136,7 @@ impl Pulse {
             // It could not read what it would lead. Whoever it understands again is heard.
             return Ok(now + timing.election_max);
         }
-        if !recollection.is_done() {
+        if !recollection.may_vote() {
             return Ok(now + PAUSE);
         }
         raft.trigger().elect(true).await?;

@@ -5,10 +5,11 @@
 //! (`notary`), and others keep its word. The signature is its own, so nobody can make it up:
 //!
 //! ```text
-//! starts, its disk ends at 1040 ──Attest──> voters it knows        gives no vote and asks for none
-//!                              <── its own word on 1038 ──          that is on its disk
-//!                              ... with itself, most of them: ──>   votes from here on
-//!                              <── its own word on 1100 ──          its disk is an old copy: agreement ends here, for good
+//! starts, its disk ends at 1040 ──Attest──> voters it knows      gives no vote and asks for none
+//!                               <── its own word on 1038 ──      that is on its disk
+//!             with itself, most of them have answered            votes from here on
+//!             all of them have, or had their time                signs
+//!                               <── its own word on 1100 ──      its disk is an old copy: agreement ends here, for good
 //! ```
 //!
 //! Most of the voters, because fewer could elect nobody either: whoever cannot reach them is not missed. A sole voter asks nobody.
@@ -26,13 +27,15 @@ use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use mesh_model::wire::sync::Checkpoint;
 use mesh_model::{LogIndex, MemberId, Signed};
-use openraft::AsyncRuntime as _;
 use openraft::async_runtime::watch::{WatchReceiver as _, WatchSender as _};
+use openraft::async_runtime::{AsyncRuntime as _, Instant as _};
+use openraft::type_config::TypeConfigExt as _;
 
 use super::group::Inner;
 use super::rpc::RpcError;
 use super::runtime::Runtime;
 use super::testimony::sets_of_voters;
+use super::types::Types;
 use super::watch as ordered;
 use crate::sync::majority;
 
@@ -40,7 +43,11 @@ use crate::sync::majority;
 /// election takes longer than one.
 pub(super) const PAUSE: Duration = Duration::from_millis(250);
 
-/// What this host remembers of what it signed.
+/// How long those that did not answer at once are asked after most others did, before this host signs anything: a tunnel that has
+/// to be made anew after a start is there within a second.
+const LINGER: Duration = Duration::from_secs(2);
+
+/// What this host knows of what it signed.
 pub(super) struct Recollection {
     /// Where its disk ended when it started.
     ends: LogIndex,
@@ -54,7 +61,9 @@ pub(super) struct Recollection {
 enum Stage {
     /// It has not heard from enough of the others.
     Asking,
-    /// They know of nothing that its disk does not have.
+    /// Most of them know of nothing that its disk does not have; the rest is still asked.
+    Voting,
+    /// Nobody is asked any more.
     Current,
     /// It signed what its disk does not have.
     Old,
@@ -66,31 +75,31 @@ impl Recollection {
         Self { ends, signed: AtomicU64::new(0), stage: ordered::channel(Stage::Asking).0 }
     }
 
-    /// Whether this host may give its vote, ask for others' and sign.
-    pub(super) fn is_done(&self) -> bool {
+    /// Whether this host may give its vote and ask for others'.
+    pub(super) fn may_vote(&self) -> bool {
+        matches!(*self.stage.borrow_watched(), Stage::Voting | Stage::Current)
+    }
+
+    /// An error if it may not.
+    pub(super) fn check(&self) -> Result<(), RpcError> {
+        self.may_vote().then_some(()).ok_or(RpcError::Recollecting)
+    }
+
+    /// Whether it may sign. Once it was fed what it lacked, and signed that again, no word tells any more that it lacked it.
+    pub(super) fn may_sign(&self) -> bool {
         *self.stage.borrow_watched() == Stage::Current
     }
 
-    /// Waits for that.
+    /// Waits until it may.
     #[cfg(test)]
     pub(super) async fn done(&self) {
-        let ended = self.stage.subscribe().wait_until(|stage| *stage == Stage::Current).await;
-        ended.expect("it lasts as long as the host");
+        let done = self.stage.subscribe().wait_until(|stage| *stage == Stage::Current).await;
+        done.expect("it lasts as long as the host");
     }
 
     /// This host signs what its log led to at `index`, which is on its disk.
     pub(super) fn note_signed(&self, index: LogIndex) {
         self.signed.fetch_max(index, Ordering::Relaxed);
-    }
-
-    /// An error if this host has no say in an election yet.
-    pub(super) fn check(&self) -> Result<(), RpcError> {
-        self.is_done().then_some(()).ok_or(RpcError::Recollecting)
-    }
-
-    /// Enough of the others have answered.
-    fn end(&self) {
-        self.turn(Stage::Asking, Stage::Current);
     }
 
     /// Goes from one stage to the next; whether it was in that one.
@@ -124,12 +133,11 @@ impl Inner {
             return;
         }
         let Ok(word) = signed.open(&self.key.public()) else { return };
-        let turns = |from| self.recollection.turn(from, Stage::Old);
-        if !turns(Stage::Asking) && !turns(Stage::Current) {
-            return;
+        let ways = [Stage::Asking, Stage::Voting, Stage::Current];
+        if ways.into_iter().any(|from| self.recollection.turn(from, Stage::Old)) {
+            let (db, ends, signed) = (Arc::clone(&self.db), self.recollection.ends, word.at.index);
+            drop(Runtime::spawn(async move { db.condemn(ends, signed).await }));
         }
-        let (db, ends, signed) = (Arc::clone(&self.db), self.recollection.ends, word.at.index);
-        drop(Runtime::spawn(async move { db.condemn(ends, signed).await }));
     }
 }
 
@@ -144,29 +152,46 @@ impl Recollecting {
         Self { inner, answered: BTreeSet::new() }
     }
 
-    /// Until enough have answered, or Raft has ended.
+    /// Until all have answered, or most have and the others had their time, or Raft has ended.
     pub(super) async fn run(mut self) {
-        while !self.is_enough() && self.inner.ended().is_none() {
+        let mut voting_since = None;
+        while self.inner.ended().is_none() {
+            self.vote_if_enough();
+            let is_all = self.unheard().is_empty();
+            if self.inner.recollection.may_vote() {
+                let since = *voting_since.get_or_insert_with(Types::now);
+                if is_all || since.elapsed() >= LINGER {
+                    self.inner.recollection.turn(Stage::Voting, Stage::Current);
+                    return;
+                }
+            }
             self.ask_around().await;
-            if !self.is_enough() {
+            if !self.unheard().is_empty() || is_all {
                 Runtime::sleep(PAUSE).await;
             }
         }
-        self.inner.recollection.end();
     }
 
-    /// Whether those that answered are, with this host, most of those that vote as far as it knows by now.
-    fn is_enough(&self) -> bool {
+    /// This host votes once those that answered are, with it, most of those that vote as far as it knows by now.
+    fn vote_if_enough(&self) {
         let metrics = self.inner.raft.server_metrics();
         let voters = sets_of_voters(metrics.borrow_watched().membership_config.membership());
-        majority(&voters, |voter| *voter == self.inner.me || self.answered.contains(voter))
+        if majority(&voters, |voter| *voter == self.inner.me || self.answered.contains(voter)) {
+            self.inner.recollection.turn(Stage::Asking, Stage::Voting);
+        }
     }
 
-    /// Asks those that have not answered yet, all at once: those that are gone would each take their time to say nothing.
+    /// Those that have not answered yet.
+    fn unheard(&self) -> BTreeSet<MemberId> {
+        let mut unheard = self.inner.known_voters();
+        unheard.retain(|voter| *voter != self.inner.me && !self.answered.contains(voter));
+        unheard
+    }
+
+    /// Asks them, all at once: those that are gone would each take their time to say nothing.
     async fn ask_around(&mut self) {
-        let (inner, mut unheard) = (Arc::clone(&self.inner), self.inner.known_voters());
-        unheard.retain(|voter| *voter != inner.me && !self.answered.contains(voter));
-        let (inner, ends) = (&inner, self.inner.recollection.ends);
+        let (inner, unheard) = (Arc::clone(&self.inner), self.unheard());
+        let (inner, ends) = (&inner, inner.recollection.ends);
         let mut asked: FuturesUnordered<_> = unheard
             .into_iter()
             .map(|voter| async move { (voter, inner.ask_words(voter, ends).await) })
@@ -174,9 +199,7 @@ impl Recollecting {
         while let Some((voter, has_answered)) = asked.next().await {
             if has_answered {
                 self.answered.insert(voter);
-            }
-            if self.is_enough() {
-                self.inner.recollection.end();
+                self.vote_if_enough();
             }
         }
     }

@@ -57,8 +57,28 @@ fn an_old_copy_of_a_voters_disk_is_found_and_stays_found() {
         for other in world.running() {
             world.crash(other).await;
         }
-        let refused = world.try_restart(voter).await.err().expect("it is written down");
+        let refused = world.try_restart(voter).await.expect_err("it is written down");
         assert!(refused.to_string().contains("old copy"), "{refused}");
+    });
+}
+
+#[test]
+fn it_is_found_too_when_the_one_that_remembers_answers_late() {
+    in_virtual_time(|| async {
+        let mut world = World::of(3, 94).await;
+        let (voter, copy) = copied(&mut world, 4).await;
+        let leader = world.leader().await;
+        let third = world.running().into_iter().find(|id| ![voter, leader].contains(id));
+        let third = third.expect("three");
+        world.crash(voter).await;
+        world.replace_disk(voter, copy);
+        world.crash(third).await;
+        world.sever(leader, voter);
+        world.restart(third).await;
+        world.restart(voter).await;
+        sleep(Duration::from_millis(100)).await;
+        world.splice();
+        found_old(&world, voter).await;
     });
 }
 

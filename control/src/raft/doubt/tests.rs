@@ -1,7 +1,5 @@
 //! Whom a host believes that was away, with this test in the place of all voters.
 
-#![allow(clippy::disallowed_methods, reason = "a test supplies the runtime")]
-
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
@@ -11,7 +9,7 @@ use mesh_model::wire::sync::News;
 
 use super::*;
 use crate::ports::{Transport, TransportError};
-use crate::raft::fixture::{self, Fixed, guest_store};
+use crate::raft::fixture::{self, Fixed, guest_store, in_virtual_time};
 use crate::raft::rpc::Question;
 use crate::raft::{Group, MemoryDisk, Timing};
 
@@ -82,12 +80,6 @@ async fn guest(voters: &Voters) -> Group {
     let timing = Timing::default();
     let started = Group::start(store, key, voters.clone(), &Fixed, fixture::wall_ms, timing).await;
     started.expect("starts")
-}
-
-fn in_virtual_time<T>(test: impl Future<Output = T>) -> T {
-    let mut runtime = tokio::runtime::Builder::new_current_thread();
-    let runtime = runtime.enable_time().start_paused(true).build().expect("a runtime");
-    runtime.block_on(test)
 }
 
 /// What is found of voters that say this.

@@ -6,7 +6,9 @@ use super::super::leaps::MAX_LEAP;
 use super::*;
 use crate::command::Outcome;
 use crate::ports::Seeds;
-use crate::raft::fixture::{self, GUEST, admission, founder_store, invitation, log_id};
+use crate::raft::fixture::{
+    self, GUEST, admission, founder_store, in_virtual_time, invitation, log_id,
+};
 use crate::raft::records::VoteRecord;
 use crate::raft::rpc::{AppendReply, Question};
 use crate::raft::types::{LogId, Membership, StoredMembership};
@@ -85,7 +87,6 @@ async fn lied_to(lie: Vote) {
 }
 
 #[test]
-#[allow(clippy::disallowed_methods, reason = "a test supplies the runtime")]
 fn a_learners_vote_does_not_unseat_the_leader() {
     for lie in [
         Vote::new(2, GUEST.0),
@@ -93,9 +94,7 @@ fn a_learners_vote_does_not_unseat_the_leader() {
         Vote::new(u64::MAX, GUEST.0),
         Vote::new_committed(9, FOUNDER.0),
     ] {
-        let mut runtime = tokio::runtime::Builder::new_current_thread();
-        let runtime = runtime.enable_time().start_paused(true).build().expect("a runtime");
-        runtime.block_on(lied_to(lie));
+        in_virtual_time(lied_to(lie));
     }
 }
 

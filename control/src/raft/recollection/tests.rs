@@ -11,7 +11,9 @@ use openraft::type_config::TypeConfigExt as _;
 
 use super::*;
 use crate::ports::{Transport, TransportError};
-use crate::raft::fixture::{self, Fixed, GUEST, guest_store, leads, log_id, secret, wall_ms};
+use crate::raft::fixture::{
+    self, Fixed, GUEST, guest_store, in_virtual_time, leads, log_id, secret, wall_ms,
+};
 use crate::raft::rpc::{Reply, Request};
 use crate::raft::store::StoreError;
 use crate::raft::types::{Entry, Membership, Payload, Types, Vote};
@@ -84,9 +86,7 @@ fn signed(group: &Group) -> Option<LogIndex> {
 
 #[test]
 fn what_is_applied_and_not_on_disk_yet_is_not_signed() {
-    let mut runtime = tokio::runtime::Builder::new_current_thread();
-    let runtime = runtime.enable_time().start_paused(true).build().expect("a runtime");
-    runtime.block_on(async {
+    in_virtual_time(async {
         let guest = fixture::guest().await;
         let inner = guest.inner();
         let voters = Membership::new_with_defaults(vec![[1, GUEST.0].into()], []);
@@ -95,7 +95,7 @@ fn what_is_applied_and_not_on_disk_yet_is_not_signed() {
         assert_eq!(signed(&guest), Some(4));
 
         let held = inner.db.hold().await;
-        let heard = tokio::spawn({
+        let heard = Runtime::spawn({
             let guest = guest.clone();
             async move { say(&guest, agreed(5, Payload::Blank)).await.map(drop) }
         });
@@ -134,13 +134,13 @@ fn only_its_own_word_on_this_log_tells_a_host_that_its_disk_is_old() {
             (word(3, |_| {}), secret(4)),
         ] {
             inner.recollect(&Signed::seal(&says_nothing, &key));
-            assert!(inner.recollection.is_done(), "{says_nothing:?}");
+            assert!(inner.recollection.may_vote(), "{says_nothing:?}");
         }
         inner.recollection.note_signed(9);
         inner.recollect(&Signed::seal(&word(9, |_| {}), &own));
-        assert!(inner.recollection.is_done(), "it has signed that since it started");
+        assert!(inner.recollection.may_vote(), "it has signed that since it started");
         inner.recollect(&Signed::seal(&word(10, |_| {}), &own));
-        assert!(!inner.recollection.is_done());
+        assert!(!inner.recollection.may_vote());
         let old = StoreError::OldCopy { ends: 3, signed: 10 };
         assert_eq!(guest.failed().await, GroupFailure::Store(old));
     });

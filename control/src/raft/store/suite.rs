@@ -7,9 +7,8 @@ use tokio::sync::watch;
 
 use super::*;
 use crate::raft::MemoryDisk;
-use crate::raft::fixture::{self, chronicle, founder_store};
+use crate::raft::fixture::{self, chronicle, founder_store, in_virtual_time};
 use crate::raft::machine::{Machine, SharedReplica, Views};
-use crate::raft::runtime::Runtime;
 use crate::raft::testimony::Testimony;
 use crate::raft::types::Types;
 use crate::raft::watch as ordered;
@@ -33,12 +32,8 @@ impl StoreBuilder<Types, LogStore, Machine> for Builder {
 
 /// In virtual time: the suite sleeps to see whether anything happens behind its back.
 #[test]
-#[allow(clippy::disallowed_methods, reason = "a test supplies the runtime")]
 fn openraft_accepts_the_store() {
-    let mut runtime = tokio::runtime::Builder::new_current_thread();
-    let runtime = runtime.enable_time().start_paused(true).build().expect("a runtime");
-    let suite = Runtime::scope(0, Suite::test_all(Builder));
-    runtime.block_on(suite).expect("every test of the suite passes");
+    in_virtual_time(Suite::test_all(Builder)).expect("every test of the suite passes");
 }
 
 fn reopen(disk: &MemoryDisk) -> Result<Store, StoreError> {

@@ -4,8 +4,7 @@ use openraft::storage::{RaftLogStorage as _, RaftLogStorageExt as _};
 use openraft::type_config::TypeConfigExt as _;
 
 use super::*;
-use crate::raft::fixture::{self, founder_store, start};
-use crate::raft::runtime::Runtime;
+use crate::raft::fixture::{self, founder_store, in_virtual_time, start};
 use crate::raft::types::{Entry, Types, Vote};
 use crate::raft::{GroupFailure, MemoryDisk, ProposeError, Role, Timing};
 
@@ -100,11 +99,8 @@ fn a_read_that_fails_ends_the_stores_life_and_costs_nothing_that_was_acknowledge
 /// Raft does not hear of every read: here somebody else wants to know what is in the log. In virtual time, so that all is quiet
 /// before.
 #[test]
-#[allow(clippy::disallowed_methods, reason = "a test supplies the runtime")]
 fn a_leader_whose_disk_cannot_read_stops_leading_at_once_whoever_read() {
-    let mut runtime = tokio::runtime::Builder::new_current_thread();
-    let runtime = runtime.enable_time().start_paused(true).build().expect("a runtime");
-    let struck = Runtime::scope(0, async {
+    in_virtual_time(async {
         let founder = start(founder_store(MemoryDisk::new()), 2).await;
         founder.propose(fixture::invitation()).await.expect("agreed");
         Types::sleep(Timing::default().settle).await;
@@ -119,5 +115,4 @@ fn a_leader_whose_disk_cannot_read_stops_leading_at_once_whoever_read() {
         let refused = founder.propose(fixture::invitation()).await.err();
         assert_eq!(refused, Some(ProposeError::Stopped));
     });
-    runtime.block_on(struck);
 }
