@@ -73,11 +73,12 @@ fn it_is_found_too_when_the_one_that_remembers_answers_late() {
         world.crash(voter).await;
         world.replace_disk(voter, copy);
         world.crash(third).await;
-        world.sever(leader, voter);
+        // The third has forgotten, and cannot ask the leader either.
+        world.cut(leader);
         world.restart(third).await;
         world.restart(voter).await;
         sleep(Duration::from_millis(100)).await;
-        world.splice();
+        world.heal(leader);
         found_old(&world, voter).await;
     });
 }
