@@ -10,7 +10,8 @@ use crate::raft::fixture::{genesis, root};
 
 #[test]
 fn a_row_of_another_version_is_not_called_damaged() {
-    for (row, version) in [("identity", 9), ("identity", 0), ("vote", 9), ("snapshot", 9)] {
+    let rows = [("identity", 9), ("identity", 0), ("vote", 9), ("snapshot", 9), ("old copy", 9)];
+    for (row, version) in rows {
         let disk = MemoryDisk::new();
         let start = Start::Genesis(genesis());
         let store = Store::create(disk.attach(), &root(), start).expect("an empty disk");
@@ -22,8 +23,11 @@ fn a_row_of_another_version_is_not_called_damaged() {
         written.expect("the disk works");
         drop(store);
         let opened = Store::open(disk.attach(), MemberId::FOUNDER, &root());
-        // The vote is read when agreement starts.
-        let opened = opened.and_then(|store| store.is_unborn().map(drop));
+        // The vote is read when agreement starts, and before it whether the store may serve.
+        let opened = opened.and_then(|store| {
+            store.log.db.check_is_current()?;
+            store.is_unborn().map(drop)
+        });
         match opened {
             Err(StoreError::OtherVersion(found)) => assert_eq!(found.is_newer(), version == 9),
             other => panic!("{row}, version {version}: {other:?}"),
