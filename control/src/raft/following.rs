@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mesh_model::MemberId;
-use mesh_model::wire::sync::{Lead, News, Pull, Pulled};
+use mesh_model::wire::sync::{Lead, News, Place, Pull, Pulled};
 use openraft::async_runtime::watch::{WatchReceiver as _, WatchSender as _};
 use openraft::async_runtime::{AsyncRuntime as _, Select2};
 use openraft::rt::Select3;
@@ -54,6 +54,8 @@ pub(super) struct Following {
     doubt: Doubt,
     /// Whether the whole state was asked for.
     asked_for_all: bool,
+    /// Behind which entry it asked for more.
+    asked_from: Option<Place>,
 }
 
 /// Why what a source sent was not used.
@@ -84,7 +86,15 @@ impl From<DraftError> for NotUsed {
 impl Following {
     pub(super) fn new(inner: Arc<Inner>) -> Self {
         let (draft, doubt) = (Draft::default(), Doubt::default());
-        Self { inner, asked: None, draft, source: None, doubt, asked_for_all: false }
+        Self {
+            inner,
+            asked: None,
+            draft,
+            source: None,
+            doubt,
+            asked_for_all: false,
+            asked_from: None,
+        }
     }
 
     /// Until Raft ends.
@@ -143,6 +153,7 @@ impl Following {
         self.asked_for_all = ask.snapshot;
         let inner = &self.inner;
         let have = self.draft.end(inner.place());
+        self.asked_from = have;
         let request = Request::Pull(Pull {
             have,
             proven: inner.proven(),
@@ -188,12 +199,17 @@ impl Following {
         }
     }
 
-    async fn take(&mut self, from: MemberId, asked_at: Instant, news: News) -> Heard {
+    async fn take(&mut self, from: MemberId, asked_at: Instant, mut news: News) -> Heard {
         let inner = Arc::clone(&self.inner);
         inner.take_words(&news.checkpoints);
         let (proven, depth) = (news.proven, news.depth);
         let held = Duration::from_millis(news.held_ms.into());
         let (lead, confirmed) = (news.lead, news.confirmed_ms);
+        // The leader has fed this host meanwhile: what comes does not follow any more, and its sender is not to blame.
+        let is_late = self.draft.end(inner.place()) != self.asked_from;
+        if is_late {
+            (news.entries, news.snapshot) = (Vec::new(), None);
+        }
         let is_empty = news.entries.is_empty() && news.snapshot.is_none();
         let extended = Box::pin(self.extend(news)).await;
         if let Err(not_used) = &extended {
@@ -249,7 +265,7 @@ impl Following {
         }
         inner.set_depth(depth.saturating_add(1));
         let end = self.draft.end(inner.place()).map_or(0, |end| end.index);
-        let withholds = is_empty && proven > end;
+        let withholds = is_empty && !is_late && proven > end;
         let drafted = if self.draft.is_empty() { 0 } else { end };
         Heard::News { gained, withholds, proven, drafted, held, depth, attached: lead.is_some() }
     }
@@ -319,3 +335,6 @@ pub(super) fn nudge(nudges: &ordered::Sender<u64>) {
         true
     });
 }
+
+#[cfg(test)]
+mod tests;
