@@ -32,7 +32,7 @@ impl Aftermath {
             GroupFailure::Shutdown => Self::Over,
             GroupFailure::Bug(_) => Self::Unfit,
             GroupFailure::Store(error) => match error {
-                // Whether the disk refuses or gives back something else than was written: it is the log that
+                // Whether the disk refuses or gives back something else than was written, or less: it is the log that
                 // is lost to this process, not the view.
                 StoreError::Disk(_)
                 | StoreError::Corrupt(_)
@@ -66,6 +66,8 @@ mod tests {
         let said = || "no space left on device".to_owned();
         assert_eq!(after(StoreError::Disk(said())), Aftermath::Degraded);
         assert_eq!(after(StoreError::Corrupt(said())), Aftermath::Degraded);
+        let old = StoreError::OldCopy { ends: 3, signed: 9 };
+        assert_eq!(after(old), Aftermath::Degraded);
         // How a stored snapshot looks that does not expand any more.
         let garbled = SnapshotError::Compression(said());
         assert_eq!(after(StoreError::Forged(garbled)), Aftermath::Degraded);

@@ -5,8 +5,8 @@
 //!                            <──their words for that index──
 //! ```
 //!
-//! Only what is on this host's disk is signed: its word will tell it, one day, whether that is still so (`recollection`). The first word after a pause is signed at once, so that whoever follows by sync hears of a ban without delay; then at
-//! most one in [`DEBOUNCE`]. A word that got lost is not sent again: who lacks the proof of its own last mark asks, voter after
+//! Only what is on this host's disk is signed: its word will tell it, one day, whether that is still so (`recollection`). The first word
+//! after a pause is signed at once, so that whoever follows by sync hears of a ban without delay; then at most one in [`DEBOUNCE`]. A word that got lost is not sent again: who lacks the proof of its own last mark asks, voter after
 //! voter, until it has it. Nothing of this holds up agreement, which needs no checkpoints.
 
 use std::sync::Arc;
@@ -20,7 +20,6 @@ use openraft::rt::Select3;
 use openraft::type_config::TypeConfigExt as _;
 
 use super::group::Inner;
-use super::recollection;
 use super::rpc::{Reply, Request, RpcError};
 use super::runtime::Runtime;
 use super::steward::IDLE;
@@ -79,12 +78,13 @@ impl Notary {
 
     /// Signs if there is something and it is time; how long until it may be.
     fn sign_when_due(&mut self) -> Duration {
-        if !self.inner.recollection.may_sign() {
-            return recollection::PAUSE;
+        if !self.inner.recollection.is_current() {
+            return IDLE;
         }
-        let flushed = self.inner.db.flushed();
         let (marks, is_late) = {
             let words = self.inner.testimony.words();
+            // Behind the marks: what is applied meanwhile is not flushed yet.
+            let flushed = self.inner.db.flushed();
             let is_late = words.last_mark().is_some_and(|mark| mark.at.index > flushed);
             (words.to_sign(self.signed, flushed, GRID), is_late)
         };
@@ -202,18 +202,20 @@ impl Inner {
         index: LogIndex,
         word: Option<Signed<Checkpoint>>,
     ) -> Result<Reply, RpcError> {
+        let mut is_taken = true;
         if let Some(word) = word {
             let named = word.peek()?.member;
             if named != from {
                 return Err(RpcError::NotEntitled { from, claimed: named });
             }
-            if !self.take_words(&[word]) {
-                return Err(RpcError::WordNotTaken(from));
-            }
+            is_taken = self.take_words(&[word]);
         }
         let words = self.testimony.words();
-        // What it signed last itself is what it asks for when it has just started.
+        // What it signed last itself is what it asks for when it has just started, also if it does not know that it has no vote.
         let own = words.last_of(from).cloned();
+        if !is_taken && own.is_none() {
+            return Err(RpcError::WordNotTaken(from));
+        }
         let known = own.into_iter().chain(words.at(index)).take(MAX_CHECKPOINTS).collect();
         Ok(Reply::Attested(known))
     }

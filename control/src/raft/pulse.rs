@@ -25,7 +25,6 @@ use openraft::type_config::TypeConfigExt as _;
 use rand::RngExt as _;
 
 use super::group::{Inner, leadership};
-use super::recollection::PAUSE;
 use super::runtime::Runtime;
 use super::status::Role;
 use super::timing::Timing;
@@ -132,12 +131,9 @@ impl Pulse {
         if due > now {
             return Ok(due);
         }
-        if outdated.is_fresh() {
-            // It could not read what it would lead. Whoever it understands again is heard.
+        if outdated.is_fresh() || !recollection.is_current() {
+            // It could not read what it would lead, or may have forgotten some of it. Whoever it understands again is heard.
             return Ok(now + timing.election_max);
-        }
-        if !recollection.may_vote() {
-            return Ok(now + PAUSE);
         }
         raft.trigger().elect(true).await?;
         (self.since, self.vain) = (now, self.vain.saturating_add(1));

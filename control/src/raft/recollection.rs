@@ -5,18 +5,17 @@
 //! (`notary`), and others keep its word. The signature is its own, so nobody can make it up:
 //!
 //! ```text
-//! starts, its disk ends at 1040 ──Attest──> voters it knows      gives no vote and asks for none
+//! starts, its disk ends at 1040 ──Attest──> voters it knows      gives no vote, asks for none, signs nothing
 //!                               <── its own word on 1038 ──      that is on its disk
-//!             with itself, most of them have answered            votes from here on
-//!             all of them have, or had their time                signs
+//!  most of them, with itself, and the others had their time      votes and signs
 //!                               <── its own word on 1100 ──      its disk is an old copy: agreement ends here, for good
 //! ```
 //!
-//! Most of the voters, because fewer could elect nobody either: whoever cannot reach them is not missed. A sole voter asks nobody.
-//! Its word comes back to it all the same, with any answer about checkpoints, and says as much then as it does at the start.
+//! Most of the voters, because fewer could elect nobody either. A sole voter asks nobody. Its word comes back to it all the same,
+//! with any answer about checkpoints, and says as much then as it does at the start.
 //!
-//! What is not found: what was acknowledged in the quarter of a second before the last word, and what nobody remembers, for words are kept
-//! in memory.
+//! What is not found: what was acknowledged in the quarter of a second before the last word; and what nobody that answers remembers, for
+//! words are kept in memory.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -27,25 +26,30 @@ use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use mesh_model::wire::sync::Checkpoint;
 use mesh_model::{LogIndex, MemberId, Signed};
+use openraft::async_runtime::AsyncRuntime as _;
 use openraft::async_runtime::watch::{WatchReceiver as _, WatchSender as _};
-use openraft::async_runtime::{AsyncRuntime as _, Instant as _};
+use openraft::rt::Select3;
 use openraft::type_config::TypeConfigExt as _;
 
 use super::group::Inner;
 use super::rpc::RpcError;
 use super::runtime::Runtime;
 use super::testimony::sets_of_voters;
-use super::types::Types;
+use super::types::{Instant, Types};
 use super::watch as ordered;
 use crate::sync::majority;
 
-/// The pause before those that did not answer are asked again. Hosts that start together find each other within a few of these, and an
-/// election takes longer than one.
-pub(super) const PAUSE: Duration = Duration::from_millis(250);
+/// The first pause before one that did not answer is asked again, and the longest. Hosts that start together find each other within a
+/// few of the first, which are shorter than an election; one that is out of reach for hours asks now and then.
+const PAUSE: Duration = Duration::from_millis(250);
+const LONGEST_PAUSE: Duration = Duration::from_secs(4);
 
-/// How long those that did not answer at once are asked after most others did, before this host signs anything: a tunnel that has
-/// to be made anew after a start is there within a second.
+/// How long the others are waited for once most have answered: a tunnel that has to be made anew after a start is there within a second.
+/// Whoever remembers may be among them.
 const LINGER: Duration = Duration::from_secs(2);
+
+/// How often it is looked whether others vote by now, if nothing else happens.
+const LOOK_AGAIN: Duration = Duration::from_secs(60);
 
 /// What this host knows of what it signed.
 pub(super) struct Recollection {
@@ -61,9 +65,7 @@ pub(super) struct Recollection {
 enum Stage {
     /// It has not heard from enough of the others.
     Asking,
-    /// Most of them know of nothing that its disk does not have; the rest is still asked.
-    Voting,
-    /// Nobody is asked any more.
+    /// They know of nothing that its disk does not have.
     Current,
     /// It signed what its disk does not have.
     Old,
@@ -75,19 +77,15 @@ impl Recollection {
         Self { ends, signed: AtomicU64::new(0), stage: ordered::channel(Stage::Asking).0 }
     }
 
-    /// Whether this host may give its vote and ask for others'.
-    pub(super) fn may_vote(&self) -> bool {
-        matches!(*self.stage.borrow_watched(), Stage::Voting | Stage::Current)
+    /// Whether this host may give its vote, ask for others' and sign. Once it was fed what it lacked, and signed that again, no word tells
+    /// any more that it lacked it.
+    pub(super) fn is_current(&self) -> bool {
+        *self.stage.borrow_watched() == Stage::Current
     }
 
     /// An error if it may not.
     pub(super) fn check(&self) -> Result<(), RpcError> {
-        self.may_vote().then_some(()).ok_or(RpcError::Recollecting)
-    }
-
-    /// Whether it may sign. Once it was fed what it lacked, and signed that again, no word tells any more that it lacked it.
-    pub(super) fn may_sign(&self) -> bool {
-        *self.stage.borrow_watched() == Stage::Current
+        self.is_current().then_some(()).ok_or(RpcError::Recollecting)
     }
 
     /// Waits until it may.
@@ -133,8 +131,10 @@ impl Inner {
             return;
         }
         let Ok(word) = signed.open(&self.key.public()) else { return };
-        let ways = [Stage::Asking, Stage::Voting, Stage::Current];
-        if ways.into_iter().any(|from| self.recollection.turn(from, Stage::Old)) {
+        if [Stage::Asking, Stage::Current]
+            .into_iter()
+            .any(|from| self.recollection.turn(from, Stage::Old))
+        {
             let (db, ends, signed) = (Arc::clone(&self.db), self.recollection.ends, word.at.index);
             drop(Runtime::spawn(async move { db.condemn(ends, signed).await }));
         }
@@ -144,41 +144,60 @@ impl Inner {
 /// The task that asks; see the [module](self).
 pub(super) struct Recollecting {
     inner: Arc<Inner>,
+    asked: BTreeSet<MemberId>,
     answered: BTreeSet<MemberId>,
+    /// Until when the others are waited for, once most have answered.
+    until: Option<Instant>,
 }
 
 impl Recollecting {
     pub(super) fn new(inner: Arc<Inner>) -> Self {
-        Self { inner, answered: BTreeSet::new() }
+        Self { inner, asked: BTreeSet::new(), answered: BTreeSet::new(), until: None }
     }
 
     /// Until all have answered, or most have and the others had their time, or Raft has ended.
     pub(super) async fn run(mut self) {
-        let mut voting_since = None;
-        while self.inner.ended().is_none() {
-            self.vote_if_enough();
-            let is_all = self.unheard().is_empty();
-            if self.inner.recollection.may_vote() {
-                let since = *voting_since.get_or_insert_with(Types::now);
-                if is_all || since.elapsed() >= LINGER {
-                    self.inner.recollection.turn(Stage::Voting, Stage::Current);
-                    return;
+        let mut server = self.inner.raft.server_metrics();
+        let mut asking = FuturesUnordered::new();
+        while !self.is_over() {
+            for voter in self.unheard() {
+                if self.asked.insert(voter) {
+                    asking.push(ask(Arc::clone(&self.inner), voter));
                 }
             }
-            self.ask_around().await;
-            if !self.unheard().is_empty() || is_all {
-                Runtime::sleep(PAUSE).await;
+            let answer = async {
+                match asking.next().await {
+                    Some(voter) => voter,
+                    None => std::future::pending().await,
+                }
+            };
+            let sleep = Runtime::sleep_until(self.until.unwrap_or(Types::now() + LOOK_AGAIN));
+            match Runtime::select3(answer, server.changed(), sleep).await {
+                Select3::First(voter) => drop(self.answered.insert(voter)),
+                Select3::Second(Err(_)) => return,
+                Select3::Second(Ok(())) | Select3::Third(()) => {}
             }
+        }
+        if self.inner.recollection.turn(Stage::Asking, Stage::Current) {
+            self.inner.testimony.tell();
         }
     }
 
-    /// This host votes once those that answered are, with it, most of those that vote as far as it knows by now.
-    fn vote_if_enough(&self) {
-        let metrics = self.inner.raft.server_metrics();
-        let voters = sets_of_voters(metrics.borrow_watched().membership_config.membership());
-        if majority(&voters, |voter| *voter == self.inner.me || self.answered.contains(voter)) {
-            self.inner.recollection.turn(Stage::Asking, Stage::Voting);
+    /// Whether enough have answered, and the others had their time.
+    fn is_over(&mut self) -> bool {
+        let voters = {
+            let server = self.inner.raft.server_metrics();
+            let server = server.borrow_watched();
+            sets_of_voters(server.membership_config.membership())
+        };
+        let me = self.inner.me;
+        if !majority(&voters, |voter| *voter == me || self.answered.contains(voter)) {
+            // There are others by now.
+            self.until = None;
+            return false;
         }
+        let now = Types::now();
+        self.unheard().is_empty() || *self.until.get_or_insert(now + LINGER) <= now
     }
 
     /// Those that have not answered yet.
@@ -187,22 +206,16 @@ impl Recollecting {
         unheard.retain(|voter| *voter != self.inner.me && !self.answered.contains(voter));
         unheard
     }
+}
 
-    /// Asks them, all at once: those that are gone would each take their time to say nothing.
-    async fn ask_around(&mut self) {
-        let (inner, unheard) = (Arc::clone(&self.inner), self.unheard());
-        let (inner, ends) = (&inner, inner.recollection.ends);
-        let mut asked: FuturesUnordered<_> = unheard
-            .into_iter()
-            .map(|voter| async move { (voter, inner.ask_words(voter, ends).await) })
-            .collect();
-        while let Some((voter, has_answered)) = asked.next().await {
-            if has_answered {
-                self.answered.insert(voter);
-                self.vote_if_enough();
-            }
-        }
+/// Asks `voter` until it answers.
+async fn ask(inner: Arc<Inner>, voter: MemberId) -> MemberId {
+    let mut pause = PAUSE;
+    while !inner.ask_words(voter, inner.recollection.ends).await {
+        Runtime::sleep(pause).await;
+        pause = (2 * pause).min(LONGEST_PAUSE);
     }
+    voter
 }
 
 #[cfg(test)]

@@ -1,9 +1,9 @@
-//! A member whose disk has failed while it ran, or whose mesh has gone on to a version it does not understand.
+//! A member whose disk has failed while it ran or is an old copy, or whose mesh has gone on to a version it does not understand.
 //!
 //! Agreement on this host has ended, and what it was last told is all it knows: it votes no more, acknowledges
 //! nothing, admits nobody and refuses every change. What needs no disk goes on: tunnels by the last view,
 //! gossip, the local API. That lasts until the process ends, with the disk's exit code however it was asked to;
-//! a new one opens the store afresh and learns from the others what it missed.
+//! a new one opens the store afresh and learns from the others what it missed; on an old copy there is none.
 //!
 //! One that was left behind is much the same, but for the end: nothing has ended, and it follows again as soon as it
 //! understands its leader.

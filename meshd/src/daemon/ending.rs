@@ -111,6 +111,7 @@ mod tests {
         let newer = CodecError::Version { name: "log entry", found: 9, known: 1 };
         assert_eq!(code(newer.into()), 64);
         assert_eq!(code(StoreError::Empty), 66);
+        assert_eq!(code(StoreError::OldCopy { ends: 3, signed: 9 }), 66);
         let other = StoreError::OtherMember { expected: MemberId(2), found: MemberId(3) };
         assert_eq!(code(other), 66);
         assert!(agreement_exit(&GroupFailure::Shutdown).is_clean());

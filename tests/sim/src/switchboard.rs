@@ -262,7 +262,9 @@ impl Line {
             return None;
         }
         let bent = board.bend(to, |traitor, outlook| traitor.answer(answer.clone(), outlook));
-        self.told(&mut board, (to, self.me), answer, bent)
+        let answer = self.told(&mut board, (to, self.me), answer, bent)?;
+        let traitor = board.traitor.as_ref().filter(|traitor| traitor.is(self.me));
+        Some(traitor.map_or(answer.clone(), |traitor| traitor.hear(answer)))
     }
 
     fn told(

@@ -7,6 +7,7 @@ use mesh_model::codec;
 use mesh_model::trust::EpochId;
 use mesh_model::wire::sync::Lead;
 use openraft::raft::{AppendEntriesRequest, TransferLeaderRequest, VoteRequest};
+use openraft::storage::RaftLogStorageExt as _;
 use openraft::type_config::TypeConfigExt as _;
 
 use super::*;
@@ -109,6 +110,15 @@ fn what_is_applied_and_not_on_disk_yet_is_not_signed() {
     });
 }
 
+#[test]
+fn a_snapshot_counts_as_far_as_it_goes_whatever_a_crash_brought_back_in_front_of_it() {
+    let mut store = guest_store(MemoryDisk::new());
+    Types::run(async {
+        store.log.blocking_append([fixture::blank(7, 2)]).await.expect("appended");
+    });
+    assert_eq!(store.ends(), Ok(3));
+}
+
 /// A word on what the guest's log led to at `index`.
 fn word(index: LogIndex, as_if: impl FnOnce(&mut Checkpoint)) -> Checkpoint {
     let mark = fixture::settled().mark().expect("entries");
@@ -134,13 +144,13 @@ fn only_its_own_word_on_this_log_tells_a_host_that_its_disk_is_old() {
             (word(3, |_| {}), secret(4)),
         ] {
             inner.recollect(&Signed::seal(&says_nothing, &key));
-            assert!(inner.recollection.may_vote(), "{says_nothing:?}");
+            assert!(inner.recollection.is_current(), "{says_nothing:?}");
         }
         inner.recollection.note_signed(9);
         inner.recollect(&Signed::seal(&word(9, |_| {}), &own));
-        assert!(inner.recollection.may_vote(), "it has signed that since it started");
+        assert!(inner.recollection.is_current(), "it has signed that since it started");
         inner.recollect(&Signed::seal(&word(10, |_| {}), &own));
-        assert!(!inner.recollection.may_vote());
+        assert!(!inner.recollection.is_current());
         let old = StoreError::OldCopy { ends: 3, signed: 10 };
         assert_eq!(guest.failed().await, GroupFailure::Store(old));
     });

@@ -24,10 +24,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard};
 
 use mesh_model::LogIndex;
-use mesh_model::codec::{self, Message};
+use mesh_model::codec;
 use redb::{
-    Database, Durability, ReadTransaction, ReadableDatabase as _, ReadableTable, TableDefinition,
-    WriteTransaction,
+    Database, Durability, ReadTransaction, ReadableDatabase as _, TableDefinition, WriteTransaction,
 };
 use tokio::sync::{Mutex as Turn, Notify};
 
@@ -47,36 +46,6 @@ pub(super) const META: TableDefinition<'static, &str, &[u8]> = TableDefinition::
 /// redb's page cache, in bytes. A thousand entries of half a kilobyte and a snapshot of a few hundred
 /// members fit; an idle daemon is to stay below 40 MB in all, and redb's own default is 1 GiB.
 const CACHE_BYTES: usize = 2 << 20;
-
-/// A row of [`META`]: its key and its type, together.
-pub(super) struct Row<M> {
-    key: &'static str,
-    of: std::marker::PhantomData<fn() -> M>,
-}
-
-impl<M: Message> Row<M> {
-    pub(super) const fn new(key: &'static str) -> Self {
-        Self { key, of: std::marker::PhantomData }
-    }
-
-    pub(super) fn read(
-        &self,
-        table: &impl ReadableTable<&'static str, &'static [u8]>,
-    ) -> Result<Option<M>, StoreError> {
-        let guard = table.get(self.key).map_err(redb::Error::from)?;
-        guard.map(|bytes| Ok(codec::decode(bytes.value())?)).transpose()
-    }
-
-    pub(super) fn write(
-        &self,
-        table: &mut redb::Table<'_, &'static str, &'static [u8]>,
-        value: &M,
-    ) -> Result<(), StoreError> {
-        let bytes = codec::encode(value);
-        table.insert(self.key, bytes.as_slice()).map_err(redb::Error::from)?;
-        Ok(())
-    }
-}
 
 /// The open database.
 pub(crate) struct Db {

@@ -20,9 +20,10 @@ use mesh_model::{Cosigned, LogIndex, MemberId, Term};
 use redb::{Durability, TableDefinition};
 use serde::{Deserialize, Serialize};
 
-use super::db::{Db, LOG, META, Row};
+use super::db::{Db, LOG, META};
 use super::error::StoreError;
 use super::log::{COMMITTED, PURGED, VOTE};
+use super::row::Row;
 use super::{IDENTITY, Identity, SNAPSHOT, Store, Stored};
 use crate::raft::passage::{Passage, PassageError};
 use crate::raft::replica::Replica;

@@ -24,8 +24,9 @@ use redb::{Durability, ReadableTable as _};
 use super::super::records::{EntryRecord, LogIdRecord, VoteRecord};
 use super::super::runtime::Runtime;
 use super::super::types::{Entry, LogId, Types, Vote};
-use super::db::{Db, LOG, META, Row};
+use super::db::{Db, LOG, META};
 use super::error::StoreError;
+use super::row::Row;
 
 pub(super) const VOTE: Row<VoteRecord> = Row::new("vote");
 pub(super) const COMMITTED: Row<LogIdRecord> = Row::new("committed");

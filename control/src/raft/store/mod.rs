@@ -22,6 +22,7 @@ mod error;
 mod log;
 mod old_copy;
 mod promise;
+mod row;
 mod tail;
 
 use std::sync::Arc;
@@ -43,12 +44,13 @@ pub(crate) use promise::Promise;
 use super::history::History;
 use super::replica::Replica;
 use super::snapshot::{SNAPSHOT_LIMIT, SnapshotError, peek_meta};
-use super::types::{Payload, StoredMembership};
+use super::types::{LogId, Payload, StoredMembership};
 use crate::command::NEWEST;
 use crate::ports::LogDisk;
 use crate::state::State;
-use db::{META, Row};
+use db::META;
 use log::{COMMITTED, PURGED};
+use row::Row;
 
 /// Whose store it is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -236,7 +238,9 @@ impl Store {
     /// The last index this host has, agreed or not.
     pub(crate) fn ends(&self) -> Result<LogIndex, StoreError> {
         let (_, last) = self.log.bounds()?;
-        Ok(last.max(self.replica.applied).map_or(0, |last| last.index))
+        // A snapshot can be of an earlier term than entries in front of it, if a crash brought those back.
+        let index = |id: Option<LogId>| id.map_or(0, |id| id.index);
+        Ok(index(last).max(index(self.replica.applied)))
     }
 
     /// Raft's membership by the last entry in snapshot or log that sets one.

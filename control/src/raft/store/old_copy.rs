@@ -6,7 +6,8 @@ use redb::Durability;
 use serde::{Deserialize, Serialize};
 
 use super::StoreError;
-use super::db::{Db, META, Row};
+use super::db::{Db, META};
+use super::row::Row;
 
 /// How it turned out.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]

@@ -1,10 +1,12 @@
 //! What the traitor signs.
 
+use bytes::Bytes;
 use mesh_model::view::StateHash;
-use mesh_model::wire::sync::{Checkpoint, ElectorateHash, Lead, LogHash};
+use mesh_model::wire::sync::{Checkpoint, ElectorateHash, Lead, LogHash, Pulled};
 use mesh_model::{MemberId, Signed};
 use rand::RngExt as _;
 
+use super::speech::{Reply, close, open};
 use super::{Traitor, Way};
 
 /// How far beyond the log it speaks at most: to where a busy mesh gets within the run, or not.
@@ -34,6 +36,23 @@ impl Traitor {
             said.lead = self.no_such_lead(said.lead);
         }
         (said != honest).then(|| Signed::seal(&said, &self.secret))
+    }
+
+    /// What it lets its honest core hear of `answer`: none of its own words, for it has said what the core never signed.
+    pub(crate) fn hear(&self, answer: Bytes) -> Bytes {
+        let is_others =
+            |word: &Signed<Checkpoint>| !word.peek().is_ok_and(|word| self.is(word.member));
+        match open(&answer) {
+            Some(Reply::Attested(mut words)) => {
+                words.retain(is_others);
+                close(&Reply::Attested(words))
+            }
+            Some(Reply::Pulled(Pulled::News(mut news))) => {
+                news.checkpoints.retain(is_others);
+                close(&Reply::Pulled(Pulled::News(news)))
+            }
+            _ => answer,
+        }
     }
 
     /// A leader that there is not, in a term that there was not.
