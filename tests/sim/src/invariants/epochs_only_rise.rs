@@ -27,6 +27,11 @@ impl EpochsOnlyRise {
         self.begun.insert(epoch.number, (epoch, first));
     }
 
+    /// Where the log of epoch `number` begins.
+    pub fn first_of(&self, number: u64) -> LogIndex {
+        self.begun.get(&number).map_or(0, |(_, first)| *first)
+    }
+
     /// `by` is in `epoch` and has applied the log up to `applied`.
     pub fn see(
         &mut self,
@@ -37,7 +42,7 @@ impl EpochsOnlyRise {
         let last = self.seen.insert(by, epoch.number).unwrap_or_default();
         let begun = self.begun.get(&epoch.number);
         let genuine = epoch.number == 0 || begun.is_some_and(|(known, _)| *known == epoch);
-        let first = begun.map_or(0, |(_, first)| *first);
+        let first = self.first_of(epoch.number);
         let end = self.begun.get(&(epoch.number + 1)).map_or(LogIndex::MAX, |(_, next)| *next);
         if genuine && last <= epoch.number && (first..end).contains(&applied) {
             return Ok(());

@@ -115,12 +115,14 @@ impl World {
     }
 
     /// Whether `life` and `member` can talk through a tunnel, or could if either knew where the other is. That they do not is no excuse but
-    /// for one that has heard of nothing since it came in: all it ever knew is what its door told it, and its door may be gone, with what
-    /// it had not told the others yet.
+    /// for one that has heard of nothing since it came in, or was shown the way into an epoch: all it ever knew is what its door told it,
+    /// or its guide, and that one may be gone, with what it had not told the others yet.
     fn are_joined(&self, life: &Life, member: MemberId) -> bool {
         let Some(other) = self.life_of(member) else { return false };
         let (here, there) = (life.tunnels(), (member, &other.tunnels()));
-        let heard = life.group.as_ref().is_some_and(|group| group.status().applied > life.me.0);
+        let heard = life.group.as_ref().map(Group::status).is_some_and(|own| {
+            own.applied > life.me.0.max(self.invariants.epochs.first_of(own.epoch.id.number))
+        });
         if heard { here.could_join(life.me, there) } else { here.join(life.me, there) }
     }
 
