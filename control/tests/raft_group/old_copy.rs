@@ -31,6 +31,11 @@ async fn agreed(world: &World, at: MemberId, entries: usize) {
     }
 }
 
+/// The third of three.
+fn other_than(world: &World, two: [MemberId; 2]) -> MemberId {
+    world.running().into_iter().find(|id| !two.contains(id)).expect("three run")
+}
+
 /// What ended agreement at `member`: where its disk ended, and what it had signed.
 async fn found_old(world: &World, member: MemberId) -> (LogIndex, LogIndex) {
     world.until("it is found out", |world| world.group(member).fatal().is_some()).await;
@@ -68,8 +73,7 @@ fn it_is_found_too_when_the_one_that_remembers_answers_late() {
         let mut world = World::of(3, 94).await;
         let (voter, copy) = copied(&mut world, 4).await;
         let leader = world.leader().await;
-        let third = world.running().into_iter().find(|id| ![voter, leader].contains(id));
-        let third = third.expect("three");
+        let third = other_than(&world, [voter, leader]);
         world.crash(voter).await;
         world.replace_disk(voter, copy);
         world.crash(third).await;
@@ -84,13 +88,12 @@ fn it_is_found_too_when_the_one_that_remembers_answers_late() {
 }
 
 #[test]
-fn with_an_old_copy_nobody_elects_one_that_lacks_what_was_agreed() {
+fn an_old_copy_elects_nobody_that_lacks_what_was_agreed_while_one_remembers_some_of_it() {
     in_virtual_time(|| async {
         let mut world = World::of(3, 91).await;
         let (voter, copy) = copied(&mut world, 4).await;
         let leader = world.leader().await;
-        let away = world.running().into_iter().find(|id| ![voter, leader].contains(id));
-        let away = away.expect("three");
+        let away = other_than(&world, [voter, leader]);
         world.cut(away);
         let admitted = world.admit(leader).await.expect("two of three agree");
         world.crash(voter).await;

@@ -119,6 +119,23 @@ fn a_snapshot_counts_as_far_as_it_goes_whatever_a_crash_brought_back_in_front_of
     assert_eq!(store.ends(), Ok(3));
 }
 
+#[test]
+fn one_that_does_not_know_that_it_lost_its_vote_is_told_what_it_signed() {
+    Types::run(async {
+        let guest = fixture::guest().await;
+        let inner = guest.inner();
+        let said = word(3, |word| word.member = FOUNDER);
+        let own = Signed::seal(&said, &secret(2));
+        assert!(inner.take_words(std::slice::from_ref(&own)));
+        // What it says now counts as little as if another had signed it.
+        let untaken = Signed::seal(&word(9, |word| word.member = FOUNDER), &secret(66));
+        let told = say(&guest, Request::Attest { index: 9, word: Some(untaken) }).await;
+        let Ok(Reply::Attested(told)) = told else { panic!("{:?}", told.err()) };
+        assert_eq!(told, [own]);
+        guest.shutdown().await;
+    });
+}
+
 /// A word on what the guest's log led to at `index`.
 fn word(index: LogIndex, as_if: impl FnOnce(&mut Checkpoint)) -> Checkpoint {
     let mark = fixture::settled().mark().expect("entries");
