@@ -42,7 +42,7 @@ pub struct Subject {
 }
 
 /// What is left at the end.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 pub struct Audit {
     /// Writes that were begun.
     pub begun: u64,
@@ -50,6 +50,18 @@ pub struct Audit {
     pub acknowledged: usize,
     /// Acknowledged writes that some member does not have.
     pub lost: usize,
+}
+
+impl Audit {
+    /// What is left of this and of `other`'s writes.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            begun: self.begun + other.begun,
+            acknowledged: self.acknowledged + other.acknowledged,
+            lost: self.lost + other.lost,
+        }
+    }
 }
 
 impl Subject {
