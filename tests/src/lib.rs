@@ -21,6 +21,7 @@ pub mod lab;
 pub mod link;
 pub mod mesh;
 pub mod netns;
+pub mod planted;
 pub mod process;
 mod raw;
 pub mod rights;

@@ -1,0 +1,149 @@
+//! Building and running what has to notice a bug.
+
+use std::fmt;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use mesh_tests::error::Context as _;
+use mesh_tests::planted::Witness;
+use mesh_tests::{Error, Result};
+
+/// How long a test or a seed may take. The longest takes seconds without a bug.
+const PATIENCE: Duration = Duration::from_secs(180);
+
+/// How often it is looked whether it has ended.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// What a test's program ends with when a test has failed, and the simulator when a seed has.
+const TEST_FAILED: i32 = 101;
+const SEED_FAILED: i32 = 1;
+
+/// A tree, and where it is built.
+pub(crate) struct Trial<'a> {
+    tree: &'a Path,
+    target: &'a Path,
+}
+
+/// What a witness says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// All is well.
+    Green,
+    /// Something is wrong.
+    Red,
+    /// Nothing, for three minutes.
+    Silent,
+    /// There is no such test, or it ended otherwise than a test does.
+    Absent,
+    /// What it is in does not compile.
+    Unbuilt,
+}
+
+impl<'a> Trial<'a> {
+    pub(crate) fn new(tree: &'a Path, target: &'a Path) -> Self {
+        Self { tree, target }
+    }
+
+    /// Has `witness` built and asks it.
+    pub(crate) fn hear(&self, witness: &Witness) -> Result<Verdict> {
+        let Some(program) = self.build(witness)? else { return Ok(Verdict::Unbuilt) };
+        let heard = self.target.join("heard");
+        let output = File::create(&heard).context(format!("make {}", heard.display()))?;
+        let mut command = Command::new(program);
+        match witness {
+            Witness::Test { name, .. } => command.args(["--exact", name]),
+            Witness::Seed { profile, seed } => {
+                command.args(["--seed", &seed.to_string(), "--profile", profile])
+            }
+        };
+        let child = command
+            .current_dir(self.tree)
+            .env("RUST_BACKTRACE", "0")
+            .stdout(output)
+            .stderr(Stdio::null())
+            .spawn()
+            .context("run what was built")?;
+        let Some(status) = within(PATIENCE, child)? else { return Ok(Verdict::Silent) };
+        let said = std::fs::read_to_string(&heard).context(format!("read {}", heard.display()))?;
+        Ok(judge(witness, status, &said))
+    }
+
+    /// The program that `witness` is in, built; nothing if it does not compile.
+    fn build(&self, witness: &Witness) -> Result<Option<PathBuf>> {
+        let mut cargo = Command::new("cargo");
+        cargo.current_dir(self.tree).env("CARGO_INCREMENTAL", "0");
+        match witness {
+            Witness::Test { package, test, .. } => {
+                cargo.args(["test", "--no-run", "--package", package]).arg("--target-dir");
+                cargo.arg(self.target);
+                match test {
+                    Some(test) => cargo.args(["--test", test]),
+                    None => cargo.arg("--lib"),
+                };
+            }
+            Witness::Seed { .. } => {
+                cargo.args(["build", "--release", "--bin", "mesh-sim"]);
+                cargo.args(["--manifest-path", "tests/sim/Cargo.toml", "--target-dir"]);
+                cargo.arg(self.target.join("sim"));
+            }
+        }
+        cargo.args(["--locked", "--quiet", "--message-format", "json"]);
+        let built = cargo.stderr(Stdio::null()).output().context("run cargo")?;
+        if !built.status.success() {
+            return Ok(None);
+        }
+        program_in(&built.stdout).map(Some)
+    }
+}
+
+/// The program that cargo says it made, in the last of its messages that names one.
+fn program_in(messages: &[u8]) -> Result<PathBuf> {
+    String::from_utf8_lossy(messages)
+        .lines()
+        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
+        .filter_map(|message| message.get("executable")?.as_str().map(PathBuf::from))
+        .next_back()
+        .ok_or_else(|| Error::Failed("cargo built no program".to_owned()))
+}
+
+/// How `child` ended; nothing if it had not in `limit`, and was killed.
+fn within(limit: Duration, mut child: Child) -> Result<Option<ExitStatus>> {
+    let started = Instant::now();
+    while started.elapsed() < limit {
+        if let Some(status) = child.try_wait().context("wait for a test")? {
+            return Ok(Some(status));
+        }
+        std::thread::sleep(LOOK);
+    }
+    child.kill().context("end a test")?;
+    child.wait().context("wait for a test")?;
+    Ok(None)
+}
+
+fn judge(witness: &Witness, status: ExitStatus, said: &str) -> Verdict {
+    match (witness, status.code()) {
+        (Witness::Test { .. }, Some(0)) if said.contains("test result: ok. 1 passed") => {
+            Verdict::Green
+        }
+        (Witness::Test { .. }, Some(TEST_FAILED)) if said.contains("0 passed; 1 failed") => {
+            Verdict::Red
+        }
+        (Witness::Seed { .. }, Some(0)) => Verdict::Green,
+        (Witness::Seed { .. }, Some(SEED_FAILED)) => Verdict::Red,
+        _ => Verdict::Absent,
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Green => "is green",
+            Self::Red => "is red",
+            Self::Silent => "does not end",
+            Self::Absent => "is not there",
+            Self::Unbuilt => "does not compile",
+        })
+    }
+}

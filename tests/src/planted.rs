@@ -1,0 +1,108 @@
+//! Bugs to plant, each with what has to notice it: the files of `tests/planted`.
+//!
+//! A bug is another wording of one passage of one file. `scripts/planted` plants one after the other in a tree of its
+//! own; `tests/tests/planted.rs` sees to it that all of them still fit the code.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use crate::error::{Context as _, Error, Result};
+
+/// Where they are, from the repository's root.
+pub const DIRECTORY: &str = "tests/planted";
+
+/// A bug, and who notices it.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Bug {
+    /// What is wrong, in a few words.
+    pub what: String,
+    /// Where, from the repository's root.
+    pub file: PathBuf,
+    /// What stands there, whole lines, once in the file.
+    pub instead_of: String,
+    /// What stands there with the bug.
+    pub it_says: String,
+    /// What turns red.
+    pub noticed_by: Witness,
+}
+
+/// What turns red with a bug, and is green without.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(untagged, deny_unknown_fields)]
+pub enum Witness {
+    /// One test.
+    Test {
+        /// Of which package.
+        package: String,
+        /// In which file or directory of the package's `tests`; beside the code itself without.
+        test: Option<String>,
+        /// Its path.
+        name: String,
+    },
+    /// A world of the simulator.
+    Seed {
+        /// What breaks in it.
+        profile: String,
+        /// What it is drawn from.
+        seed: u64,
+    },
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Bugs {
+    bug: Vec<Bug>,
+}
+
+impl Bug {
+    /// All that the repository at `root` knows, file by file.
+    pub fn all(root: &Path) -> Result<Vec<Self>> {
+        let directory = root.join(DIRECTORY);
+        let entries = fs::read_dir(&directory).context(format!("list {}", directory.display()))?;
+        let files: BTreeSet<PathBuf> = entries
+            .flatten()
+            .map(|entry| entry.path())
+            .filter(|path| path.extension().is_some_and(|ending| ending == "toml"))
+            .collect();
+        let mut bugs = Vec::new();
+        for file in files {
+            let text = fs::read_to_string(&file).context(format!("read {}", file.display()))?;
+            let read: Bugs = toml::from_str(&text)
+                .map_err(|error| Error::Failed(format!("{}: {error}", file.display())))?;
+            bugs.extend(read.bug);
+        }
+        Ok(bugs)
+    }
+
+    /// The bug's file in the tree at `root` as it is, and with the bug.
+    pub fn passages(&self, root: &Path) -> Result<(String, String)> {
+        let path = root.join(&self.file);
+        let text = fs::read_to_string(&path).context(format!("read {}", path.display()))?;
+        match text.matches(&self.instead_of).count() {
+            1 => {
+                let planted = text.replacen(&self.instead_of, &self.it_says, 1);
+                Ok((text, planted))
+            }
+            count => Err(Error::Failed(format!(
+                "\"{}\" does not fit: its passage stands {count} times in {}; mend its entry in {DIRECTORY}",
+                self.what,
+                self.file.display()
+            ))),
+        }
+    }
+}
+
+impl fmt::Display for Witness {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Test { package, test: Some(test), name } => write!(f, "{package} {test} {name}"),
+            Self::Test { package, test: None, name } => write!(f, "{package} {name}"),
+            Self::Seed { profile, seed } => write!(f, "{profile} {seed}"),
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! The bugs of `tests/planted` still fit the code they are planted in, and those that notice them are there.
+
+// Everything here is test code: a panic is the report.
+#![allow(clippy::unwrap_used)]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use mesh_tests::binaries::workspace_root;
+use mesh_tests::planted::{Bug, Witness};
+
+/// How many there have to be.
+const PROMISED: usize = 30;
+
+#[test]
+fn each_planted_bug_fits_and_changes_something() {
+    let root = workspace_root();
+    let bugs = Bug::all(&root).unwrap();
+    assert!(bugs.len() >= PROMISED, "{} bugs", bugs.len());
+    for bug in &bugs {
+        let (sound, planted) = bug.passages(&root).unwrap();
+        assert_ne!(sound, planted, "{}", bug.what);
+    }
+    let told: BTreeSet<&String> = bugs.iter().map(|bug| &bug.what).collect();
+    assert_eq!(told.len(), bugs.len(), "one is there twice");
+}
+
+#[test]
+fn whoever_has_to_notice_a_planted_bug_is_there() {
+    let root = workspace_root();
+    for bug in Bug::all(&root).unwrap() {
+        let Witness::Test { package, test, name } = &bug.noticed_by else { continue };
+        let home = root.join(home_of(package));
+        let within = match test {
+            Some(test) => home.join("tests").join(test),
+            None => home.join("src"),
+        };
+        let sought = format!("fn {}(", name.rsplit("::").next().unwrap());
+        let there = says(&within, &sought) || says(&within.with_extension("rs"), &sought);
+        assert!(there, "{}: no `{sought}` in {}", bug.what, within.display());
+    }
+}
+
+/// Where a package is.
+fn home_of(package: &str) -> &str {
+    match package {
+        "meshd" => package,
+        _ => package.strip_prefix("mesh-").unwrap(),
+    }
+}
+
+/// Whether a file, or one below a directory, has `sought` in it.
+fn says(path: &Path, sought: &str) -> bool {
+    if path.is_dir() {
+        return fs::read_dir(path).unwrap().any(|entry| says(&entry.unwrap().path(), sought));
+    }
+    fs::read_to_string(path).is_ok_and(|text| text.contains(sought))
+}
