@@ -244,7 +244,7 @@ impl Sync {
         if let Some(asking) = self.asking {
             if asking.until <= now {
                 self.give_up_on(asking.to, now);
-            } else if self.hurry.is_some_and(|hurry| hurry.at <= now) {
+            } else if self.is_hurried(now) {
                 self.look_elsewhere(asking.to, now);
             } else {
                 return None;

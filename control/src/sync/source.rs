@@ -62,6 +62,11 @@ impl Source {
         self.round_trip
     }
 
+    /// Whether it has ever answered, and did when it was asked last.
+    pub(super) fn answers(&self) -> bool {
+        self.round_trip.is_some() && self.silences == 0
+    }
+
     pub(super) fn wrong(&self) -> u64 {
         self.wrong
     }

@@ -220,6 +220,45 @@ fn news_that_waits_for_its_proof_is_not_looked_for_elsewhere() {
 }
 
 #[test]
+fn what_waits_for_its_proof_is_not_given_up_for_those_that_never_answered() {
+    let mut sync = sync();
+    let (gained, withholds, proven, drafted, held) = (0, false, 50, 50, HOLD);
+    let sent = Heard::News { gained, withholds, proven, drafted, held, depth: 0, attached: true };
+    let first = ask(&mut sync, START);
+    sync.handle_answer(first.to, sent.clone(), START);
+    assert_eq!(ask(&mut sync, START).to, first.to);
+    assert!(sync.handle_sighting(MemberId(9), false, 51, START), "that it has not sent");
+    let (mut at, _) = sync.poll_timeout(START).expect("news should come");
+    for _ in 0..3 {
+        assert_eq!(sync.poll_ask(at), None, "it is still asked");
+        let (later, _) = sync.poll_timeout(at).expect("news should come");
+        assert!(later > at);
+        at = later;
+    }
+}
+
+#[test]
+fn what_waits_for_its_proof_is_given_up_for_one_that_has_answered() {
+    let mut sync = sync();
+    let sent = |attached| {
+        let (gained, withholds, proven, drafted, held) = (0, false, 50, 50, HOLD);
+        Heard::News { gained, withholds, proven, drafted, held, depth: 0, attached }
+    };
+    let first = ask(&mut sync, START);
+    sync.handle_answer(first.to, sent(false), START);
+    let second = ask(&mut sync, START);
+    sync.handle_answer(second.to, sent(true), START);
+    assert_eq!(ask(&mut sync, START).to, second.to);
+    assert!(sync.handle_sighting(MemberId(9), false, 51, START), "that it has not sent");
+    let late = START + HOLD;
+    assert_ne!(
+        ask(&mut sync, late).to,
+        second.to,
+        "the first may have both the news and the proof"
+    );
+}
+
+#[test]
 fn an_answer_at_once_with_nothing_in_it_does_not_make_a_busy_loop() {
     let mut sync = sync();
     let first = ask(&mut sync, START);
