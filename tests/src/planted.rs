@@ -50,6 +50,8 @@ pub enum Witness {
         profile: String,
         /// What it is drawn from.
         seed: u64,
+        /// What does not hold in it.
+        invariant: String,
     },
 }
 
@@ -79,17 +81,14 @@ impl Bug {
         Ok(bugs)
     }
 
-    /// The bug's file in the tree at `root` as it is, and with the bug.
-    pub fn passages(&self, root: &Path) -> Result<(String, String)> {
-        let path = root.join(&self.file);
-        let text = fs::read_to_string(&path).context(format!("read {}", path.display()))?;
-        match text.matches(&self.instead_of).count() {
-            1 => {
-                let planted = text.replacen(&self.instead_of, &self.it_says, 1);
-                Ok((text, planted))
-            }
+    /// `text`, which is that of the bug's file, with the bug.
+    pub fn planted_in(&self, text: &str) -> Result<String> {
+        let (sound, planted) = (whole_lines(&self.instead_of), whole_lines(&self.it_says));
+        let framed = format!("\n{text}");
+        match framed.matches(&sound).count() {
+            1 => Ok(framed.replacen(&sound, &planted, 1)[1..].to_owned()),
             count => Err(Error::Failed(format!(
-                "\"{}\" does not fit: its passage stands {count} times in {}; mend its entry in {DIRECTORY}",
+                "\"{}\" does not fit: its lines stand {count} times in {}; mend its entry in {DIRECTORY}",
                 self.what,
                 self.file.display()
             ))),
@@ -97,12 +96,42 @@ impl Bug {
     }
 }
 
+/// `passage` with the ends of the lines before it and of its last.
+fn whole_lines(passage: &str) -> String {
+    format!("\n{passage}\n")
+}
+
 impl fmt::Display for Witness {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Test { package, test: Some(test), name } => write!(f, "{package} {test} {name}"),
             Self::Test { package, test: None, name } => write!(f, "{package} {name}"),
-            Self::Seed { profile, seed } => write!(f, "{profile} {seed}"),
+            Self::Seed { profile, seed, invariant } => write!(f, "{profile} {seed} {invariant}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bug(instead_of: &str, it_says: &str) -> Bug {
+        let noticed_by =
+            Witness::Seed { profile: "core".into(), seed: 1, invariant: "liveness".into() };
+        let (instead_of, it_says) = (instead_of.to_owned(), it_says.to_owned());
+        Bug { what: "a".into(), file: "b".into(), instead_of, it_says, noticed_by }
+    }
+
+    #[test]
+    fn a_bug_stands_in_place_of_its_lines_and_nothing_else_changes() {
+        let planted = bug("first\nsecond", "other").planted_in("first\nsecond\nthird\n").unwrap();
+        assert_eq!(planted, "other\nthird\n");
+    }
+
+    #[test]
+    fn lines_that_are_not_there_once_are_refused() {
+        for text in ["one\n", "first\nfirst\nmiddle\nfirst\n", "and first\n", "first \n", ""] {
+            bug("first", "other").planted_in(text).unwrap_err();
         }
     }
 }

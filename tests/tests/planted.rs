@@ -10,17 +10,17 @@ use std::path::Path;
 use mesh_tests::binaries::workspace_root;
 use mesh_tests::planted::{Bug, Witness};
 
-/// How many there have to be.
-const PROMISED: usize = 30;
+/// How many there were when they were first all planted, less two: one that goes with the code it was in shall be replaced.
+const LEAST: usize = 50;
 
 #[test]
 fn each_planted_bug_fits_and_changes_something() {
     let root = workspace_root();
     let bugs = Bug::all(&root).unwrap();
-    assert!(bugs.len() >= PROMISED, "{} bugs", bugs.len());
+    assert!(bugs.len() >= LEAST, "{} bugs", bugs.len());
     for bug in &bugs {
-        let (sound, planted) = bug.passages(&root).unwrap();
-        assert_ne!(sound, planted, "{}", bug.what);
+        let sound = fs::read_to_string(root.join(&bug.file)).unwrap();
+        assert_ne!(bug.planted_in(&sound).unwrap(), sound, "{}", bug.what);
     }
     let told: BTreeSet<&String> = bugs.iter().map(|bug| &bug.what).collect();
     assert_eq!(told.len(), bugs.len(), "one is there twice");
@@ -30,23 +30,36 @@ fn each_planted_bug_fits_and_changes_something() {
 fn whoever_has_to_notice_a_planted_bug_is_there() {
     let root = workspace_root();
     for bug in Bug::all(&root).unwrap() {
-        let Witness::Test { package, test, name } = &bug.noticed_by else { continue };
-        let home = root.join(home_of(package));
-        let within = match test {
-            Some(test) => home.join("tests").join(test),
-            None => home.join("src"),
+        let (within, sought): (_, Vec<String>) = match &bug.noticed_by {
+            Witness::Test { package, test, name } => {
+                let home = root.join(home_of(package));
+                let within = match test {
+                    Some(test) => home.join("tests").join(test),
+                    None => home.join("src"),
+                };
+                let mut path = name.rsplit("::");
+                let test = format!("fn {}(", path.next().unwrap());
+                (within, path.map(|module| format!("mod {module}")).chain([test]).collect())
+            }
+            Witness::Seed { profile, invariant, .. } => (
+                root.join("tests/sim/src"),
+                vec![format!("\"{profile}\""), format!("\"{invariant}\"")],
+            ),
         };
-        let sought = format!("fn {}(", name.rsplit("::").next().unwrap());
-        let there = says(&within, &sought) || says(&within.with_extension("rs"), &sought);
-        assert!(there, "{}: no `{sought}` in {}", bug.what, within.display());
+        for sought in sought {
+            let there = says(&within, &sought) || says(&within.with_extension("rs"), &sought);
+            assert!(there, "{}: no `{sought}` in {}", bug.what, within.display());
+        }
     }
 }
 
 /// Where a package is.
 fn home_of(package: &str) -> &str {
     match package {
-        "meshd" => package,
-        _ => package.strip_prefix("mesh-").unwrap(),
+        "mesh-control" => "control",
+        "mesh-dataplane" => "dataplane",
+        // Programs have no library whose tests could be run by themselves.
+        other => panic!("no bug of {other} can be planted"),
     }
 }
 

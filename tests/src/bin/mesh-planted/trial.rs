@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use mesh_tests::bench::interrupt;
 use mesh_tests::error::Context as _;
 use mesh_tests::planted::Witness;
 use mesh_tests::{Error, Result};
@@ -33,10 +34,10 @@ pub(crate) enum Verdict {
     Green,
     /// Something is wrong.
     Red,
-    /// Nothing, for three minutes.
+    /// Nothing, for as long as there was [`PATIENCE`].
     Silent,
-    /// There is no such test, or it ended otherwise than a test does.
-    Absent,
+    /// It ended otherwise than a test does that failed, or there is no such test.
+    Unclear,
     /// What it is in does not compile.
     Unbuilt,
 }
@@ -54,7 +55,7 @@ impl<'a> Trial<'a> {
         let mut command = Command::new(program);
         match witness {
             Witness::Test { name, .. } => command.args(["--exact", name]),
-            Witness::Seed { profile, seed } => {
+            Witness::Seed { profile, seed, .. } => {
                 command.args(["--seed", &seed.to_string(), "--profile", profile])
             }
         };
@@ -91,6 +92,8 @@ impl<'a> Trial<'a> {
         }
         cargo.args(["--locked", "--quiet", "--message-format", "json"]);
         let built = cargo.stderr(Stdio::null()).output().context("run cargo")?;
+        // Whoever interrupts a run interrupts the compiler, too.
+        interrupt::check()?;
         if !built.status.success() {
             return Ok(None);
         }
@@ -111,7 +114,7 @@ fn program_in(messages: &[u8]) -> Result<PathBuf> {
 /// How `child` ended; nothing if it had not in `limit`, and was killed.
 fn within(limit: Duration, mut child: Child) -> Result<Option<ExitStatus>> {
     let started = Instant::now();
-    while started.elapsed() < limit {
+    while started.elapsed() < limit && !interrupt::requested() {
         if let Some(status) = child.try_wait().context("wait for a test")? {
             return Ok(Some(status));
         }
@@ -119,6 +122,7 @@ fn within(limit: Duration, mut child: Child) -> Result<Option<ExitStatus>> {
     }
     child.kill().context("end a test")?;
     child.wait().context("wait for a test")?;
+    interrupt::check()?;
     Ok(None)
 }
 
@@ -131,8 +135,13 @@ fn judge(witness: &Witness, status: ExitStatus, said: &str) -> Verdict {
             Verdict::Red
         }
         (Witness::Seed { .. }, Some(0)) => Verdict::Green,
-        (Witness::Seed { .. }, Some(SEED_FAILED)) => Verdict::Red,
-        _ => Verdict::Absent,
+        // Another invariant than the bug's own, time that does not go on among them, is something else.
+        (Witness::Seed { invariant, .. }, Some(SEED_FAILED))
+            if said.contains(&format!("  # {invariant}:")) =>
+        {
+            Verdict::Red
+        }
+        _ => Verdict::Unclear,
     }
 }
 
@@ -142,8 +151,50 @@ impl fmt::Display for Verdict {
             Self::Green => "is green",
             Self::Red => "is red",
             Self::Silent => "does not end",
-            Self::Absent => "is not there",
+            Self::Unclear => "is not there, or ended by itself",
             Self::Unbuilt => "does not compile",
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::ExitStatusExt as _;
+
+    use super::*;
+
+    const FAILED: &str = "test result: FAILED. 0 passed; 1 failed; 0 ignored";
+
+    fn of_test(code: i32, said: &str) -> Verdict {
+        let witness = Witness::Test { package: "p".into(), test: None, name: "n".into() };
+        judge(&witness, ExitStatus::from_raw(code << 8), said)
+    }
+
+    fn of_seed(code: i32, said: &str) -> Verdict {
+        let witness =
+            Witness::Seed { profile: "core".into(), seed: 1, invariant: "liveness".into() };
+        judge(&witness, ExitStatus::from_raw(code << 8), said)
+    }
+
+    #[test]
+    fn a_test_is_red_when_it_was_run_and_failed() {
+        assert_eq!(of_test(TEST_FAILED, FAILED), Verdict::Red);
+        assert_eq!(of_test(0, "test result: ok. 1 passed; 0 failed"), Verdict::Green);
+        // No such test, a program that broke off before it, and one that a signal ended.
+        assert_eq!(of_test(0, "test result: ok. 0 passed; 0 failed"), Verdict::Unclear);
+        assert_eq!(of_test(TEST_FAILED, "running 1 test"), Verdict::Unclear);
+        let witness = Witness::Test { package: "p".into(), test: None, name: "n".into() };
+        assert_eq!(judge(&witness, ExitStatus::from_raw(6), FAILED), Verdict::Unclear);
+    }
+
+    #[test]
+    fn a_seed_is_red_when_its_own_invariant_does_not_hold() {
+        let broken =
+            |invariant: &str| format!("mesh-sim --seed 1 --profile core  # {invariant}: h2");
+        assert_eq!(of_seed(SEED_FAILED, &broken("liveness")), Verdict::Red);
+        assert_eq!(of_seed(SEED_FAILED, &broken("time_goes_on")), Verdict::Unclear);
+        assert_eq!(of_seed(SEED_FAILED, ""), Verdict::Unclear);
+        assert_eq!(of_seed(2, &broken("liveness")), Verdict::Unclear);
+        assert_eq!(of_seed(0, ""), Verdict::Green);
     }
 }
