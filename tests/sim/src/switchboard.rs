@@ -114,6 +114,13 @@ impl Switchboard {
         self.lock().stations.remove(&member);
     }
 
+    /// Nobody answers any more. Whoever answers holds lines, and each line this board, so none of them would ever go by itself.
+    pub fn disconnect_all(&self) {
+        let stations = std::mem::take(&mut self.lock().stations);
+        // Without the lock, which what ends with them may want.
+        drop(stations);
+    }
+
     /// `member` answers with `group` from now on.
     pub fn answer_with(&self, member: MemberId, group: Group) {
         if let Some(station) = self.lock().stations.get_mut(&member) {

@@ -195,6 +195,12 @@ fn quality(profile: &Profile, rng: &mut ChaCha8Rng) -> Quality {
     }
 }
 
+impl Drop for World {
+    fn drop(&mut self) {
+        self.switchboard.disconnect_all();
+    }
+}
+
 impl World {
     /// A mesh about to be founded. Must be made and run inside a tokio runtime of one thread that was
     /// started paused, on a thread of its own.
