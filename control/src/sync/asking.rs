@@ -244,10 +244,13 @@ impl Sync {
         if let Some(asking) = self.asking {
             if asking.until <= now {
                 self.give_up_on(asking.to, now);
-            } else if self.is_hurried(now) {
-                self.look_elsewhere(asking.to, now);
-            } else {
+            } else if self.hurry.is_none_or(|hurry| hurry.at > now) {
                 return None;
+            } else if self.holds_out(now) {
+                self.hurry = self.hurry.map(|hurry| Hurry { at: now + HURRY, ..hurry });
+                return None;
+            } else {
+                self.look_elsewhere(asking.to, now);
             }
             self.asking = None;
         }

@@ -109,21 +109,12 @@ impl Sync {
         self.leave(member);
     }
 
-    /// Whether the news that gossip told of is late, and to be looked for elsewhere. What waits for its proof is not given up for the sake
-    /// of those that never answered: they may be out of reach, and its proof would have to be waited for anew.
-    pub(super) fn is_hurried(&mut self, now: Moment) -> bool {
-        let following = self.following.filter(|_| self.drafted > self.own);
-        let answered = |(member, source): (&MemberId, &Source)| {
-            Some(*member) != following && source.may_be_asked(now) && source.answers()
-        };
-        let is_worth_it = following.is_none() || self.sources.iter().any(answered);
-        match &mut self.hurry {
-            Some(hurry) if hurry.at <= now && !is_worth_it => {
-                hurry.at = now + HURRY;
-                false
-            }
-            hurry => hurry.is_some_and(|hurry| hurry.at <= now),
-        }
+    /// Whether what waits for its proof is kept though gossip told of more: nobody else that answers can be asked. Those that never did may
+    /// be out of reach, and the proof would have to be waited for anew.
+    pub(super) fn holds_out(&self, now: Moment) -> bool {
+        let waits = self.following.is_some() && self.drafted > self.own;
+        let mut others = self.sources.iter().filter(|(member, _)| Some(**member) != self.following);
+        waits && !others.any(|(_, source)| source.may_be_asked(now) && source.answers())
     }
 
     /// There is news elsewhere that `member` has not told of. If the next source does not know of it either, whoever said so is

@@ -62,7 +62,7 @@ impl Source {
         self.round_trip
     }
 
-    /// Whether it has ever answered, and did when it was asked last.
+    /// Whether it has ever answered, and nothing is known of its silence.
     pub(super) fn answers(&self) -> bool {
         self.round_trip.is_some() && self.silences == 0
     }

@@ -23,6 +23,12 @@ fn news(gained: u64) -> Heard {
     Heard::News { gained, withholds, proven, drafted, held, depth: 0, attached: true }
 }
 
+/// Entries up to 50 that wait for their proof.
+fn unproven(withholds: bool, attached: bool) -> Heard {
+    let (gained, proven, drafted, held) = (0, 50, 50, HOLD);
+    Heard::News { gained, withholds, proven, drafted, held, depth: 0, attached }
+}
+
 fn ask(sync: &mut Sync, now: Duration) -> Ask {
     sync.poll_ask(now).expect("it is time to ask")
 }
@@ -176,20 +182,10 @@ fn a_ring_of_members_that_follow_each_other_comes_apart() {
 fn a_source_that_says_it_has_news_and_brings_none_is_left() {
     let mut sync = sync();
     let first = ask(&mut sync, START);
-    let (gained, proven, drafted, held) = (0, 50, 50, HOLD);
-    let news = |withholds| Heard::News {
-        gained,
-        withholds,
-        proven,
-        drafted,
-        held,
-        depth: 0,
-        attached: true,
-    };
-    sync.handle_answer(first.to, news(false), START + HOLD);
+    sync.handle_answer(first.to, unproven(false, true), START + HOLD);
     let again = ask(&mut sync, START + HOLD);
     assert_eq!(again.to, first.to, "what it brought waits for its proof");
-    sync.handle_answer(first.to, news(true), START + HOLD * 2);
+    sync.handle_answer(first.to, unproven(true, true), START + HOLD * 2);
     assert_ne!(ask(&mut sync, START + HOLD * 2).to, first.to);
 }
 
@@ -208,9 +204,7 @@ fn whoever_has_told_of_more_is_asked_before_those_that_may_be_gone() {
 fn news_that_waits_for_its_proof_is_not_looked_for_elsewhere() {
     let mut sync = sync();
     let first = ask(&mut sync, START);
-    let (gained, withholds, proven, drafted, held) = (0, false, 50, 50, HOLD);
-    let sent = Heard::News { gained, withholds, proven, drafted, held, depth: 0, attached: true };
-    sync.handle_answer(first.to, sent, START + HOLD);
+    sync.handle_answer(first.to, unproven(false, true), START + HOLD);
     let again = ask(&mut sync, START + HOLD);
     let (silent, _) = sync.poll_timeout(START + HOLD).expect("it may not answer");
     assert!(!sync.handle_sighting(MemberId(9), false, 50, START + HOLD));
@@ -222,10 +216,8 @@ fn news_that_waits_for_its_proof_is_not_looked_for_elsewhere() {
 #[test]
 fn what_waits_for_its_proof_is_not_given_up_for_those_that_never_answered() {
     let mut sync = sync();
-    let (gained, withholds, proven, drafted, held) = (0, false, 50, 50, HOLD);
-    let sent = Heard::News { gained, withholds, proven, drafted, held, depth: 0, attached: true };
     let first = ask(&mut sync, START);
-    sync.handle_answer(first.to, sent.clone(), START);
+    sync.handle_answer(first.to, unproven(false, true), START);
     assert_eq!(ask(&mut sync, START).to, first.to);
     assert!(sync.handle_sighting(MemberId(9), false, 51, START), "that it has not sent");
     let (mut at, _) = sync.poll_timeout(START).expect("news should come");
@@ -240,14 +232,10 @@ fn what_waits_for_its_proof_is_not_given_up_for_those_that_never_answered() {
 #[test]
 fn what_waits_for_its_proof_is_given_up_for_one_that_has_answered() {
     let mut sync = sync();
-    let sent = |attached| {
-        let (gained, withholds, proven, drafted, held) = (0, false, 50, 50, HOLD);
-        Heard::News { gained, withholds, proven, drafted, held, depth: 0, attached }
-    };
     let first = ask(&mut sync, START);
-    sync.handle_answer(first.to, sent(false), START);
+    sync.handle_answer(first.to, unproven(false, false), START);
     let second = ask(&mut sync, START);
-    sync.handle_answer(second.to, sent(true), START);
+    sync.handle_answer(second.to, unproven(false, true), START);
     assert_eq!(ask(&mut sync, START).to, second.to);
     assert!(sync.handle_sighting(MemberId(9), false, 51, START), "that it has not sent");
     let late = START + HOLD;

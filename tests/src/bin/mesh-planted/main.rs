@@ -30,10 +30,10 @@ struct Args {
     #[arg(long, value_name = "WORDS")]
     only: Option<String>,
     /// The work tree they are planted in, made by `git worktree add`: nobody else's
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", hide = true)]
     tree: PathBuf,
     /// Where it is built
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", hide = true)]
     target: PathBuf,
 }
 
