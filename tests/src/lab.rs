@@ -1,6 +1,6 @@
 //! A lab: a few hosts and what connects them.
 
-use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +12,7 @@ use crate::binaries::Binaries;
 use crate::error::{Context as _, Error, Result};
 use crate::fabric::Fabric;
 use crate::host::{Host, Place, name_of};
+use crate::loopback::Claim;
 use crate::netns::Netns;
 use crate::wait::eventually;
 use crate::wire::Wire;
@@ -30,6 +31,7 @@ pub struct Lab {
     binaries: Binaries,
     errors_expected: bool,
     logs_judged: bool,
+    claims: Vec<Claim>,
     _owned_dir: Option<tempfile::TempDir>,
 }
 
@@ -53,8 +55,8 @@ impl Lab {
     /// `hosts` hosts on loopback, none a member of anything. Needs no rights.
     pub fn rootless(hosts: usize) -> Result<Self> {
         let mut lab = Self::empty(None)?;
-        for port in free_ports(hosts)? {
-            lab.add(Place::Loopback(SocketAddrV4::new(Ipv4Addr::LOCALHOST, port)))?;
+        for _ in 0..hosts {
+            lab.add_loopback_host(Ipv4Addr::LOCALHOST)?;
         }
         Ok(lab)
     }
@@ -97,6 +99,7 @@ impl Lab {
             binaries: Binaries::find()?,
             errors_expected: false,
             logs_judged: false,
+            claims: Vec::new(),
             _owned_dir: Some(dir),
         })
     }
@@ -112,10 +115,14 @@ impl Lab {
     /// One more host with a loopback address of its own, its daemon not started; its number.
     pub fn add_scattered_host(&mut self) -> Result<usize> {
         let [high, low] = (self.hosts.len() as u16 + 1).to_be_bytes();
-        let address = Ipv4Addr::new(127, 77, high, low);
-        let socket = UdpSocket::bind((address, 0)).context("find a free port")?;
-        let port = socket.local_addr().context("ask for a port")?.port();
-        self.add(Place::Loopback(SocketAddrV4::new(address, port)))
+        self.add_loopback_host(Ipv4Addr::new(127, 77, high, low))
+    }
+
+    fn add_loopback_host(&mut self, address: Ipv4Addr) -> Result<usize> {
+        let claim = Claim::next(address)?;
+        let place = Place::Loopback(claim.at());
+        self.claims.push(claim);
+        self.add(place)
     }
 
     fn add(&mut self, place: Place) -> Result<usize> {
@@ -308,16 +315,6 @@ impl Drop for Lab {
             panic!("{error}");
         }
     }
-}
-
-/// UDP ports on loopback that were free a moment ago.
-pub fn free_ports(count: usize) -> Result<Vec<u16>> {
-    let sockets: Result<Vec<_>> =
-        (0..count).map(|_| UdpSocket::bind("127.0.0.1:0").context("find a free port")).collect();
-    sockets?
-        .iter()
-        .map(|socket| Ok(socket.local_addr().context("ask for a port")?.port()))
-        .collect()
 }
 
 /// Waits until each of `hosts` sees as many voters as there will be among them.

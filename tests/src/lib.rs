@@ -19,6 +19,7 @@ pub mod host;
 pub mod http;
 pub mod lab;
 pub mod link;
+pub mod loopback;
 pub mod mesh;
 pub mod netns;
 pub mod planted;

@@ -1,6 +1,7 @@
 //! A cluster that stays: up, status, exec, kill, start, down.
 
 use std::fs;
+use std::net::Ipv4Addr;
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 use std::time::Duration;
@@ -9,7 +10,8 @@ use mesh_tests::binaries::Binaries;
 use mesh_tests::error::Context as _;
 use mesh_tests::fabric::Fabric;
 use mesh_tests::host::{Host, name_of};
-use mesh_tests::lab::{SETTLE_LIMIT, free_ports, wait_equal_state, wait_voters};
+use mesh_tests::lab::{SETTLE_LIMIT, wait_equal_state, wait_voters};
+use mesh_tests::loopback::Claim;
 use mesh_tests::process::Found;
 use mesh_tests::{Error, Netns, Result, eventually};
 use nix::sys::signal::{Signal, kill as send_signal};
@@ -29,8 +31,12 @@ pub(crate) fn up(nodes: usize, rootless: bool) -> Result<()> {
             running.nodes
         )));
     }
+    // Held until daemons listen there.
+    let on_loopback = if rootless { nodes } else { 0 };
+    let claims: Vec<_> =
+        (0..on_loopback).map(|_| Claim::next(Ipv4Addr::LOCALHOST)).collect::<Result<_>>()?;
     let registry = Registry {
-        ports: if rootless { free_ports(nodes)? } else { Vec::new() },
+        ports: claims.iter().map(|claim| claim.at().port()).collect(),
         nodes,
         first_names: !rootless && !Netns::names_dir_exists(),
         dir: lab_dir()?,
