@@ -10,7 +10,7 @@
 //!             └───────────── while somebody waits for the answer ─────────────┘      └── as long as it is there ──┘
 //! ```
 //!
-//! The same goes for those that are banned or excluded.
+//! The same goes for those that are banned or excluded, but that the last member may leave and is not banned.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -23,6 +23,7 @@ use super::status::Role;
 use super::steward::{LOOK_AGAIN, Looked};
 use super::store::{LogStore, StoreError};
 use super::types::{Payload, Types};
+use crate::command::Command;
 
 /// Who is saying goodbye, and how many times: one that is said twice is not over with the first.
 #[derive(Default)]
@@ -63,9 +64,9 @@ impl Drop for Leaving<'_> {
 }
 
 impl Inner {
-    /// Takes `member`'s vote away, if it has one and somebody else can have it. While the returned guard
-    /// lives it does not get it back. `None` when nobody could take over.
-    pub(super) async fn retire(&self, member: MemberId) -> Option<Leaving<'_>> {
+    /// Takes the vote of `member`, which `goodbye` takes out of the mesh, away, if it has one and somebody else can have it. While the
+    /// returned guard lives it does not get it back. `None` when nobody could take over.
+    pub(super) async fn retire(&self, member: MemberId, goodbye: &Command) -> Option<Leaving<'_>> {
         let leaving = self.stewardship.farewells.begin(member);
         // The step under way was chosen without this goodbye, and may give it a vote.
         drop(self.stewardship.step_by_step().await);
@@ -76,8 +77,10 @@ impl Inner {
             }
             let others = self.view().members.keys().any(|id| *id != member);
             if !others {
-                // The last one out: there is nobody to keep agreeing.
-                return Some(leaving);
+                // The last one out: there is nobody to keep agreeing. But one that is banned stays, with the only vote, and whoever
+                // it let in would not speak with it.
+                let leaves = matches!(goodbye, Command::Depart { .. });
+                return leaves.then_some(leaving);
             }
             match self.step().await {
                 Looked::Stepped => {}

@@ -60,7 +60,7 @@ pub enum ProposeError {
     /// There is a leader, but it did not answer in time.
     #[error("the supervisor did not answer in time")]
     Timeout,
-    /// The member that is to leave holds the only vote, and nobody else could take over yet.
+    /// The member that is to leave, or to be banned, holds the only vote, and nobody else could take over yet.
     #[error("no other member can take over the vote of {0} yet")]
     NoSuccessor(MemberId),
     /// Agreement on this host has ended.
@@ -175,7 +175,7 @@ impl Inner {
         }
         let _leaving = match self.would_lose(&proposal) {
             Some(member) if leadership(&self.raft).role == Role::Leader => {
-                let leaving = self.retire(member).await;
+                let leaving = self.retire(member, &proposal.command).await;
                 if leaving.is_none() && leadership(&self.raft).role == Role::Leader {
                     return Err(ProposeError::NoSuccessor(member));
                 }

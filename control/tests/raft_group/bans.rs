@@ -10,6 +10,8 @@ use mesh_model::trust::Ruling;
 use crate::fixture::{BORN_MS, ban};
 use crate::world::{World, in_virtual_time};
 
+const FOUNDER: MemberId = MemberId::FOUNDER;
+
 /// Has `ruling` about `member` agreed at `at`.
 async fn rule(world: &World, at: MemberId, member: MemberId, ruling: Ruling) {
     let ruled = world.propose(at, world.judge(at, member, ruling)).await.expect("agreed");
@@ -50,6 +52,24 @@ fn a_banned_voter_is_replaced_and_follows_again_once_it_is_pardoned() {
                     && world.status(leader).learners.contains(&banned)
             })
             .await;
+    });
+}
+
+#[test]
+fn the_last_member_is_not_banned() {
+    in_virtual_time(|| async {
+        let mut world = World::of(2, 59).await;
+        let other = world.running()[1];
+        banish(&world, FOUNDER, other, None).await;
+        for ruling in [ban(None), ban(Some(BORN_MS + 600_000)), Ruling::Removed] {
+            let refused = world.propose(FOUNDER, world.judge(FOUNDER, FOUNDER, ruling)).await;
+            assert_eq!(refused, Err(ProposeError::NoSuccessor(FOUNDER)));
+        }
+        // Who comes in speaks with the one that votes, and so does who is pardoned.
+        world.admit(FOUNDER).await.expect("agreed");
+        rule(&world, FOUNDER, other, Ruling::Pardoned).await;
+        world.heal(other);
+        world.settle().await;
     });
 }
 
