@@ -1,0 +1,215 @@
+//! A daemon's way to the others.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use mesh_control::ports::{Transport, TransportError};
+use mesh_control::raft::{Group, RpcError};
+use mesh_model::MemberId;
+
+use super::{Board, Switchboard};
+use crate::invariants::{alarm_names_the_traitor, banned_are_cut_off};
+use crate::life::LifeId;
+use crate::net::HostNo;
+use crate::plant::Plant;
+use crate::traitor::Said;
+use crate::traitor::speech::{self, Reply};
+
+/// How long a daemon dials another that does not answer (`DIAL_LIMIT` in `meshd/src/io/agreement`).
+const DIAL_LIMIT: Duration = Duration::from_secs(2);
+
+/// For how long after an answer there is a connection (`IDLE` in `meshd/src/io/quic.rs`).
+const CONNECTED: Duration = Duration::from_secs(4);
+
+/// One life's way to the others.
+#[derive(Clone)]
+pub struct Line {
+    pub(super) switchboard: Switchboard,
+    pub(super) me: MemberId,
+    pub(super) life: LifeId,
+}
+
+/// Where a request arrived.
+struct Arrived {
+    host: HostNo,
+    life: LifeId,
+    group: Group,
+    at: Duration,
+    /// Whether whom it asks knew then that the asking one is banned.
+    banned: bool,
+}
+
+impl Line {
+    /// Whether `to` answered a moment ago.
+    fn is_connected(&self, to: MemberId) -> bool {
+        let now = self.switchboard.clock.elapsed();
+        let mut board = self.switchboard.lock();
+        let own = board.alive(self.me, self.life);
+        own.and_then(|own| own.answered.get(&to)).is_some_and(|at| now < *at + CONNECTED)
+    }
+
+    /// Sets out; the delay until `to` hears it, `None` when it gets lost.
+    fn send(&self, to: MemberId, len: usize) -> Result<Option<Duration>, TransportError> {
+        let mut board = self.switchboard.lock();
+        let board = &mut *board;
+        let Some(own) = board.alive(self.me, self.life) else { return Ok(None) };
+        if !own.tunnels.lead_to(to) {
+            return Err(TransportError::Unreachable(to));
+        }
+        let at = self.switchboard.clock.elapsed();
+        let (from, held) = (own.host, own.wait_for_disk(at));
+        let target = board.far_end(self.me, to);
+        let fate = target.and_then(|target| board.net.fate_of_call((from, target), len, at + held));
+        let fate = fate.map(|delay| held + delay);
+        board.calls += 1;
+        board.trace.note(at, format_args!("call {} -> {to} {len} {fate:?}", self.me));
+        Ok(fate)
+    }
+
+    /// Gets there, if there is somebody with a tunnel to us.
+    fn arrive(&self, to: MemberId) -> Option<Arrived> {
+        let mut board = self.switchboard.lock();
+        let station = board.stations.get_mut(&to);
+        let station = station.filter(|station| station.tunnels.lead_to(self.me))?;
+        let at = self.switchboard.clock.elapsed();
+        station.silence.see(station.disk.has_failed(), at);
+        let group = station.group.clone()?;
+        let banned = group.views().borrow().banned.contains_key(&self.me);
+        Some(Arrived { host: station.host, life: station.life, group, at, banned })
+    }
+
+    /// Turns back with `answer`; the delay until we hear it.
+    fn turn_back(&self, to: MemberId, asked: &Arrived, answer: Option<usize>) -> Option<Duration> {
+        let now = self.switchboard.clock.elapsed();
+        let mut board = self.switchboard.lock();
+        let station = board.alive(to, asked.life)?;
+        let held = station.wait_for_disk(now);
+        let spoken = answer.map_or(Ok(()), |_| {
+            station.silence.check(asked.host, asked.at)?;
+            banned_are_cut_off::check_answer(to, self.me, asked.banned)
+        });
+        if let Err(violation) = spoken {
+            board.violation.get_or_insert(violation);
+        }
+        let own = board.alive(self.me, self.life)?.host;
+        let fate = board.net.fate_of_call((asked.host, own), answer.unwrap_or(0), now + held);
+        fate.map(|delay| held + delay)
+    }
+
+    /// What this host asks `to` in place of `request`: something else if it is the traitor.
+    fn as_asked(&self, to: MemberId, request: Bytes) -> Option<Bytes> {
+        let mut board = self.switchboard.lock();
+        let request = match board.plant {
+            Some(Plant::NoPassage) if speech::asks_the_way(&request) => return None,
+            Some(Plant::AnyEpoch) => board.as_of_epoch(self.me, to, request),
+            _ => request,
+        };
+        let bent = board.bend(self.me, |traitor, outlook| traitor.ask(request.clone(), outlook));
+        self.told(&mut board, (self.me, to), request, bent)
+    }
+
+    /// What `to` answers in place of `answer`.
+    fn as_answered(&self, to: MemberId, answer: Bytes) -> Option<Bytes> {
+        let mut board = self.switchboard.lock();
+        if board.plant == Some(Plant::NoSources) && speech::is_news(&answer) {
+            return None;
+        }
+        let bent = board.bend(to, |traitor, outlook| traitor.answer(answer.clone(), outlook));
+        let answer = self.told(&mut board, (to, self.me), answer, bent)?;
+        let traitor = board.traitor.as_ref().filter(|traitor| traitor.is(self.me));
+        Some(traitor.map_or(answer.clone(), |traitor| traitor.hear(answer)))
+    }
+
+    fn told(
+        &self,
+        board: &mut Board,
+        (from, to): (MemberId, MemberId),
+        truth: Bytes,
+        bent: Option<Said>,
+    ) -> Option<Bytes> {
+        let now = self.switchboard.clock.elapsed();
+        match bent {
+            None => Some(truth),
+            Some(Said::Truth(said)) => Some(said),
+            Some(Said::Lie(said)) => {
+                let kind = said.get(1).copied().unwrap_or_default();
+                board.trace.note(now, format_args!("lie {from} -> {to} {kind} {}", said.len()));
+                Some(said)
+            }
+            Some(Said::Nothing) => {
+                board.trace.note(now, format_args!("silence {from} -> {to}"));
+                None
+            }
+        }
+    }
+
+    /// Whoever holds the traitor's word beside another that contradicts it has raised the alarm.
+    fn check_alarm(&self, by: MemberId, group: &Group, answer: &Result<Bytes, RpcError>) {
+        let Ok(Some(Reply::Attested(words))) = answer.as_ref().map(|bytes| speech::open(bytes))
+        else {
+            return;
+        };
+        let mut board = self.switchboard.lock();
+        let Some(traitor) = board.traitor.as_ref().and_then(|traitor| traitor.member) else {
+            return;
+        };
+        let (view, divergences) = (group.views().borrow().clone(), group.divergences());
+        let named = alarm_names_the_traitor::check(by, traitor, (&words, &divergences), &view);
+        if let Err(violation) = named {
+            board.violation.get_or_insert(violation);
+        }
+    }
+
+    /// There and back; `None` when anything got lost on the way.
+    async fn travel(&self, to: MemberId, request: Bytes) -> Option<Result<Bytes, TransportError>> {
+        let request = self.as_asked(to, request)?;
+        let there = match self.send(to, request.len()) {
+            Ok(fate) => fate?,
+            Err(error) => return Some(Err(error)),
+        };
+        tokio::time::sleep(there).await;
+        let arrived = self.arrive(to)?;
+        let (group, from) = (arrived.group.clone(), self.me);
+        // The answering side works on, whether or not the caller still waits.
+        let work = tokio::spawn(async move { group.handle_rpc(from, &request).await });
+        let answer = work.await.ok()?;
+        self.check_alarm(to, &arrived.group, &answer);
+        let answer = match answer {
+            Ok(answer) => Ok(self.as_answered(to, answer)?),
+            Err(error) => Err(error),
+        };
+        let back = self.turn_back(to, &arrived, answer.as_ref().ok().map(Bytes::len))?;
+        tokio::time::sleep(back).await;
+        let now = self.switchboard.clock.elapsed();
+        self.switchboard.lock().alive(self.me, self.life)?.answered.insert(to, now);
+        Some(
+            answer
+                .map_err(|error| TransportError::Broken { member: to, reason: error.to_string() }),
+        )
+    }
+}
+
+impl Transport for Line {
+    async fn call(
+        &self,
+        to: MemberId,
+        request: Bytes,
+        limit: Duration,
+    ) -> Result<Bytes, TransportError> {
+        let dialled = tokio::time::Instant::now();
+        let connected = self.is_connected(to);
+        let travel = async {
+            match self.travel(to, request).await {
+                Some(reply) => reply,
+                // Whoever waits for what was lost on a connection waits until its time is up.
+                None if connected => std::future::pending().await,
+                None => {
+                    tokio::time::sleep_until(dialled + DIAL_LIMIT).await;
+                    Err(TransportError::Unreachable(to))
+                }
+            }
+        };
+        let outcome = tokio::time::timeout(limit, travel).await;
+        outcome.unwrap_or(Err(TransportError::Timeout(to)))
+    }
+}
