@@ -101,6 +101,9 @@ impl Words {
         member: MemberId,
         key: &IdentityKey,
     ) -> Result<bool, WordError> {
+        if self.holds(signed, member) {
+            return Ok(false);
+        }
         let checkpoint = signed.open(key)?;
         if checkpoint.member != member || checkpoint.mesh != self.mesh {
             return Err(WordError::NotOwn);
@@ -120,6 +123,13 @@ impl Words {
         self.said.entry(index).or_default().insert(member, (checkpoint, signed.clone()));
         self.forget_oldest_of(member);
         Ok(self.said.get(&index).is_some_and(|said| said.contains_key(&member)))
+    }
+
+    /// Whether this very word of `member` was taken before. Members tell each other what they have heard, and checking a signature
+    /// is the dearest part of hearing it again.
+    fn holds(&self, signed: &Signed<Checkpoint>, member: MemberId) -> bool {
+        let said = |word: Checkpoint| self.said.get(&word.at.index)?.get(&member);
+        signed.peek().ok().and_then(said).is_some_and(|(_, taken)| taken == signed)
     }
 
     /// Whether `member` has a say at `index`. What this member knows nothing of, before all it remembers and after all it has, is

@@ -100,6 +100,10 @@ fn a_word_is_believed_from_its_own_member_and_mesh_only() {
     let refused = words.take(&sign(&elsewhere), MemberId(1), &key(1).public());
     assert_eq!(refused, Err(WordError::NotOwn));
     assert_eq!(words.at(5), []);
+    // That it is known already makes no forgery of it genuine.
+    assert_eq!(words.take(&sign(&genuine), MemberId(1), &key(1).public()), Ok(true));
+    let refused = words.take(&forged, MemberId(1), &key(1).public());
+    assert!(matches!(refused, Err(WordError::Signed(_))), "{refused:?}");
 }
 
 #[test]
