@@ -73,8 +73,10 @@ mod tests {
 
     #[test]
     fn a_port_in_use_is_passed_over() {
-        let at = Claim::next(Ipv4Addr::LOCALHOST).unwrap().at();
+        let claim = Claim::next(Ipv4Addr::LOCALHOST).unwrap();
+        let at = claim.at();
         let user = UdpSocket::bind(at).unwrap();
+        drop(claim);
         assert!(Claim::of(at).is_none(), "{user:?} listens there");
     }
 }

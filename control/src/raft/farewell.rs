@@ -10,7 +10,7 @@
 //!             └───────────── while somebody waits for the answer ─────────────┘      └── as long as it is there ──┘
 //! ```
 //!
-//! The same goes for those that are banned or excluded, but that the last member may leave and is not banned.
+//! The same goes for those that are banned, removed or excluded. The last member may leave, but a leader does not have it banned or removed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,6 +19,7 @@ use mesh_model::MemberId;
 use openraft::type_config::TypeConfigExt as _;
 
 use super::group::{Inner, leadership};
+use super::propose::ProposeError;
 use super::status::Role;
 use super::steward::{LOOK_AGAIN, Looked};
 use super::store::{LogStore, StoreError};
@@ -64,27 +65,32 @@ impl Drop for Leaving<'_> {
 }
 
 impl Inner {
-    /// Takes the vote of `member`, which `goodbye` takes out of the mesh, away, if it has one and somebody else can have it. While the
-    /// returned guard lives it does not get it back. `None` when nobody could take over.
-    pub(super) async fn retire(&self, member: MemberId, goodbye: &Command) -> Option<Leaving<'_>> {
+    /// Takes away the vote of `member`, if it has one, before `goodbye` is agreed. It does not get it back while the returned guard
+    /// lives. Fails when nobody else can have it.
+    pub(super) async fn retire(
+        &self,
+        member: MemberId,
+        goodbye: &Command,
+    ) -> Result<Leaving<'_>, ProposeError> {
         let leaving = self.stewardship.farewells.begin(member);
         // The step under way was chosen without this goodbye, and may give it a vote.
         drop(self.stewardship.step_by_step().await);
         loop {
+            if !self.view().members.keys().any(|id| *id != member) {
+                return match goodbye {
+                    // There is nobody to keep agreeing.
+                    Command::Depart { .. } => Ok(leaving),
+                    // One that is banned or removed stays where it is, with the only vote: whoever it let in would not speak with it.
+                    _ => Err(ProposeError::LastMember(member)),
+                };
+            }
             let leads = member == self.me && leadership(&self.raft).role == Role::Leader;
             if !leads && !self.membership().voters.contains(&member) {
-                return Some(leaving);
-            }
-            let others = self.view().members.keys().any(|id| *id != member);
-            if !others {
-                // The last one out: there is nobody to keep agreeing. But one that is banned stays, with the only vote, and whoever
-                // it let in would not speak with it.
-                let leaves = matches!(goodbye, Command::Depart { .. });
-                return leaves.then_some(leaving);
+                return Ok(leaving);
             }
             match self.step().await {
                 Looked::Stepped => {}
-                Looked::AtRest(_) => return None,
+                Looked::AtRest(_) => return Err(ProposeError::NoSuccessor(member)),
                 Looked::Waiting(_) => Types::sleep(LOOK_AGAIN).await,
             }
         }

@@ -20,12 +20,13 @@ use openraft::errors::{ClientWriteError, RaftError};
 use openraft::type_config::TypeConfigExt as _;
 
 use super::editions::HeldBack;
+use super::farewell::Leaving;
 use super::group::{Group, Inner, leadership};
 use super::rpc::{ProposeReply, Reply, Request};
 use super::runtime::Runtime;
 use super::status::Role;
 use super::types::{Instant, Types};
-use crate::command::{Outcome, Proposal};
+use crate::command::{Command, Outcome, Proposal};
 
 /// The pause between two tries: a new leader is known within one, and ten of them a second load nobody.
 const TRY_AGAIN: Duration = Duration::from_millis(100);
@@ -63,6 +64,9 @@ pub enum ProposeError {
     /// The member that is to leave, or to be banned, holds the only vote, and nobody else could take over yet.
     #[error("no other member can take over the vote of {0} yet")]
     NoSuccessor(MemberId),
+    /// The member that is to be banned or removed is the last one: it would keep the only vote.
+    #[error("{0} is the last member, and would keep the only vote")]
+    LastMember(MemberId),
     /// Agreement on this host has ended.
     #[error("agreement on this host has ended")]
     Stopped,
@@ -174,14 +178,11 @@ impl Inner {
             return Ok(Tried::Applied(refused));
         }
         let _leaving = match self.would_lose(&proposal) {
-            Some(member) if leadership(&self.raft).role == Role::Leader => {
-                let leaving = self.retire(member, &proposal.command).await;
-                if leaving.is_none() && leadership(&self.raft).role == Role::Leader {
-                    return Err(ProposeError::NoSuccessor(member));
-                }
-                leaving
-            }
-            _ => None,
+            None => None,
+            Some(member) => match self.retire_if_leading(member, &proposal.command).await? {
+                Ok(leaving) => Some(leaving),
+                Err(leader) => return Ok(Tried::NotLeader(leader)),
+            },
         };
         match self.raft.client_write(proposal).await {
             Ok(written) => {
@@ -198,6 +199,24 @@ impl Inner {
                 Ok(Tried::NotLeader(None))
             }
             Err(RaftError::Fatal(_)) => Err(ProposeError::Stopped),
+        }
+    }
+
+    /// Keeps `member`, which `goodbye` takes out of the mesh, from voting; or who leads instead of this host.
+    async fn retire_if_leading(
+        &self,
+        member: MemberId,
+        goodbye: &Command,
+    ) -> Result<Result<Leaving<'_>, Option<MemberId>>, ProposeError> {
+        let led = || leadership(&self.raft);
+        if led().role != Role::Leader {
+            // It may be elected this moment, and would write it while `member` votes.
+            return Ok(Err(led().leader));
+        }
+        match self.retire(member, goodbye).await {
+            Ok(leaving) => Ok(Ok(leaving)),
+            Err(stays) if led().role == Role::Leader => Err(stays),
+            Err(_) => Ok(Err(led().leader)),
         }
     }
 

@@ -63,7 +63,7 @@ fn the_last_member_is_not_banned() {
         banish(&world, FOUNDER, other, None).await;
         for ruling in [ban(None), ban(Some(BORN_MS + 600_000)), Ruling::Removed] {
             let refused = world.propose(FOUNDER, world.judge(FOUNDER, FOUNDER, ruling)).await;
-            assert_eq!(refused, Err(ProposeError::NoSuccessor(FOUNDER)));
+            assert_eq!(refused, Err(ProposeError::LastMember(FOUNDER)));
         }
         // Who comes in speaks with the one that votes, and so does who is pardoned.
         world.admit(FOUNDER).await.expect("agreed");

@@ -102,6 +102,8 @@ fn a_word_is_believed_from_its_own_member_and_mesh_only() {
     assert_eq!(words.at(5), []);
     // That it is known already makes no forgery of it genuine.
     assert_eq!(words.take(&sign(&genuine), MemberId(1), &key(1).public()), Ok(true));
+    let again = words.take(&sign(&genuine), MemberId(1), &key(2).public());
+    assert_eq!(again, Ok(false), "whose it is was looked at the first time");
     let refused = words.take(&forged, MemberId(1), &key(1).public());
     assert!(matches!(refused, Err(WordError::Signed(_))), "{refused:?}");
 }

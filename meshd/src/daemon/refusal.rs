@@ -68,6 +68,11 @@ pub(super) fn not_agreed(what: &str, error: &ProposeError) -> ErrorBody {
             format!("{what} is not possible yet: {error}"),
             "wait until another member is alive in `mesh peers`, and try again",
         ),
+        ProposeError::LastMember(_) => refusal(
+            ErrorCode::Refused,
+            format!("{what} is refused: {error}"),
+            "unban or invite another member first; to end the mesh, `mesh leave` there",
+        ),
         ProposeError::Stopped => internal(error),
         ProposeError::HeldBack(_) => refusal(
             ErrorCode::Refused,

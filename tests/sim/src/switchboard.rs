@@ -4,8 +4,9 @@
 //! core), but they live under the tunnels' law: a call gets through only while each end's plan has
 //! the other as a peer, one of them knows where the other is, both daemons live, and the underlay
 //! carries it, once each way. A daemon that has crashed speaks and answers no more, even though its
-//! tasks take a moment to end. What was lost is not said again, as QUIC would, but who has no connection
-//! hears after a while that it could not be dialled, as there.
+//! tasks take a moment to end. Whoever is not heard learns that when a daemon would; but what was lost on
+//! the way is not said again, as QUIC would.
+//!
 //! What a host says waits for its disk, for agreement says nothing before it is kept; and a host
 //! whose disk has failed must say nothing more.
 

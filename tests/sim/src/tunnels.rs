@@ -88,7 +88,7 @@ impl Tunnels {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
     const ONE: MemberId = MemberId(1);
@@ -99,7 +99,7 @@ mod tests {
     }
 
     /// Those of one that goes by `own`, with a tunnel to `member` by `keys`.
-    fn to(own: u8, member: MemberId, keys: &[u8], is_placed: bool) -> Tunnels {
+    pub(crate) fn to(own: u8, member: MemberId, keys: &[u8], is_placed: bool) -> Tunnels {
         let own = BTreeSet::from([key(own)]);
         let known = Known { keys: keys.iter().copied().map(key).collect(), is_placed };
         Tunnels { answers: own.clone(), greets: own, peers: [(member, known)].into() }

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use mesh_control::ports::{Transport, TransportError};
 use mesh_control::raft::{Group, RpcError};
 use mesh_model::MemberId;
+use tokio::time::Instant;
 
 use super::{Board, Switchboard};
 use crate::invariants::{alarm_names_the_traitor, banned_are_cut_off};
@@ -15,11 +16,11 @@ use crate::plant::Plant;
 use crate::traitor::Said;
 use crate::traitor::speech::{self, Reply};
 
-/// How long a daemon dials another that does not answer (`DIAL_LIMIT` in `meshd/src/io/agreement`).
+/// How long a daemon dials another that does not answer (of the same name in `meshd/src/io/agreement`).
 const DIAL_LIMIT: Duration = Duration::from_secs(2);
 
-/// For how long after an answer there is a connection (`IDLE` in `meshd/src/io/quic.rs`).
-const CONNECTED: Duration = Duration::from_secs(4);
+/// How long a connection lasts on which nothing is heard (of the same name in `meshd/src/io/quic.rs`).
+const IDLE: Duration = Duration::from_secs(4);
 
 /// One life's way to the others.
 #[derive(Clone)]
@@ -27,6 +28,15 @@ pub struct Line {
     pub(super) switchboard: Switchboard,
     pub(super) me: MemberId,
     pub(super) life: LifeId,
+}
+
+/// What became of a question.
+enum Fate {
+    Replied(Result<Bytes, TransportError>),
+    /// Nobody heard it.
+    Unheard,
+    /// It was heard, and no answer came.
+    Unanswered,
 }
 
 /// Where a request arrived.
@@ -40,12 +50,12 @@ struct Arrived {
 }
 
 impl Line {
-    /// Whether `to` answered a moment ago.
+    /// Whether `to` answered a moment ago, so that there is a connection.
     fn is_connected(&self, to: MemberId) -> bool {
         let now = self.switchboard.clock.elapsed();
         let mut board = self.switchboard.lock();
         let own = board.alive(self.me, self.life);
-        own.and_then(|own| own.answered.get(&to)).is_some_and(|at| now < *at + CONNECTED)
+        own.and_then(|own| own.answered.get(&to)).is_some_and(|at| now < *at + IDLE)
     }
 
     /// Sets out; the delay until `to` hears it, `None` when it gets lost.
@@ -160,15 +170,28 @@ impl Line {
         }
     }
 
-    /// There and back; `None` when anything got lost on the way.
-    async fn travel(&self, to: MemberId, request: Bytes) -> Option<Result<Bytes, TransportError>> {
-        let request = self.as_asked(to, request)?;
-        let there = match self.send(to, request.len()) {
-            Ok(fate) => fate?,
-            Err(error) => return Some(Err(error)),
-        };
-        tokio::time::sleep(there).await;
-        let arrived = self.arrive(to)?;
+    /// There and back.
+    async fn travel(&self, to: MemberId, request: Bytes) -> Fate {
+        let Some(request) = self.as_asked(to, request) else { return Fate::Unanswered };
+        match self.send(to, request.len()) {
+            Ok(Some(there)) => tokio::time::sleep(there).await,
+            Ok(None) => return Fate::Unheard,
+            Err(error) => return Fate::Replied(Err(error)),
+        }
+        let Some(arrived) = self.arrive(to) else { return Fate::Unheard };
+        match self.bring_back(to, request, &arrived).await {
+            Some(reply) => Fate::Replied(reply),
+            None => Fate::Unanswered,
+        }
+    }
+
+    /// What `to` answers, where `request` arrived; `None` when it gets lost, or there is nothing.
+    async fn bring_back(
+        &self,
+        to: MemberId,
+        request: Bytes,
+        arrived: &Arrived,
+    ) -> Option<Result<Bytes, TransportError>> {
         let (group, from) = (arrived.group.clone(), self.me);
         // The answering side works on, whether or not the caller still waits.
         let work = tokio::spawn(async move { group.handle_rpc(from, &request).await });
@@ -178,14 +201,24 @@ impl Line {
             Ok(answer) => Ok(self.as_answered(to, answer)?),
             Err(error) => Err(error),
         };
-        let back = self.turn_back(to, &arrived, answer.as_ref().ok().map(Bytes::len))?;
+        let back = self.turn_back(to, arrived, answer.as_ref().ok().map(Bytes::len))?;
         tokio::time::sleep(back).await;
         let now = self.switchboard.clock.elapsed();
         self.switchboard.lock().alive(self.me, self.life)?.answered.insert(to, now);
-        Some(
-            answer
-                .map_err(|error| TransportError::Broken { member: to, reason: error.to_string() }),
-        )
+        let broken =
+            |error: RpcError| TransportError::Broken { member: to, reason: error.to_string() };
+        Some(answer.map_err(broken))
+    }
+
+    /// Waits until QUIC gives up what never reached `to`, having been asked with or without a connection.
+    async fn give_up(&self, to: MemberId, asked: Instant, connected: bool) -> TransportError {
+        if connected {
+            tokio::time::sleep_until(asked + IDLE).await;
+            TransportError::Broken { member: to, reason: "timed out".to_owned() }
+        } else {
+            tokio::time::sleep_until(asked + DIAL_LIMIT).await;
+            TransportError::Unreachable(to)
+        }
     }
 }
 
@@ -196,20 +229,79 @@ impl Transport for Line {
         request: Bytes,
         limit: Duration,
     ) -> Result<Bytes, TransportError> {
-        let dialled = tokio::time::Instant::now();
-        let connected = self.is_connected(to);
+        let (asked, connected) = (Instant::now(), self.is_connected(to));
         let travel = async {
             match self.travel(to, request).await {
-                Some(reply) => reply,
-                // Whoever waits for what was lost on a connection waits until its time is up.
-                None if connected => std::future::pending().await,
-                None => {
-                    tokio::time::sleep_until(dialled + DIAL_LIMIT).await;
-                    Err(TransportError::Unreachable(to))
-                }
+                Fate::Replied(reply) => reply,
+                Fate::Unheard => Err(self.give_up(to, asked, connected).await),
+                // Its daemon is there and acknowledges what it does not answer.
+                Fate::Unanswered => std::future::pending().await,
             }
         };
         let outcome = tokio::time::timeout(limit, travel).await;
         outcome.unwrap_or(Err(TransportError::Timeout(to)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mesh_model::trust::{EpochHead, EpochId};
+
+    use super::*;
+    use crate::clock::{self, Clock};
+    use crate::disk::Disk;
+    use crate::net::{Net, Quality};
+    use crate::trace::Trace;
+    use crate::traitor::speech::{Question, Request};
+    use crate::tunnels;
+
+    const ME: MemberId = MemberId(1);
+    const OTHER: MemberId = MemberId(2);
+    const LONG: Duration = Duration::from_secs(10);
+
+    /// How a question for the way into another epoch ends, and after how long. `OTHER` is not up; with `silent` it is taken for one
+    /// that hears and says nothing, and it answered a second before if this one is `connected`.
+    fn asked(connected: bool, silent: bool, limit: Duration) -> (TransportError, Duration) {
+        clock::runtime().block_on(async {
+            let still = Duration::ZERO;
+            let quality =
+                Quality { delay_min: still, delay_max: still, loss: 0.0, duplication: 0.0 };
+            let net = Net::new(quality, [7; 32]);
+            let switchboard = Switchboard::new(net, Trace::new(false), Clock::start());
+            switchboard.connect(ME, HostNo(1), LifeId(1), Disk::new([7; 32]));
+            switchboard.set_tunnels(ME, tunnels::tests::to(1, OTHER, &[2], true));
+            switchboard.lock().plant = silent.then_some(Plant::NoPassage);
+            if connected && let Some(own) = switchboard.lock().alive(ME, LifeId(1)) {
+                own.answered.insert(OTHER, Duration::ZERO);
+            }
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            let line = switchboard.line(ME, LifeId(1));
+            let epoch = EpochId { number: 0, head: EpochHead([0; 32]) };
+            let question = speech::close(&Question { request: Request::Passage, epoch });
+            let asked = Instant::now();
+            let error = line.call(OTHER, question, limit).await.expect_err("no answer");
+            (error, asked.elapsed())
+        })
+    }
+
+    #[test]
+    fn one_that_cannot_be_dialled_was_never_asked_and_that_is_known_soon() {
+        assert_eq!(asked(false, false, LONG), (TransportError::Unreachable(OTHER), DIAL_LIMIT));
+        let limit = Duration::from_millis(800);
+        assert_eq!(asked(false, false, limit), (TransportError::Timeout(OTHER), limit));
+    }
+
+    #[test]
+    fn a_connection_on_which_nothing_is_heard_breaks() {
+        let (error, after) = asked(true, false, LONG);
+        assert!(matches!(error, TransportError::Broken { .. }), "{error}");
+        assert_eq!(after, IDLE);
+    }
+
+    #[test]
+    fn one_that_hears_and_says_nothing_is_waited_for_to_the_end() {
+        for connected in [false, true] {
+            assert_eq!(asked(connected, true, LONG), (TransportError::Timeout(OTHER), LONG));
+        }
     }
 }

@@ -114,16 +114,29 @@ impl World {
         self.hosts.values().filter_map(Host::life).find(|life| life.me == member)
     }
 
-    /// Whether `life` and `member` can talk through a tunnel, or could if either knew where the other is. That they do not is no excuse but
-    /// for one that has heard of nothing since it came in, or was shown the way into an epoch: all it ever knew is what its door told it,
-    /// or its guide, and that one may be gone, with what it had not told the others yet.
+    /// Whether `life` and `member` can talk through a tunnel, or could if either knew where the other is, and somebody can tell them. That nobody
+    /// did is no excuse but for one that has heard of nothing since it came in, or was shown the way into an epoch: all it ever knew is
+    /// what its door told it, or its guide, and that one may be gone, with what it had not told the others yet.
     fn are_joined(&self, life: &Life, member: MemberId) -> bool {
         let Some(other) = self.life_of(member) else { return false };
         let (here, there) = (life.tunnels(), (member, &other.tunnels()));
         let heard = life.group.as_ref().map(Group::status).is_some_and(|own| {
             own.applied > life.me.0.max(self.invariants.epochs.first_of(own.epoch.id.number))
         });
-        if heard { here.could_join(life.me, there) } else { here.join(life.me, there) }
+        here.join(life.me, there)
+            || heard && here.could_join(life.me, there) && self.has_go_between(life.me, member)
+    }
+
+    /// Whether gossip can get from `one` to `other`, from each to those that it has a tunnel with.
+    fn has_go_between(&self, one: MemberId, other: MemberId) -> bool {
+        let lives = self.hosts.values().filter_map(Host::life);
+        let mut apart: BTreeMap<_, _> = lives.map(|life| (life.me, life.tunnels())).collect();
+        let mut next: Vec<_> = apart.remove_entry(&one).into_iter().collect();
+        while let Some((me, tunnels)) = next.pop() {
+            let joined = apart.extract_if(.., |other, theirs| tunnels.join(me, (*other, theirs)));
+            next.extend(joined);
+        }
+        !apart.contains_key(&other)
     }
 
     /// How many members are stranded.

@@ -31,7 +31,7 @@ pub(crate) fn up(nodes: usize, rootless: bool) -> Result<()> {
             running.nodes
         )));
     }
-    // Held until daemons listen there.
+    // Held until daemons listen there. What one leaves when it is killed may be another's when it is started again.
     let on_loopback = if rootless { nodes } else { 0 };
     let claims: Vec<_> =
         (0..on_loopback).map(|_| Claim::next(Ipv4Addr::LOCALHOST)).collect::<Result<_>>()?;
