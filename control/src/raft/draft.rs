@@ -87,6 +87,16 @@ impl Draft {
         last.map_or(own, |id| Some(Place { term: id.leader_id.term, index: id.index }))
     }
 
+    /// Whether it begins where a host ends that holds all up to `place`.
+    pub(super) fn follows(&self, place: Option<Place>) -> bool {
+        let own = place.map_or(0, |place| place.index);
+        match (&self.base, self.entries.first()) {
+            (Some(base), _) => base.replica.index() > own,
+            (None, Some(first)) => first.log_id.index == own + 1,
+            (None, None) => true,
+        }
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.base.is_none() && self.entries.is_empty()
     }
@@ -117,14 +127,13 @@ impl Draft {
                 is_new = true;
             }
         }
-        let own_end = own.applied.map(|id| Place { term: id.leader_id.term, index: id.index });
         for (place, bytes) in news.entries.iter().enumerate() {
             let record: EntryRecord = match codec::decode_up_to(bytes, reads.0) {
                 // What can be read is taken, and counts once it is proven.
                 Err(unread) if unread.is_newer() && place > 0 => break,
                 decoded => decoded?,
             };
-            let end = self.end(own_end);
+            let end = self.end(own.place());
             let entry = record.open()?;
             let follows = entry.log_id.index == end.map_or(0, |end| end.index + 1)
                 && entry.log_id.leader_id.term >= end.map_or(0, |end| end.term);

@@ -145,14 +145,15 @@ impl Following {
     }
 
     fn ask(&mut self, ask: Ask) {
-        if self.source != Some(ask.to) {
-            // What one source could not have proven says nothing of the next.
+        let place = self.inner.place();
+        if self.source != Some(ask.to) || !self.draft.follows(place) {
+            // What one source could not have proven says nothing of the next, and what the leader sent meanwhile needs no proof.
             self.drop_draft();
             self.source = Some(ask.to);
         }
         self.asked_for_all = ask.snapshot;
         let inner = &self.inner;
-        let have = self.draft.end(inner.place());
+        let have = self.draft.end(place);
         self.asked_from = have;
         let request = Request::Pull(Pull {
             have,
@@ -205,9 +206,9 @@ impl Following {
         let (proven, depth) = (news.proven, news.depth);
         let held = Duration::from_millis(news.held_ms.into());
         let (lead, confirmed) = (news.lead, news.confirmed_ms);
-        // The leader has fed this host meanwhile: what comes does not follow any more, and its sender is not to blame.
-        let is_late = self.draft.end(inner.place()) != self.asked_from;
+        let is_late = self.is_outrun(inner.place());
         if is_late {
+            self.drop_draft();
             (news.entries, news.snapshot) = (Vec::new(), None);
         }
         let is_empty = news.entries.is_empty() && news.snapshot.is_none();
@@ -270,6 +271,12 @@ impl Following {
         Heard::News { gained, withholds, proven, drafted, held, depth, attached: lead.is_some() }
     }
 
+    /// Whether the leader has fed this host, which holds all up to `place`, since it asked: neither the draft nor what comes follows
+    /// any more, and its sender is not to blame.
+    fn is_outrun(&self, place: Option<Place>) -> bool {
+        !self.draft.follows(place) || self.draft.end(place) != self.asked_from
+    }
+
     /// What was sent is of no use, and what was found out about it.
     fn drop_draft(&mut self) {
         self.draft = Draft::default();
@@ -292,6 +299,9 @@ impl Following {
             return Ok(0);
         }
         let own = self.inner.replica.lock().clone();
+        if self.is_outrun(own.place()) {
+            return Ok(0);
+        }
         let root = self.inner.view().root;
         let is_new = self.draft.add(news, self.asked_for_all, &own, (&root, self.inner.reads))?;
         let mut proven = match is_new {

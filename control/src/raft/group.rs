@@ -35,7 +35,7 @@ use super::speaker::Speakers;
 use super::status::{EpochStatus, Follower, GroupFailure, GroupStatus, Leadership, Role};
 use super::steward::Stewardship;
 use super::store::{Aside, Db, Store, StoreError};
-use super::testimony::Testimony;
+use super::testimony::{Testimony, sets_of_voters};
 use super::timing::Timing;
 use super::transfer::Succession;
 use super::types::{Instant, Raft, Types};
@@ -188,6 +188,12 @@ impl Group {
                 obstacle: inner.lookout.obstacle(inner.epoch),
             },
         }
+    }
+
+    /// Who votes: one set, or two while one is being exchanged for another; then nothing is agreed without a majority of each.
+    pub fn electorate(&self) -> Vec<BTreeSet<MemberId>> {
+        let metrics = self.inner().raft.server_metrics();
+        sets_of_voters(metrics.borrow_watched().membership_config.membership())
     }
 
     /// The leaderships and the changes of voters that this host saw, oldest first, and how many more it saw before those.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use mesh_model::codec;
 use mesh_model::view::ClusterView;
-use mesh_model::wire::sync::LogHash;
+use mesh_model::wire::sync::{LogHash, Place};
 use mesh_model::{LogIndex, MemberId};
 
 use super::records::EntryRecord;
@@ -61,6 +61,12 @@ impl Replica {
     /// The index of the last applied entry; 0 before the first.
     pub(crate) fn index(&self) -> LogIndex {
         self.applied.map_or(0, |id| id.index)
+    }
+
+    /// The last applied entry.
+    pub(super) fn place(&self) -> Option<Place> {
+        let applied = self.applied?;
+        Some(Place { term: applied.leader_id.term, index: applied.index })
     }
 
     /// Whether `member` has a vote, or ever had one.

@@ -142,8 +142,7 @@ impl Inner {
 
     /// The last entry this host has applied.
     pub(super) fn place(&self) -> Option<Place> {
-        let applied = self.replica.lock().applied?;
-        Some(Place { term: applied.leader_id.term, index: applied.index })
+        self.replica.lock().place()
     }
 }
 

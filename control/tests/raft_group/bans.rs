@@ -5,7 +5,7 @@ use std::time::Duration;
 use mesh_control::command::{Command, Outcome};
 use mesh_control::raft::{FAR_AHEAD_MS, FarStamp, ProposeError};
 use mesh_model::MemberId;
-use mesh_model::trust::Ruling;
+use mesh_model::trust::{Ruling, Wish};
 
 use crate::fixture::{BORN_MS, ban};
 use crate::world::{World, in_virtual_time};
@@ -70,6 +70,21 @@ fn the_last_member_is_not_banned() {
         rule(&world, FOUNDER, other, Ruling::Pardoned).await;
         world.heal(other);
         world.settle().await;
+    });
+}
+
+#[test]
+fn a_ban_does_not_wait_for_a_member_that_shall_always_vote_and_is_away() {
+    in_virtual_time(|| async {
+        let world = World::of(3, 61).await;
+        let leader = world.leader().await;
+        let mut others = world.running().into_iter().filter(|id| *id != leader);
+        let (away, banned) = (others.next().expect("one"), others.next().expect("another"));
+        let policy = world.mesh.policy(1, None, &[(away, Wish::Always)]);
+        world.propose(leader, Command::SetVoters(policy)).await.expect("agreed");
+        world.crash(away).await;
+        banish(&world, leader, banned, None).await;
+        assert_eq!(world.status(leader).voters, [leader]);
     });
 }
 

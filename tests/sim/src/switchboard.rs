@@ -12,7 +12,7 @@
 
 mod line;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -175,10 +175,11 @@ impl Board {
         lie: impl FnOnce(&mut Traitor, &Outlook) -> Said,
     ) -> Option<Said> {
         let traitor = self.traitor.as_mut().filter(|traitor| traitor.is(member))?;
-        let status = self.stations.get(&member)?.group.as_ref()?.status();
+        let group = self.stations.get(&member)?.group.as_ref()?;
+        let (status, electorate) = (group.status(), group.electorate());
         let groups = self.stations.values().filter_map(|station| station.group.as_ref());
         let outlook = Outlook {
-            voters: status.voters.len(),
+            voters: electorate.iter().map(BTreeSet::len).min()?,
             changing: status.changing,
             commit: status.commit,
             slowest: groups.map(|group| group.status().applied).min()?,

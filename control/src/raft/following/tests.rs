@@ -1,8 +1,10 @@
 //! What comes of answers.
 
-use mesh_model::codec;
+use mesh_model::wire::sync::Checkpoint;
+use mesh_model::{Signed, codec};
 
 use super::*;
+use crate::raft::Group;
 use crate::raft::fixture::{self, append, blank, leads};
 use crate::raft::records::EntryRecord;
 use crate::raft::rpc::Request;
@@ -23,25 +25,68 @@ fn news(index: u64) -> News {
     }
 }
 
+/// The leader sends `guest` entry 4, agreed.
+async fn feed(guest: &Group) {
+    let Request::Append(fed) = append(leads(FOUNDER, 1), 4, 1) else { unreachable!() };
+    let mut fed: openraft::raft::AppendEntriesRequest<Types> = fed.try_into().expect("whole");
+    fed.leader_commit = Some(fixture::log_id(1, 4));
+    let fed = Request::Append(fed.into()).ask_in(fixture::epoch());
+    guest.handle_rpc(FOUNDER, &fed).await.expect("it leads");
+    assert!(guest.applied_at_least(4, Duration::from_secs(5)).await);
+}
+
+fn ask_founder(following: &mut Following) {
+    let second = Duration::from_secs(1);
+    following.ask(Ask { to: FOUNDER, hold: second, limit: second, snapshot: false });
+}
+
 #[test]
 fn a_source_is_not_to_blame_when_the_leader_was_faster() {
     Types::run(async {
         let guest = fixture::guest().await;
         let mut following = Following::new(guest.inner());
-        following.asked_from = guest.inner().place();
-        // The leader sends what was asked for: entry 4, agreed.
-        let Request::Append(fed) = append(leads(FOUNDER, 1), 4, 1) else { unreachable!() };
-        let mut fed: openraft::raft::AppendEntriesRequest<Types> = fed.try_into().expect("whole");
-        fed.leader_commit = Some(fixture::log_id(1, 4));
-        let fed = Request::Append(fed.into()).ask_in(fixture::epoch());
-        guest.handle_rpc(FOUNDER, &fed).await.expect("it leads");
-        assert!(guest.applied_at_least(4, Duration::from_secs(5)).await);
+        ask_founder(&mut following);
+        feed(&guest).await;
 
         let late = following.take(FOUNDER, Types::now(), news(4)).await;
         assert!(matches!(late, Heard::News { gained: 0, withholds: false, .. }), "{late:?}");
-        following.asked_from = guest.inner().place();
+        ask_founder(&mut following);
         let wrong = following.take(FOUNDER, Types::now(), news(7)).await;
         assert!(matches!(wrong, Heard::Wrong), "{wrong:?}");
         guest.shutdown().await;
     });
+}
+
+#[test]
+fn what_waits_for_a_proof_is_let_go_once_the_leader_has_sent_it() {
+    for asked_before in [true, false] {
+        Types::run(async move {
+            let guest = fixture::guest().await;
+            let mut following = Following::new(guest.inner());
+            ask_founder(&mut following);
+            let unproven = following.take(FOUNDER, Types::now(), news(4)).await;
+            assert!(matches!(unproven, Heard::News { gained: 0, drafted: 4, .. }), "{unproven:?}");
+            if asked_before {
+                ask_founder(&mut following);
+            }
+            feed(&guest).await;
+            if !asked_before {
+                ask_founder(&mut following);
+            }
+            let mut replica = guest.inner().replica.lock().clone();
+            replica.apply(&blank(1, 5));
+            let mark = replica.mark().expect("something was applied");
+            let lead = Lead { term: 1, leader: FOUNDER };
+            let word = Checkpoint::of(fixture::root().mesh, FOUNDER, mark, lead);
+            let checkpoints = vec![Signed::seal(&word, &fixture::secret(2))];
+            let signed = News { checkpoints, ..news(5) };
+            let heard = following.take(FOUNDER, Types::now(), signed).await;
+            let expected = u64::from(!asked_before);
+            assert!(
+                matches!(heard, Heard::News { gained, drafted: 0, .. } if gained == expected),
+                "{heard:?}"
+            );
+            guest.shutdown().await;
+        });
+    }
 }

@@ -37,7 +37,7 @@ pub const FEWEST_VOTERS: usize = 3;
 
 /// What it goes by when it lies.
 pub(crate) struct Outlook {
-    /// How many vote, as it knows.
+    /// How many vote, as it knows; of two sets, while one is being exchanged for another, those of the smaller.
     pub(crate) voters: usize,
     /// One set of voters is being exchanged for another.
     pub(crate) changing: bool,

@@ -2,7 +2,6 @@
 
 use bytes::Bytes;
 use mesh_control::command::Command;
-use mesh_model::LogIndex;
 use rand::RngExt as _;
 
 use super::speech::{Candidacy, LogId, Question, Request, Vote, close};
@@ -43,11 +42,11 @@ impl Traitor {
         Some(close(&Question { request: asked, epoch }))
     }
 
-    /// Whether it has `proposed` stand for `forged`, from `last` on.
-    pub(crate) fn slip(&mut self, last: LogIndex, proposed: &Command, forged: Command) -> bool {
+    /// Whether it has `proposed` stand for `forged`, in the `term` it leads in.
+    pub(crate) fn slip(&mut self, term: u64, proposed: &Command, forged: Command) -> bool {
         let does = self.does(Way::Slip);
         if does {
-            self.bait.set(last, proposed.clone(), forged);
+            self.bait.set(term, proposed.clone(), forged);
         }
         does
     }

@@ -10,8 +10,8 @@ use mesh_control::command::{Command, Outcome, Proposal};
 use mesh_control::ports::Transport as _;
 use mesh_control::raft::Role;
 use mesh_control::sync::Divergence;
-use mesh_model::MemberId;
 use mesh_model::trust::{EpochId, Ruling, VoterTarget, Wish};
+use mesh_model::{MemberId, Term};
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
@@ -193,8 +193,9 @@ impl World {
         if status.voters.len() < FEWEST_VOTERS || !status.voters.contains(&life.me) {
             return;
         }
-        if group.leadership().borrow().role == Role::Leader {
-            return self.slip(no, status.commit);
+        let leadership = *group.leadership().borrow();
+        if leadership.role == Role::Leader {
+            return self.slip(no, leadership.term, status.commit);
         }
         let asked = self.switchboard.lock().traitor.as_mut().and_then(Traitor::campaign);
         let Some(asked) = asked else { return };
@@ -206,7 +207,7 @@ impl World {
     }
 
     /// The traitor leads, and puts something into the log.
-    fn slip(&mut self, no: HostNo, commit: u64) {
+    fn slip(&mut self, no: HostNo, term: Term, commit: u64) {
         let Some(forged) = self.forged_at(no) else { return };
         let Some(life) = self.hosts.get(&no).and_then(Host::life) else { return };
         let (Some(group), Some(treason)) = (life.group.clone(), &mut self.treason) else { return };
@@ -214,9 +215,9 @@ impl World {
         let Some(proposed) = old.map(|at| treason.invites.remove(at).1) else { return };
         let mut board = self.switchboard.lock();
         let Some(traitor) = &mut board.traitor else { return };
-        if traitor.slip(commit, &proposed, forged) {
+        if traitor.slip(term, &proposed, forged) {
             drop(board);
-            self.note(format_args!("slip {no} after {commit}"));
+            self.note(format_args!("slip {no} in {term} after {commit}"));
             let proposal = Proposal { at_ms: 0, command: proposed };
             tokio::spawn(async move { Box::pin(group.propose(proposal)).await });
         }

@@ -54,7 +54,7 @@ impl World {
         };
         let own = group.status();
         if own.applied >= mesh.applied {
-            return false;
+            return self.is_alone_with_the_traitor(&own);
         }
         if own.epoch.id != mesh.epoch.id {
             return !self.is_shown_the_way(life, &mesh);
@@ -82,6 +82,13 @@ impl World {
         let mut sources = view.members.keys();
         let sourced = sources.any(|member| self.are_joined(life, *member) && has_news(member));
         !(sourced && (still_vote || vouched))
+    }
+
+    /// Whether all who knew what was agreed after `furthest`, which no honest member is ahead of, left, so that only the traitor can tell.
+    fn is_alone_with_the_traitor(&self, furthest: &GroupStatus) -> bool {
+        let agreed = self.reference.acks().iter().map(|ack| ack.index).max();
+        let held = self.traitor().and_then(|traitor| self.status_of(traitor)).map(|it| it.applied);
+        agreed.is_some_and(|agreed| furthest.applied < agreed) && held >= agreed
     }
 
     /// Whether somebody that `life` has a tunnel with came into the epoch of `mesh` from the one before: whoever came in later has no
