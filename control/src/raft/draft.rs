@@ -87,12 +87,12 @@ impl Draft {
         last.map_or(own, |id| Some(Place { term: id.leader_id.term, index: id.index }))
     }
 
-    /// Whether it begins where a host ends that holds all up to `place`.
+    /// Whether its entries begin where a host ends that holds all up to `place`, or it has a state from beyond that.
     pub(super) fn follows(&self, place: Option<Place>) -> bool {
-        let own = place.map_or(0, |place| place.index);
+        let next = next_index(place);
         match (&self.base, self.entries.first()) {
-            (Some(base), _) => base.replica.index() > own,
-            (None, Some(first)) => first.log_id.index == own + 1,
+            (Some(base), _) => base.replica.index() >= next,
+            (None, Some(first)) => first.log_id.index == next,
             (None, None) => true,
         }
     }
@@ -122,7 +122,7 @@ impl Draft {
                 return Err(DraftError::Contradiction);
             }
             // One that leads no further would replace what this host has for nothing.
-            if replica.applied > own.applied {
+            if replica.index() > own.index() {
                 *self = Self { base: Some(Base { bytes, replica }), ..Self::default() };
                 is_new = true;
             }
@@ -135,7 +135,7 @@ impl Draft {
             };
             let end = self.end(own.place());
             let entry = record.open()?;
-            let follows = entry.log_id.index == end.map_or(0, |end| end.index + 1)
+            let follows = entry.log_id.index == next_index(end)
                 && entry.log_id.leader_id.term >= end.map_or(0, |end| end.term);
             if !follows {
                 return Err(DraftError::Gap);
@@ -235,6 +235,11 @@ impl Draft {
         }
         Ok(proven)
     }
+}
+
+/// Where what follows `place` is in the log.
+fn next_index(place: Option<Place>) -> LogIndex {
+    place.map_or(0, |place| place.index + 1)
 }
 
 /// Those whose majority decides what follows what `replica` has applied: where one set of voters is being exchanged for another,

@@ -271,8 +271,8 @@ impl Following {
         Heard::News { gained, withholds, proven, drafted, held, depth, attached: lead.is_some() }
     }
 
-    /// Whether the leader has fed this host, which holds all up to `place`, since it asked: neither the draft nor what comes follows
-    /// any more, and its sender is not to blame.
+    /// Whether this host, which holds all up to `place` now, has heard more from a leader since it asked, or led itself: then neither
+    /// the draft nor what comes follows any more, and its sender is not to blame.
     fn is_outrun(&self, place: Option<Place>) -> bool {
         !self.draft.follows(place) || self.draft.end(place) != self.asked_from
     }
@@ -300,6 +300,8 @@ impl Following {
         }
         let own = self.inner.replica.lock().clone();
         if self.is_outrun(own.place()) {
+            // In the moment since it was looked at last.
+            self.drop_draft();
             return Ok(0);
         }
         let root = self.inner.view().root;

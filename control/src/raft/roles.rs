@@ -21,8 +21,10 @@
 //!
 //! **Wishes.** The policy may name members that vote before all others, and members that never do. The first
 //! get a vote as soon as they are ready, the second lose theirs as soon as others can do without them. Where
-//! as many voters go as come, they do so one at a time. Where of several only one
-//! can stay, that is the leader first.
+//! as many voters go as come, they do so one at a time. Where the voters become fewer the leader stays before those that are wanted,
+//! and those stay only if they answer: one of them may have died a moment ago, and where too few of the rest are left nothing
+//! would be agreed any more, not even what made them fewer. Whoever is wanted gets a vote afterwards: a learner is ready only
+//! with the entry that took its vote, so it was there after that.
 //!
 //! **Dead voters.** A voter that has been silent for the settle time is lost, and its vote goes to a learner
 //! that is ready; one at a time, so that each exchange is agreed by a set of voters that differs from the
@@ -212,18 +214,13 @@ fn chosen(roles: &Roles<'_>, without: &BTreeSet<MemberId>) -> BTreeSet<MemberId>
     let newcomers = newcomers(roles, &mut seats);
     candidates.extend(newcomers.into_iter().filter(|id| !without.contains(id)));
     let number = largest_odd_upto(candidates.len().min(roles.target));
-    if !is_makeshift(number, roles) {
-        // Whom the operator wants comes first; among equals the order stays.
-        candidates.sort_by_key(|id| !roles.wishes_always(id));
-    }
+    let shrinks = number < roles.voters.len();
+    // Whom the operator wants comes first; among equals the order stays.
+    candidates.sort_by_key(|id| match shrinks {
+        true => *id != roles.leader && !(roles.wishes_always(id) && roles.ready.contains(id)),
+        false => !roles.wishes_always(id),
+    });
     candidates.into_iter().take(number).collect()
-}
-
-/// Whether of several voters one is left, because no three can be had. That is the leader if it may vote, whomever the operator
-/// wants: another one may have died a moment ago, and with its vote the only one nothing would be agreed any more, not even
-/// what the others go for. Whoever is wanted gets the vote afterwards.
-fn is_makeshift(number: usize, roles: &Roles<'_>) -> bool {
-    number == 1 && roles.target > 1 && roles.voters.len() > 1 && !roles.changing
 }
 
 /// Voters that answer, whether or not they should vote.

@@ -238,10 +238,14 @@ impl Words {
         })
     }
 
-    /// Whom a majority of `electorate` took for elected when it signed `index`. One alone could name a leader that there
-    /// will never be, and a term after which there is none.
+    /// Whom a majority of `electorate` took for elected when it signed what this member's own log led to at `index`. One alone
+    /// could name a leader that there will never be, and a term after which there is none; and who votes alone now was one of
+    /// several, perhaps, when it spoke of an index that nobody had reached.
     pub fn lead(&self, index: LogIndex, electorate: &[BTreeSet<MemberId>]) -> Option<Lead> {
         let claim = self.proof(index, electorate)?;
+        if self.marks.get(&index)?.0 != claim {
+            return None;
+        }
         let said = self.said.get(&index)?.iter();
         let agreeing = said.filter(|(_, (word, _))| word.claim() == claim);
         common_lead(agreeing.map(|(member, (word, _))| (*member, word.lead)).collect(), electorate)

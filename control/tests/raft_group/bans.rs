@@ -75,17 +75,22 @@ fn the_last_member_is_not_banned() {
 
 #[test]
 fn a_ban_does_not_wait_for_a_member_that_shall_always_vote_and_is_away() {
-    in_virtual_time(|| async {
-        let world = World::of(3, 61).await;
-        let leader = world.leader().await;
-        let mut others = world.running().into_iter().filter(|id| *id != leader);
-        let (away, banned) = (others.next().expect("one"), others.next().expect("another"));
-        let policy = world.mesh.policy(1, None, &[(away, Wish::Always)]);
-        world.propose(leader, Command::SetVoters(policy)).await.expect("agreed");
-        world.crash(away).await;
-        banish(&world, leader, banned, None).await;
-        assert_eq!(world.status(leader).voters, [leader]);
-    });
+    for silence in [Duration::ZERO, Duration::from_secs(2)] {
+        in_virtual_time(move || async move {
+            let mut world = World::of(3, 61).await;
+            let leader = world.leader().await;
+            let mut others = world.running().into_iter().filter(|id| *id != leader);
+            let (away, banned) = (others.next().expect("one"), others.next().expect("another"));
+            let policy = world.mesh.policy(1, None, &[(away, Wish::Always)]);
+            world.propose(leader, Command::SetVoters(policy)).await.expect("agreed");
+            world.crash(away).await;
+            tokio::time::sleep(silence).await;
+            banish(&world, leader, banned, None).await;
+            assert_eq!(world.status(leader).voters, [leader]);
+            world.restart(away).await;
+            world.until("it votes again", |world| world.status(leader).voters == [away]).await;
+        });
+    }
 }
 
 #[test]

@@ -197,6 +197,16 @@ fn who_does_not_vote_where_it_speaks_of_has_no_say() {
 }
 
 #[test]
+fn a_word_on_what_this_member_does_not_hold_names_no_leader() {
+    let mut words = words();
+    // One of three spoke of an index ahead, and is the only voter when the others get there.
+    take(&mut words, 3, mark(5, 1)).expect("genuine");
+    assert_eq!(words.lead(5, &[ids(&[3])]), None, "not here yet");
+    note(&mut words, mark(5, 2));
+    assert_eq!(words.lead(5, &[ids(&[3])]), None, "another state");
+}
+
+#[test]
 fn one_voter_alone_names_no_leader() {
     let mut words = words();
     let liar = Lead { term: u64::MAX, leader: MemberId(77) };
@@ -209,6 +219,7 @@ fn one_voter_alone_names_no_leader() {
     assert_eq!(words.proof(5, &voters), Some(mark(5, 1)), "they agree on the log");
     assert_eq!(words.lead(5, &voters), None, "and not on who leads");
     take(&mut words, 2, mark(5, 1)).expect("genuine");
+    note(&mut words, mark(5, 1));
     assert_eq!(words.lead(5, &voters), Some(LEAD));
     let exchange = [ids(&[1, 2, 3]), ids(&[3, 4, 5])];
     assert_eq!(words.lead(5, &exchange), None, "more than half of both sets");

@@ -12,7 +12,7 @@
 
 mod line;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ use crate::life::LifeId;
 use crate::net::{HostNo, Net};
 use crate::plant::Plant;
 use crate::trace::Trace;
-use crate::traitor::{Outlook, Said, Traitor, speech};
+use crate::traitor::{Outlook, Said, Traitor, fewest_voters, speech};
 use crate::tunnels::Tunnels;
 pub use line::Line;
 
@@ -176,10 +176,10 @@ impl Board {
     ) -> Option<Said> {
         let traitor = self.traitor.as_mut().filter(|traitor| traitor.is(member))?;
         let group = self.stations.get(&member)?.group.as_ref()?;
-        let (status, electorate) = (group.status(), group.electorate());
+        let status = group.status();
         let groups = self.stations.values().filter_map(|station| station.group.as_ref());
         let outlook = Outlook {
-            voters: electorate.iter().map(BTreeSet::len).min()?,
+            voters: fewest_voters(group),
             changing: status.changing,
             commit: status.commit,
             slowest: groups.map(|group| group.status().applied).min()?,

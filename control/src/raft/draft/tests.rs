@@ -78,6 +78,23 @@ fn entries_that_a_majority_signed_are_proven_and_no_others() {
 }
 
 #[test]
+fn a_draft_follows_what_it_begins_after_and_nothing_later() {
+    let place = |index| Some(Place { term: 1, index });
+    let follows = |draft: &Draft| [2, 3, 4].map(|own| draft.follows(place(own)));
+    assert!(Draft::default().follows(None));
+    assert_eq!(follows(&Draft::default()), [true; 3]);
+    let mut draft = Draft::default();
+    let entries = [entry(4, Payload::Blank), entry(5, Payload::Blank)];
+    draft.add(news(&entries, vec![]), false, &settled(), (&root(), NEWEST)).expect("they follow");
+    assert_eq!(follows(&draft), [false, true, false]);
+    let mut ahead = settled();
+    ahead.apply(&entries[0]);
+    let whole = News { snapshot: Some(ahead.to_snapshot()), ..news(&entries[1..], vec![]) };
+    draft.add(whole, true, &settled(), (&root(), NEWEST)).expect("it leads further");
+    assert_eq!(follows(&draft), [true, true, false]);
+}
+
+#[test]
 fn whoever_signed_its_own_departure_is_gone_by_what_was_sent_and_nobody_else() {
     let own = settled();
     let gone = |payload| {

@@ -150,6 +150,40 @@ fn the_leader_keeps_its_vote_when_others_must_give_theirs_up() {
 }
 
 #[test]
+fn where_voters_become_fewer_the_leader_stays_before_those_that_are_wanted() {
+    let step = |members: &[u64], voters: &[u64], ready: &[u64], wanted: u64, target: usize| {
+        let (members, voters) = (ids(members), ids(voters));
+        next_step(&Roles {
+            leader: MemberId(1),
+            members: &members,
+            voters: &voters,
+            changing: false,
+            learners: &members.difference(&voters).copied().collect(),
+            ready: &ids(ready),
+            lost: &ids(&[]),
+            absent: &BTreeSet::new(),
+            target,
+            wishes: &BTreeMap::from([(MemberId(wanted), Wish::Always)]),
+            regions: &BTreeMap::new(),
+            standings: &BTreeMap::new(),
+            rested: true,
+        })
+    };
+    let (three, one) = (LEAST_TARGET, 1);
+    assert_eq!(step(&[1, 4], &[1, 4, 6], &[4], 4, three), set(&[1]), "6 goes, 4 just answered");
+    assert_eq!(step(&[1, 4], &[1, 4, 6], &[6], 4, three), set(&[1]), "or did not");
+    assert_eq!(step(&[1, 4, 6], &[1, 4, 6], &[4, 6], 4, one), set(&[1]), "fewer shall vote");
+    assert_eq!(step(&[1, 4], &[1], &[4], 4, three), set(&[4]), "it gets the vote afterwards");
+    assert_eq!(step(&[4, 8], &[1, 4, 6], &[8], 8, three), set(&[8]), "the leader goes too");
+    assert_eq!(step(&[4, 8], &[1, 4, 6], &[8], 4, three), None, "the one that is wanted is away");
+    assert_eq!(
+        step(&[1, 4, 6, 8], &[1, 4, 6, 8, 9], &[4, 8, 9], 6, 5),
+        set(&[1, 4, 8]),
+        "and makes room for one that answers"
+    );
+}
+
+#[test]
 fn a_voter_that_answers_is_kept_before_one_that_does_not() {
     assert_eq!(step_when(1, &[4, 6], &[1, 4, 6], &[], &[6]), set(&[6]));
     assert_eq!(step_when(1, &[1, 4, 6, 8], &[1, 4, 6], &[8], &[6, 8]), None, "but not replaced");

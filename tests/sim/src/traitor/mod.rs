@@ -23,6 +23,7 @@ pub(crate) mod words;
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
+use mesh_control::raft::Group;
 use mesh_model::trust::EpochId;
 use mesh_model::wire::sync::Pulled;
 use mesh_model::{IdentitySecret, LogIndex, MemberId};
@@ -35,9 +36,14 @@ use crate::net::HostNo;
 /// How many have to vote for one of them to be a minority.
 pub const FEWEST_VOTERS: usize = 3;
 
+/// How many vote as `group` knows; of two sets, while one is being exchanged for another, those of the smaller.
+pub(crate) fn fewest_voters(group: &Group) -> usize {
+    group.electorate().iter().map(BTreeSet::len).min().unwrap_or_default()
+}
+
 /// What it goes by when it lies.
 pub(crate) struct Outlook {
-    /// How many vote, as it knows; of two sets, while one is being exchanged for another, those of the smaller.
+    /// See [`fewest_voters`].
     pub(crate) voters: usize,
     /// One set of voters is being exchanged for another.
     pub(crate) changing: bool,

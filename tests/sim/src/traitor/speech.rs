@@ -65,10 +65,10 @@ mesh_model::message!(Reply, "agreement reply", version 1, limit LIMIT);
 /// Entries to follow `prev`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Append {
-    vote: Vote,
-    prev: Option<LogId>,
+    pub(crate) vote: Vote,
+    pub(crate) prev: Option<LogId>,
     pub(crate) entries: Vec<Entry>,
-    commit: Option<LogId>,
+    pub(crate) commit: Option<LogId>,
 }
 
 /// "Vote for me."

@@ -24,7 +24,7 @@ use crate::invariants::{Violation, alarm_names_the_traitor, no_forged_record};
 use crate::life::LifeId;
 use crate::net::HostNo;
 use crate::traitor::speech::{ProposeReply, Question, Reply, Request, close, open};
-use crate::traitor::{FEWEST_VOTERS, Traitor};
+use crate::traitor::{FEWEST_VOTERS, Traitor, fewest_voters};
 
 /// How many have to be present for one of them to be banned or removed: the traitor is a minority of those left.
 pub(super) const FEWEST: usize = 6;
@@ -190,7 +190,7 @@ impl World {
         let Some(life) = self.hosts.get(&no).and_then(Host::life) else { return };
         let Some(group) = life.group.clone() else { return };
         let status = group.status();
-        if status.voters.len() < FEWEST_VOTERS || !status.voters.contains(&life.me) {
+        if fewest_voters(&group) < FEWEST_VOTERS || !status.voters.contains(&life.me) {
             return;
         }
         let leadership = *group.leadership().borrow();

@@ -84,11 +84,17 @@ impl World {
         !(sourced && (still_vote || vouched))
     }
 
-    /// Whether all who knew what was agreed after `furthest`, which no honest member is ahead of, left, so that only the traitor can tell.
-    fn is_alone_with_the_traitor(&self, furthest: &GroupStatus) -> bool {
+    /// Whether a member that stands at `own` is alone with the traitor: it lacks something that was agreed, and whoever else voted by
+    /// then has left.
+    fn is_alone_with_the_traitor(&self, own: &GroupStatus) -> bool {
+        let Some(theirs) = self.traitor().and_then(|traitor| self.status_of(traitor)) else {
+            return false;
+        };
+        let mut others = theirs.voters.iter().filter(|voter| !self.is_traitor(**voter));
         let agreed = self.reference.acks().iter().map(|ack| ack.index).max();
-        let held = self.traitor().and_then(|traitor| self.status_of(traitor)).map(|it| it.applied);
-        agreed.is_some_and(|agreed| furthest.applied < agreed) && held >= agreed
+        own.applied < theirs.applied
+            && Some(theirs.applied) >= agreed
+            && others.all(|voter| self.status_of(*voter).is_none())
     }
 
     /// Whether somebody that `life` has a tunnel with came into the epoch of `mesh` from the one before: whoever came in later has no
