@@ -208,9 +208,11 @@ fn one_after_another(lab: &mut Lab, directory: &Path, first: &Backups) {
         eventually(LIMIT, "the next one is made, and the third from the end removed", || {
             let listed: Backups = lab.host(1).mesh().get(&["backup", "list"]).ok()?;
             let newer = listed.backups.iter().any(|backup| backup.made_ms >= first.made_ms);
-            (newer && !directory.join(&third).exists()).then_some(listed)
+            let removed = listed.backups.iter().all(|backup| backup.name != third);
+            (newer && removed).then_some(listed)
         })
         .unwrap();
+    assert!(!directory.join(&third).exists());
     assert_eq!((listed.backups.len(), &listed.failure), (2, &None));
     assert!(listed.backups.iter().any(|it| it.made_ms == second_ms && it.name == second));
     assert!(foreign.exists());
