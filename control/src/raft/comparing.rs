@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mesh_model::codec::{self, CodecError};
-use mesh_model::wire::sync::{News, Place, Pull, Pulled};
+use mesh_model::wire::sync::{News, Pull, Pulled};
 use mesh_model::{LogIndex, MemberId, Term};
 use openraft::type_config::TypeConfigExt as _;
 
@@ -26,7 +26,7 @@ use super::group::{Group, Inner};
 use super::records::EntryRecord;
 use super::rpc::{Reply, Request};
 use super::store::{LogStore, StoreError};
-use super::types::{Entry, LogId, Types};
+use super::types::{Entry, LogId, Types, place_of};
 
 /// How long one answer may take: 64 entries on a line of 4 Mbit/s, there and back.
 const ANSWER_LIMIT: Duration = Duration::from_millis(2500);
@@ -188,7 +188,7 @@ impl Inner {
         have: Option<LogId>,
         next: LogIndex,
     ) -> Option<Sent> {
-        let have = have.map(|id| Place { term: id.leader_id.term, index: id.index });
+        let have = have.map(place_of);
         let (proven, lead) = (self.proven(), self.elected());
         let request = Request::Pull(Pull { have, proven, lead, hold_ms: 0, snapshot: false });
         let news = match self.peers.ask(source, request, ANSWER_LIMIT).await {

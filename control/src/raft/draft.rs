@@ -25,7 +25,7 @@ use mesh_model::{Edition, LogIndex, MemberId, Signed};
 use super::records::EntryRecord;
 use super::replica::Replica;
 use super::snapshot::{SnapshotError, peek_meta};
-use super::types::{Entry, Payload};
+use super::types::{Entry, Payload, place_of};
 use crate::sync::{common_lead, majority};
 
 /// The most entries a draft holds: whoever lacks more is sent a snapshot, because no source keeps more.
@@ -84,7 +84,7 @@ impl Draft {
     pub(super) fn end(&self, own: Option<Place>) -> Option<Place> {
         let last = self.entries.last().map(|entry| entry.log_id);
         let last = last.or_else(|| self.base.as_ref()?.replica.applied);
-        last.map_or(own, |id| Some(Place { term: id.leader_id.term, index: id.index }))
+        last.map(place_of).or(own)
     }
 
     /// Whether its entries begin where a host ends that holds all up to `place`, or it has a state from beyond that.

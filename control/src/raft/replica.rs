@@ -8,7 +8,7 @@ use mesh_model::wire::sync::{LogHash, Place};
 use mesh_model::{LogIndex, MemberId};
 
 use super::records::EntryRecord;
-use super::types::{Entry, LogId, Payload, StoredMembership};
+use super::types::{Entry, LogId, Payload, StoredMembership, place_of};
 use crate::command::Outcome;
 use crate::state::State;
 
@@ -65,8 +65,7 @@ impl Replica {
 
     /// The last applied entry.
     pub(super) fn place(&self) -> Option<Place> {
-        let applied = self.applied?;
-        Some(Place { term: applied.leader_id.term, index: applied.index })
+        self.applied.map(place_of)
     }
 
     /// Whether `member` has a vote, or ever had one.

@@ -215,7 +215,7 @@ fn chosen(roles: &Roles<'_>, without: &BTreeSet<MemberId>) -> BTreeSet<MemberId>
     candidates.extend(newcomers.into_iter().filter(|id| !without.contains(id)));
     let number = largest_odd_upto(candidates.len().min(roles.target));
     let shrinks = number < roles.voters.len();
-    // Whom the operator wants comes first; among equals the order stays.
+    // Whom the operator wants comes first, unless the voters become fewer (see the module); among equals the order stays.
     candidates.sort_by_key(|id| match shrinks {
         true => *id != roles.leader && !(roles.wishes_always(id) && roles.ready.contains(id)),
         false => !roles.wishes_always(id),

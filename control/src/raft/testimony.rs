@@ -8,14 +8,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mesh_model::codec::{self, Message as _};
 use mesh_model::view::StateHash;
-use mesh_model::wire::sync::{ElectorateHash, Place};
+use mesh_model::wire::sync::ElectorateHash;
 use mesh_model::{MemberId, MeshId};
 use openraft::async_runtime::watch::WatchSender as _;
 
 use super::machine::SharedReplica;
 use super::records::StoredMembershipRecord;
 use super::replica::Replica;
-use super::types::{Entry, LogId, Membership, Payload, StoredMembership};
+use super::types::{Entry, LogId, Membership, Payload, StoredMembership, place_of};
 use super::watch as ordered;
 use crate::sync::{Mark, Words};
 
@@ -102,9 +102,8 @@ impl Replica {
 
     /// The same, where the state's hash is known.
     pub(crate) fn mark_of(&self, at: LogId, state: StateHash) -> Mark {
-        let at = Place { term: at.leader_id.term, index: at.index };
         let electorate = electorate_hash(&self.membership);
-        Mark { at, log: self.log, state, electorate, encoding: self.state.version() }
+        Mark { at: place_of(at), log: self.log, state, electorate, encoding: self.state.version() }
     }
 
     /// Those that have a vote, in one set or the other.

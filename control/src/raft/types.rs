@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use mesh_model::wire::sync::Place;
 use openraft::vote::RaftLeaderId;
 use openraft::{AsyncRuntime, EntryPayload, RaftTypeConfig};
 
@@ -61,3 +62,8 @@ pub(crate) type SnapshotMeta = openraft::SnapshotMeta<CommittedLeaderId, u64, ()
 /// A snapshot; its data are the bytes of a [`SnapshotRecord`](super::snapshot::SnapshotRecord).
 pub(crate) type Snapshot = openraft::Snapshot<CommittedLeaderId, u64, (), Vec<u8>>;
 pub(crate) type Instant = <Runtime as AsyncRuntime>::Instant;
+
+/// `id` as members tell it each other.
+pub(super) fn place_of(id: LogId) -> Place {
+    Place { term: id.leader_id.term, index: id.index }
+}

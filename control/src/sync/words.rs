@@ -242,10 +242,7 @@ impl Words {
     /// could name a leader that there will never be, and a term after which there is none; and who votes alone now was one of
     /// several, perhaps, when it spoke of an index that nobody had reached.
     pub fn lead(&self, index: LogIndex, electorate: &[BTreeSet<MemberId>]) -> Option<Lead> {
-        let claim = self.proof(index, electorate)?;
-        if self.marks.get(&index)?.0 != claim {
-            return None;
-        }
+        let claim = self.proven_at(index, electorate)?;
         let said = self.said.get(&index)?.iter();
         let agreeing = said.filter(|(_, (word, _))| word.claim() == claim);
         common_lead(agreeing.map(|(member, (word, _))| (*member, word.lead)).collect(), electorate)
@@ -253,10 +250,13 @@ impl Words {
 
     /// The furthest that a majority of `electorate` and this member's own log agree on.
     pub fn proven(&self, electorate: &[BTreeSet<MemberId>]) -> Option<Claim> {
-        self.said.keys().rev().find_map(|index| {
-            let claim = self.proof(*index, electorate)?;
-            (self.marks.get(index)?.0 == claim).then_some(claim)
-        })
+        self.said.keys().rev().find_map(|index| self.proven_at(*index, electorate))
+    }
+
+    /// What a majority of `electorate` and this member's own log say of `index`, if that is the same.
+    fn proven_at(&self, index: LogIndex, electorate: &[BTreeSet<MemberId>]) -> Option<Claim> {
+        let claim = self.proof(index, electorate)?;
+        (self.marks.get(&index)?.0 == claim).then_some(claim)
     }
 
     /// What was said of indexes after `after`, as it was signed; the latest, as many as one answer holds. Nothing of what this

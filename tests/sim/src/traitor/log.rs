@@ -90,9 +90,12 @@ mod tests {
         let vote = Vote { term: 9, node: 1, committed: true };
         let entries = places.iter().map(entry).collect();
         let slipped = bait.slip_into(Append { vote, prev: None, entries, commit: None });
-        let is_forged = |entry: &Entry| matches!(&entry.payload, Payload::Proposal(proposal) if proposal.command == FORGED);
+        let forged = Payload::Proposal(Proposal { at_ms: 0, command: FORGED });
         let entries = slipped.into_iter().flat_map(|append| append.entries);
-        entries.filter(is_forged).map(|entry| (entry.id.term, entry.id.index)).collect()
+        entries
+            .filter(|entry| entry.payload == forged)
+            .map(|entry| (entry.id.term, entry.id.index))
+            .collect()
     }
 
     #[test]
