@@ -70,7 +70,7 @@ impl Daemon {
         self.wait_exit(STOP_LIMIT)
     }
 
-    /// Ends it the way a power cut does (SIGKILL).
+    /// Kills it (SIGKILL). No power cut: what it wrote to its files is in them.
     pub fn kill(&mut self) -> Result<()> {
         self.signal(Signal::SIGKILL)?;
         self.wait_exit(STOP_LIMIT).map(drop)

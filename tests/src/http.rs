@@ -5,6 +5,9 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
+use mesh_model::api::v1::Document;
+use serde::de::DeserializeOwned;
+
 use crate::error::{Context as _, Error, Result};
 
 /// How long the daemon may take to answer or to hang up.
@@ -31,6 +34,14 @@ pub fn request(socket: &Path, method: &str, path: &str, body: &[u8]) -> Result<R
         let text = String::from_utf8_lossy(&raw);
         Error::Failed(format!("{method} {path}: not an HTTP answer: {text}"))
     })
+}
+
+/// The document at `path`: what `mesh` would show, without the time a process takes to start.
+pub fn get<T: DeserializeOwned>(socket: &Path, path: &str) -> Result<T> {
+    let reply = request(socket, "GET", path, b"")?;
+    serde_json::from_str(&reply.body)
+        .map(|document: Document<T>| document.body)
+        .map_err(|error| Error::Failed(format!("GET {path}: {error}: {}", reply.body)))
 }
 
 /// Sends any bytes, says that there are no more, and reads until the daemon hangs up.

@@ -1,11 +1,18 @@
 //! What the figures were measured on.
 
-use std::fs;
+use std::fs::{self, File};
+use std::os::fd::AsRawFd as _;
+use std::path::Path;
 
 use nix::sys::utsname::uname;
 use serde::Serialize;
 
-/// A machine, as far as it matters to a packet.
+use crate::error::{Error, Result};
+
+/// File systems whose files are in memory: a flush of theirs takes no time and keeps nothing.
+const IN_MEMORY: [&str; 2] = ["tmpfs", "ramfs"];
+
+/// A machine, as far as it matters to a packet, or to a record on its way to disk.
 #[derive(Debug, Clone, Serialize)]
 pub struct Machine {
     /// The kernel's release.
@@ -18,6 +25,8 @@ pub struct Machine {
     pub hypervisor: bool,
     /// Installed memory, in MiB.
     pub memory_mib: u64,
+    /// The file system of temporary files: the state of whatever is measured is among them.
+    pub file_system: String,
     /// The largest buffers a socket may ask for without rights, receive and send, in bytes.
     pub socket_buffers: [u64; 2],
 }
@@ -36,9 +45,22 @@ impl Machine {
             hypervisor: field(&cpuinfo, "flags")
                 .is_some_and(|flags| flags.split(' ').any(|flag| flag == "hypervisor")),
             memory_mib: memory(&read("/proc/meminfo")),
+            file_system: file_system(&std::env::temp_dir()).unwrap_or_default(),
             socket_buffers: ["r", "w"]
                 .map(|way| number(&format!("/proc/sys/net/core/{way}mem_max"))),
         }
+    }
+
+    /// An error where what is flushed reaches no disk.
+    pub fn flushes_to_disk(&self) -> Result<()> {
+        if IN_MEMORY.contains(&self.file_system.as_str()) {
+            return Err(Error::Failed(format!(
+                "{} is {}, where nothing is flushed to a disk; set TMPDIR to a directory on one",
+                std::env::temp_dir().display(),
+                self.file_system
+            )));
+        }
+        Ok(())
     }
 }
 
@@ -65,6 +87,21 @@ fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     })
 }
 
+/// What `dir` is on. By its mount and not by its path, for mounts lie one over the other.
+fn file_system(dir: &Path) -> Option<String> {
+    let dir = File::open(dir).ok()?;
+    let opened = read(&format!("/proc/self/fdinfo/{}", dir.as_raw_fd()));
+    mounted(&read("/proc/self/mountinfo"), field(&opened, "mnt_id")?).map(str::to_owned)
+}
+
+/// The file system of mount `id`: the first word after the dash, of which there is one only, for blanks in paths are escaped.
+fn mounted<'a>(mountinfo: &'a str, id: &str) -> Option<&'a str> {
+    mountinfo.lines().find_map(|line| {
+        let (mount, file_system) = line.split_once(" - ")?;
+        (mount.split(' ').next()? == id).then(|| file_system.split(' ').next())?
+    })
+}
+
 fn memory(meminfo: &str) -> u64 {
     let total = field(meminfo, "MemTotal").and_then(|text| text.strip_suffix("kB"));
     total.and_then(|kib| kib.trim().parse::<u64>().ok()).unwrap_or_default() / 1024
@@ -81,5 +118,26 @@ mod tests {
         assert_eq!(field(text, "stepping"), None);
         assert_eq!(memory("MemTotal:       2097152 kB\n"), 2048);
         assert_eq!(memory(""), 0);
+    }
+
+    #[test]
+    fn the_mount_that_lies_on_top_counts() {
+        let mounts = "29 1 254:0 / / rw shared:1 - ext4 /dev/vda rw\n\
+                      31 29 0:27 / /tmp rw - xfs /dev/vdb rw\n\
+                      131 31 0:28 / /tmp rw,nosuid shared:9 - tmpfs tmpfs rw,size=1g\n";
+        assert_eq!(mounted(mounts, "29"), Some("ext4"));
+        assert_eq!(mounted(mounts, "131"), Some("tmpfs"));
+        assert_eq!(mounted(mounts, "3"), None);
+        assert_eq!(file_system(Path::new("/proc")).as_deref(), Some("proc"));
+        assert_eq!(file_system(Path::new("/proc/none")), None);
+    }
+
+    #[test]
+    fn state_in_memory_is_refused_and_the_way_out_named() {
+        let on =
+            |file_system: &str| Machine { file_system: file_system.to_owned(), ..Machine::this() };
+        assert!(on("ext4").flushes_to_disk().is_ok());
+        let refused = on("tmpfs").flushes_to_disk().unwrap_err().to_string();
+        assert!(refused.contains("tmpfs") && refused.contains("TMPDIR"), "{refused}");
     }
 }

@@ -150,6 +150,7 @@ pub(super) mod tests {
             processors: 2,
             hypervisor: true,
             memory_mib: 2048,
+            file_system: "ext4".to_owned(),
             socket_buffers: [4_194_304, 212_992],
         }
     }

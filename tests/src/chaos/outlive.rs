@@ -55,6 +55,9 @@ pub struct Survived {
 }
 
 impl Outlive {
+    /// The longest run: echoes are numbered with 16 bits.
+    pub const LONGEST: Duration = Duration::from_millis(EVERY.as_millis() as u64 * u16::MAX as u64);
+
     /// Six members, of which the first three vote and the others never will.
     pub fn prepare() -> Result<Self> {
         let mut lab = Lab::switched(VOTERS.len() + PAIR.len() + 1)?;
@@ -77,8 +80,11 @@ impl Outlive {
         Ok(this)
     }
 
-    /// The voters die, the pair pings each other for `span`, the third host is started anew.
+    /// The voters die, the pair pings each other for `span`, of [`LONGEST`](Self::LONGEST) at most, the third host is started anew.
     pub fn run(&mut self, span: Duration) -> Result<Survived> {
+        if span > Self::LONGEST {
+            return Err(Error::Failed(format!("there are not enough echoes for {span:?}")));
+        }
         let targets: Vec<(usize, IpAddr)> = [PAIR, [PAIR[1], PAIR[0]]]
             .into_iter()
             .map(|[from, to]| Ok(self.addresses(to)?.map(|target| (from, target))))

@@ -297,7 +297,7 @@ impl Host {
         Ok(status)
     }
 
-    /// Ends the daemon the way a power cut does.
+    /// Kills the daemon. No power cut: what it wrote to its files is in them.
     pub fn kill(&mut self) -> Result<()> {
         self.running()?.kill()?;
         self.daemon = None;

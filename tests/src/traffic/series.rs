@@ -32,7 +32,7 @@ pub struct RoundTrips {
 }
 
 impl PingSeries {
-    /// As many echoes every `every` as fit into `span`.
+    /// As many echoes every `every` as fit into `span`, and can be numbered.
     pub fn filling(span: Duration, every: Duration) -> Self {
         let count = span.as_secs_f64() / every.as_secs_f64();
         Self { count: count.clamp(1.0, f64::from(MAX_COUNT)) as u16, every }

@@ -64,7 +64,7 @@ pub trait Cluster: Send {
     /// What all members agree on, themselves included; `None` while they do not.
     fn standing(&self) -> Option<Standing>;
 
-    /// Ends member `number` as a power cut does.
+    /// Kills member `number`. No power cut: what it wrote to its files is in them.
     fn kill(&mut self, number: usize) -> Result<()>;
 
     /// Starts a member that was ended.

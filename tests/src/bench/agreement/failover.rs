@@ -12,17 +12,32 @@ use crate::error::{Error, Result};
 const RUN_UP: Duration = Duration::from_millis(150);
 
 /// How long a next write is waited for before it counts as one that does not come.
-const GIVE_UP: Duration = Duration::from_secs(20);
+pub const GIVE_UP: Duration = Duration::from_secs(20);
+
+/// Of the writes begun, one in so many is begun at the leader, too: the first of a fault, and enough while it lasts to find a
+/// leader that acknowledges on its own, without much more work for the members.
+const AT_LEADER: u32 = 4;
+
+/// In one turn of so many a fault is kept for [`HOLD`] after the next write: a leader that is cut off has all that time to
+/// acknowledge what nobody else has. With [`REST_STEPS`], and with the numbers of victims and links, it has no common factor:
+/// held faults meet them all.
+const HELD_EVERY: u32 = 11;
+const HOLD: Duration = Duration::from_secs(1);
 
 /// Members rest so long after they agree again. Different each time, so that a fault meets all moments between two
-/// heartbeats: this much at least, and this much for each turn up to a whole heartbeat of anybody.
+/// heartbeats: this much at least, and this much for each turn up to a whole heartbeat of anybody. The number of steps has no
+/// common factor with that of victims or links: each of them meets all moments.
 const REST: Duration = Duration::from_millis(300);
-const REST_STEP: Duration = Duration::from_millis(37);
-const REST_STEPS: u32 = 8;
+const REST_STEP: Duration = Duration::from_millis(43);
+const REST_STEPS: u32 = 7;
 
 /// What one fault came to.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Outage {
+    /// The number of the member that led when it happened.
+    pub leader: usize,
+    /// What happened.
+    pub fault: Fault,
     /// From the fault to the first acknowledgement of a write begun since; `None` when none came.
     pub next_write: Option<Duration>,
     /// Whether another member led afterwards.
@@ -36,9 +51,17 @@ pub struct Subject {
     cluster: Box<dyn Cluster>,
     written: u64,
     acknowledged: BTreeSet<String>,
+    begun_at_leader: u64,
     /// Those with writes that may still be answered: etcd needs seven seconds to give one up.
-    writers: Vec<Writer>,
-    turn: u32,
+    writers: Vec<Writers>,
+}
+
+/// Who writes while one fault comes and goes.
+struct Writers {
+    /// Where the fault leaves people alone: how soon it is answered again is what counts.
+    apart: Writer,
+    /// At the leader, which may be the one that is cut off: what it acknowledges must be kept like everything else.
+    at_leader: Writer,
 }
 
 /// What is left at the end.
@@ -48,6 +71,10 @@ pub struct Audit {
     pub begun: u64,
     /// Writes that were acknowledged.
     pub acknowledged: usize,
+    /// Of those begun, the ones at a leader that a fault was about to meet, or had met.
+    pub begun_at_leader: u64,
+    /// How many of these were acknowledged.
+    pub acknowledged_at_leader: usize,
     /// Acknowledged writes that some member does not have.
     pub lost: usize,
 }
@@ -59,6 +86,8 @@ impl Audit {
         Self {
             begun: self.begun + other.begun,
             acknowledged: self.acknowledged + other.acknowledged,
+            begun_at_leader: self.begun_at_leader + other.begun_at_leader,
+            acknowledged_at_leader: self.acknowledged_at_leader + other.acknowledged_at_leader,
             lost: self.lost + other.lost,
         }
     }
@@ -67,7 +96,13 @@ impl Audit {
 impl Subject {
     /// `cluster`, to which nothing was written yet.
     pub fn new(cluster: Box<dyn Cluster>) -> Self {
-        Self { cluster, written: 0, acknowledged: BTreeSet::new(), writers: Vec::new(), turn: 0 }
+        Self {
+            cluster,
+            written: 0,
+            acknowledged: BTreeSet::new(),
+            begun_at_leader: 0,
+            writers: Vec::new(),
+        }
     }
 
     /// The cluster.
@@ -75,71 +110,87 @@ impl Subject {
         &mut *self.cluster
     }
 
-    /// Lets a fault of `kind` happen, and everything be well again.
-    pub fn suffer(&mut self, kind: Kind) -> Result<Outage> {
-        self.turn += 1;
+    /// Lets a fault of `kind` happen, and everything be well again. `turn`, which counts the faults of this kind, decides
+    /// whom it meets, at which moment, and for how long.
+    pub fn suffer(&mut self, kind: Kind, turn: u32) -> Result<Outage> {
         let before = settled(&*self.cluster)?;
-        std::thread::sleep(REST + REST_STEP * (self.turn % REST_STEPS));
-        let fault = Fault::of(kind, before.leader, self.cluster.size(), self.turn as usize);
-        let mut writer =
-            Writer::new(self.cluster.netns(fault.writer), self.cluster.door(fault.writer));
-        let next_write = self.write_through(&fault, &mut writer);
+        std::thread::sleep(REST + REST_STEP * (turn % REST_STEPS));
+        let fault = Fault::of(kind, before.leader, self.cluster.size(), turn as usize);
+        let hold = if turn % HELD_EVERY == 1 { HOLD } else { Duration::ZERO };
+        let mut writers = Writers {
+            apart: Writer::beside(&*self.cluster, fault.writer),
+            at_leader: Writer::beside(&*self.cluster, before.leader),
+        };
+        let next_write = self.write_through(&fault, hold, &mut writers);
         // Whatever it came to, the next fault meets whole members.
         let over = Instant::now();
         self.mend(&fault)?;
-        self.writers.push(writer);
+        self.writers.push(writers);
         let next_write = next_write?;
         let after = settled(&*self.cluster)?;
         Ok(Outage {
+            leader: before.leader,
+            fault,
             next_write,
             leader_changed: after.leader != before.leader,
             recovery: over.elapsed(),
         })
     }
 
-    /// Writes before, during and after `fault` until a write begun after it is acknowledged.
-    fn write_through(&mut self, fault: &Fault, writer: &mut Writer) -> Result<Option<Duration>> {
-        let start = Instant::now();
-        let mut next = start;
-        while start.elapsed() < RUN_UP {
-            next = self.begin_and_listen(fault, writer, next, None)?.1;
-        }
+    /// Writes before, during and after `fault` until a write begun after it is acknowledged, and for `hold` from then on.
+    fn write_through(
+        &mut self,
+        fault: &Fault,
+        hold: Duration,
+        writers: &mut Writers,
+    ) -> Result<Option<Duration>> {
+        self.write_until(Instant::now() + RUN_UP, None, writers)?;
         let struck = Instant::now();
         match fault.killed {
             Some(number) => self.cluster.kill(number)?,
             None => self.cluster.fabric().cut_exactly(&fault.cuts)?,
         }
-        let since = Instant::now();
-        while struck.elapsed() < GIVE_UP {
-            let (ended, at) = self.begin_and_listen(fault, writer, next, Some(since))?;
-            if let Some(ended) = ended {
-                return Ok(Some(ended.saturating_duration_since(struck)));
+        let next_write = self.write_until(struck + GIVE_UP, Some(Instant::now()), writers)?;
+        if next_write.is_some() {
+            self.write_until(Instant::now() + hold, None, writers)?;
+        }
+        Ok(next_write.map(|ended| ended.saturating_duration_since(struck)))
+    }
+
+    /// Begins one write after the other until `end`, or until one of those apart that was begun after `since` is
+    /// acknowledged: when that was.
+    fn write_until(
+        &mut self,
+        end: Instant,
+        since: Option<Instant>,
+        writers: &mut Writers,
+    ) -> Result<Option<Instant>> {
+        let mut next = Instant::now();
+        for nth in 0_u32.. {
+            let now = Instant::now();
+            if now >= end {
+                break;
             }
-            next = at;
+            self.begin(&mut writers.apart)?;
+            if nth % AT_LEADER == 0 {
+                self.begin(&mut writers.at_leader)?;
+                self.begun_at_leader += 1;
+            }
+            next = (next + EVERY).max(now);
+            while let Some(written) = writers.apart.next_until(next) {
+                let acknowledged = self.note(&written);
+                if acknowledged && since.is_some_and(|since| written.begun >= since) {
+                    return Ok(Some(written.ended));
+                }
+            }
         }
         Ok(None)
     }
 
-    /// Begins a write at `at` and listens until the one after it is due; that moment, and when a write begun after
-    /// `since` was acknowledged, if one was.
-    fn begin_and_listen(
-        &mut self,
-        fault: &Fault,
-        writer: &mut Writer,
-        at: Instant,
-        since: Option<Instant>,
-    ) -> Result<(Option<Instant>, Instant)> {
-        let now = Instant::now();
+    /// Begins the next write.
+    fn begin(&mut self, writer: &mut Writer) -> Result<()> {
         self.written += 1;
-        writer.begin(self.written, self.cluster.write(self.written, fault.writer))?;
-        let next = (at + EVERY).max(now);
-        while let Some(written) = writer.next_until(next) {
-            let acknowledged = self.note(&written);
-            if acknowledged && since.is_some_and(|since| written.begun >= since) {
-                return Ok((Some(written.ended), next));
-            }
-        }
-        Ok((None, next))
+        writer.begin(self.written, self.cluster.write(self.written, writer.number()))
     }
 
     /// Remembers what was acknowledged; whether it was.
@@ -163,10 +214,12 @@ impl Subject {
 
     /// Compares what was acknowledged with what every member has.
     pub fn audit(&mut self) -> Result<Audit> {
-        for writer in std::mem::take(&mut self.writers) {
-            for written in writer.finish() {
+        let mut at_leader = 0;
+        for Writers { apart, at_leader: leaders } in std::mem::take(&mut self.writers) {
+            for written in apart.finish() {
                 self.note(&written);
             }
+            at_leader += leaders.finish().iter().filter(|written| self.note(written)).count();
         }
         settled(&*self.cluster)?;
         let mut lost = BTreeSet::new();
@@ -174,9 +227,22 @@ impl Subject {
             let records = self.cluster.records(number)?;
             lost.extend(self.acknowledged.difference(&records).cloned());
         }
-        if self.acknowledged.is_empty() {
-            return Err(Error::Failed(format!("{} acknowledged nothing", self.cluster.name())));
+        let audit = Audit {
+            begun: self.written,
+            acknowledged: self.acknowledged.len(),
+            begun_at_leader: self.begun_at_leader,
+            acknowledged_at_leader: at_leader,
+            lost: lost.len(),
+        };
+        if audit.acknowledged == 0 || audit.acknowledged_at_leader == 0 {
+            return Err(Error::Failed(format!(
+                "{} acknowledged nothing: {audit:?}",
+                self.cluster.name()
+            )));
         }
-        Ok(Audit { begun: self.written, acknowledged: self.acknowledged.len(), lost: lost.len() })
+        Ok(audit)
     }
 }
+
+#[cfg(test)]
+mod tests;

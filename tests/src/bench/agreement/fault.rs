@@ -28,7 +28,12 @@ pub enum Kind {
     LeaderSeesOne,
     /// Of another voter's links all are cut but one, and not the one to the leader is left.
     VoterSeesOne,
+    /// The link between two other voters is cut.
+    CutVoterLink,
 }
+
+/// Half of the next writes may take no longer when the leader is lost, whatever took it, in seconds.
+pub const PROMISED_P50: f64 = 0.8;
 
 /// What kinds of faults have in common, and what is promised of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -67,7 +72,7 @@ impl Class {
 
 impl Kind {
     /// All of them, in the order in which they happen.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::KillLeader,
         Self::KillVoter,
         Self::LeaderToOne,
@@ -77,6 +82,7 @@ impl Kind {
         Self::CutLink,
         Self::LeaderSeesOne,
         Self::VoterSeesOne,
+        Self::CutVoterLink,
     ];
 
     /// What it belongs to.
@@ -86,7 +92,22 @@ impl Kind {
             Self::LeaderToOne | Self::OneToLeader | Self::MuteLeader | Self::DeafLeader => {
                 Class::OneWay
             }
-            Self::CutLink | Self::LeaderSeesOne | Self::VoterSeesOne => Class::Partial,
+            Self::CutLink | Self::LeaderSeesOne | Self::VoterSeesOne | Self::CutVoterLink => {
+                Class::Partial
+            }
+        }
+    }
+
+    /// Whether the leader is lost to a majority of the voters: no write is agreed on until another leads, or until the fault is over.
+    pub fn takes_leader(self) -> bool {
+        match self {
+            Self::KillLeader | Self::MuteLeader | Self::DeafLeader | Self::LeaderSeesOne => true,
+            Self::KillVoter
+            | Self::LeaderToOne
+            | Self::OneToLeader
+            | Self::CutLink
+            | Self::VoterSeesOne
+            | Self::CutVoterLink => false,
         }
     }
 
@@ -102,12 +123,13 @@ impl Kind {
             Self::CutLink => "cut-link",
             Self::LeaderSeesOne => "leader-sees-one",
             Self::VoterSeesOne => "voter-sees-one",
+            Self::CutVoterLink => "cut-voter-link",
         }
     }
 }
 
 /// A fault as it happens to a cluster.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Fault {
     /// Who dies.
     pub killed: Option<usize>,
@@ -119,11 +141,17 @@ pub struct Fault {
 
 impl Fault {
     /// The fault of `kind` when `leader` leads `size` members, five or more. `turn` decides whom else it meets:
-    /// everybody in turn.
+    /// everybody in turn, and of links between two others each.
     pub fn of(kind: Kind, leader: usize, size: usize, turn: usize) -> Self {
-        // The others, the victim first.
-        let other = |nth: usize| 1 + (leader + (turn + nth) % (size - 1)) % size;
-        let (victim, confidant, writer) = (other(0), other(1), other(2));
+        let others = size - 1;
+        let other = |nth: usize| 1 + (leader + nth % others) % size;
+        // Next to each other around the leader; once all such links were cut, those between the next but one.
+        let apart = match kind {
+            Kind::CutVoterLink => 1 + turn / others % (others / 2),
+            _ => 1,
+        };
+        let (victim, confidant, writer) =
+            (other(turn), other(turn + apart), other(turn + apart + 1));
         let everybody = || (1..=size).filter(|number| *number != leader);
         let both = |a: usize, b: usize| [(a, b), (b, a)];
         let cuts = match kind {
@@ -141,6 +169,7 @@ impl Fault {
                 .filter(|number| *number != victim && *number != confidant)
                 .flat_map(|number| both(victim, number))
                 .collect(),
+            Kind::CutVoterLink => BTreeSet::from(both(victim, confidant)),
         };
         let killed = match kind {
             Kind::KillLeader => Some(leader),
@@ -189,5 +218,24 @@ mod tests {
         let links: BTreeSet<_> =
             (0..4).flat_map(|turn| Fault::of(Kind::CutLink, 3, 5, turn).cuts).collect();
         assert_eq!(links.len(), 8);
+    }
+
+    #[test]
+    fn every_link_between_two_voters_that_do_not_lead_is_cut_alone() {
+        let faults: Vec<_> = (0..8).map(|turn| Fault::of(Kind::CutVoterLink, 3, 5, turn)).collect();
+        for fault in &faults {
+            assert_eq!((fault.cuts.len(), sees(fault, 3), sees(fault, fault.writer)), (2, 5, 5));
+        }
+        let links: BTreeSet<_> = faults.into_iter().flat_map(|fault| fault.cuts).collect();
+        assert_eq!(links.len(), 12);
+    }
+
+    #[test]
+    fn who_loses_its_leader_is_whoever_has_no_majority_with_it() {
+        for kind in Kind::ALL {
+            let fault = Fault::of(kind, 3, 5, 0);
+            let lost = fault.killed == Some(3) || sees(&fault, 3) < 3;
+            assert_eq!(kind.takes_leader(), lost, "{kind:?}");
+        }
     }
 }

@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 
 use super::client::{Door, Post};
 use super::cluster::{Cluster, Standing};
-use crate::error::{Context as _, Error, Result};
+use crate::error::{Context as _, Result};
 use crate::fabric::Fabric;
 use crate::host::{Host, PORT};
 use crate::http::{self, Reply};
@@ -57,10 +57,7 @@ impl Daemons {
     }
 
     fn get<T: DeserializeOwned>(&self, number: usize, path: &str) -> Result<T> {
-        let reply = http::request(&self.lab.host(number).socket(), "GET", path, b"")?;
-        serde_json::from_str(&reply.body)
-            .map(|document: Document<T>| document.body)
-            .map_err(|error| Error::Failed(format!("GET {path}: {error}: {}", reply.body)))
+        http::get(&self.lab.host(number).socket(), path)
     }
 
     /// Whom member `number` follows and how far it has come, if it is whole.

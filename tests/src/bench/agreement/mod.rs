@@ -6,8 +6,9 @@
 //! they keep ([`client`]), to etcd's JSON gateway or to the daemon's own socket.
 //!
 //! - [`failover`] lets a [`fault`] happen, begins a write every few milliseconds at a member that the fault
-//!   leaves alone ([`writer`]), and takes the time until the first of those begun since is acknowledged. At
-//!   the end every member must have every write that was ever acknowledged.
+//!   leaves alone ([`writer`]), and takes the time until the first of those begun since is acknowledged. Others
+//!   are begun at the leader, cut off or not. At the end every member must have every write that was ever
+//!   acknowledged.
 //! - [`commits`] has a number of clients write as fast as they are answered.
 //!
 //! Method and caveats: docs/performance.md.

@@ -10,6 +10,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::client::{Client, Door, Post};
+use super::cluster::Cluster;
 use super::meshd::ANSWER_LIMIT;
 use crate::error::Result;
 use crate::http::Reply;
@@ -32,6 +33,7 @@ pub struct Written {
 
 /// Writes begun at one member.
 pub struct Writer {
+    number: usize,
     netns: Arc<Netns>,
     door: Door,
     results: (Sender<Written>, Receiver<Written>),
@@ -39,13 +41,21 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// Somebody at `door` in `netns`.
-    pub fn new(netns: Arc<Netns>, door: Door) -> Self {
-        Self { netns, door, results: channel(), threads: Vec::new() }
+    /// Somebody beside member `number`.
+    pub fn beside(cluster: &dyn Cluster, number: usize) -> Self {
+        let (netns, door) = (cluster.netns(number), cluster.door(number));
+        Self { number, netns, door, results: channel(), threads: Vec::new() }
+    }
+
+    /// The number of the member.
+    pub fn number(&self) -> usize {
+        self.number
     }
 
     /// Begins the `nth` write.
     pub fn begin(&mut self, nth: u64, post: Post) -> Result<()> {
+        // A thread that has ended keeps its stack until somebody lets go of it, and there are thousands.
+        self.threads.retain(|thread| !thread.is_finished());
         let (door, results) = (self.door.clone(), self.results.0.clone());
         let thread = self.netns.spawn(move || {
             let begun = Instant::now();

@@ -154,8 +154,8 @@ fn ratio(ours: &[(u32, f64)], theirs: &[(u32, f64)]) -> f64 {
 
 fn render(report: &Report) -> String {
     let mut text = format!(
-        "On {}. {} voters each, {} s each time; medians.\n\n",
-        report.machine, report.voters, report.seconds
+        "On {}, state on {}. {} voters each, {} s each time; medians.\n\n",
+        report.machine, report.machine.file_system, report.voters, report.seconds
     );
     text += "| clients | contender | commands/s | p50, ms | p99, ms | CPU, us | ratio: commands/s | p50 | p99 |\n";
     text += "|---|---|---:|---:|---:|---:|---:|---:|---:|\n";

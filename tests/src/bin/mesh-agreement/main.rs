@@ -12,6 +12,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use mesh_tests::bench::interrupt;
+use mesh_tests::bench::machine::Machine;
 use mesh_tests::{Error, Result, rights};
 
 /// Agreement beside etcd, on one machine, in network namespaces. Needs root and nft.
@@ -45,6 +46,7 @@ fn run(args: &Args) -> Result<()> {
     if let Some(reason) = rights::missing_for_namespaces() {
         return Err(Error::Failed(format!("{reason}; the figures need them")));
     }
+    Machine::this().flushes_to_disk()?;
     interrupt::heed()?;
     match &args.verb {
         Verb::Failover(args) => failover::run(args),

@@ -37,8 +37,8 @@ enum Verb {
     },
     /// All voters are killed, for good: the others lose no packet, and one of them is started anew. Needs root
     Packets {
-        /// For how long, in seconds
-        #[arg(long, default_value_t = 600)]
+        /// For how long, in seconds: no longer than echoes can be numbered
+        #[arg(long, default_value_t = 600, value_parser = clap::value_parser!(u64).range(1..=Outlive::LONGEST.as_secs()))]
         seconds: u64,
     },
     /// Daemons are killed, stopped, cut off and mended, while somebody writes. Needs root
@@ -83,20 +83,30 @@ fn joins(joiners: usize, rounds: u32, seed: u64) -> Result<()> {
     println!("three members, {joiners} hosts that want in, seed {seed}");
     let started = Instant::now();
     let mut race = JoinRace::prepare(joiners, seed)?;
+    let mut void = 0;
     for round in 1..=rounds {
         let seen = race.run().map_err(|error| Error::Failed(format!("round {round}: {error}")))?;
         println!(
             "round {round}: n{} got in; n{} was killed after {} ms, when {} had their answer; \
-             asked {} times in {:.1} s",
+             asked {} times in {:.1} s{}",
             seen.winner,
             seen.killed,
             seen.killed_after.as_millis(),
             seen.told_before,
             seen.asked,
-            seen.took.as_secs_f64()
+            seen.took.as_secs_f64(),
+            if seen.void > 0 {
+                format!("; {} races before it were over too soon", seen.void)
+            } else {
+                String::new()
+            }
         );
+        void += seen.void;
     }
-    println!("{rounds} rounds in {} s: one member each", started.elapsed().as_secs());
+    println!(
+        "{rounds} rounds, and {void} that were over before the supervisor was killed, in {} s: one member each",
+        started.elapsed().as_secs()
+    );
     Ok(())
 }
 
@@ -136,4 +146,17 @@ fn storm(hosts: usize, seed: u64, seconds: u64) -> Result<()> {
 
 fn need_namespaces() -> Result<()> {
     rights::missing_for_namespaces().map_or(Ok(()), |missing| Err(Error::Failed(missing)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn packets_are_promised_for_no_longer_than_echoes_are_sent() {
+        let packets = |seconds: &str| Args::try_parse_from(["", "packets", "--seconds", seconds]);
+        assert!(packets("6553").is_ok());
+        assert!(packets("7200").is_err_and(|error| error.to_string().contains("1..=6553")));
+        assert!(packets("0").is_err());
+    }
 }

@@ -54,7 +54,7 @@ enum Verb {
         #[arg(last = true, required = true)]
         command: Vec<String>,
     },
-    /// End a host's daemon the way a power cut does
+    /// Kill a host's daemon (SIGKILL)
     Kill {
         /// The host, such as n1
         node: String,
