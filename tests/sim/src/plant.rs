@@ -19,6 +19,8 @@ pub enum Plant {
     AnswerBeforeSync,
     /// Nobody looks at what writing and syncing returned.
     DeafToDisk,
+    /// The same, except that other members are not answered any more: as if only they had to be told nothing.
+    DeafAtHome,
     /// A door that refused something remembers it, and says so again without asking the others.
     StaleRefusal,
     /// Hosts show what they have, and call it what is agreed now.
@@ -44,9 +46,10 @@ pub enum Plant {
 }
 
 /// All planted bugs, and their names on the command line.
-pub const ALL: [(&str, Plant); 13] = [
+pub const ALL: [(&str, Plant); 14] = [
     ("answer-before-sync", Plant::AnswerBeforeSync),
     ("deaf-to-disk", Plant::DeafToDisk),
+    ("deaf-at-home", Plant::DeafAtHome),
     ("stale-refusal", Plant::StaleRefusal),
     ("stale-read", Plant::StaleRead),
     ("any-source", Plant::AnySource),

@@ -8,6 +8,7 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
 
 use crate::invariants::Violation;
+use crate::trace::Line;
 use crate::world::{Options, Stats, World};
 
 /// How a run went.
@@ -15,12 +16,12 @@ use crate::world::{Options, Stats, World};
 pub struct Report {
     /// What went wrong first, if anything did.
     pub violation: Option<Violation>,
-    /// A hash over everything that happened.
+    /// A hash over everything that happened, and over the bytes of what hosts sent each other.
     pub digest: blake3::Hash,
     /// In numbers.
     pub stats: Stats,
     /// The trace, if it was kept.
-    pub trace: Vec<String>,
+    pub trace: Vec<Line>,
     /// How long it took, in real time.
     pub took: Duration,
 }
@@ -48,7 +49,7 @@ impl tracing_subscriber::fmt::time::FormatTime for VirtualTime {
 const STUCK: Duration = Duration::from_secs(120);
 
 /// What a run leaves behind.
-type Left = (Option<Violation>, blake3::Hash, Stats, Vec<String>);
+type Left = (Option<Violation>, blake3::Hash, Stats, Vec<Line>);
 
 /// Runs `options`, logging what `log` lets through, on a fresh thread: tokio and the clocks keep state per
 /// thread.

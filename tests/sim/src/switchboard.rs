@@ -22,7 +22,7 @@ use mesh_model::MemberId;
 
 use crate::clock::Clock;
 use crate::disk::{Busy, Disk};
-use crate::invariants::{NothingAfterAFailedSync, Violation};
+use crate::invariants::{Asker, NothingAfterAFailedSync, Violation};
 use crate::life::LifeId;
 use crate::net::{HostNo, Net};
 use crate::plant::Plant;
@@ -46,6 +46,11 @@ struct Station {
 }
 
 impl Station {
+    /// It is asked something: whether its disk has failed counts from now on.
+    fn be_asked(&mut self, now: Duration) {
+        self.silence.see(self.disk.has_failed(), now);
+    }
+
     /// How long what is said now waits for the disk.
     fn wait_for_disk(&mut self, now: Duration) -> Duration {
         self.busy.ask(self.disk.take_owed(), now)
@@ -94,6 +99,11 @@ impl Switchboard {
         self.lock().trace.note(self.clock.elapsed(), what);
     }
 
+    /// Notes that somebody sends `bytes`.
+    pub fn note_bytes(&self, bytes: &[u8]) {
+        self.lock().trace.note_bytes(bytes);
+    }
+
     /// `member`'s daemon is up.
     pub fn connect(&self, member: MemberId, host: HostNo, life: LifeId, disk: Disk) {
         let station = Station {
@@ -137,6 +147,27 @@ impl Switchboard {
         if let Some(station) = self.lock().stations.get_mut(&member) {
             station.tunnels = tunnels;
         }
+    }
+
+    /// Somebody that is no member asks `member` something, or a program on its own host does; when.
+    pub fn ask(&self, member: MemberId) -> Duration {
+        let now = self.clock.elapsed();
+        if let Some(station) = self.lock().stations.get_mut(&member) {
+            station.be_asked(now);
+        }
+        now
+    }
+
+    /// `member` vouches for what it answers to what `asker` asked at `asked`.
+    pub fn check_vouched(
+        &self,
+        member: MemberId,
+        asker: Asker,
+        asked: Duration,
+    ) -> Result<(), Violation> {
+        let board = self.lock();
+        let Some(station) = board.stations.get(&member) else { return Ok(()) };
+        station.silence.check(station.host, asker, asked)
     }
 
     /// What life `life` of `member` calls others with.

@@ -1,4 +1,5 @@
-//! What happened, in order. Two runs of one seed must tell the same story, byte for byte.
+//! What happened, in order. Two runs of one seed must tell the same story, byte for byte: what hosts sent each other
+//! included, of which a line says no more than how long it is.
 
 use std::fmt;
 use std::time::Duration;
@@ -7,10 +8,19 @@ use std::time::Duration;
 /// from its end, and a minute of a five-node mesh makes about 5,000 lines.
 const KEPT_LINES: usize = 200_000;
 
+/// A line that was kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    /// When, and what.
+    pub text: String,
+    /// A hash over everything up to it, in which two runs differ whose lines do not.
+    pub digest: blake3::Hash,
+}
+
 /// The story of one run.
 pub struct Trace {
     digest: blake3::Hasher,
-    lines: Vec<String>,
+    lines: Vec<Line>,
     count: u64,
     keep: bool,
 }
@@ -23,13 +33,19 @@ impl Trace {
 
     /// Something happened at `elapsed`.
     pub fn note(&mut self, elapsed: Duration, what: fmt::Arguments<'_>) {
-        let line = format!("{:>12.6} {what}", elapsed.as_secs_f64());
-        self.digest.update(line.as_bytes());
+        let text = format!("{:>12.6} {what}", elapsed.as_secs_f64());
+        self.digest.update(text.as_bytes());
         self.digest.update(b"\n");
         self.count += 1;
         if self.keep && self.lines.len() < KEPT_LINES {
-            self.lines.push(line);
+            self.lines.push(Line { text, digest: self.digest.finalize() });
         }
+    }
+
+    /// Somebody sends `bytes`: nothing to print, but no two runs may differ in them.
+    pub fn note_bytes(&mut self, bytes: &[u8]) {
+        self.digest.update(&(bytes.len() as u64).to_le_bytes());
+        self.digest.update(bytes);
     }
 
     /// A hash over everything noted.
@@ -43,7 +59,30 @@ impl Trace {
     }
 
     /// The lines kept.
-    pub fn lines(&self) -> &[String] {
+    pub fn lines(&self) -> &[Line] {
         &self.lines
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A trace of one line, with `bytes` sent before it.
+    fn told(bytes: &[u8]) -> Trace {
+        let mut trace = Trace::new(true);
+        trace.note_bytes(bytes);
+        trace.note(Duration::from_secs(1), format_args!("datagram of 3"));
+        trace
+    }
+
+    #[test]
+    fn stories_that_differ_in_nothing_but_what_was_sent_differ() {
+        let [one, same, other] = [b"abc", b"abc", b"abd"].map(|bytes| told(bytes));
+        assert_eq!(one.digest(), same.digest());
+        assert_eq!(one.lines(), same.lines());
+        assert_ne!(one.digest(), other.digest());
+        assert_eq!(one.lines()[0].text, other.lines()[0].text);
+        assert_ne!(one.lines()[0], other.lines()[0]);
     }
 }

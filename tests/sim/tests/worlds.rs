@@ -12,12 +12,16 @@ fn live(seed: u64, profile: Profile, plant: Option<Plant>) -> Report {
     run(Options { seed, profile, max_events: None, keep_trace: false, plant }, None)
 }
 
-/// The invariants that notice `plant`, over the seeds it takes until all of `wanted` did.
+/// Whether the invariant `wanted` notices `plant`.
 fn noticed(plant: Plant, profile: Profile, wanted: &str) -> bool {
-    (0..SEEDS_FOR_A_BUG).any(|seed| {
-        let report = live(seed, profile, Some(plant));
-        report.violation.is_some_and(|violation| violation.invariant == wanted)
-    })
+    noticed_in(plant, profile, wanted, "")
+}
+
+/// Whether it does, with `words` in what it says.
+fn noticed_in(plant: Plant, profile: Profile, wanted: &str, words: &str) -> bool {
+    let mut found =
+        (0..SEEDS_FOR_A_BUG).filter_map(|seed| live(seed, profile, Some(plant)).violation);
+    found.any(|violation| violation.invariant == wanted && violation.message.contains(words))
 }
 
 #[test]
@@ -64,6 +68,13 @@ fn a_disk_that_answers_before_it_has_synced_is_noticed() {
 #[test]
 fn a_host_that_does_not_hear_its_disk_fail_is_noticed() {
     assert!(noticed(Plant::DeafToDisk, DISK, "nothing_after_a_failed_sync"));
+}
+
+#[test]
+fn a_host_that_goes_on_at_home_when_its_disk_has_failed_is_noticed() {
+    for asker in ["what a program of its own asked", "what a newcomer asked"] {
+        assert!(noticed_in(Plant::DeafAtHome, DISK, "nothing_after_a_failed_sync", asker));
+    }
 }
 
 #[test]

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use mesh_model::MemberId;
 
-/// What was seen of one entry; see the [module](self).
+/// What was seen of one entry; see the [module](self). A whole state counts as the entry: which entries are in it cannot be told from
+/// its bytes, which are compressed, and it is the longer of the two.
 #[derive(Debug, Clone, Default)]
 pub struct Census {
     /// Bytes that only this entry has, empty while none is looked for.
@@ -13,6 +14,8 @@ pub struct Census {
     sent: BTreeMap<MemberId, BTreeSet<MemberId>>,
     /// Messages with it, repeated ones too.
     copies: u64,
+    /// Those of them with a whole state.
+    states: u64,
 }
 
 impl Census {
@@ -21,13 +24,21 @@ impl Census {
         Self { mark, ..Self::default() }
     }
 
-    /// `from` sends `message` to `to`.
-    pub fn see(&mut self, from: MemberId, to: MemberId, message: &[u8]) {
+    /// `from` sends `message` to `to`; `is_state` says whether there is a whole state in it.
+    pub fn see(
+        &mut self,
+        (from, to): (MemberId, MemberId),
+        message: &[u8],
+        is_state: impl FnOnce(&[u8]) -> bool,
+    ) {
         let Some(first) = self.mark.first() else { return };
         let mut starts = message.iter().enumerate().filter(|(_, byte)| *byte == first);
-        if starts.any(|(at, _)| message[at..].starts_with(&self.mark)) {
+        let is_marked = starts.any(|(at, _)| message[at..].starts_with(&self.mark));
+        let is_state = is_state(message);
+        if is_marked || is_state {
             self.sent.entry(from).or_default().insert(to);
             self.copies += 1;
+            self.states += u64::from(is_state);
         }
     }
 
@@ -42,9 +53,20 @@ impl Census {
         counted.max_by_key(|(_, count)| *count)
     }
 
+    /// Those of `members` whom nobody sent it.
+    pub fn missed(&self, members: impl IntoIterator<Item = MemberId>) -> Vec<MemberId> {
+        let was_sent = |member: &MemberId| self.sent.values().any(|to| to.contains(member));
+        members.into_iter().filter(|member| !was_sent(member)).collect()
+    }
+
     /// Messages with it.
     pub fn copies(&self) -> u64 {
         self.copies
+    }
+
+    /// Messages with a whole state.
+    pub fn states(&self) -> u64 {
+        self.states
     }
 }
 
@@ -53,18 +75,28 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_carries_the_mark_counts_and_each_receiver_once() {
+    fn what_carries_the_mark_counts_and_each_receiver_once() {
         let [a, b, c] = [1, 2, 3].map(MemberId);
         let mut census = Census::of(b"mark".to_vec());
         for (from, to, message) in
             [(a, b, "a mark"), (a, b, "mark again"), (a, c, "a marmark"), (b, c, "nothing")]
         {
-            census.see(from, to, message.as_bytes());
+            census.see((from, to), message.as_bytes(), |_| false);
         }
         assert_eq!((census.sent_by(a), census.sent_by(b), census.copies()), (2, 0, 3));
         assert_eq!(census.busiest(), Some((a, 2)));
+        assert_eq!(census.missed([a, b, c]), [a]);
         let mut blind = Census::default();
-        blind.see(a, b, b"mark");
-        assert_eq!(blind.copies(), 0);
+        blind.see((a, b), b"mark", |_| true);
+        assert_eq!((blind.copies(), blind.states()), (0, 0));
+    }
+
+    #[test]
+    fn a_whole_state_counts_whatever_is_in_it() {
+        let [a, b] = [1, 2].map(MemberId);
+        let mut census = Census::of(b"mark".to_vec());
+        census.see((a, b), b"compressed", |_| true);
+        assert_eq!((census.sent_by(a), census.copies(), census.states()), (1, 1, 1));
+        assert_eq!(census.missed([b]), []);
     }
 }

@@ -7,6 +7,7 @@ use mesh_control::raft::roles::SPARES;
 use mesh_model::{InviteId, LogIndex, MemberId};
 
 use super::Crowd;
+use super::census::Census;
 use crate::invariants::Violation;
 
 /// How soon everybody that can be reached must have what was agreed.
@@ -53,12 +54,14 @@ pub struct Report {
     pub last: Duration,
     /// From the end of the trouble until those had it too that could not be reached.
     pub rest: Duration,
-    /// To how many the leader sent it.
+    /// To how many the leader sent it, or a whole state.
     pub by_leader: usize,
-    /// To how many anybody sent it at the most.
+    /// To how many anybody did at the most.
     pub by_busiest: usize,
-    /// Messages with it.
+    /// Messages with it, or with a whole state.
     pub copies: u64,
+    /// Those with a whole state.
+    pub states: u64,
     /// The most questions a member turned away so far.
     pub turned_away: u64,
 }
@@ -67,15 +70,17 @@ impl Crowd {
     /// Has something agreed under `trouble`.
     pub async fn suffer(&mut self, trouble: Trouble) -> Result<Report, Violation> {
         let hit = self.begin(trouble).await;
-        let proposer = self.some_followers(1).first().copied().unwrap_or(MemberId::FOUNDER);
+        let proposer = self.some_proposer(&hit);
         let ticket = self.ticket(1);
         self.wires.count(ticket.invite.key.as_bytes().to_vec());
         let group = self.group(proposer);
         let group = group.ok_or_else(|| Violation::new("liveness", "nobody is left"))?;
         let proposed = tokio::spawn(super::propose(group, ticket.command(), AGREEMENT));
         let mut seen: BTreeMap<MemberId, Duration> = BTreeMap::new();
+        let mut leader = None;
         self.until("the entry is everywhere", AGREEMENT + SOON, |crowd| {
             crowd.note_arrivals(ticket.invite.id, &mut seen);
+            leader = leader.or_else(|| crowd.leader().filter(|_| !seen.is_empty()));
             let first = seen.values().min().copied();
             let late = first.is_some_and(|first| crowd.clock.elapsed() > first + SOON);
             late || crowd.running().all(|(one, _)| seen.contains_key(&one) || hit.contains(&one))
@@ -88,21 +93,30 @@ impl Crowd {
         let rest = self.mend(trouble, &hit, index).await?;
         self.check_states()?;
         let census = self.wires.census();
-        let (busiest, by_busiest) = census.busiest().unwrap_or((MemberId::FOUNDER, 0));
-        if by_busiest > MOST_COPIES {
-            let message = format!("{busiest} sent one entry to {by_busiest}, not {MOST_COPIES}");
-            return Err(Violation::new("bounded_fan_out", message));
-        }
+        let holders = self.running().map(|(member, _)| member);
+        let (by_leader, by_busiest) = judge_copies(&census, leader, holders)?;
         Ok(Report {
             trouble,
             median: times[times.len() / 2],
             last: times.last().copied().unwrap_or_default(),
             rest,
-            by_leader: self.leader().map_or(0, |leader| census.sent_by(leader)),
+            by_leader,
             by_busiest,
             copies: census.copies(),
+            states: census.states(),
             turned_away: self.most_turned_away(),
         })
+    }
+
+    /// A member at random that nobody feeds and that was not `hit`: one that is cut off could have nothing agreed.
+    fn some_proposer(&mut self, hit: &[MemberId]) -> MemberId {
+        loop {
+            match self.some_followers(1).first() {
+                Some(follower) if hit.contains(follower) => {}
+                Some(follower) => return *follower,
+                None => return MemberId::FOUNDER,
+            }
+        }
     }
 
     /// Brings it about; whom it hits.
@@ -215,5 +229,56 @@ impl Crowd {
 
     fn most_turned_away(&self) -> u64 {
         self.running().map(|(_, group)| group.sync_status().turned_away).max().unwrap_or(0)
+    }
+}
+
+/// To how many `leader`, which led when the entry was agreed, and the busiest sent it. All `holders` came by it where it could be
+/// seen, but for one that led and proposed it: a census that sees nothing finds nobody busy.
+fn judge_copies(
+    census: &Census,
+    leader: Option<MemberId>,
+    holders: impl IntoIterator<Item = MemberId>,
+) -> Result<(usize, usize), Violation> {
+    let violation = |message| Err(Violation::new("bounded_fan_out", message));
+    if let [first, second, ..] = *census.missed(holders) {
+        return violation(format!("{first}, {second} have the entry, and nobody sent it to them"));
+    }
+    let by_leader = leader.map_or(0, |leader| census.sent_by(leader));
+    let (busiest, by_busiest) = census.busiest().unwrap_or((MemberId::FOUNDER, 0));
+    match (by_leader, by_busiest) {
+        (0, _) => violation(format!("{leader:?} had the entry agreed and sent it to nobody")),
+        (_, sent) if sent > MOST_COPIES => {
+            violation(format!("{busiest} sent one entry to {by_busiest}, not {MOST_COPIES}"))
+        }
+        both => Ok(both),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LEADER: MemberId = MemberId(1);
+
+    /// What comes of it that the first of so many members sends an entry to some.
+    fn judged(
+        members: u64,
+        sent_to: impl Iterator<Item = u64>,
+    ) -> Result<(usize, usize), Violation> {
+        let mut census = Census::of(b"mark".to_vec());
+        for to in sent_to {
+            census.see((LEADER, MemberId(to)), b"mark", |_| false);
+        }
+        judge_copies(&census, Some(LEADER), (1..=members).map(MemberId))
+    }
+
+    #[test]
+    fn what_nobody_was_seen_to_send_and_what_one_sends_to_many_is_noticed() {
+        let most = MOST_COPIES as u64;
+        assert_eq!(judged(1 + most, 2..2 + most), Ok((MOST_COPIES, MOST_COPIES)));
+        assert!(judged(2 + most, 2..3 + most).is_err(), "too many");
+        assert!(judged(5, 2..5).is_err(), "one came by it unseen, besides the leader");
+        assert!(judged(5, 0..0).is_err(), "nothing was seen");
+        assert!(judged(1, 0..0).is_err(), "the leader sent nothing");
     }
 }

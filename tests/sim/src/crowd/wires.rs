@@ -12,6 +12,7 @@ use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
 use super::census::Census;
+use crate::traitor::speech;
 
 /// One way between two members, in microseconds: from one rack to across a continent.
 const TRAVEL_US: std::ops::Range<u64> = 500..60_000;
@@ -92,11 +93,16 @@ impl Wires {
         Duration::from_micros(TRAVEL_US.start + u64::from_le_bytes(drawn) % span)
     }
 
-    /// `message` sets out; `false` if it will not arrive.
-    fn carry(&self, from: MemberId, to: MemberId, message: &[u8]) -> bool {
+    /// `message` sets out, in which there is a whole state or not; `false` if it will not arrive.
+    fn carry(
+        &self,
+        (from, to): (MemberId, MemberId),
+        message: &[u8],
+        is_state: fn(&[u8]) -> bool,
+    ) -> bool {
         let mut board = self.lock();
         let Board { rng, cut, loss, census, .. } = &mut *board;
-        census.see(from, to, message);
+        census.see((from, to), message, is_state);
         !cut.contains(&from) && !cut.contains(&to) && !rng.random_bool(*loss)
     }
 }
@@ -121,7 +127,8 @@ impl Line {
         request: Bytes,
     ) -> Option<Result<Bytes, TransportError>> {
         let travel = self.wires.travel(self.me, to);
-        if !self.lives() || !self.wires.carry(self.me, to, &request) {
+        let (there, back) = ((self.me, to), (to, self.me));
+        if !self.lives() || !self.wires.carry(there, &request, speech::brings_the_state) {
             return None;
         }
         tokio::time::sleep(travel).await;
@@ -132,7 +139,7 @@ impl Line {
         let answer = work.await.ok()?;
         let (now, _) = self.wires.lock().stations.get(&to).cloned()?;
         let words: &[u8] = answer.as_ref().map_or(&[], |answer| answer);
-        if now != run || !self.wires.carry(to, self.me, words) {
+        if now != run || !self.wires.carry(back, words, speech::holds_the_state) {
             return None;
         }
         tokio::time::sleep(travel).await;

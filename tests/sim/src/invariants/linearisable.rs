@@ -14,9 +14,12 @@
 //!   agreed at any later time or never, need not be guessed. Views count as answers: what a member shows as
 //!   agreed up to a place is a read at that place.
 //!
-//! There is no read with a promise of its own yet: views may be old and are not held to the first rule. How
-//! often an invite may be used, [`NoAcknowledgedCommandLost`](super::NoAcknowledgedCommandLost) checks, and
-//! rulings, which are written more than once, [`NoRulingUndone`](super::NoRulingUndone).
+//! Views may be old and are not held to the first rule; reads that must not be are held to it by
+//! [`ReadsMissNothing`](super::ReadsMissNothing). How often an invite may be used,
+//! [`NoAcknowledgedCommandLost`](super::NoAcknowledgedCommandLost) checks. What is written more than once is
+//! each another's to check: bans [`NoRulingUndone`](super::NoRulingUndone)'s, admins, labels and access
+//! [`AdminsWordHolds`](super::AdminsWordHolds)', who votes [`PolicyNeverOlder`](super::PolicyNeverOlder)'s,
+//! and keys [`LastKeyCounts`](super::LastKeyCounts)'.
 
 use std::collections::{BTreeMap, BTreeSet};
 

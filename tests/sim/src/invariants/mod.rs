@@ -35,7 +35,7 @@ pub use no_acknowledged_command_lost::NoAcknowledgedCommandLost;
 pub use no_address_twice::NoAddressTwice;
 pub use no_forged_record::NoForgedRecord;
 pub use no_ruling_undone::NoRulingUndone;
-pub use nothing_after_a_failed_sync::NothingAfterAFailedSync;
+pub use nothing_after_a_failed_sync::{Asker, NothingAfterAFailedSync};
 pub use nothing_beyond_its_build::{NothingBeyondItsBuild, Standpoint};
 pub use one_leader_per_term::OneLeaderPerTerm;
 pub use policy_never_older::PolicyNeverOlder;

@@ -9,7 +9,7 @@ use mesh_model::MemberId;
 use tokio::time::Instant;
 
 use super::{Board, Switchboard};
-use crate::invariants::{alarm_names_the_traitor, banned_are_cut_off};
+use crate::invariants::{Asker, alarm_names_the_traitor, banned_are_cut_off};
 use crate::life::LifeId;
 use crate::net::HostNo;
 use crate::plant::Plant;
@@ -59,7 +59,7 @@ impl Line {
     }
 
     /// Sets out; the delay until `to` hears it, `None` when it gets lost.
-    fn send(&self, to: MemberId, len: usize) -> Result<Option<Duration>, TransportError> {
+    fn send(&self, to: MemberId, request: &[u8]) -> Result<Option<Duration>, TransportError> {
         let mut board = self.switchboard.lock();
         let board = &mut *board;
         let Some(own) = board.alive(self.me, self.life) else { return Ok(None) };
@@ -68,41 +68,48 @@ impl Line {
         }
         let at = self.switchboard.clock.elapsed();
         let (from, held) = (own.host, own.wait_for_disk(at));
-        let target = board.far_end(self.me, to);
+        let (target, len) = (board.far_end(self.me, to), request.len());
         let fate = target.and_then(|target| board.net.fate_of_call((from, target), len, at + held));
         let fate = fate.map(|delay| held + delay);
         board.calls += 1;
         board.trace.note(at, format_args!("call {} -> {to} {len} {fate:?}", self.me));
+        board.trace.note_bytes(request);
         Ok(fate)
     }
 
     /// Gets there, if there is somebody with a tunnel to us.
     fn arrive(&self, to: MemberId) -> Option<Arrived> {
         let mut board = self.switchboard.lock();
+        let plant = board.plant;
         let station = board.stations.get_mut(&to);
         let station = station.filter(|station| station.tunnels.lead_to(self.me))?;
         let at = self.switchboard.clock.elapsed();
-        station.silence.see(station.disk.has_failed(), at);
+        station.be_asked(at);
+        if plant == Some(Plant::DeafAtHome) && station.disk.has_failed() {
+            return None;
+        }
         let group = station.group.clone()?;
         let banned = group.views().borrow().banned.contains_key(&self.me);
         Some(Arrived { host: station.host, life: station.life, group, at, banned })
     }
 
     /// Turns back with `answer`; the delay until we hear it.
-    fn turn_back(&self, to: MemberId, asked: &Arrived, answer: Option<usize>) -> Option<Duration> {
+    fn turn_back(&self, to: MemberId, asked: &Arrived, answer: Option<&[u8]>) -> Option<Duration> {
         let now = self.switchboard.clock.elapsed();
         let mut board = self.switchboard.lock();
+        board.trace.note_bytes(answer.unwrap_or_default());
         let station = board.alive(to, asked.life)?;
         let held = station.wait_for_disk(now);
         let spoken = answer.map_or(Ok(()), |_| {
-            station.silence.check(asked.host, asked.at)?;
+            station.silence.check(asked.host, Asker::Member(self.me), asked.at)?;
             banned_are_cut_off::check_answer(to, self.me, asked.banned)
         });
         if let Err(violation) = spoken {
             board.violation.get_or_insert(violation);
         }
         let own = board.alive(self.me, self.life)?.host;
-        let fate = board.net.fate_of_call((asked.host, own), answer.unwrap_or(0), now + held);
+        let len = answer.map_or(0, <[u8]>::len);
+        let fate = board.net.fate_of_call((asked.host, own), len, now + held);
         fate.map(|delay| held + delay)
     }
 
@@ -173,7 +180,7 @@ impl Line {
     /// There and back.
     async fn travel(&self, to: MemberId, request: Bytes) -> Fate {
         let Some(request) = self.as_asked(to, request) else { return Fate::Unanswered };
-        match self.send(to, request.len()) {
+        match self.send(to, &request) {
             Ok(Some(there)) => tokio::time::sleep(there).await,
             Ok(None) => return Fate::Unheard,
             Err(error) => return Fate::Replied(Err(error)),
@@ -201,7 +208,7 @@ impl Line {
             Ok(answer) => Ok(self.as_answered(to, answer)?),
             Err(error) => Err(error),
         };
-        let back = self.turn_back(to, arrived, answer.as_ref().ok().map(Bytes::len))?;
+        let back = self.turn_back(to, arrived, answer.as_deref().ok())?;
         tokio::time::sleep(back).await;
         let now = self.switchboard.clock.elapsed();
         self.switchboard.lock().alive(self.me, self.life)?.answered.insert(to, now);

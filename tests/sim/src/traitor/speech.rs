@@ -17,6 +17,9 @@ use serde::{Deserialize, Serialize};
 /// What the honest code takes at most, and more.
 const LIMIT: usize = codec::MAX_MESSAGE;
 
+/// The place of [`Request::Snapshot`], which is too long to be taken apart for nothing.
+const SNAPSHOT: u8 = 4;
+
 /// A question.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) enum Request {
@@ -129,6 +132,19 @@ pub(crate) fn asks_the_way(question: &[u8]) -> bool {
     matches!(open(question), Some(Question { request: Request::Passage, .. }))
 }
 
+/// Whether `question` of a leader brings the whole state.
+pub(crate) fn brings_the_state(question: &[u8]) -> bool {
+    question.get(1) == Some(&SNAPSHOT)
+}
+
+/// Whether `answer` is a source's that holds the whole state.
+pub(crate) fn holds_the_state(answer: &[u8]) -> bool {
+    match open(answer) {
+        Some(Reply::Pulled(Pulled::News(news))) => news.snapshot.is_some(),
+        _ => false,
+    }
+}
+
 /// `question`, which is asked in epoch `own`, as if it were asked in `other`.
 pub(crate) fn in_epoch(question: Bytes, own: EpochId, other: EpochId) -> Bytes {
     // The epoch is the last thing in it.
@@ -163,6 +179,7 @@ mod tests {
         let attest = Request::Attest { index: 1, word: None };
         let asked = [Request::IsVoter(MemberId(1)), Request::ReadIndex, attest, Request::Passage];
         assert_eq!(asked.map(place), [6, 8, 10, 11]);
+        assert_eq!(place(Request::Snapshot), SNAPSHOT);
         let told =
             [Reply::IsVoter(true), Reply::Pulled(Pulled::Adrift), Reply::Attested(Vec::new())];
         assert_eq!(told.map(|reply| close(&reply)[1]), [5, 8, 9]);

@@ -48,7 +48,7 @@ impl World {
         let store = store.map_err(|error| refused(no, "create", &error))?;
         match plant {
             Some(Plant::AnswerBeforeSync) => host.disk.lie_about_sync(),
-            Some(Plant::DeafToDisk) => host.disk.keep_failures(),
+            Some(Plant::DeafToDisk | Plant::DeafAtHome) => host.disk.keep_failures(),
             _ => {}
         }
         self.bring_up(no, store)
@@ -149,6 +149,7 @@ impl World {
             }
             return Ok(());
         }
+        self.check_vouched(no, &notice)?;
         match notice {
             Notice::Started(Ok(group)) => self.agreement_started(no, life, group),
             Notice::Started(Err(error)) => {
@@ -161,7 +162,7 @@ impl World {
             Notice::View(view) => self.new_view(no, view),
             Notice::Leadership(seen) => self.new_leadership(no, &seen),
             Notice::Failed(failure) => self.agreement_failed(no, &failure),
-            Notice::Proposed { command, purpose, begun, result } => {
+            Notice::Proposed { command, purpose, begun, result, .. } => {
                 if let Ok(applied) = &result {
                     self.invariants.history.respond(begun, &command, applied)?;
                     self.invariants.rulings.respond(&command, applied)?;
@@ -175,15 +176,24 @@ impl World {
                 self.proposed(no, *command, purpose, result)
             }
             Notice::Forged { command, answer } => self.was_forged(&command, answer.as_ref()),
-            Notice::Kept { step, done: true } => self.kept(no, step),
+            Notice::Kept { step, done: true, .. } => self.kept(no, step),
             Notice::Kept { done: false, .. } => Ok(()),
-            Notice::Transferred(result) => self.transferred(no, result),
-            Notice::Read { begun, result, applied } => self.was_read(no, begun, &result, applied),
-            Notice::Welcome { joiner, outcome, snapshot } => {
+            Notice::Transferred { result, .. } => self.transferred(no, result),
+            Notice::Read { begun, result, applied, .. } => {
+                self.was_read(no, begun, &result, applied)
+            }
+            Notice::Welcome { joiner, outcome, snapshot, .. } => {
                 self.welcome(no, joiner, &outcome, snapshot);
                 Ok(())
             }
         }
+    }
+
+    /// Holds what `no` vouches for to the state of its disk.
+    fn check_vouched(&self, no: HostNo, notice: &Notice) -> Result<(), Violation> {
+        let Some(life) = self.hosts.get(&no).and_then(Host::life) else { return Ok(()) };
+        let Some((asker, asked)) = notice.vouched() else { return Ok(()) };
+        self.switchboard.check_vouched(life.me, asker, asked)
     }
 
     fn agreement_started(&mut self, no: HostNo, id: LifeId, group: Group) -> Result<(), Violation> {

@@ -42,7 +42,7 @@ impl World {
         let Some(life) = host.life() else { return false };
         let Some(group) = life.group.clone() else { return false };
         let proposal = Proposal { at_ms: self.wall_ms(host), command: command.clone() };
-        let (id, notice) = (life.id, self.notice.clone());
+        let (id, notice, asked) = (life.id, self.notice.clone(), self.switchboard.ask(life.me));
         let (begun, remembered) = (self.invariants.history.invoke(), self.remembered(no, &command));
         self.note(format_args!("propose {no} {purpose:?}"));
         tokio::spawn(async move {
@@ -51,7 +51,7 @@ impl World {
                 None => Box::pin(group.propose(proposal)).await,
             };
             let command = Box::new(command);
-            let proposed = Notice::Proposed { command, purpose, begun, result };
+            let proposed = Notice::Proposed { asked, command, purpose, begun, result };
             // The world going away means that the run is over.
             let _ = notice.send(Said { host: no, life: id, notice: proposed });
         });
@@ -200,9 +200,11 @@ impl World {
             Outcome::Admitted { .. } => {
                 let Some(group) = life.group.clone() else { return Ok(()) };
                 let (id, notice) = (life.id, self.notice.clone());
+                let asked = self.switchboard.ask(life.me);
                 tokio::spawn(async move {
                     let snapshot = group.snapshot_at_least(applied.index, APPLY_LIMIT).await;
-                    let welcome = Notice::Welcome { joiner, outcome: applied.outcome, snapshot };
+                    let outcome = applied.outcome;
+                    let welcome = Notice::Welcome { asked, joiner, outcome, snapshot };
                     // As above.
                     let _ = notice.send(Said { host: door, life: id, notice: welcome });
                 });
@@ -246,6 +248,9 @@ impl World {
     }
 
     fn send_answer(&mut self, door: HostNo, joiner: Joiner, reply: Reply) {
+        if let Reply::Welcome { snapshot, .. } = &reply {
+            self.switchboard.note_bytes(snapshot);
+        }
         if let Some(delay) = self.join_travels(door, joiner.host) {
             self.after(delay, Event::Answer { joiner, reply });
         }

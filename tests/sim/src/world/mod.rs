@@ -49,7 +49,7 @@ use crate::profile::Profile;
 use crate::reference::Reference;
 use crate::seeds::RunSeed;
 use crate::switchboard::Switchboard;
-use crate::trace::Trace;
+use crate::trace::{Line, Trace};
 use crate::traitor::Traitor;
 use crate::trust::Mesh;
 use crate::upgrade::{OLDER, Operators};
@@ -327,8 +327,8 @@ impl World {
         }
     }
 
-    /// A hash over the trace, and its lines as far as they were kept.
-    pub fn story(&self) -> (blake3::Hash, Vec<String>) {
+    /// A hash over the trace and what hosts sent, and the lines as far as they were kept.
+    pub fn story(&self) -> (blake3::Hash, Vec<Line>) {
         let board = self.switchboard.lock();
         (board.trace.digest(), board.trace.lines().to_vec())
     }

@@ -125,6 +125,7 @@ impl World {
         let now = self.clock.elapsed();
         let fate = self.switchboard.lock().net.fate((from, to), bytes.len(), now);
         self.note(format_args!("datagram {from} -> {to} {} {fate:?}", bytes.len()));
+        self.switchboard.note_bytes(&bytes);
         for delay in fate {
             let bytes = bytes.clone();
             self.after(delay, Event::Datagram { from, sender, to, bytes });

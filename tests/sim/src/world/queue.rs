@@ -14,7 +14,7 @@ use mesh_model::{InviteId, LogIndex, MemberId};
 
 use super::rotating::NextStep;
 use crate::faults::Kind;
-use crate::invariants::Invocation;
+use crate::invariants::{Asker, Invocation};
 use crate::life::LifeId;
 use crate::net::HostNo;
 
@@ -139,6 +139,16 @@ pub(super) enum Purpose {
     Repeat(usize),
 }
 
+impl Purpose {
+    /// Who wants it.
+    fn asker(&self) -> Asker {
+        match self {
+            Self::Admit(..) | Self::Intrude => Asker::Newcomer,
+            _ => Asker::Program,
+        }
+    }
+}
+
 /// What tasks tell the world, at once.
 pub(super) enum Notice {
     Started(Result<Group, GroupError>),
@@ -147,16 +157,22 @@ pub(super) enum Notice {
     Failed(GroupFailure),
     /// A daemon has on disk how far it knows the log to be agreed, if its disk did not fail.
     Kept {
+        asked: Duration,
         step: NextStep,
         done: bool,
     },
-    Transferred(Result<Leadership, TransferError>),
+    Transferred {
+        asked: Duration,
+        result: Result<Leadership, TransferError>,
+    },
     Read {
+        asked: Duration,
         begun: LogIndex,
         result: Result<LogIndex, ReadError>,
         applied: LogIndex,
     },
     Proposed {
+        asked: Duration,
         command: Box<Command>,
         purpose: Purpose,
         begun: Invocation,
@@ -167,10 +183,25 @@ pub(super) enum Notice {
         answer: Option<Outcome>,
     },
     Welcome {
+        asked: Duration,
         joiner: Joiner,
         outcome: Outcome,
         snapshot: Option<Vec<u8>>,
     },
+}
+
+impl Notice {
+    /// Who asked, and when, if this is an answer that the host vouches for.
+    pub(super) fn vouched(&self) -> Option<(Asker, Duration)> {
+        match self {
+            Self::Proposed { asked, purpose, result: Ok(_), .. } => Some((purpose.asker(), *asked)),
+            Self::Welcome { asked, snapshot: Some(_), .. } => Some((Asker::Newcomer, *asked)),
+            Self::Read { asked, result: Ok(_), .. }
+            | Self::Transferred { asked, result: Ok(_) }
+            | Self::Kept { asked, done: true, .. } => Some((Asker::Program, *asked)),
+            _ => None,
+        }
+    }
 }
 
 /// A notice and who says so.

@@ -20,14 +20,14 @@ impl World {
         let Some(life) = self.hosts.get(&no).and_then(Host::life) else { return };
         let Some(group) = life.group.clone() else { return };
         let from_memory = self.options.plant == Some(Plant::StaleRead);
-        let (id, notice) = (life.id, self.notice.clone());
+        let (id, notice, asked) = (life.id, self.notice.clone(), self.switchboard.ask(life.me));
         tokio::spawn(async move {
             let result = match from_memory {
                 true => Ok(group.freshness().applied),
                 false => Box::pin(group.catch_up()).await,
             };
             let applied = group.freshness().applied;
-            let read = Notice::Read { begun, result, applied };
+            let read = Notice::Read { asked, begun, result, applied };
             // The world going away means that the run is over.
             let _ = notice.send(Said { host: no, life: id, notice: read });
         });

@@ -104,9 +104,9 @@ impl World {
     fn keep(&self, no: HostNo, step: NextStep) {
         let Some(life) = self.hosts.get(&no).and_then(Host::life) else { return };
         let Some(group) = life.group.clone() else { return };
-        let (id, notice) = (life.id, self.notice.clone());
+        let (id, notice, asked) = (life.id, self.notice.clone(), self.switchboard.ask(life.me));
         tokio::spawn(async move {
-            let kept = Notice::Kept { step, done: group.keep().await };
+            let kept = Notice::Kept { asked, step, done: group.keep().await };
             // The world going away means that the run is over.
             let _ = notice.send(Said { host: no, life: id, notice: kept });
         });

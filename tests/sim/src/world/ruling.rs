@@ -286,9 +286,10 @@ impl World {
     fn transfer(&self, at: HostNo, to: Option<MemberId>) {
         let Some(life) = self.hosts.get(&at).and_then(Host::life) else { return };
         let Some(group) = life.group.clone() else { return };
-        let (id, notice) = (life.id, self.notice.clone());
+        let (id, notice, asked) = (life.id, self.notice.clone(), self.switchboard.ask(life.me));
         tokio::spawn(async move {
-            let transferred = Notice::Transferred(Box::pin(group.transfer(to)).await);
+            let result = Box::pin(group.transfer(to)).await;
+            let transferred = Notice::Transferred { asked, result };
             // The world going away means that the run is over.
             let _ = notice.send(Said { host: at, life: id, notice: transferred });
         });
