@@ -226,7 +226,8 @@ pub(crate) struct InviteArgs {
     #[arg(long, value_name = "PREFIX", value_parser = value::ipv4_range)]
     pub(crate) range: Option<Ipv4Net>,
 
-    /// Those it admits vote before others; once three members have that right, nobody else votes
+    /// Give those it admits the right to vote: once three members have it, of whom the founder is one, nobody else votes
+    /// but whom `mesh voters set` names; before that everybody may alike
     #[arg(long)]
     pub(crate) voter: bool,
 

@@ -1,10 +1,11 @@
 //! Who may reach whom: what follows from the agreed policy for one host (`Doorway`), what people's words for it mean
-//! ([`read()`], [`write()`]), and what another policy would change ([`effect()`]).
+//! ([`read()`], [`write()`]), what it says of one thing ([`Verdict`]), and what another policy would change ([`effect()`]).
 //!
 //! The rules that do not lead here are left out first, so that a mesh of a thousand members costs its planner a look at
 //! each member's tags and little more. Peers under the same rules share what was compiled for them.
 
 mod effect;
+mod verdict;
 mod words;
 
 use std::collections::BTreeMap;
@@ -14,6 +15,7 @@ use mesh_model::access::{Inbound, Rule};
 use mesh_model::view::{ClusterView, MemberView};
 
 pub use effect::{Effect, effect};
+pub use verdict::Verdict;
 pub use words::{WordError, WordsError, read, write};
 
 /// The policy as one host sees it: what each peer may begin with it.

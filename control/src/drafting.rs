@@ -105,13 +105,16 @@ impl Drafter<'_> {
     /// The member that `text` means, if `ruling` makes sense about it.
     pub fn about(&self, text: &str, ruling: &Ruling) -> Result<&MemberView, DraftError> {
         let member = self.placed(text)?;
-        if member.id == self.me {
-            return Err(DraftError::ThisHost);
+        let is_out = || self.view.banned.contains_key(&member.id);
+        match (ruling, member.id == self.me) {
+            (Ruling::Banned { .. } | Ruling::Removed, true) => Err(DraftError::ThisHost),
+            // One that others shut out hears of it last, and may be the only one whose key ends it.
+            (Ruling::Pardoned, true) => Ok(member),
+            (Ruling::Pardoned, false) if !is_out() => {
+                Err(DraftError::NotBanned(member.name.clone(), member.id))
+            }
+            _ => Ok(member),
         }
-        if *ruling == Ruling::Pardoned && !self.view.banned.contains_key(&member.id) {
-            return Err(DraftError::NotBanned(member.name.clone(), member.id));
-        }
-        Ok(member)
     }
 
     /// `ruling` about `member`.

@@ -1,8 +1,8 @@
 //! Which backups to make and which to forget. Pure: the time is an argument, the files are somebody else's.
 //!
 //! ```text
-//! made:   |---|---|---|---------- now       every: |---|     due, since the last is longer ago than that
-//!         ^ forgotten                       keep: 3          once the new one is on disk
+//! made:   |---|---|---------- now -----|               every: |---|     due, since the last before now is longer ago
+//!         ^ forgotten                  ^ before that   keep: 3          once the new one is on disk
 //! ```
 
 /// When backups are made and how many are kept.
@@ -30,10 +30,14 @@ impl Keeping {
         }
     }
 
-    /// Those of `made` to forget: all but the newest that are kept. To be asked once a new one is on disk and among them.
-    pub fn surplus(&self, made: &[u64]) -> Vec<u64> {
+    /// Those of `made` to forget: all but the newest that are kept. To be asked once one that is due is on disk and among
+    /// them.
+    ///
+    /// How old one from the future is nobody knows. It goes before all others: it would count as the newest for as long as
+    /// that time does not come, and a few of them would have each new one forgotten at once.
+    pub fn surplus(&self, made: &[u64], now_ms: u64) -> Vec<u64> {
         let mut made = made.to_vec();
-        made.sort_unstable();
+        made.sort_unstable_by_key(|made| (*made <= now_ms, *made));
         made.truncate(made.len().saturating_sub(self.keep.max(1)));
         made
     }
@@ -65,10 +69,20 @@ mod tests {
 
     #[test]
     fn the_newest_are_kept_whatever_their_order() {
-        assert_eq!(HOURLY.surplus(&[4, 1, 3, 2, 5]), [1, 2]);
-        assert_eq!(HOURLY.surplus(&[4, 1, 3]), [0; 0]);
-        assert_eq!(HOURLY.surplus(&[]), [0; 0]);
+        assert_eq!(HOURLY.surplus(&[4, 1, 3, 2, 5], 5), [1, 2]);
+        assert_eq!(HOURLY.surplus(&[4, 1, 3], 5), [0; 0]);
+        assert_eq!(HOURLY.surplus(&[], 5), [0; 0]);
         let none = Keeping { keep: 0, ..HOURLY };
-        assert_eq!(none.surplus(&[7, 8]), [7], "the one just made is never forgotten");
+        assert_eq!(none.surplus(&[7, 8], 8), [7], "the one just made is never forgotten");
+    }
+
+    #[test]
+    fn those_from_the_future_go_before_the_one_just_made() {
+        let year = 365 * 86_400_000;
+        let made = [NOW + year, NOW + 2 * year, NOW, NOW + 3 * year];
+        assert_eq!(HOURLY.surplus(&made, NOW), [NOW + year]);
+        let made = [NOW + 1, NOW - 9, NOW - 8, NOW];
+        assert_eq!(HOURLY.surplus(&made, NOW), [NOW + 1]);
+        assert_eq!(HOURLY.surplus(&made, NOW + 1), [NOW - 9], "its time has come");
     }
 }

@@ -6,11 +6,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use fixture::{Host, Log, Mesh, rule, tagged};
+use mesh_control::access::Verdict;
 use mesh_control::planner::plan;
 use mesh_model::MemberId;
 use mesh_model::access::{Inbound, PortRange, Protocol, Rule, Selector, Traffic};
 use mesh_model::trust::AccessPolicy;
-use mesh_model::view::{ClusterView, MemberView};
+use mesh_model::view::{BannedView, ClusterView, MemberView};
 use proptest::prelude::*;
 
 /// Members of the test mesh: the founder and those admitted at indices 3 to 5.
@@ -128,8 +129,7 @@ proptest! {
             for probe in &probes {
                 let said = naive(&view, from, to, *probe);
                 prop_assert_eq!(inbound.permits(*probe), said, "{:?} from {} to {}", probe, from.id, to.id);
-                let by_rule = view.access.as_ref().map(|policy| policy.allowing(from, to, *probe).is_some());
-                prop_assert_eq!(by_rule.unwrap_or(true), said);
+                prop_assert_eq!(Verdict::on(&view, from, to, *probe).allows(), said);
             }
         }
     }
@@ -147,6 +147,25 @@ fn without_a_policy_nobody_asks_who_began_what_and_under_any_somebody_does() {
     assert!(inbound_of(&lifted).permits(Traffic::Other));
     let view = view(&tags, Some(Vec::new()));
     assert!(!inbound_of(&view).permits(Traffic::Icmp), "a policy without rules denies");
+}
+
+#[test]
+fn what_is_banned_is_denied_whatever_the_policy_says() {
+    let everything = rule(&[Selector::Any], &[Selector::Any], Protocol::Any, &[]);
+    for rules in [None, Some(vec![everything])] {
+        let mut view = view(&[const { Vec::new() }; 4], rules);
+        let [here, there, out, _] = IDS.map(|id| view.members[&id].clone());
+        let until_ms = Some(9);
+        let member = view.members.remove(&out.id).expect("a member");
+        let banned = BannedView { member, since_ms: 1, until_ms, reason: None, exclusion: None };
+        view.banned.insert(out.id, banned.clone());
+        for (from, to) in [(&here, &out), (&out, &here)] {
+            assert_eq!(Verdict::on(&view, from, to, Traffic::Icmp), Verdict::Banned(&banned));
+        }
+        assert!(!Verdict::Banned(&banned).allows());
+        assert!(Verdict::on(&view, &here, &there, Traffic::Icmp).allows());
+        assert!(!plan(&view, here.id, &BTreeMap::new()).peers.contains_key(&out.tunnel));
+    }
 }
 
 #[test]

@@ -244,3 +244,16 @@ fn one_that_is_banned_is_still_somebody() {
     let vote = Wanted::VoterWish { member: who("h1"), wish: VoterWish::Always };
     assert_eq!(draft(&log, vote), Err(DraftError::UnknownMember(who("h1"))));
 }
+
+#[test]
+fn one_whose_key_alone_can_end_it_pardons_itself() {
+    let (mesh, mut log, _) = with_a_member();
+    for is_out in [false, true] {
+        if is_out {
+            log.apply(0, mesh.judge((MemberId::FOUNDER, &mesh.founder), 1, ban(None)));
+        }
+        let request = draft(&log, Wanted::Unban { member: "m1".to_owned() });
+        let Ok(Request::Judge(verdict)) = request else { panic!("{is_out}: {request:?}") };
+        assert_eq!(verdict.open().map(|verdict| verdict.ruling), Ok(Ruling::Pardoned));
+    }
+}

@@ -7,6 +7,7 @@ use fixture::{Host, Log, Mesh, three};
 use mesh_control::command::{Command, Outcome, Refusal};
 use mesh_control::state::Event;
 use mesh_model::MemberId;
+use mesh_model::trust::Ruling;
 
 #[test]
 fn a_member_leaves_by_its_own_word_once() {
@@ -19,6 +20,18 @@ fn a_member_leaves_by_its_own_word_once() {
     let present: Vec<_> = log.state.view(0).members.into_keys().collect();
     assert_eq!(present, [MemberId::FOUNDER, two]);
     assert_eq!(log.state.verify(&mesh.root), Ok(()));
+}
+
+/// A crash may come between the mesh's word and the host's first step of forgetting the mesh: its next start finishes that.
+#[test]
+fn one_that_left_by_its_own_word_is_told_from_one_that_was_put_out() {
+    let (mesh, mut log, [one, two]) = three();
+    let left = |log: &Log| [one, two].map(|id| log.state.members().said_goodbye(id));
+    assert_eq!(left(&log), [false, false]);
+    log.apply(0, Host::new(1).depart(mesh.id(), one));
+    log.apply(0, mesh.judge((two, &Host::new(2)), 1, Ruling::Removed));
+    assert!(log.state.view(0).members.keys().eq([&MemberId::FOUNDER]));
+    assert_eq!(left(&log), [true, false]);
 }
 
 #[test]

@@ -185,6 +185,7 @@ fn a_change_of_a_key() {
         (RekeyRefusal::KeyUsed, "01031602"),
         (RekeyRefusal::Degenerate, "01031603"),
         (RekeyRefusal::Banned(MemberId(3)), "0103160403"),
+        (RekeyRefusal::TooOften(MemberId(3)), "0103160503"),
     ] {
         check(&Outcome::Refused(refusal.into()), golden);
     }

@@ -117,6 +117,29 @@ fn only_the_next_change_counts_and_an_old_one_never_again() {
 }
 
 #[test]
+fn a_member_cannot_push_the_past_out_of_the_trail() {
+    const DAY_MS: u64 = 24 * 60 * 60 * 1000;
+    const MOST_A_DAY: u64 = 16;
+    let (mesh, mut log, [one, two]) = three();
+    let told = log.state.audit().iter().next().cloned();
+    for nth in 1..=MOST_A_DAY {
+        assert_eq!(log.apply(nth, change(&mesh, (one, 1), nth)), Outcome::Rekeyed(one));
+    }
+    let too_often = Refusal::Rekey(RekeyRefusal::TooOften(one));
+    for nth in [MOST_A_DAY + 1, MOST_A_DAY + 1] {
+        assert_eq!(refused(&mut log, change(&mesh, (one, 1), nth)), too_often);
+    }
+    // Said again it is no change, and others have not changed theirs.
+    assert_eq!(log.apply(20, change(&mesh, (one, 1), MOST_A_DAY)), Outcome::Rekeyed(one));
+    assert_eq!(log.apply(20, change(&mesh, (two, 2), 1)), Outcome::Rekeyed(two));
+    // A day after the first there is room for one, and no more.
+    let next = |nth| change(&mesh, (one, 1), nth);
+    assert_eq!(log.apply(DAY_MS + 1, next(MOST_A_DAY + 1)), Outcome::Rekeyed(one));
+    assert_eq!(log.apply(DAY_MS + 1, next(MOST_A_DAY + 2)), Outcome::Refused(too_often),);
+    assert_eq!(log.state.audit().iter().next(), told.as_ref());
+}
+
+#[test]
 fn nobody_gets_a_key_that_somebody_has_or_had() {
     let (mesh, mut log, [one, two]) = three();
     log.apply(1, change(&mesh, (two, 2), 1));

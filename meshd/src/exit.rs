@@ -184,12 +184,11 @@ fn end_with_bug(panic: &dyn fmt::Display) -> ! {
 #[cfg(test)]
 mod tests {
     use mesh_control::raft::{Start, Store, StoreError};
-    use mesh_model::trust::{Genesis, MemberRecord};
-    use mesh_model::{MemberId, Signed};
+    use mesh_model::MemberId;
 
     use super::*;
     use crate::io::disk;
-    use crate::io::fixture::{identity, prefixes, root, tunnel};
+    use crate::io::fixture::{genesis, root};
 
     #[test]
     fn an_exit_tells_what_it_means_and_what_to_do() {
@@ -252,20 +251,7 @@ mod tests {
         const PAGE: usize = 4096;
         let dir = tempfile::tempdir().expect("a directory");
         let path = dir.path().join("mesh.redb");
-        let founder = MemberRecord {
-            mesh: root().mesh,
-            name: "n1".parse().expect("a name"),
-            identity: identity(1).public(),
-            tunnel: tunnel(1).public(),
-        };
-        let genesis = Genesis {
-            root: root(),
-            name: "test".parse().expect("a name"),
-            prefixes: prefixes(),
-            founder,
-            created_ms: 0,
-        };
-        let start = Start::Genesis(Signed::seal(&genesis, &identity(200)));
+        let start = Start::Genesis(genesis());
         let file = disk::open_log(&path).expect("opened");
         drop(Store::create(file, &root(), start).expect("created"));
         let mut bytes = std::fs::read(&path).expect("read");

@@ -27,6 +27,8 @@ pub struct Bug {
     pub instead_of: String,
     /// What stands there with the bug.
     pub it_says: String,
+    /// What found it, where it was a bug before it was planted.
+    pub found_by: Option<String>,
     /// What turns red.
     pub noticed_by: Witness,
 }
@@ -39,6 +41,8 @@ pub enum Witness {
     Test {
         /// Of which package.
         package: String,
+        /// With which of the package's features.
+        feature: Option<String>,
         /// In which file or directory of the package's `tests`; beside the code itself without.
         test: Option<String>,
         /// Its path.
@@ -62,6 +66,15 @@ struct Bugs {
 }
 
 impl Bug {
+    /// The line of `docs/testing.md` that tells of it, in one of its tables.
+    pub fn row(&self) -> String {
+        let Self { what, found_by, noticed_by, .. } = self;
+        match found_by {
+            Some(found_by) => format!("| {what} | {found_by} | `{noticed_by}` |"),
+            None => format!("| {what} | `{noticed_by}` |"),
+        }
+    }
+
     /// All that the repository at `root` knows, file by file.
     pub fn all(root: &Path) -> Result<Vec<Self>> {
         let directory = root.join(DIRECTORY);
@@ -104,8 +117,10 @@ fn whole_lines(passage: &str) -> String {
 impl fmt::Display for Witness {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Test { package, test: Some(test), name } => write!(f, "{package} {test} {name}"),
-            Self::Test { package, test: None, name } => write!(f, "{package} {name}"),
+            Self::Test { package, test: Some(test), name, .. } => {
+                write!(f, "{package} {test} {name}")
+            }
+            Self::Test { package, test: None, name, .. } => write!(f, "{package} {name}"),
             Self::Seed { profile, seed, invariant } => write!(f, "{profile} {seed} {invariant}"),
         }
     }
@@ -119,7 +134,8 @@ mod tests {
         let noticed_by =
             Witness::Seed { profile: "core".into(), seed: 1, invariant: "liveness".into() };
         let (instead_of, it_says) = (instead_of.to_owned(), it_says.to_owned());
-        Bug { what: "a".into(), file: "b".into(), instead_of, it_says, noticed_by }
+        let (what, file, found_by) = ("a".into(), "b".into(), None);
+        Bug { what, file, instead_of, it_says, found_by, noticed_by }
     }
 
     #[test]

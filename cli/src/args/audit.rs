@@ -42,8 +42,8 @@ pub(crate) struct Selection {
     #[arg(long, value_name = "TIME", value_parser = value::when)]
     pub(crate) until: Option<When>,
 
-    /// Only what this one decided: `root`, a member's name or id, or an invite's id or its first 8 digits; may be
-    /// repeated
+    /// Only what this one decided, alone or with others: `root`, an admin's or a member's name or id, an invite's id or its
+    /// first 8 digits, or `time` for what ended by itself; may be repeated
     #[arg(long, value_name = "WHO")]
     pub(crate) by: Vec<String>,
 

@@ -57,7 +57,7 @@ pub(crate) struct RevokeArgs {
     /// The invite's id, or the first digits of it
     pub(crate) invite: String,
 
-    /// Ban every member that came in by it
+    /// Ban every member that came in by it, but for the host that is asked
     #[arg(long, conflicts_with = "out")]
     pub(crate) with_members: bool,
 

@@ -48,8 +48,8 @@ pub(crate) struct PolicySetArgs {
 /// Arguments of `mesh policy test`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Exits 0 when it is allowed, 1 when it is denied. It asks the policy that this host has \
-    applied;\nnothing is sent to anybody.\n\n\
+    after_help = "Exits 0 when it is allowed, 1 when it is denied. It asks the policy and the bans that this \
+    host has applied;\nnothing is sent to anybody.\n\n\
     Examples:\n  \
     mesh policy test laptop db1 tcp 5432\n  \
     mesh policy test laptop db1 icmp"

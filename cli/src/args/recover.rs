@@ -17,7 +17,8 @@ use super::HostArgs;
     highest index, then start its daemon. The others follow by themselves, also those that come back later;\n\
     what they had agreed on without this host is void. On one host only: two hosts that go on by themselves\n\
     make two meshes.\n\n\
-    It takes as many admins as a change of admins. Their keys can be elsewhere:\n  \
+    It takes as many admins as a change of admins. The root key signs if this host has it, and\n\
+    so does each key that --admin-key names. Keys can be elsewhere, too:\n  \
     mesh recover --out recover.json                        on the host\n  \
     mesh admin sign --key alice.key recover.json           wherever the key is\n  \
     mesh recover --signed recover.json --i-accept-losing-unreplicated-writes"
@@ -35,7 +36,7 @@ pub(crate) struct RecoverArgs {
     #[arg(long, short)]
     pub(crate) yes: bool,
 
-    /// Sign with the admin's key in this file; may be repeated [default: the root key, if this host has it]
+    /// Sign with the admin's key in this file; may be repeated. The root key signs too, if this host has it
     #[arg(long = "admin-key", value_name = "FILE", help_heading = "Signing")]
     pub(crate) admin_keys: Vec<PathBuf>,
 

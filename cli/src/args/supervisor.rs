@@ -21,7 +21,7 @@ pub(crate) struct SupervisorArgs {
 pub(crate) enum SupervisorVerb {
     /// Show who leads, since when and why
     Status,
-    /// Show the leaderships this host saw since its daemon started
+    /// Show the leaderships and the changes of who votes that this host saw, also before its daemon's last start
     History,
     /// Have a voter lead
     Transfer(TransferArgs),

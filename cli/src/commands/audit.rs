@@ -5,20 +5,21 @@
 //! that can be checked.
 
 mod verify;
+mod whom;
 
 use mesh_model::api::v1::{Audit, AuditContent, Schema, route};
-use mesh_model::audit::{Actor, Event};
+use mesh_model::audit::Event;
 use mesh_model::{MemberId, MeshId};
 use serde::Serialize;
 use serde_json::Value;
 
+use self::whom::Whom;
 use super::Session;
 use crate::args::{AuditArgs, AuditVerb, Selection, When};
 use crate::client::Record;
 use crate::exit::{Exit, Failure};
 use crate::moment::Moment;
-use crate::render::audit::{INVITE_DIGITS, Names, table};
-use crate::render::json;
+use crate::render::audit::{Names, table};
 
 /// A trail, each entry as it came.
 type Trail = Audit<Record>;
@@ -55,32 +56,33 @@ fn show(selection: &Selection, session: &Session) -> Result<Exit, Failure> {
     }
     let trail = &answer.body;
     let names = names(trail);
-    let records = Picker::new(selection, &names).pick(&trail.entries);
-    if session.output.is_json() {
-        let entries = records.iter().map(|record| &record.raw).collect();
-        let is_told = |content: &&AuditContent| {
-            records.iter().any(|record| record.index() == Some(content.index))
-        };
-        let contents = trail.contents.iter().filter(is_told).collect();
-        session.output.text(&json::document(Extract { mesh: trail.mesh, entries, contents }))?;
-    } else if records.is_empty() {
-        session.output.line("no decision that is kept is one of those")?;
-    } else {
-        let known = (&names, &trail.contents[..]);
-        session.output.text(&table(&records, known, session.output.theme))?;
-    }
-    Ok(Exit::Ok)
+    let records = Picker::new(selection, trail, &names)?.pick(&trail.entries);
+    let is_told = |content: &&AuditContent| {
+        records.iter().any(|record| record.index() == Some(content.index))
+    };
+    let extract = Extract {
+        mesh: trail.mesh,
+        entries: records.iter().map(|record| &record.raw).collect(),
+        contents: trail.contents.iter().filter(is_told).collect(),
+    };
+    session.show_made(extract, answer.as_of, |_, theme| match records.is_empty() {
+        true => "no decision that is kept is one of those\n".to_owned(),
+        false => table(&records, (&names, &trail.contents), theme),
+    })
 }
 
-/// What members were called. The founder's name is in the genesis, the others' in their admissions.
+/// What members are and were called. The founder's name is in the genesis, the others' in their admissions, as long as those are
+/// kept.
 fn names(trail: &Trail) -> Names {
+    let present = trail.members.iter().map(|present| (present.member, present.name.clone()));
     let founder = trail.genesis.0.peek().ok().map(|genesis| genesis.founder.name);
     let founder = founder.map(|name| (MemberId::FOUNDER, name));
     let admitted = trail.entries.iter().filter_map(|record| match &record.entry.as_ref()?.event {
         Event::Admitted { member, name } => Some((*member, name.clone())),
         _ => None,
     });
-    founder.into_iter().chain(admitted).collect()
+    // What a hash covers last: it stands.
+    present.chain(founder).chain(admitted).collect()
 }
 
 /// What the table does not show.
@@ -97,14 +99,16 @@ struct Picker<'a> {
     selection: &'a Selection,
     since: Option<Moment>,
     until: Option<Moment>,
-    names: &'a Names,
+    by: Vec<Whom>,
 }
 
 impl<'a> Picker<'a> {
-    fn new(selection: &'a Selection, names: &'a Names) -> Self {
+    fn new(selection: &'a Selection, trail: &Trail, names: &Names) -> Result<Self, Failure> {
         let now = Moment::now();
         let moment = |when: Option<When>| when.map(|when| when.seen_from(now));
-        Self { selection, since: moment(selection.since), until: moment(selection.until), names }
+        let by = selection.by.iter().map(|word| Whom::meant(word, trail, names));
+        let (since, until) = (moment(selection.since), moment(selection.until));
+        Ok(Self { selection, since, until, by: by.collect::<Result<_, _>>()? })
     }
 
     fn pick<'r>(&self, records: &'r [Record]) -> Vec<&'r Record> {
@@ -116,25 +120,11 @@ impl<'a> Picker<'a> {
 
     fn wants(&self, record: &Record) -> bool {
         let at = record.at_ms().map(|ms| Moment { ms });
-        let Selection { by, kind, .. } = self.selection;
-        let entry = record.entry.as_ref();
+        let kind = &self.selection.kind;
+        let is_by = |whom: &Whom| record.entry.as_ref().is_some_and(|entry| whom.has(&entry.by));
         self.since.is_none_or(|since| at.is_some_and(|at| at >= since))
             && self.until.is_none_or(|until| at.is_some_and(|at| at <= until))
             && (kind.is_empty() || kind.iter().any(|kind| kind == record.kind()))
-            && (by.is_empty() || entry.is_some_and(|entry| self.is_by(&entry.by)))
-    }
-
-    /// A word may mean several: whoever has that name, had it, or has that id.
-    fn is_by(&self, actor: &Actor) -> bool {
-        self.selection.by.iter().any(|word| {
-            let invite = actor.invite().map(|invite| invite.to_string());
-            let is_meant = |member: &MemberId| {
-                *word == member.to_string()
-                    || self.names.get(member).is_some_and(|name| name.as_str() == word)
-            };
-            *word == actor.to_string()
-                || actor.members().iter().any(is_meant)
-                || word.len() >= INVITE_DIGITS && invite.is_some_and(|id| id.starts_with(word))
-        })
+            && (self.by.is_empty() || self.by.iter().any(is_by))
     }
 }

@@ -20,7 +20,7 @@ pub(super) fn confirm(
     question: &str,
     otherwise: &str,
 ) -> Result<(), Failure> {
-    if yes || !io::stdin().is_terminal() {
+    if !asks(yes) {
         return Ok(());
     }
     session.output.note(&format!("{question} [y/N] "));
@@ -29,6 +29,11 @@ pub(super) fn confirm(
         None => read_answer(),
     };
     settle(answer, otherwise)
+}
+
+/// Whether there is somebody to ask, who has not said `yes` beforehand.
+pub(super) fn asks(yes: bool) -> bool {
+    !yes && io::stdin().is_terminal()
 }
 
 fn read_answer() -> io::Result<String> {

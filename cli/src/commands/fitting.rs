@@ -1,7 +1,8 @@
 //! Whether a statement is what was asked for. A daemon puts it into words, and a key signs whatever it is given: one that
 //! was broken into could hand out another statement than the one wanted, and have an admin's key sign that.
 //!
-//! Names and overlay addresses only the daemon can tell; what it made of them is read out before it is signed.
+//! What only the daemon can tell is read out before it is signed: whom a name or an overlay address means, which tags a member has
+//! besides, and what else stands of a policy on who votes.
 
 use mesh_model::access::{PortRange, Rule, Selector};
 use mesh_model::api::v1::{PolicyRule, VoterWish, Wanted};

@@ -2,8 +2,8 @@
 
 use mesh_model::InviteId;
 use mesh_model::api::v1::{
-    Bans, InviteInfo, InviteState, Invites, MemberName, RevokeReply, RevokeRequest, Submitted,
-    Wanted, route,
+    Bans, InviteInfo, InviteState, Invites, MemberName, RevokeReply, RevokeRequest, Status,
+    Submitted, Wanted, route,
 };
 use mesh_model::trust::Request;
 
@@ -59,7 +59,7 @@ fn revoke_signed(args: RevokeArgs, session: &Session) -> Result<Exit, Failure> {
         let message = "what was agreed is not the end of an invite";
         return Err(Failure::new(Exit::Failed, "bad_answer", message, ""));
     };
-    let banned = brought_in(invite, session)?;
+    let (banned, left_out) = brought_in(invite, session)?;
     for (at, member) in banned.iter().enumerate() {
         let reason = format!("came in by invite {invite}, which was revoked").parse().ok();
         let wanted = Wanted::Ban { member: member.member.to_string(), for_s: None, reason };
@@ -72,7 +72,7 @@ fn revoke_signed(args: RevokeArgs, session: &Session) -> Result<Exit, Failure> {
         last = signing::send(&draft, Some(wait), session)?.body;
     }
     let Submitted { index, applied_by } = last;
-    let reply = RevokeReply { invite, banned, index, applied_by };
+    let reply = RevokeReply { invite, banned, left_out, index, applied_by };
     session.output.text(&match session.output.is_json() {
         true => json::document(reply),
         false => revoked(&reply),
@@ -80,15 +80,17 @@ fn revoke_signed(args: RevokeArgs, session: &Session) -> Result<Exit, Failure> {
     Ok(Exit::Ok)
 }
 
-/// The members that came in by `invite` and are not banned yet.
-fn brought_in(invite: InviteId, session: &Session) -> Result<Vec<MemberName>, Failure> {
+/// The members that came in by `invite` and are to be banned, and the host that is asked if it did.
+fn brought_in(
+    invite: InviteId,
+    session: &Session,
+) -> Result<(Vec<MemberName>, Option<MemberName>), Failure> {
     let invites: Answer<Invites> = session.client()?.get(route::INVITES)?;
     let bans: Answer<Bans> = session.client()?.get(route::BANS)?;
-    let is_banned =
-        |member: &MemberName| bans.body.bans.iter().any(|ban| ban.member == member.member);
+    let status: Answer<Status> = session.client()?.get(route::STATUS)?;
     let found = invites.body.invites.into_iter().find(|info| info.invite == invite);
-    let members = found.map(|info| info.members).unwrap_or_default();
-    Ok(members.into_iter().filter(|member| !is_banned(member)).collect())
+    let to_ban = found.map(|info| info.to_ban(&bans.body, status.body.member));
+    Ok(to_ban.unwrap_or_default())
 }
 
 fn page(invites: &Invites, theme: Theme) -> String {
@@ -140,6 +142,12 @@ fn revoked(reply: &RevokeReply) -> String {
     let mut text = format!("revoked invite {}; agreed at index {}\n", reply.invite, reply.index);
     for member in &reply.banned {
         text += &format!("banned {}\n", who(Some(&member.name), member.member));
+    }
+    if let Some(MemberName { member, name }) = &reply.left_out {
+        let who = who(Some(name), *member);
+        text += &format!(
+            "left out {who}: it came in by it too, but is the host that was asked; `mesh leave` takes it out\n"
+        );
     }
     text + &heard(reply.applied_by.as_ref())
 }

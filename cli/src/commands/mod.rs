@@ -35,12 +35,15 @@ mod wait;
 
 use std::path::PathBuf;
 
+use mesh_model::api::v1::{AsOf, Schema};
+use serde::Serialize;
+
 use crate::args::Verb;
 use crate::client::{Answer, Client, ClientError};
 use crate::exit::{Exit, Failure};
 use crate::output::Output;
-use crate::render::age;
 use crate::render::theme::Theme;
+use crate::render::{age, json};
 use crate::socket;
 
 /// What every verb works with.
@@ -76,11 +79,32 @@ impl Session {
             self.output.line(&answer.text)?;
         } else {
             self.output.text(&page(&answer.body, self.output.theme))?;
-            if let Some(remark) = answer.as_of.and_then(age::remark) {
-                self.output.note(&remark);
-            }
+            self.remark(answer.as_of);
         }
         Ok(Exit::Ok)
+    }
+
+    /// Shows `body`, which was made here of an answer that is as new as `as_of`.
+    fn show_made<T: Schema + Serialize>(
+        &self,
+        body: T,
+        as_of: Option<AsOf>,
+        page: impl FnOnce(&T, Theme) -> String,
+    ) -> Result<Exit, Failure> {
+        if self.output.is_json() {
+            self.output.text(&json::document_as_of(body, as_of))?;
+        } else {
+            self.output.text(&page(&body, self.output.theme))?;
+            self.remark(as_of);
+        }
+        Ok(Exit::Ok)
+    }
+
+    /// Tells people that what they were shown may be out of date, if it may.
+    fn remark(&self, as_of: Option<AsOf>) {
+        if let Some(remark) = as_of.and_then(age::remark) {
+            self.output.note(&remark);
+        }
     }
 }
 

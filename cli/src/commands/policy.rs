@@ -4,8 +4,8 @@ use std::io::{self, Read as _};
 use std::path::Path;
 
 use mesh_model::api::v1::{
-    Policy, PolicyHistory, PolicyPreview, PolicyPreviewRequest, PolicyReply, PolicyRequest,
-    PolicyRule, PolicyTest, PolicyTestRequest, Wanted, route,
+    BanKind, Policy, PolicyHistory, PolicyPreview, PolicyPreviewRequest, PolicyReply,
+    PolicyRequest, PolicyRule, PolicyTest, PolicyTestRequest, Wanted, route,
 };
 
 use super::Session;
@@ -107,6 +107,13 @@ fn verdict(test: &PolicyTest, asked: &PolicyTestRequest) -> String {
     let [from, to] = [&test.from, &test.to].map(|end| who(Some(&end.name), end.member));
     let port = asked.port.map(|port| format!(" {port}")).unwrap_or_default();
     let what = format!("{from} to {to}, {}{port}", asked.protocol);
+    if let Some(ban) = &test.ban {
+        let is = match ban.kind {
+            BanKind::Ban => "banned",
+            BanKind::Exclusion => "excluded",
+        };
+        return format!("denied: {what}\n{} is {is}\n", who(Some(&ban.name), ban.member));
+    }
     match (&test.because, test.rule) {
         (Some(rule), Some(place)) => {
             format!("allowed: {what}\nby rule {place}: {}\n", sentence(rule))

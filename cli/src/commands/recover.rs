@@ -29,7 +29,7 @@ pub(super) fn run(args: &RecoverArgs, session: &Session) -> Result<Exit, Failure
     let mut words = offline::host(&args.host);
     // In one word: a reason may begin with a hyphen.
     words.extend(args.reason.as_ref().map(|reason| format!("--reason={reason}").into()));
-    if args.admin_keys.is_empty() && args.signed.is_none() {
+    if args.signed.is_none() {
         words.push("--sign".into());
     }
     let answer = Offline::new().ask::<Recovery>("recovery", &words)?;

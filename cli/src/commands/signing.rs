@@ -13,11 +13,11 @@ use mesh_model::trust::Request;
 
 use super::Session;
 use super::ban::heard;
-use super::confirm::confirm;
+use super::confirm::{asks, confirm};
 use super::drafts::{self, says, understood};
 use super::fitting::fits;
 use crate::args::{SigningArgs, StatementArgs, WaitForAllArgs};
-use crate::client::{AGREEMENT_PATIENCE, Answer};
+use crate::client::{AGREEMENT_PATIENCE, Answer, Client};
 use crate::exit::{Exit, Failure};
 use crate::moment::Moment;
 use crate::render::safe;
@@ -96,12 +96,21 @@ impl<'a> Signer<'a> {
             return Err(Failure::new(Exit::Failed, "bad_answer", message, hint));
         }
         if let Some(secret) = &self.secret {
-            let question = format!("For mesh {}: {says}\nSign this?", draft.mesh);
-            let otherwise = "nothing was signed: it was not confirmed";
-            confirm(session, Some(&mut client), self.args.yes, &question, otherwise)?;
+            let words = format!("For mesh {}: {says}\n", draft.mesh);
+            self.read_out(&words, &mut client, session)?;
             sign(&mut draft, request, secret)?;
         }
         Ok(draft)
+    }
+
+    /// Reads `words` out, and goes on when the person who is there says so. Where nobody is asked they are told all the same, before
+    /// they are signed: what only the daemon knows, nothing here can check. With `--format json` standard error is for errors alone.
+    fn read_out(&self, words: &str, client: &mut Client, session: &Session) -> Result<(), Failure> {
+        if !asks(self.args.yes) && !session.output.is_json() {
+            session.output.note(words);
+        }
+        let otherwise = "nothing was signed: it was not confirmed";
+        confirm(session, Some(client), self.args.yes, &format!("{words}Sign this?"), otherwise)
     }
 }
 

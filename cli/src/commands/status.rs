@@ -8,7 +8,7 @@ use super::Session;
 use crate::args::StatusArgs;
 use crate::client::Client;
 use crate::exit::{Exit, Failure};
-use crate::render::status;
+use crate::render::{age, status};
 
 /// How often a watched status is drawn.
 const REDRAW: Duration = Duration::from_secs(1);
@@ -33,7 +33,8 @@ fn watch(detailed: bool, session: &Session, client: &mut Client) -> Result<Exit,
         match drawn {
             Ok(answer) if redraws => {
                 let page = status::page(&answer.body, detailed, output.theme);
-                output.text(&frame(&page, first))?;
+                let remark = answer.as_of.and_then(age::remark).unwrap_or_default();
+                output.text(&frame(&(page + &remark), first))?;
             }
             Ok(answer) => {
                 if !first && !output.is_json() {

@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 
 use mesh_model::MemberId;
-use mesh_model::api::v1::{Document, PingReply, Schema};
+use mesh_model::api::v1::{AsOf, Document, PingReply, Schema};
 use mesh_model::trust::Name;
 use serde::Serialize;
 
@@ -84,7 +84,12 @@ pub(crate) struct Loss {
 
 /// `body` under its name, as one line.
 pub(crate) fn document<T: Schema + Serialize>(body: T) -> String {
-    line(&Document::from(body))
+    document_as_of(body, None)
+}
+
+/// `body` under its name, made of what is as new as `as_of`, as one line.
+pub(crate) fn document_as_of<T: Schema + Serialize>(body: T, as_of: Option<AsOf>) -> String {
+    line(&Document { as_of, ..Document::from(body) })
 }
 
 /// An error document, as one line.

@@ -48,7 +48,7 @@ fn head(status: &Status, detailed: bool, theme: Theme) -> String {
     if let Some(divergence) = status.divergences.first() {
         let alarm = diverged(divergence);
         facts.row([Cell::styled("diverged", theme.bad_style()), (&alarm).into()]);
-        let remedy = "compare `mesh status` on them, ban the one that is wrong with `mesh ban`, and restart meshd here";
+        let remedy = "compare `mesh status` on them, and ban the one that is wrong with `mesh ban`: that ends it";
         facts.row([Cell::styled("what to do", theme.bad_style()), remedy.into()]);
     }
     if let Some(far) = &status.far_stamp {

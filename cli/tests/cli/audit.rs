@@ -2,12 +2,13 @@
 
 use std::path::Path;
 
-use mesh_model::MemberId;
 use mesh_model::access::Protocol;
 use mesh_model::api::v1::{
-    Audit, AuditContent, AuditSaid, Document, MemberWish, PolicyRule, VoterWish,
+    AdminName, Audit, AuditContent, AuditSaid, Document, MemberName, MemberWish, PolicyRule,
+    VoterWish,
 };
 use mesh_model::audit::{Actor, AuditHash, Event, MAX_ENTRIES};
+use mesh_model::{AdminId, MemberId};
 use serde_json::{Value, json};
 
 use crate::daemon::{Daemon, Reply};
@@ -168,13 +169,84 @@ fn entries_are_picked_by_time_author_kind_and_number() {
     assert_eq!(picked(&["--by", "m13"]), [13]);
     assert_eq!(picked(&["--by", "05050505"]), [3, 13]);
     assert_eq!(picked(&["--by", &"05".repeat(16)]), [3, 13]);
-    assert_eq!(picked(&["--by", "0505"]), NONE);
+    assert_eq!(picked(&["--by", "06060606"]), NONE);
     assert_eq!(picked(&["--by", "root", "--by", "m13"]), [2, 13]);
     assert_eq!(picked(&["--kind", "admitted"]), [3, 13]);
     assert_eq!(picked(&["--kind", "admitted", "--kind", "departed"]), [3, 13, 44]);
     assert_eq!(picked(&["--limit", "2"]), [13, 44]);
     assert_eq!(picked(&["-n", "1", "--kind", "admitted"]), [13]);
     assert_eq!(picked(&["-n", "0"]), NONE);
+}
+
+/// A trail that has dropped its oldest entries, among them admissions, of a mesh with several admins: what they are called is told beside it.
+fn of_several_admins() -> Audit {
+    let by = |admins: &[u64]| Actor::admins(admins.iter().copied().map(AdminId).collect());
+    let admin = |admin, text| AdminName { admin: AdminId(admin), name: documents::name(text) };
+    let member =
+        |member, text| MemberName { member: MemberId(member), name: documents::name(text) };
+    let (said, seven) = (|threshold| Event::AdminThreshold { threshold }, MemberId(7));
+    let mut trail = documents::audit_of([
+        (6, (by(&[0]), said(1))),
+        (7, (by(&[0]), said(2))),
+        (8, (by(&[0, 1]), said(3))),
+        (9, (by(&[1, 2]), said(2))),
+        (10, (by(&[2]), Event::Pardoned { member: seven })),
+        (11, (Actor::Member { member: seven }, Event::Departed { member: seven })),
+        (12, (Actor::Time, Event::BanLapsed { member: seven })),
+    ]);
+    trail.before_hash = trail.entries.remove(0).hash;
+    trail.members = vec![member(1, "n1"), member(7, "web1")];
+    // The name of one that was removed may be given again.
+    trail.admins = vec![admin(0, "root"), admin(1, "alice"), admin(2, "bob"), admin(3, "alice")];
+    trail
+}
+
+#[test]
+fn whoever_signed_with_others_is_found_by_name_and_by_id() {
+    let daemon = Daemon::with(&[("GET /v1/audit", Reply::document(of_several_admins()))]);
+    for (who, expected) in [
+        (&["root"][..], &[7, 8][..]),
+        (&["a0"], &[7, 8]),
+        (&["a1"], &[8, 9]),
+        (&["alice"], &[8, 9]),
+        (&["bob"], &[9, 10]),
+        (&["web1"], &[11]),
+        (&["m7"], &[11]),
+        (&["time"], &[12]),
+        (&["root", "bob"], &[7, 8, 9, 10]),
+        (&["a3"], &[]),
+        (&["n1"], &[]),
+    ] {
+        let by = who.iter().flat_map(|who| ["--by", who]);
+        let words: Vec<&str> = ["audit", "--format", "json"].into_iter().chain(by).collect();
+        let part = mesh(daemon.socket(), &words).document();
+        let entries = part["entries"].as_array().expect("entries");
+        let found: Vec<_> = entries.iter().filter_map(|entry| entry["index"].as_u64()).collect();
+        assert_eq!(found, expected, "{who:?}");
+    }
+    let page = mesh(daemon.socket(), &["audit"]).stdout;
+    assert!(page.contains("web1 (m7)  departed"), "{page}");
+}
+
+#[test]
+fn a_word_that_names_nobody_is_no_empty_answer() {
+    let daemon = Daemon::with(&[("GET /v1/audit", Reply::document(of_several_admins()))]);
+    for word in ["carol", "web", "0505", "a0+a1", ""] {
+        let words = ["audit", "--by", "root", "--by", word];
+        let ran = mesh(daemon.socket(), &[&words[..], &["--format", "json"]].concat());
+        assert_eq!(ran.code, Some(1), "{word}: {ran:?}");
+        let error = ran.error();
+        assert_eq!(error["code"], "unknown_member", "{word}");
+        let message = format!("there is no member or admin `{word}`");
+        assert_eq!(error["message"], message.as_str());
+        assert_ne!(error["hint"], "");
+    }
+    // An id is somebody's, whether anything is kept of it or not.
+    for word in ["m99", "a9", "0606abcd", &"06".repeat(16)] {
+        let ran = mesh(daemon.socket(), &["audit", "--by", word]);
+        assert_eq!(ran.code, Some(0), "{word}: {ran:?}");
+        assert_eq!(ran.stdout, "no decision that is kept is one of those\n");
+    }
 }
 
 #[test]
@@ -187,7 +259,7 @@ fn a_time_may_be_told_by_how_long_ago_it_was() {
 
 #[test]
 fn a_person_who_finds_nothing_is_told_so() {
-    let ran = audit(&["--by", "nobody"]);
+    let ran = audit(&["--by", "m99"]);
     assert_eq!(ran.code, Some(0));
     assert_eq!(ran.stdout, "no decision that is kept is one of those\n");
     let ran = audit(&["--kind", "departed"]);

@@ -292,7 +292,8 @@ pub(crate) fn invites() -> Invites {
 pub(crate) fn revoked() -> RevokeReply {
     let banned = vec![MemberName { member: MemberId(2), name: name("n2") }];
     let applied_by = Some(applied_by());
-    RevokeReply { invite: InviteId([6; 16]), banned, index: 48, applied_by }
+    let left_out = None;
+    RevokeReply { invite: InviteId([6; 16]), banned, left_out, index: 48, applied_by }
 }
 
 fn now_ms() -> u64 {
@@ -634,6 +635,6 @@ pub(crate) fn audit_of(decisions: impl IntoIterator<Item = (u64, (Actor, Event))
     let entries = entries.collect();
     let (mesh, root) = (root.mesh, root.key);
     let before_hash = genesis.hash();
-    let contents = Vec::new();
-    Audit { mesh, root, before_hash, genesis, entries, head_hash: head, contents }
+    let (contents, members, admins) = Default::default();
+    Audit { mesh, root, before_hash, genesis, entries, head_hash: head, contents, members, admins }
 }

@@ -1,6 +1,7 @@
 //! The built `mesh` against a daemon of cardboard: what it sends, prints and exits with.
 
 mod admin;
+mod ages;
 mod alice;
 mod arguments;
 mod audit;

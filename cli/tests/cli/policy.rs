@@ -5,13 +5,14 @@ use std::path::PathBuf;
 use mesh_model::MemberId;
 use mesh_model::access::Protocol;
 use mesh_model::api::v1::{
-    Document, ErrorCode, MemberName, MemberTags, Policy, PolicyHistory, PolicyPreview, PolicyReply,
-    PolicyRule, PolicyTest, TagReply, Tags,
+    Ban, BanKind, Document, ErrorCode, MemberName, MemberTags, Policy, PolicyHistory,
+    PolicyPreview, PolicyReply, PolicyRule, PolicyTest, TagReply, Tags,
 };
 use mesh_model::trust::Name;
 use serde_json::json;
 
 use crate::daemon::{Daemon, Reply};
+use crate::documents;
 use crate::run::{Ran, mesh, mesh_with_input};
 
 const FILE: &str = r#"
@@ -169,6 +170,13 @@ fn test_says_by_which_rule_and_exits_by_the_verdict() {
         serial,
         rule,
         because: rule.map(|_| rules().remove(0)),
+        ban: None,
+    };
+    let banned = |kind| {
+        let held = documents::bans().bans.into_iter().find(|ban| ban.kind == kind);
+        let held = held.expect("one of each kind");
+        let ban = Ban { member: MemberId(7), name: name("db1"), ..held };
+        PolicyTest { ban: Some(ban), ..verdict(false, None, 3) }
     };
     for (verdict, code, shown) in [
         (
@@ -181,6 +189,12 @@ fn test_says_by_which_rule_and_exits_by_the_verdict() {
             verdict(false, None, 3),
             1,
             "denied: n2 (m2) to db1 (m7), tcp 443\nby no rule of policy 3\n",
+        ),
+        (banned(BanKind::Ban), 1, "denied: n2 (m2) to db1 (m7), tcp 443\ndb1 (m7) is banned\n"),
+        (
+            banned(BanKind::Exclusion),
+            1,
+            "denied: n2 (m2) to db1 (m7), tcp 443\ndb1 (m7) is excluded\n",
         ),
     ] {
         let daemon = Daemon::with(&[("POST /v1/policy/test", Reply::document(verdict))]);

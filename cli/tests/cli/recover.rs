@@ -10,6 +10,7 @@ use mesh_model::{Cosigned, IdentitySecret, MemberId};
 use serde::Serialize;
 use tempfile::TempDir;
 
+use crate::alice::{Alice, PASSPHRASE};
 use crate::run::{Ran, command, ended};
 
 const FLAG: &str = "--i-accept-losing-unreplicated-writes";
@@ -170,6 +171,25 @@ fn without_enough_signatures_nothing_is_told_to_go_on() {
     let ran = meshd.mesh(&["--format", "json", "recover", FLAG]);
     assert_eq!((ran.code, ran.error()["code"].as_str()), (Some(1), Some("unsigned")), "{ran:?}");
     assert!(!meshd.went_on());
+}
+
+#[test]
+fn the_root_key_signs_beside_those_in_files() {
+    // It takes two, and the root key is on the host.
+    let mut two = found(draft(&statement(), &[&root()]));
+    two.draft.needed = 2;
+    let meshd = Cardboard::finding(two);
+    let alice = Alice::new();
+    let key = alice.file.to_str().expect("text");
+    let passphrase = alice.path("passphrase");
+    std::fs::write(&passphrase, PASSPHRASE).expect("written");
+    let ran = meshd.mesh(&["recover", FLAG, "--admin-key", key, "--passphrase-file", &passphrase]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert_eq!(meshd.read("words").expect("asked"), "recovery --sign\nrecover\n");
+    let said: Request = meshd.read("asked-recover").expect("told").parse().expect("a request");
+    let mut signers = vec![root().public(), alice.key];
+    signers.sort();
+    assert_eq!(said.signers(), signers);
 }
 
 #[test]

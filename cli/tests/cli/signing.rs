@@ -1,13 +1,16 @@
 //! Tags, policies and revocations that are signed with an admin's key.
 
 use mesh_model::access::{Protocol, Rule, Selector};
-use mesh_model::api::v1::{Bans, InviteInfo, InviteState, Invites, MemberName, PolicyPreview};
-use mesh_model::trust::{AccessPolicy, Request, Revocation, Ruling, Tagging, Verdict};
+use mesh_model::api::v1::{InviteInfo, InviteState, Invites, MemberName, PolicyPreview};
+use mesh_model::trust::{
+    AccessPolicy, Request, Revocation, Ruling, Tagging, Verdict, VoterPolicy, VoterTarget, Wish,
+};
 use mesh_model::{Cosigned, InviteId, MemberId};
 use serde_json::json;
 
 use crate::alice::{Alice, agreed, draft, refused, root};
 use crate::daemon::{Daemon, Reply};
+use crate::documents;
 use crate::run::mesh;
 
 /// A draft in which `member` has exactly these tags.
@@ -42,6 +45,26 @@ fn tags_are_given_with_an_admins_key_and_only_those_wanted() {
     for bad in [tagging(7, &["eu"]), tagging(7, &["db", "web"]), tagging(8, &["db"])] {
         refused(&daemon(&bad), &words, 0);
     }
+}
+
+#[test]
+fn what_nobody_is_asked_about_is_told_before_it_is_signed() {
+    let alice = Alice::new();
+    // Which wishes stand besides, only the daemon knows: it may say anything.
+    let wishes = [(MemberId(3), Wish::Always), (MemberId(7), Wish::Never)].into();
+    let target = VoterTarget::of(5);
+    let policy = VoterPolicy { mesh: root().mesh, serial: 2, target, wishes };
+    let request = Request::SetVoters(Cosigned::new(&policy));
+    // Nobody answers that it was agreed; it was signed all the same.
+    let daemon = Daemon::with(&[("POST /v1/requests", draft(&request))]);
+    let words = ["voters", "target", "5"];
+    let ran = alice.says(&daemon, &words);
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    let mesh = root().mesh;
+    let told = format!("For mesh {mesh}: 5 members vote, m3 before others, m7 never\nerror: ");
+    assert!(ran.stderr.starts_with(&told), "{ran:?}");
+    let ran = alice.says(&daemon, &[&words[..], &["--format", "json"]].concat());
+    assert_eq!(ran.error()["code"], "bad_answer", "a program finds the error alone");
 }
 
 const POLICY: &str = r#"
@@ -118,10 +141,14 @@ fn an_invite_is_taken_back_with_whom_it_brought_in() {
     let id = InviteId([5; 16]);
     let (of, identity) = (root().mesh, root().key);
     let revocation = Request::Revoke(Cosigned::new(&Revocation { mesh: of, invite: id }));
-    let reason = format!("came in by invite {id}, which was revoked").parse().ok();
-    let ruling = Ruling::Banned { until_ms: None, reason };
-    let verdict = Verdict { mesh: of, member: MemberId(7), identity, serial: 1, ruling };
-    let member = MemberName { member: MemberId(7), name: "n7".parse().expect("a name") };
+    let verdict = |member| {
+        let reason = format!("came in by invite {id}, which was revoked").parse().ok();
+        let ruling = Ruling::Banned { until_ms: None, reason };
+        let verdict = Verdict { mesh: of, member: MemberId(member), identity, serial: 1, ruling };
+        draft(&Request::Judge(Cosigned::new(&verdict)))
+    };
+    let name = |number: u64| format!("n{number}").parse().expect("a name");
+    let member = |number| MemberName { member: MemberId(number), name: name(number) };
     let info = InviteInfo {
         invite: id,
         state: InviteState::Revoked,
@@ -131,22 +158,29 @@ fn an_invite_is_taken_back_with_whom_it_brought_in() {
         expires_ms: 1,
         range: None,
         voter: false,
-        members: vec![member],
+        // The host that is asked, one that is banned for a time, one for good, one that is excluded, and one that is not.
+        members: [1, 2, 3, 4, 7].map(member).into(),
         tags: Default::default(),
     };
     let daemon = Daemon::with(&[
         ("POST /v1/requests", draft(&revocation)),
-        ("POST /v1/requests", draft(&Request::Judge(Cosigned::new(&verdict)))),
+        ("POST /v1/requests", verdict(2)),
+        ("POST /v1/requests", verdict(4)),
+        ("POST /v1/requests", verdict(7)),
         ("POST /v1/requests/submit", agreed(12)),
-        ("POST /v1/requests/submit", agreed(13)),
         ("GET /v1/invites", Reply::document(Invites { invites: vec![info], applied: 12 })),
-        ("GET /v1/bans", Reply::document(Bans { bans: vec![], applied: 12 })),
+        ("GET /v1/bans", Reply::document(documents::bans())),
+        ("GET /v1/status", Reply::document(documents::status())),
     ]);
     let ran = alice.says(&daemon, &["invites", "revoke", "0505", "--with-members"]);
-    let told = format!("revoked invite {id}; agreed at index 13\nbanned n7 (m7)\n");
+    let told = format!(
+        "revoked invite {id}; agreed at index 12\nbanned n2 (m2)\nbanned n4 (m4)\nbanned n7 (m7)\n\
+         left out n1 (m1): it came in by it too, but is the host that was asked; `mesh leave` takes it out\n"
+    );
     assert_eq!((ran.code, ran.stdout), (Some(0), told));
-    let asked = daemon.asked();
-    assert_eq!(asked[4].body["wanted"]["member"], "m7");
+    let wanted =
+        daemon.asked().into_iter().filter_map(|asked| asked.body["wanted"].get("member").cloned());
+    assert_eq!(wanted.collect::<Vec<_>>(), ["m2", "m4", "m7"]);
     // Each statement would need a file of its own.
     let words = ["invites", "revoke", "0505", "--with-members", "--out", "/nonexistent/x"];
     assert_eq!(mesh(daemon.socket(), &words).code, Some(2));

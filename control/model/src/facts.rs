@@ -22,7 +22,7 @@ pub const MAX_VERSION_LEN: usize = 32;
 pub enum Capability {
     /// Has a kernel TUN device; without it only control traffic and `mesh ping` work.
     KernelTun,
-    /// Holds the mesh's root key and can make invites.
+    /// Holds the mesh's root key. Whether that is still an admin's is agreed, and said there.
     Admin,
 }
 

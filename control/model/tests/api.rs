@@ -393,7 +393,8 @@ fn invites_survive() {
     assert_eq!(value["invites"][0]["state"], "revoked");
     assert_eq!(value["invites"][0]["members"][0]["name"], "h1");
     let invite = sample::invite().id;
-    document(RevokeReply { invite, banned: members, index: BIG, applied_by: None });
+    let left_out = members.first().cloned();
+    document(RevokeReply { invite, banned: members, left_out, index: BIG, applied_by: None });
     request(&TokenRequest { invite, endpoints: vec![sample::endpoint("192.0.2.7:51820")] });
     let parts = document(TokenParts {
         root: sample::root().key,
@@ -404,6 +405,45 @@ fn invites_survive() {
     });
     assert_eq!(parts["bootstraps"][0]["endpoint"], "192.0.2.7:51820");
     request(&RevokeRequest { invite: "0505".to_owned(), with_members: true, wait_ms: Some(1) });
+}
+
+#[test]
+fn who_came_in_by_an_invite_is_banned_for_good_but_for_the_host_that_is_asked() {
+    let member = |number| MemberName { member: MemberId(number), name: sample::name("h1") };
+    let ban = |number, until_ms, kind| Ban {
+        member: MemberId(number),
+        name: sample::name("h1"),
+        identity: sample::record().identity,
+        since_ms: 1,
+        until_ms,
+        reason: None,
+        kind,
+        reporters: Vec::new(),
+        misconduct: Vec::new(),
+    };
+    let info = InviteInfo {
+        invite: sample::invite().id,
+        state: InviteState::Revoked,
+        uses: 9,
+        used: 5,
+        created_ms: 1,
+        expires_ms: 2,
+        range: None,
+        voter: false,
+        members: (1..=5).map(member).collect(),
+        tags: sample::tags(),
+    };
+    let held =
+        [(2, None, BanKind::Ban), (3, Some(9), BanKind::Ban), (4, Some(9), BanKind::Exclusion)];
+    let bans = held.map(|(number, until_ms, kind)| ban(number, until_ms, kind)).into();
+    let bans = Bans { bans, applied: 7 };
+    let (to_ban, left_out) = info.to_ban(&bans, Some(MemberId(5)));
+    assert_eq!((to_ban, left_out), ([1, 3, 4].map(member).into(), Some(member(5))));
+    // One that has to be asked no more, and one that did not come in by it.
+    for asked in [Some(MemberId(2)), Some(MemberId(6)), None] {
+        let (to_ban, left_out) = info.to_ban(&bans, asked);
+        assert_eq!((to_ban, left_out), ([1, 3, 4, 5].map(member).into(), None));
+    }
 }
 
 #[test]

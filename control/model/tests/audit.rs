@@ -2,15 +2,16 @@
 
 mod sample;
 
-use mesh_model::MemberId;
 use mesh_model::access::Protocol;
 use mesh_model::api::v1::{
-    Audit, AuditContent, AuditEntry, AuditSaid, Document, MemberWish, PolicyRule, VoterWish,
+    AdminName, Audit, AuditContent, AuditEntry, AuditSaid, Document, MemberName, MemberWish,
+    PolicyRule, VoterWish,
 };
 use mesh_model::audit::{
     Actor, AuditHash, Beginning, BeginningError, Break, Entry, Event, Link, MAX_ENTRIES, verify,
 };
 use mesh_model::trust::{ChainError, Genesis, MeshRoot};
+use mesh_model::{AdminId, MemberId};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -135,6 +136,8 @@ fn document() -> Audit {
         entries: trail.into_iter().map(AuditEntry::from).collect(),
         head_hash: head,
         contents: contents(),
+        members: vec![MemberName { member: MemberId(4), name: sample::name("n4") }],
+        admins: vec![AdminName { admin: AdminId::ROOT, name: sample::name("root") }],
     }
 }
 
@@ -157,17 +160,19 @@ fn contents() -> Vec<AuditContent> {
 }
 
 #[test]
-fn what_entries_refer_to_comes_back_and_older_documents_have_none() {
+fn what_is_told_beside_the_entries_comes_back_and_older_documents_have_none() {
     let value = serde_json::to_value(document()).expect("plain data");
     assert_eq!(value["contents"][1]["said"], "voters");
     assert_eq!(value["contents"][1]["wishes"], json!([{"member": 4, "wish": "never"}]));
     let mut read: Audit = serde_json::from_value(value.clone()).expect("our own");
     assert_eq!(read.contents, contents());
-    // It is no part of what is proven.
-    read.contents.clear();
+    // It is no part of what is proven, and neither is what somebody is called now.
+    (read.contents, read.members, read.admins) = Default::default();
     assert!(read.verify().is_ok());
     let mut older = value.clone();
-    older.as_object_mut().expect("an object").remove("contents");
+    for field in ["contents", "members", "admins"] {
+        assert!(older.as_object_mut().expect("an object").remove(field).is_some(), "{field}");
+    }
     assert_eq!(serde_json::from_value::<Audit>(older).expect("still a trail"), read);
     let mut newer = value;
     newer["contents"][0]["said"] = json!("oath");
@@ -320,8 +325,9 @@ fn changed(value: &Value) -> Vec<Value> {
 
 #[test]
 fn no_value_of_the_document_can_be_changed_unnoticed() {
-    // But for what entries only refer to: that is there to be read, and `mesh audit verify` says so.
-    let covered = Audit { contents: Vec::new(), ..document() };
+    // But for what entries only refer to, which is there to be read, and `mesh audit verify` says so; and for names.
+    let (contents, members, admins) = Default::default();
+    let covered = Audit { contents, members, admins, ..document() };
     let whole = serde_json::to_value(covered).expect("plain data");
     let lies = changed(&whole);
     // Mesh, root, genesis and two hashes; then the entries, one by one.

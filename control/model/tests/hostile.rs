@@ -8,11 +8,13 @@ use mesh_model::facts::{Capability, Facts, FactsError, MAX_ENDPOINTS, MAX_VERSIO
 use mesh_model::signed::SignedError;
 use mesh_model::snapshot::{self, SnapshotHead, SnapshotHeader};
 use mesh_model::trust::{
-    AdminChange, AdminStatement as _, Admission, ChainError, Departure, Genesis, Invite,
-    MAX_BOOTSTRAPS, MAX_NAME_LEN, MAX_REASON_LEN, MAX_TOKEN_LEN, MemberRecord, MeshRoot, Rekey,
-    Report, Request, Revocation, Ruling, Token, TokenError, Verdict,
+    AccessPolicy, AdminChange, AdminStatement as _, Admission, ChainError, Departure, Epoch,
+    Genesis, Invite, MAX_BOOTSTRAPS, MAX_NAME_LEN, MAX_REASON_LEN, MAX_TOKEN_LEN, MemberRecord,
+    MeshRoot, Rekey, Report, Request, Revocation, Ruling, Tag, Tagging, Token, TokenError, Verdict,
+    VoterPolicy,
 };
 use mesh_model::wire::join::{JoinReply, JoinRequest, Welcome};
+use mesh_model::wire::sync::Checkpoint;
 use mesh_model::{
     Cosigned, IdentityKey, IdentitySecret, InviteId, MemberId, Prefixes, Signature, Signed,
     TunnelKey,
@@ -365,10 +367,24 @@ fn a_snapshot_larger_than_a_small_message_passes() {
     assert_eq!(codec::decode::<JoinReply>(&codec::encode(&reply)), Ok(reply));
 }
 
-/// Whatever decodes also encodes again, to something that decodes to the same.
+#[test]
+fn a_tag_that_nobody_typed_has_its_prefix() {
+    let web = "tag:web".parse::<Tag>().ok();
+    assert_eq!(serde_json::from_str("\"web\"").ok(), web);
+    let mut bytes = codec::encode(&sample::tagging());
+    let text = b"\x07tag:web";
+    let at = bytes.windows(text.len()).position(|part| part == text).expect("it has that tag");
+    bytes.splice(at..at + text.len(), *b"\x03web");
+    let refused = codec::decode::<Tagging>(&bytes);
+    assert!(matches!(refused, Err(CodecError::Malformed { .. })), "{refused:?}");
+}
+
+/// Whatever decodes also encodes again, to no more bytes, which decode to the same.
 fn decodes_or_not<M: Message + PartialEq + std::fmt::Debug>(bytes: &[u8]) {
     if let Ok(message) = codec::decode::<M>(bytes) {
-        assert_eq!(codec::decode::<M>(&codec::encode(&message)).as_ref(), Ok(&message));
+        let written = codec::encode(&message);
+        assert!(written.len() <= bytes.len());
+        assert_eq!(codec::decode::<M>(&written).as_ref(), Ok(&message));
     }
 }
 
@@ -382,6 +398,12 @@ fn all_messages(bytes: &[u8]) {
     decodes_or_not::<Verdict>(bytes);
     decodes_or_not::<Report>(bytes);
     decodes_or_not::<Revocation>(bytes);
+    decodes_or_not::<AdminChange>(bytes);
+    decodes_or_not::<Tagging>(bytes);
+    decodes_or_not::<VoterPolicy>(bytes);
+    decodes_or_not::<AccessPolicy>(bytes);
+    decodes_or_not::<Epoch>(bytes);
+    decodes_or_not::<Checkpoint>(bytes);
     decodes_or_not::<Facts>(bytes);
     decodes_or_not::<JoinRequest>(bytes);
     decodes_or_not::<JoinReply>(bytes);
@@ -408,14 +430,36 @@ fn genuine(which: usize) -> Vec<u8> {
         10 => codec::encode(&sample::backup()),
         11 => codec::encode(&Request::BeginEpoch(sample::epoch())),
         12 => codec::encode(&sample::rekey()),
+        13 => codec::encode(&sample::report()),
+        14 => codec::encode(&sample::revocation()),
+        15 => codec::encode(&sample::admin_change()),
+        16 => codec::encode(&sample::tagging()),
+        17 => codec::encode(&sample::voter_policy()),
+        18 => codec::encode(&sample::access()),
+        19 => codec::encode(&sample::epoch().peek().expect("its own bytes")),
+        20 => codec::encode(&sample::checkpoint()),
         _ => codec::encode(&sample::welcome()),
     }
 }
 
-const KINDS: usize = 14;
+const KINDS: usize = 22;
 
 fn config(cases: u32) -> ProptestConfig {
     ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
+}
+
+#[test]
+fn no_bit_that_is_wrong_panics() {
+    for which in 0..KINDS {
+        let mut bytes = genuine(which);
+        for at in 0..bytes.len() {
+            for bit in 0..8 {
+                bytes[at] ^= 1 << bit;
+                all_messages(&bytes);
+                bytes[at] ^= 1 << bit;
+            }
+        }
+    }
 }
 
 proptest! {

@@ -7,6 +7,7 @@ use mesh_model::{AdminId, IdentityKey, InviteId, LogIndex, MemberId};
 use serde::{Deserialize, Serialize};
 
 use crate::state::exclusions::{MAX_EXCLUDED, MAX_REMEMBERED};
+use crate::state::rekeying::MOST_A_DAY;
 
 /// The longest text a refusal carries, in bytes. What a decoder says may quote what a stranger sent,
 /// and an outcome has to fit its message.
@@ -177,6 +178,11 @@ pub enum RekeyRefusal {
     /// The member is banned, or excluded.
     #[error("{0} is banned or excluded")]
     Banned(MemberId),
+    /// It changed too often lately.
+    #[error(
+        "the key of {0} was changed {MOST_A_DAY} times within a day, which is as often as a key may be"
+    )]
+    TooOften(MemberId),
 }
 
 /// Why the admins stay as they are.

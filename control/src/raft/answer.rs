@@ -2,14 +2,14 @@
 
 use bytes::Bytes;
 use mesh_model::MemberId;
-use mesh_model::codec;
+use mesh_model::codec::{self, CodecError, Message as _};
 use openraft::async_runtime::watch::WatchReceiver as _;
 use openraft::raft::{
     AppendEntriesRequest, AppendEntriesResponse, TransferLeaderRequest, VoteRequest,
 };
 use openraft::type_config::TypeConfigExt as _;
 
-use super::group::{Group, Inner};
+use super::group::{Group, Inner, leadership};
 use super::parcel::Parcel;
 use super::propose::{FORWARD_LIMIT, ProposeError, Tried};
 use super::replica::Replica;
@@ -32,6 +32,20 @@ impl Group {
             inner.count_refused(refused);
         }
         answered
+    }
+
+    /// Whether `from` may ask something as long as the agreed state. It has to be held in memory before it can be looked at, and
+    /// only who leads has reason to send it: others are refused, and counted, unless they vote.
+    pub async fn may_ask_much(&self, from: MemberId) -> bool {
+        let inner = self.inner();
+        if leadership(&inner.raft).leader == Some(from) {
+            return true;
+        }
+        let checked = inner.speakers.check(from, &inner.known_voters(), &inner.peers).await;
+        if let Err(refused) = &checked {
+            inner.count_refused(refused);
+        }
+        checked.is_ok()
     }
 }
 
@@ -136,6 +150,7 @@ impl Inner {
             return Ok(Reply::Append(AppendReply::HigherVote(later.into())));
         }
         self.check_leader(from, &append.vote).await?;
+        self.check_append(&append)?;
         // An answer may wait for the disk; what counts is when the leader spoke.
         let spoke = Types::now();
         let answer = self.raft.append_entries(append).await.map_err(stopped)?;
@@ -247,6 +262,24 @@ impl Inner {
         }
     }
 
+    /// Whoever leads has what is agreed here, and what follows it is of no earlier term. openraft takes that for granted: it would say of
+    /// another entry in such a place that this host holds the same. One whose term is over is told so instead.
+    fn check_append(&self, append: &AppendEntriesRequest<Types>) -> Result<(), RpcError> {
+        let (server, data) = (self.raft.server_metrics(), self.raft.data_metrics());
+        let leads = append.vote >= server.borrow_watched().vote;
+        let Some(agreed) = data.borrow_watched().local_committed.filter(|_| leads) else {
+            return Ok(());
+        };
+        let mut ids = append.prev_log_id.iter().chain(append.entries.iter().map(|at| &at.log_id));
+        match ids.all(|id| id.index.cmp(&agreed.index) == id.cmp(&agreed)) {
+            true => Ok(()),
+            false => Err(RpcError::Malformed(CodecError::Malformed {
+                name: Question::NAME,
+                reason: format!("entries that cannot stand beside {agreed}, which is agreed"),
+            })),
+        }
+    }
+
     /// Checked here, where a bad one is the sender's fault. openraft would take a failed installation for
     /// a failed disk, and panics over a snapshot no correct leader can have.
     pub(super) fn check_snapshot(
@@ -283,6 +316,7 @@ impl Inner {
             Ok(Ok(Tried::HeldBack(held))) => Ok(ProposeReply::HeldBack(held)),
             Ok(Err(ProposeError::Stopped)) => Err(RpcError::Stopped),
             Ok(Err(ProposeError::Diverged(index))) => Ok(ProposeReply::Diverged(index)),
+            Ok(Err(ProposeError::NoSuccessor(member))) => Ok(ProposeReply::NoSuccessor(member)),
             Ok(Err(_)) | Err(_) => Ok(ProposeReply::Undecided),
         }
     }

@@ -50,6 +50,9 @@ pub(crate) fn wall_ms() -> u64 {
 /// The member that is let in.
 pub(crate) const GUEST: MemberId = MemberId(3);
 
+/// One that comes after it, and neither votes nor is fed.
+pub(crate) const THIRD: MemberId = MemberId(4);
+
 pub(crate) fn secret(number: u8) -> IdentitySecret {
     IdentitySecret::from_seed([number; 32])
 }
@@ -105,7 +108,11 @@ pub(crate) fn invitation() -> Proposal {
 
 /// The guest's.
 pub(crate) fn admission() -> Proposal {
-    let admission = Admission::sign(&record("guest", 4), invite().id, &secret(3), &secret(4));
+    admission_of("guest", 4)
+}
+
+fn admission_of(name: &str, key: u8) -> Proposal {
+    let admission = Admission::sign(&record(name, key), invite().id, &secret(3), &secret(key));
     Proposal { at_ms: BORN_MS, command: Command::Admit(admission) }
 }
 
@@ -193,9 +200,22 @@ pub(crate) fn settled_late(ms: u64) -> Replica {
     replica
 }
 
+/// The settled state after a third member came in, whose key has the number 5.
+pub(crate) fn three() -> Replica {
+    let mut replica = settled();
+    let payload = Payload::Normal(admission_of("third", 5));
+    replica.apply(&Entry { log_id: log_id(1, THIRD.0), payload });
+    replica
+}
+
 /// The guest's store as its welcome makes it.
 pub(crate) fn guest_store(disk: MemoryDisk) -> Store {
-    let snapshot = settled().to_snapshot();
+    guest_store_of(&settled(), disk)
+}
+
+/// The same, had it been welcomed with `replica`.
+pub(crate) fn guest_store_of(replica: &Replica, disk: MemoryDisk) -> Store {
+    let snapshot = replica.to_snapshot();
     let admins = AdminsHead::of_root(&root().key);
     let start = Start::Welcome { member: GUEST, genesis: genesis(), admins, snapshot };
     Store::create(disk, &root(), start).expect("a genuine welcome")

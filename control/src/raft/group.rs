@@ -38,7 +38,7 @@ use super::store::{Aside, Db, Store, StoreError};
 use super::testimony::{Testimony, sets_of_voters};
 use super::timing::Timing;
 use super::transfer::Succession;
-use super::types::{Instant, Raft, Types};
+use super::types::{Instant, Raft, Types, Vote};
 use super::watch as ordered;
 use super::withdrawal::Withdrawal;
 use crate::ports::{Seeds, Transport, WallClock};
@@ -269,10 +269,13 @@ impl Group {
 pub(super) fn leadership(raft: &Raft) -> Leadership {
     let metrics = raft.server_metrics();
     let metrics = metrics.borrow_watched();
-    let elected = metrics.vote.leader_id;
-    // Raft tells the vote that is on disk, and a new leader as soon as it hears of one.
-    let leader = metrics.current_leader.filter(|leader| *leader == elected.voted_for);
-    Leadership { role: metrics.state.into(), term: elected.term, leader: leader.map(MemberId) }
+    let leader = leader_by(&metrics.vote, metrics.current_leader);
+    Leadership { role: metrics.state.into(), term: metrics.vote.leader_id.term, leader }
+}
+
+/// `leader`, if it leads in the term of `vote`: Raft tells the vote that is on disk, and a new leader as soon as it hears of one.
+fn leader_by(vote: &Vote, leader: Option<u64>) -> Option<MemberId> {
+    leader.filter(|leader| *leader == vote.leader_id.voted_for).map(MemberId)
 }
 
 /// Raft's membership in our words.
@@ -333,5 +336,20 @@ impl Inner {
     pub(super) fn known_voters(&self) -> BTreeSet<MemberId> {
         let metrics = self.raft.server_metrics();
         known_voters(&metrics.borrow_watched())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::{GUEST, leads};
+    use super::*;
+
+    /// The vote of a host whose disk has failed stays where it was; whoever it hears of then does not lead in that term.
+    #[test]
+    fn a_leader_is_told_with_the_term_in_which_it_leads_or_not_at_all() {
+        let leader = |leader: Option<MemberId>| leader_by(&leads(GUEST, 1), leader.map(|id| id.0));
+        assert_eq!(leader(Some(GUEST)), Some(GUEST));
+        assert_eq!(leader(Some(MemberId::FOUNDER)), None);
+        assert_eq!(leader(None), None);
     }
 }

@@ -56,6 +56,8 @@ mod group;
 mod hearing;
 mod herald;
 mod history;
+#[cfg(test)]
+mod hostile;
 mod leaps;
 mod lines;
 mod lookout;

@@ -129,6 +129,7 @@ impl Place {
             GroupError::Store(error) => GroupFailure::Store(error),
             other => GroupFailure::Bug(other.to_string()),
         })?;
+        inner.sync().inherit(&old.sync());
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = inner;
         Ok(changed)
     }

@@ -250,6 +250,9 @@ impl Inner {
             }
             Ok(Reply::Propose(ProposeReply::HeldBack(held))) => Ok(Some(Tried::HeldBack(held))),
             Ok(Reply::Propose(ProposeReply::Diverged(index))) => Err(ProposeError::Diverged(index)),
+            Ok(Reply::Propose(ProposeReply::NoSuccessor(member))) => {
+                Err(ProposeError::NoSuccessor(member))
+            }
             Ok(_) => Ok(None),
             Err(error) => {
                 tracing::debug!(%leader, %error, "the leader could not be asked");
@@ -304,5 +307,25 @@ impl Inner {
             },
             Some(_) => ProposeError::Timeout,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::MemoryDisk;
+    use super::super::fixture::{GUEST, founder_store, in_virtual_time, invitation, start};
+    use super::*;
+
+    /// A proposal would be passed on to whom it named again and again, without time passing.
+    #[test]
+    fn one_that_has_named_a_successor_and_leads_still_is_none_itself() {
+        in_virtual_time(async {
+            let founder = start(founder_store(MemoryDisk::new()), 2).await;
+            founder.propose(invitation()).await.expect("agreed, so it leads");
+            let inner = founder.inner();
+            let waited = Types::timeout(TRY_AGAIN, inner.successor_of(GUEST)).await;
+            assert!(waited.is_err(), "nobody else leads");
+            founder.shutdown().await;
+        });
     }
 }

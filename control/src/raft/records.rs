@@ -26,14 +26,30 @@ const MAX_IDS: usize = (ENTRY_LIMIT - 64) / 9;
 /// One set of voters, or two while one is being exchanged for the other.
 const MAX_CONFIGS: usize = 2;
 
+/// The last index that is read, so that whoever goes on by one has somewhere to go. A log of a million entries a second gets there in
+/// 290,000 years.
+pub(crate) const LAST_INDEX: u64 = u64::MAX >> 1;
+
 /// A place in the log and the term of the leader that put the entry there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "(u64, u64)")]
 pub(crate) struct LogIdRecord {
     term: u64,
     index: u64,
 }
 
 mesh_model::message!(LogIdRecord, "log id", version 1, limit 32);
+
+impl TryFrom<(u64, u64)> for LogIdRecord {
+    type Error = &'static str;
+
+    fn try_from((term, index): (u64, u64)) -> Result<Self, Self::Error> {
+        match index <= LAST_INDEX {
+            true => Ok(Self { term, index }),
+            false => Err("an index that no log gets to"),
+        }
+    }
+}
 
 impl From<LogId> for LogIdRecord {
     fn from(id: LogId) -> Self {
@@ -250,6 +266,17 @@ mod tests {
         assert!(Membership::try_from(more).is_err());
         let sets = MembershipRecord { configs: vec![[u64::MAX].into(); 3], ..most };
         assert!(Membership::try_from(sets).is_err());
+    }
+
+    #[test]
+    fn an_index_that_nothing_can_follow_is_refused() {
+        let read = |index| codec::decode(&codec::encode(&LogIdRecord { term: 3, index }));
+        let last = LogIdRecord { term: 3, index: LAST_INDEX };
+        assert_eq!(read(LAST_INDEX), Ok(last));
+        for index in [LAST_INDEX + 1, u64::MAX] {
+            let refused = read(index);
+            assert!(matches!(refused, Err(CodecError::Malformed { .. })), "{refused:?}");
+        }
     }
 
     #[test]

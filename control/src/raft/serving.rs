@@ -112,7 +112,7 @@ impl Inner {
             tracing::error!(%error, "the log cannot be read");
             RpcError::Stopped
         };
-        let first = pull.have.map_or(0, |place| place.index + 1);
+        let first = pull.have.map_or(0, |place| place.index.saturating_add(1));
         if let Some(place) = pull.have.filter(|place| place.index <= proven) {
             let here = log.entries(place.index..=place.index).map_err(lost)?;
             let here = here.first().map(|entry| entry.log_id.leader_id.term);

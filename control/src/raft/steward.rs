@@ -258,3 +258,37 @@ impl Steward {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use openraft::async_runtime::Instant as _;
+
+    use super::super::MemoryDisk;
+    use super::super::fixture::{GUEST, founder_store, guest, in_virtual_time, start};
+    use super::*;
+
+    /// Of one that leads nobody Raft refuses a change without asking anybody: the steward would look again at once, and no
+    /// time would pass on its thread any more.
+    #[test]
+    fn after_a_change_that_fails_at_once_there_is_a_pause() {
+        in_virtual_time(async {
+            let guest = guest().await;
+            let since = Types::now();
+            guest.inner().take(Step::AddLearner(MemberId(9))).await;
+            assert!(since.elapsed() >= LOOK_AGAIN);
+            guest.shutdown().await;
+        });
+    }
+
+    /// Whoever waits for a vote to be gone would try again at once.
+    #[test]
+    fn after_a_lead_that_cannot_be_handed_over_there_is_a_pause() {
+        in_virtual_time(async {
+            let founder = start(founder_store(MemoryDisk::new()), 2).await;
+            founder.shutdown().await;
+            let since = Types::now();
+            founder.inner().hand_over(GUEST).await;
+            assert!(since.elapsed() >= LOOK_AGAIN);
+        });
+    }
+}

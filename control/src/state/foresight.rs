@@ -34,7 +34,7 @@ impl State {
             Command::ChangeAdmins(signed) => self.genuine_change(signed).err(),
             Command::Tag(signed) => self.genuine_tagging(signed).err(),
             Command::SetAccess(signed) => self.genuine_access(signed).err(),
-            Command::Rekey(signed) => self.genuine_rekey(signed).err(),
+            Command::Rekey(signed) => self.genuine_rekey(signed, now_ms).err(),
             Command::Lapse(member) => self.check_lapse(*member, now_ms).err(),
             Command::Exclude { subject, reports } => {
                 self.genuine_exclusion(*subject, reports, now_ms).err()

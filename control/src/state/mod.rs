@@ -43,7 +43,7 @@ mod judging;
 pub mod keys;
 pub mod lineage;
 pub mod members;
-mod rekeying;
+pub(crate) mod rekeying;
 pub mod serial;
 pub mod stated;
 pub mod tags;

@@ -208,6 +208,13 @@ impl Sync {
         Ok(())
     }
 
+    /// What the operator asked of `before`, which this one takes the place of.
+    pub(crate) fn inherit(&mut self, before: &Self) {
+        let is_source = |member: &&MemberId| self.sources.contains_key(member);
+        self.preferred = before.preferred.iter().filter(is_source).copied().collect();
+        self.snapshot = before.snapshot;
+    }
+
     /// What `member` sent when it was asked for something else was proven wrong.
     pub fn handle_refuted(&mut self, member: MemberId, now: Moment) {
         if let Some(source) = self.sources.get_mut(&member) {

@@ -45,13 +45,16 @@ impl Sync {
         }
     }
 
-    /// Whom the operator prefers, whom this member follows, whom a busy source named, and then the best of all.
+    /// Whom the operator prefers, whom this member follows, whom a busy source named, and then the best of all. But whoever sent
+    /// what waits for its proof is asked before anybody else: it would be dropped, and its proof waited for anew.
     pub(super) fn choose(&mut self, now: Moment) -> Option<MemberId> {
         let sources = &self.sources;
         let free = |member: &MemberId| sources.get(member).is_some_and(|one| one.may_be_asked(now));
-        let known = self.preferred.iter().chain(&self.following).find(|member| free(member));
-        if let Some(member) = known {
-            return Some(*member);
+        let waited_for = self.following.iter().filter(|_| self.drafted > self.own);
+        let known = waited_for.chain(&self.preferred).chain(&self.following);
+        let known = known.copied().find(free);
+        if known.is_some() {
+            return known;
         }
         while let Some(member) = self.suggested.pop_front() {
             if free(&member) {

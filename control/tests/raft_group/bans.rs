@@ -56,6 +56,21 @@ fn a_banned_voter_is_replaced_and_follows_again_once_it_is_pardoned() {
 }
 
 #[test]
+fn whoever_asks_hears_that_nobody_can_take_over_the_vote() {
+    in_virtual_time(|| async {
+        let world = World::of(2, 62).await;
+        let other = world.running()[1];
+        let never = world.mesh.policy(1, None, &[(other, Wish::Never)]);
+        world.propose(FOUNDER, Command::SetVoters(never)).await.expect("agreed");
+        for from in [FOUNDER, other] {
+            let refused = world.propose(from, world.judge(FOUNDER, FOUNDER, ban(None))).await;
+            assert_eq!(refused, Err(ProposeError::NoSuccessor(FOUNDER)), "asked by {from}");
+        }
+        assert!(world.group(other).views().borrow().banned.is_empty());
+    });
+}
+
+#[test]
 fn the_last_member_is_not_banned() {
     in_virtual_time(|| async {
         let mut world = World::of(2, 59).await;

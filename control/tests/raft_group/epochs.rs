@@ -75,6 +75,7 @@ fn a_survivor_goes_on_and_those_that_come_back_follow_it_whatever_they_hold() {
             "two of five agree on nothing"
         );
 
+        world.group(second).sync_from(&[first]).expect("a member");
         world.stop(first).await;
         let begun = recover(&world, first, 7);
         assert_eq!((begun.number, begun.voter), (1, first));
@@ -82,6 +83,8 @@ fn a_survivor_goes_on_and_those_that_come_back_follow_it_whatever_they_hold() {
         let leads = |world: &World| world.status(first).leadership.role == Role::Leader;
         world.until("it leads alone", leads).await;
         follow(&world, first, &[second]).await;
+        let preferred = world.group(second).sync_status().progress.preferred;
+        assert_eq!(preferred, [first], "until its daemon is restarted");
         let newcomer = world.admit(first).await.expect("agreed without the others");
         assert!(newcomer.0 > begun.first && newcomer > lost, "no id is given twice");
 

@@ -6,6 +6,7 @@ use futures_util::future::join_all;
 use mesh_control::command::{Outcome, Refusal};
 use mesh_control::raft::MemoryDisk;
 use mesh_control::raft::{ProposeError, Role, SnapshotError, Start, Store, StoreError};
+use mesh_control::refusals::Refused;
 use mesh_model::MemberId;
 use mesh_model::trust::AdminsHead;
 use tokio::time::Instant;
@@ -28,6 +29,20 @@ fn a_founder_leads_at_once_and_again_after_a_restart() {
         let begun = Instant::now();
         world.admit(FOUNDER).await.expect("agreed");
         assert!(begun.elapsed() < Duration::from_millis(500), "no election to wait for");
+    });
+}
+
+#[test]
+fn those_that_vote_may_send_what_is_as_long_as_the_state() {
+    in_virtual_time(|| async {
+        let world = World::of(5, 4).await;
+        let leader = world.leader().await;
+        let asked = *world.running().last().expect("five");
+        for other in world.running().into_iter().filter(|id| *id != asked) {
+            let votes = world.status(leader).voters.contains(&other);
+            assert_eq!(world.group(asked).may_ask_much(other).await, votes, "{other}");
+        }
+        assert!(world.group(asked).refusals().of(Refused::AgreementNotAVoter) > 0);
     });
 }
 

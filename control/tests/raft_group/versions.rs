@@ -110,6 +110,30 @@ fn who_understands_its_leader_was_not_left_behind_whatever_others_speak() {
     });
 }
 
+/// Nothing of that is agreed while it leads, and when it leads no more it has a say as before.
+#[test]
+fn a_leader_that_nobody_confirms_was_not_left_behind_whatever_it_hears() {
+    in_virtual_time(|| async {
+        let world = World::of(3, 96).await;
+        let (leader, other, _) = one_left_behind(&world).await;
+        world.cut(leader);
+        let next = |world: &World| world.status(other).leadership.leader.filter(|id| *id != leader);
+        world.until("the others have a leader", |world| next(world).is_some()).await;
+        let alone = |world: &World| world.status(leader).leadership.leader.is_none();
+        world.until("nobody confirms the first", alone).await;
+        // Confirmed or not.
+        let leads = |world: &World| world.group(leader).leadership().borrow().role == Role::Leader;
+        assert!(leads(&world));
+        world.group(leader).handle_rpc(other, &[u8::MAX]).await.expect_err("it is not understood");
+
+        let next = next(&world).expect("just seen");
+        world.crash(next).await;
+        world.heal(leader);
+        world.until_at_once("its term is over", |world| !leads(world)).await;
+        assert_eq!(world.group(leader).outdated(), None);
+    });
+}
+
 #[test]
 fn a_snapshot_of_another_version_is_neither_damaged_nor_forged() {
     in_virtual_time(|| async {

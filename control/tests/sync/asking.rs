@@ -297,6 +297,26 @@ fn one_that_is_preferred_is_gone_back_to_and_another_is_followed_until_then() {
 }
 
 #[test]
+fn what_waits_for_its_proof_is_not_left_for_one_that_is_preferred() {
+    let (preferred, other) = (MemberId(7), MemberId(8));
+    let mut sync = sync();
+    sync.handle_preference(&[preferred]).expect("a member");
+    let turn = |sync: &mut Sync, second: u64, heard: Heard| {
+        let now = START + Duration::from_secs(second);
+        let to = ask(sync, now).to;
+        sync.handle_answer(to, heard, now);
+        to
+    };
+    assert_eq!(turn(&mut sync, 0, Heard::Busy(vec![other])), preferred);
+    for second in [1, 2, 5, 9] {
+        assert_eq!(turn(&mut sync, second, unproven(false, true)), other);
+    }
+    assert_eq!(turn(&mut sync, 10, news(50)), other, "which is proven now");
+    sync.handle_applied(50, START + Duration::from_secs(10));
+    assert_eq!(turn(&mut sync, 11, news(1)), preferred);
+}
+
+#[test]
 fn who_cannot_be_preferred_is_said_and_nothing_changes() {
     let mut sync = Sync::new(ME, [5; 32]);
     sync.handle_members((1..=20).map(MemberId));

@@ -3,12 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use mesh_control::access::write;
-use mesh_control::state::State;
-use mesh_model::LogIndex;
-use mesh_model::api::v1::{Audit, AuditContent, AuditEntry, AuditSaid, MemberWish, VoterWish};
+use mesh_control::state::{Admin, Member, State};
+use mesh_model::api::v1::{
+    AdminName, Audit, AuditContent, AuditEntry, AuditSaid, MemberName, MemberWish, VoterWish,
+};
 use mesh_model::audit::Beginning;
 use mesh_model::trust::{Invite, VoterPolicy, VoterTarget, Wish};
 use mesh_model::view::ClusterView;
+use mesh_model::{AdminId, LogIndex, MemberId};
 
 use super::Daemon;
 use super::refusal::Answer;
@@ -29,9 +31,27 @@ impl Daemon {
                 entries: trail.links().cloned().map(AuditEntry::from).collect(),
                 head_hash: trail.head(),
                 contents: contents(state, &view),
+                members: members(state),
+                admins: admins(state),
             }
         }))
     }
+}
+
+/// What the present members of `state` are called, also those that are banned.
+fn members(state: &State) -> Vec<MemberName> {
+    let named = |(id, member): (&MemberId, &Member)| MemberName {
+        member: *id,
+        name: member.record().name.clone(),
+    };
+    state.members().present().iter().map(named).collect()
+}
+
+/// What those are called who are, or were, admins in `state`.
+fn admins(state: &State) -> Vec<AdminName> {
+    let named =
+        |(id, admin): (&AdminId, &Admin)| AdminName { admin: *id, name: admin.name.clone() };
+    state.admins().iter().map(named).collect()
 }
 
 /// What entries of the trail only refer to, as far as `state` remembers it.

@@ -119,27 +119,44 @@ impl Daemon {
     }
 
     /// Makes a backup if one is due, forgets those beyond the number kept, and says when to look again.
-    async fn keep_backups(&self, plan: &BackupPlan) -> Result<Duration, ErrorBody> {
+    async fn keep_backups(&self, plan: &BackupPlan) -> Answer<Duration> {
         let Some(mesh) = self.mesh.load_full() else { return Ok(LOOK_AGAIN) };
-        let dir = directory(plan, &mesh);
-        let made = || -> Answer<Vec<u64>> {
-            let entries = tokio::task::block_in_place(|| dir.list()).map_err(failed)?;
-            Ok(entries.iter().map(|entry| entry.made_ms).collect())
-        };
         let now_ms = clock::wall_ms();
-        let next_ms = plan.keeping.next_ms(&made()?, now_ms);
-        if next_ms > now_ms {
-            return Ok(Duration::from_millis(next_ms - now_ms).min(LOOK_AGAIN));
-        }
-        let file = self.sealed(&mesh, now_ms, &plan.recipients).await?;
-        tokio::task::block_in_place(|| dir.save(now_ms, &file)).map_err(failed)?;
-        tracing::info!(directory = %plan.directory.display(), bytes = file.len(), "backup made");
+        let made = self.make_if_due(plan, &mesh, now_ms).await;
+        let made = made.map_err(|error| meaning("no backup was made", error))?;
         // Only now that there is one more.
-        for surplus in plan.keeping.surplus(&made()?) {
-            tokio::task::block_in_place(|| dir.remove(surplus)).map_err(failed)?;
-        }
-        Ok(LOOK_AGAIN)
+        let surplus = plan.keeping.surplus(&made, now_ms);
+        tokio::task::block_in_place(|| forget(&directory(plan, &mesh), &surplus))?;
+        let next_ms = plan.keeping.next_ms(&made, now_ms);
+        Ok(Duration::from_millis(next_ms.saturating_sub(now_ms)).min(LOOK_AGAIN))
     }
+
+    /// Makes a backup if one is due; when those that are there then were made.
+    async fn make_if_due(&self, plan: &BackupPlan, mesh: &Mesh, now_ms: u64) -> Answer<Vec<u64>> {
+        let dir = directory(plan, mesh);
+        let listed = tokio::task::block_in_place(|| dir.list()).map_err(failed)?;
+        let mut made: Vec<_> = listed.iter().map(|entry| entry.made_ms).collect();
+        if plan.keeping.next_ms(&made, now_ms) <= now_ms {
+            let file = self.sealed(mesh, now_ms, &plan.recipients).await?;
+            tokio::task::block_in_place(|| dir.save(now_ms, &file)).map_err(failed)?;
+            tracing::info!(directory = %plan.directory.display(), bytes = file.len(), "backup made");
+            made.push(now_ms);
+        }
+        Ok(made)
+    }
+}
+
+/// Removes those made then. Every backup that was due is there by now.
+fn forget(dir: &BackupDir, surplus: &[u64]) -> Answer<()> {
+    let removed = surplus.iter().try_for_each(|made_ms| dir.remove(*made_ms));
+    removed.map_err(|error| {
+        meaning("what was due is made, but an old backup was not removed", failed(error))
+    })
+}
+
+/// `error`, told by what it means for the backups.
+fn meaning(what: &str, error: ErrorBody) -> ErrorBody {
+    ErrorBody { message: format!("{what}: {}", error.message), ..error }
 }
 
 fn directory(plan: &BackupPlan, mesh: &Mesh) -> BackupDir {
@@ -178,9 +195,30 @@ async fn look(daemon: &Arc<Daemon>, plan: &BackupPlan) -> Duration {
             pause
         }
         Err(ErrorBody { message, hint, .. }) => {
-            tracing::warn!(error = message, hint, "no backup was made");
+            tracing::warn!(error = message, hint, "backups are not kept as they should be");
             *failure = Some(message);
             RETRY
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mesh_model::{MemberId, MeshId};
+
+    use super::*;
+
+    #[test]
+    fn an_old_one_that_stays_is_not_told_as_a_new_one_that_was_not_made() {
+        let base = tempfile::tempdir().expect("a directory");
+        let dir = BackupDir::of(base.path(), MeshId([0xab; 16]), MemberId(1));
+        dir.save(2, b"old").expect("saved");
+        // Nobody can remove a directory as a file.
+        std::fs::create_dir(base.path().join(dir.name_of(1))).expect("made");
+        let told = forget(&dir, &[1, 2]).expect_err("it stays");
+        assert!(told.message.starts_with("what was due is made, but an old backup"), "{told:?}");
+        assert!(told.message.contains(&dir.name_of(1)), "{told:?}");
+        assert_eq!(forget(&dir, &[2]), Ok(()));
+        assert_eq!(dir.list().expect("listed"), []);
     }
 }

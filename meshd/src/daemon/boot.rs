@@ -123,7 +123,6 @@ impl Mesh {
             own,
             identity: identity.identity,
             keys: Mutex::new(keys),
-            is_admin,
             since: clock::now(),
             interface,
             listen,
@@ -268,6 +267,10 @@ impl Answer for Answers {
 
     async fn answer(&self, from: MemberId, request: Bytes) -> Result<Bytes, RpcError> {
         self.group.handle_rpc(from, &request).await
+    }
+
+    async fn may_ask_much(&self, from: MemberId) -> bool {
+        self.group.may_ask_much(from).await
     }
 
     fn turned_away(&self, reason: Refused) {

@@ -16,7 +16,7 @@ use mesh_model::codec::CodecError;
 
 use super::Mesh;
 use super::ending::agreement_exit;
-use super::refusal::refusal;
+use super::refusal::{internal, refusal};
 use crate::exit::Exit;
 
 /// Waits for an end of agreement that the process cannot outlive. One that it can is told to the log, once.
@@ -38,6 +38,18 @@ impl Mesh {
     pub(super) fn degraded(&self) -> Option<ErrorBody> {
         let failed = self.survived().as_ref().map(told);
         failed.or_else(|| self.group.outdated().as_ref().map(left_behind))
+    }
+
+    /// Why `what` is not possible here, if that will not change by itself: as [degraded](Self::degraded), or because the
+    /// process is about to end over a bug.
+    pub(super) fn without_agreement(&self, what: &str) -> Option<ErrorBody> {
+        let unfit = |failure: &GroupFailure| Aftermath::of(failure) == Aftermath::Unfit;
+        let bug = || self.group.fatal().filter(unfit).map(internal);
+        let told = self.degraded().or_else(bug)?;
+        Some(ErrorBody {
+            message: format!("{what} is not possible here: {}", told.message),
+            ..told
+        })
     }
 
     /// How the process ends that was asked to end with `exit`: a disk that failed is not forgotten.

@@ -135,17 +135,19 @@ impl Door {
 
 #[cfg(test)]
 mod tests {
+    use std::pin::pin;
     use std::time::Duration;
 
     use bytes::Bytes;
     use mesh_control::ports::{Transport, TransportError};
-    use mesh_control::raft::{MemoryDisk, ProposeError, Start, Store, Timing};
+    use mesh_control::raft::{Applied, MemoryDisk, ProposeError, Start, Store, Timing};
     use mesh_model::InviteId;
     use mesh_model::trust::{Admission, Invite};
 
+    use super::super::remembering::{Requests, saver};
     use super::*;
     use crate::io::entropy::Entropy;
-    use crate::io::fixture::{identity, prefixes, record, root};
+    use crate::io::fixture::{genesis, identity, record, root};
 
     /// A wire to nobody.
     #[derive(Clone)]
@@ -175,17 +177,9 @@ mod tests {
         }
     }
 
-    #[tokio::test]
-    async fn a_door_whose_disk_failed_sends_joiners_to_another() {
-        let genesis = Genesis {
-            root: root(),
-            name: "test".parse().expect("a name"),
-            prefixes: prefixes(),
-            founder: record(1),
-            created_ms: 0,
-        };
-        let genesis = Signed::seal(&genesis, &identity(200));
-        let disk = MemoryDisk::new();
+    /// The founder's door, with its state on `disk`; what it asks about tunnels, and who has the peer cache saved.
+    async fn door(disk: &MemoryDisk) -> (Door, mpsc::Receiver<Question>, Requests) {
+        let genesis = genesis();
         let start = Start::Genesis(genesis.clone());
         let store = Store::create(disk.attach(), &root(), start).expect("an empty disk");
         let timing = Timing::default();
@@ -193,19 +187,56 @@ mod tests {
             .await
             .expect("starts");
         let (questions, asked) = mpsc::channel(8);
-        drop(asked);
-        let (saver, _requests) = super::super::remembering::saver();
-        let door = Door::new(MemberId(1), genesis, group.clone(), questions, saver);
-        let from = "192.0.2.9:51820".parse().expect("an address");
+        let (saver, requests) = saver();
+        (Door::new(MemberId(1), genesis, group, questions, saver), asked, requests)
+    }
+
+    fn from() -> SocketAddr {
+        "192.0.2.9:51820".parse().expect("an address")
+    }
+
+    /// What host 9 asks with.
+    fn request() -> JoinRequest {
         let admission = Admission::sign(&record(9), invite().id, &identity(100), &identity(9));
-        let ask = || door.admit(from, JoinRequest { admission: admission.clone() });
+        JoinRequest { admission }
+    }
+
+    async fn add_invite(group: &Group) -> Result<Applied, ProposeError> {
+        let command = Command::Invite(Signed::seal(&invite(), &identity(200)));
+        group.propose(Proposal { at_ms: clock::wall_ms(), command }).await
+    }
+
+    /// Until its first handshakes nobody else has heard where it is, and this host may crash the moment after.
+    #[tokio::test]
+    async fn a_newcomer_is_welcomed_once_it_is_on_disk_where_it_is() {
+        let (door, mut asked, mut requests) = door(&MemoryDisk::new()).await;
+        add_invite(&door.group).await.expect("agreed");
+        let mut welcome = pin!(door.admit(from(), request()));
+        let seen = tokio::select! {
+            reply = &mut welcome => panic!("{reply:?}"),
+            seen = asked.recv() => seen,
+        };
+        assert!(matches!(seen, Some(Question::Seen(_, at)) if at == from()));
+        let saving = tokio::select! {
+            reply = &mut welcome => panic!("welcomed before that: {reply:?}"),
+            _ = asked.recv() => panic!("it does not wait"),
+            saving = requests.next() => saving,
+        };
+        drop((saving, asked));
+        assert!(matches!(welcome.await, JoinReply::Welcome(_)));
+    }
+
+    #[tokio::test]
+    async fn a_door_whose_disk_failed_sends_joiners_to_another() {
+        let disk = MemoryDisk::new();
+        let (door, _, _requests) = door(&disk).await;
+        let group = door.group.clone();
+        let ask = || door.admit(from(), request());
         assert!(matches!(ask().await, JoinReply::Refused(_)), "nobody was invited");
         assert_eq!(group.refusals().of(Refused::JoinUnknownInvite), 1);
 
         disk.fail_flushes_after(0);
-        let command = Command::Invite(Signed::seal(&invite(), &identity(200)));
-        let proposed = group.propose(Proposal { at_ms: clock::wall_ms(), command }).await;
-        assert_eq!(proposed, Err(ProposeError::Stopped));
+        assert_eq!(add_invite(&group).await, Err(ProposeError::Stopped));
         // Not "refused": another door may know better.
         assert_eq!(ask().await, JoinReply::Unavailable);
         door.turned_away(Refused::JoinSilent);

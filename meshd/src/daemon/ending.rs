@@ -98,10 +98,12 @@ impl From<PathError> for Exit {
 
 #[cfg(test)]
 mod tests {
+    use mesh_control::raft::{MemoryDisk, Start, Store};
     use mesh_model::MemberId;
     use mesh_model::codec::CodecError;
 
     use super::*;
+    use crate::io::fixture::{genesis, root};
 
     #[test]
     fn each_failure_of_the_store_ends_with_the_code_of_the_contract() {
@@ -118,5 +120,30 @@ mod tests {
         let disk = GroupFailure::Store(StoreError::Disk("no space".to_owned()));
         assert_eq!(agreement_exit(&disk).reason, Reason::Disk);
         assert_eq!(agreement_exit(&GroupFailure::Bug("halt".to_owned())).reason, Reason::Bug);
+    }
+
+    /// Where the two commit slots of redb's header say in which format the file is, and the formats on either side of ours.
+    const FORMAT_AT: [usize; 2] = [64, 192];
+    const OTHER_FORMATS: [u8; 2] = [2, 4];
+
+    #[test]
+    fn a_store_in_another_format_of_redb_is_refused_with_redbs_reason() {
+        let disk = MemoryDisk::new();
+        let start = Start::Genesis(genesis());
+        drop(Store::create(disk.attach(), &root(), start).expect("an empty disk"));
+        for format in OTHER_FORMATS {
+            let mut bytes = disk.bytes();
+            for at in FORMAT_AT {
+                assert_eq!(bytes[at], 3, "ours");
+                bytes[at] = format;
+            }
+            let other = MemoryDisk::holding(bytes);
+            let opened = Store::open(other.attach(), MemberId::FOUNDER, &root()).map(drop);
+            let exit = opened.map_err(|error| store_exit(&error, &error)).expect_err("refused");
+            assert_eq!(exit.reason.code(), 65);
+            let said = exit.to_string();
+            assert!(said.contains("file format version"), "{said}");
+            assert!(said.contains(&format!(" {format}\n")), "{said}");
+        }
     }
 }

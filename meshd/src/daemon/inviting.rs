@@ -37,7 +37,8 @@ impl Daemon {
         let signed = Signed::seal(&invite, &admin_secret);
         let command = Command::Invite(signed.clone());
         let is_done = |outcome: &Outcome| matches!(outcome, Outcome::InviteAdded(_));
-        mesh.carry_out(command, "an invite", is_done, "").await?;
+        let agreed = mesh.carry_out(command, "an invite", is_done, "");
+        self.unless_stopping(agreed).await??;
         // With the invite agreed, this host has applied everything an admin was made by.
         let admins = mesh.group.read(|state, _| state.admins().head());
         let (root, admin) = (mesh.view().root, admin_secret.public());

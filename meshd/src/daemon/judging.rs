@@ -83,7 +83,8 @@ impl Mesh {
     }
 }
 
-fn ban(banned: &BannedView) -> Ban {
+/// A ban or an exclusion in the words of the API.
+pub(super) fn ban(banned: &BannedView) -> Ban {
     let exclusion = banned.exclusion.clone();
     let kind = if exclusion.is_some() { BanKind::Exclusion } else { BanKind::Ban };
     let (reporters, misconduct) =

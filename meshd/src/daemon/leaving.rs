@@ -5,7 +5,7 @@ use mesh_control::raft::Store;
 use mesh_control::state::{Event, State};
 use mesh_model::api::v1::{ErrorCode, LeaveReply, LeaveRequest};
 use mesh_model::trust::Departure;
-use mesh_model::{LogIndex, MemberId, Signed};
+use mesh_model::{IdentityKey, LogIndex, MemberId, Signed};
 
 use super::refusal::{Answer, failed, internal, not_joined, refusal};
 use super::{Daemon, Mesh};
@@ -19,17 +19,9 @@ impl Daemon {
         let mut state_dir = self.state_dir.lock().await;
         let mesh = self.mesh.load_full().ok_or_else(not_joined)?;
         let view = mesh.view();
-        if mesh.is_admin && view.members.len() + view.banned.len() > 1 && !request.force {
-            let alone = mesh.group.read(|state, _| state.admins().present().count() == 1);
-            let without = match alone {
-                true => "nobody can be invited any more",
-                false => "only the other admins speak for the mesh",
-            };
-            return Err(refusal(
-                ErrorCode::Refused,
-                format!("this host holds the mesh's root key: once it has left, {without}"),
-                "keep it as a member, or leave all the same with `--force`",
-            ));
+        if view.members.len() + view.banned.len() > 1 && !request.force {
+            let own = state_dir.admin().map_err(failed)?;
+            mesh.check_dispensable(own.map(|secret| secret.public()))?;
         }
         let departure = Departure { mesh: view.mesh(), member: mesh.me };
         let departure = Signed::seal(&departure, &mesh.identity);
@@ -85,6 +77,24 @@ enum Goodbye {
 }
 
 impl Mesh {
+    /// Fails if the mesh would lose an admin with this host, whose admin's key is `own`. One that was removed is none.
+    fn check_dispensable(&self, own: Option<IdentityKey>) -> Answer<()> {
+        let others = self.group.read(|state, _| {
+            own.and_then(|own| state.admins().by_key(&own))?;
+            Some(state.admins().present().count() - 1)
+        });
+        let without = match others {
+            None => return Ok(()),
+            Some(0) => "nobody can be invited any more",
+            Some(_) => "only the other admins speak for the mesh",
+        };
+        Err(refusal(
+            ErrorCode::Refused,
+            format!("this host holds the mesh's root key: once it has left, {without}"),
+            "keep it as a member, or leave all the same with `--force`",
+        ))
+    }
+
     /// Has this host's departure agreed. The tunnels end with it, and with them often the answer: the view, which
     /// may be here before, says the same.
     async fn say_goodbye(&self, command: Command) -> Answer<Goodbye> {

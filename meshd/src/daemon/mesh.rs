@@ -19,7 +19,7 @@ use tokio::task::JoinSet;
 
 use super::driver::{Gossip, Question};
 use super::echo::Echoes;
-use super::refusal::{Answer, not_agreed, not_done, without_agreement};
+use super::refusal::{Answer, not_agreed, not_done};
 use crate::io::agreement::Agreement;
 use crate::io::clock;
 use crate::io::directory::Directory;
@@ -39,7 +39,6 @@ pub(crate) struct Mesh {
     pub(super) identity: IdentitySecret,
     /// The WireGuard keys that the packet threads have.
     pub(super) keys: Mutex<OwnKeys>,
-    pub(super) is_admin: bool,
     /// When it went into service.
     pub(super) since: Instant,
     /// The kernel interface; `None` with `--tun none`.
@@ -69,10 +68,8 @@ impl Mesh {
     /// Has `command` agreed; `what` says in an error what could not be.
     pub(super) async fn propose(&self, command: Command, what: &str) -> Answer<Applied> {
         let proposal = Proposal { at_ms: clock::wall_ms(), command };
-        self.group.propose(proposal).await.map_err(|error| match self.degraded() {
-            Some(degraded) => without_agreement(what, degraded),
-            None => not_agreed(what, &error),
-        })
+        let told = |error| self.without_agreement(what).unwrap_or_else(|| not_agreed(what, &error));
+        self.group.propose(proposal).await.map_err(told)
     }
 
     /// Has `command` agreed and applied here; where it stands in the log, which is where it stood already if it was

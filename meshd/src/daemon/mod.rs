@@ -88,7 +88,7 @@ pub(crate) struct Daemon {
     windows: Windows,
     /// Has the peer cache saved.
     saver: Saver,
-    /// Why the last backup that was due was not made.
+    /// Why the last backup that was due was not made, or an old one not removed.
     backup_failure: std::sync::Mutex<Option<String>>,
     /// Why the process must end, once a part of it cannot go on.
     end: End,

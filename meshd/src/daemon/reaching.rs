@@ -3,7 +3,7 @@
 //! A policy is set as a whole. Two hosts that set one at once make two with one serial, of which one is refused: nobody
 //! loses what they have not seen.
 
-use mesh_control::access::{Effect, effect, write};
+use mesh_control::access::{Effect, Verdict, effect, write};
 use mesh_control::command::{Command, Outcome};
 use mesh_control::state::AccessEntry;
 use mesh_model::Signed;
@@ -15,6 +15,7 @@ use mesh_model::api::v1::{
 use mesh_model::view::{ClusterView, MemberView};
 
 use super::Daemon;
+use super::judging::ban;
 use super::refusal::{Answer, refusal};
 use super::target::resolve_any;
 
@@ -65,7 +66,7 @@ impl Daemon {
         Ok(PolicyPreview { pairs, before, after, lost })
     }
 
-    /// What the policy says of one thing.
+    /// Whether a member may begin one thing with another.
     pub(crate) async fn test_policy(&self, request: PolicyTestRequest) -> Answer<PolicyTest> {
         let traffic = traffic(&request)?;
         let view = self.mesh()?.view();
@@ -73,15 +74,22 @@ impl Daemon {
         let to = resolve_any(&view, &request.to)?;
         let named =
             |member: &MemberView| MemberName { member: member.id, name: member.name.clone() };
-        let rule = view.access.as_ref().and_then(|policy| policy.allowing(from, to, traffic));
-        let because = rule.zip(view.access.as_ref()).map(|(at, policy)| &policy.rules[at]);
+        let verdict = Verdict::on(&view, from, to, traffic);
+        let (rule, because) = match verdict {
+            Verdict::ByRule(at, rule) => (Some(at + 1), Some(write(&view, rule))),
+            _ => (None, None),
+        };
         Ok(PolicyTest {
             from: named(from),
             to: named(to),
-            allowed: view.access.is_none() || rule.is_some(),
+            allowed: verdict.allows(),
             serial: view.access.as_ref().map_or(0, |policy| policy.serial),
-            rule: rule.map(|at| at + 1),
-            because: because.map(|rule| write(&view, rule)),
+            rule,
+            because,
+            ban: match verdict {
+                Verdict::Banned(banned) => Some(ban(banned)),
+                _ => None,
+            },
         })
     }
 }

@@ -4,7 +4,7 @@ use mesh_control::raft::{Freshness, ReadError};
 use mesh_model::api::v1::{AsOf, ErrorBody, ErrorCode};
 
 use super::Daemon;
-use super::refusal::{Answer, not_joined, refusal, without_agreement};
+use super::refusal::{Answer, not_joined, paused, refusal};
 
 /// What could not be had, in an error.
 const WHAT: &str = "reading what is agreed now";
@@ -18,9 +18,8 @@ impl Daemon {
         };
         if consistent {
             let caught_up = self.unless_stopping(mesh.group.catch_up()).await?;
-            caught_up.map_err(|error| match mesh.degraded() {
-                Some(degraded) => without_agreement(WHAT, degraded),
-                None => not_read(&error),
+            caught_up.map_err(|error| {
+                mesh.without_agreement(WHAT).unwrap_or_else(|| not_read(&error))
             })?;
         }
         let Freshness { applied, age } = mesh.group.freshness();
@@ -33,8 +32,18 @@ fn not_read(error: &ReadError) -> ErrorBody {
     let code = match error {
         ReadError::NoQuorum => ErrorCode::NoQuorum,
         ReadError::Behind(_) => ErrorCode::TimedOut,
-        ReadError::Stopped => ErrorCode::Internal,
+        ReadError::Stopped => return paused(WHAT),
     };
     let message = format!("{WHAT} is not possible: {error}");
     refusal(code, message, "leave out `--consistent` to see what this host has, and how old it is")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn that_agreement_begins_anew_is_no_bug_to_report() {
+        assert_eq!(not_read(&ReadError::Stopped).code, ErrorCode::Unreachable);
+    }
 }

@@ -55,6 +55,20 @@ pub(super) fn internal(message: impl Display) -> ErrorBody {
     )
 }
 
+/// Agreement on this host has ended under `what`, and nothing has failed.
+///
+/// It is begun anew where a host goes over into an epoch or takes a promise back, which takes a moment, and ends with the
+/// process.
+pub(super) fn paused(what: &str) -> ErrorBody {
+    refusal(
+        ErrorCode::Unreachable,
+        format!(
+            "{what} is not possible at this moment: agreement on this host is about to begin anew, or the daemon to end"
+        ),
+        "try again in a moment",
+    )
+}
+
 /// Why `what` was not agreed.
 pub(super) fn not_agreed(what: &str, error: &ProposeError) -> ErrorBody {
     match error {
@@ -73,7 +87,7 @@ pub(super) fn not_agreed(what: &str, error: &ProposeError) -> ErrorBody {
             format!("{what} is refused: {error}"),
             "unban or invite another member first; to end the mesh, `mesh leave` there",
         ),
-        ProposeError::Stopped => internal(error),
+        ProposeError::Stopped => paused(what),
         ProposeError::HeldBack(_) => refusal(
             ErrorCode::Refused,
             format!("{what} has to wait: {error}"),
@@ -82,7 +96,7 @@ pub(super) fn not_agreed(what: &str, error: &ProposeError) -> ErrorBody {
         ProposeError::Diverged(_) => refusal(
             ErrorCode::Refused,
             format!("{what} is refused: {error}"),
-            "`mesh status` names who disagrees; ban the one that is broken or cheats with `mesh ban`, and restart meshd",
+            "`mesh status` names who disagrees; ban the one that is broken or cheats with `mesh ban`, and try again",
         ),
     }
 }
@@ -95,12 +109,6 @@ pub(super) fn not_done(what: &str, outcome: &Outcome, hint: impl Display) -> Err
         }
         other => internal(format!("{what} came to {other:?}")),
     }
-}
-
-/// Why a host whose disk has failed cannot have `what`.
-pub(super) fn without_agreement(what: &str, degraded: ErrorBody) -> ErrorBody {
-    let message = format!("{what} is not possible here: {}", degraded.message);
-    ErrorBody { message, ..degraded }
 }
 
 /// What this host failed at.
@@ -167,5 +175,20 @@ impl From<Exit> for Failure {
             _ => ErrorCode::Internal,
         };
         Self(refusal(code, exit, ""))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn that_agreement_begins_anew_is_no_bug_to_report() {
+        let told = not_agreed("an invite", &ProposeError::Stopped);
+        assert_eq!(
+            (told.code, told.hint.as_str()),
+            (ErrorCode::Unreachable, "try again in a moment")
+        );
+        assert!(told.message.starts_with("an invite is not possible at this moment"), "{told:?}");
     }
 }

@@ -60,7 +60,7 @@ pub(super) struct Requests(mpsc::Receiver<oneshot::Sender<()>>);
 
 impl Requests {
     /// Waits for a request, and takes all there are. Dropping them answers them.
-    async fn next(&mut self) -> Vec<oneshot::Sender<()>> {
+    pub(super) async fn next(&mut self) -> Vec<oneshot::Sender<()>> {
         let mut waiting = Vec::new();
         self.0.recv_many(&mut waiting, MAX_REQUESTS).await;
         waiting

@@ -10,16 +10,19 @@ use mesh_model::api::v1::{
 use mesh_model::trust::Name;
 use mesh_model::view::ClusterView;
 
-use super::refusal::{Answer, ending, refusal, without_agreement};
+use super::refusal::{Answer, paused, refusal};
 use super::target::resolve_any;
 use super::{Daemon, Mesh};
+
+/// What could not be done, in an error.
+const REPORTING: &str = "reporting a member";
 
 impl Daemon {
     /// Reports a member.
     pub(crate) async fn report(&self, request: ReportRequest) -> Answer<ReportReply> {
         let mesh = self.mesh()?;
-        if let Some(degraded) = mesh.degraded() {
-            return Err(without_agreement("reporting a member", degraded));
+        if let Some(why) = mesh.without_agreement(REPORTING) {
+            return Err(why);
         }
         let member = resolve_any(&mesh.view(), &request.member)?.clone();
         let reporting = mesh.group.report(member.id, request.kind, request.reason);
@@ -91,7 +94,7 @@ fn tally(Tally { have, needed, lineages }: Tally) -> ReportTally {
 /// Why this host cannot report a member.
 fn not_reported(error: &ReportError) -> ErrorBody {
     let hint = match error {
-        ReportError::Stopped => return ending(),
+        ReportError::Stopped => return paused(REPORTING),
         ReportError::TooMany(_) => {
             "wait for one to expire: `mesh reports` shows until when they count"
         }

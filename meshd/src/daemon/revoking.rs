@@ -10,8 +10,8 @@ use mesh_model::view::MemberView;
 use mesh_model::wire::join::JoinRefusal;
 use mesh_model::{InviteId, Signed};
 
-use super::Daemon;
 use super::refusal::Answer;
+use super::{Daemon, Mesh};
 use crate::io::clock;
 
 impl Daemon {
@@ -40,9 +40,11 @@ impl Daemon {
         let revoked = mesh.carry_out(command, "revoking an invite", is_done, hint);
         // From that index on nobody comes in by it, so whoever did is known here now.
         let mut index = self.unless_stopping(revoked).await??;
-        let mut banned = Vec::new();
+        let (mut banned, mut left_out) = (Vec::new(), None);
         if request.with_members {
-            for member in mesh.group.read(|state, _| brought_in(state, invite)) {
+            let to_ban;
+            (to_ban, left_out) = self.brought_in(&mesh, invite).await?;
+            for member in to_ban {
                 let reason = format!("came in by invite {invite}, which was revoked").parse().ok();
                 let ruling = Ruling::Banned { until_ms: None, reason };
                 let ruled = self.unless_stopping(mesh.rule(&member, ruling, &admin_secret));
@@ -52,7 +54,26 @@ impl Daemon {
         }
         let heard = self.unless_stopping(mesh.applied_by_all_within(index, request.wait_ms));
         let applied_by = heard.await??;
-        Ok(RevokeReply { invite, banned, index, applied_by })
+        Ok(RevokeReply { invite, banned, left_out, index, applied_by })
+    }
+
+    /// The members that came in by `invite` and are to be banned, and this host if it did.
+    async fn brought_in(
+        &self,
+        mesh: &Mesh,
+        invite: InviteId,
+    ) -> Answer<(Vec<MemberView>, Option<MemberName>)> {
+        let (bans, now_ms) = (self.bans().await?, clock::wall_ms());
+        Ok(mesh.group.read(|state, _| {
+            let entry = state.invites().get(&invite);
+            let info = entry.map(|entry| info(state, invite, entry, now_ms));
+            let to_ban = info.map(|info| info.to_ban(&bans, Some(mesh.me)));
+            let (named, left_out) = to_ban.unwrap_or_default();
+            // As the state has them: the view may be behind it.
+            let members = state.admitted_under(invite);
+            let is_named = |member: &MemberView| named.iter().any(|one| one.member == member.id);
+            (members.filter(is_named).collect(), left_out)
+        }))
     }
 }
 
@@ -78,10 +99,4 @@ fn info(state: &State, id: InviteId, entry: &InviteEntry, now_ms: u64) -> Invite
             .collect(),
         tags: terms.tags.clone(),
     }
-}
-
-/// The members that came in by `invite` and are not banned yet.
-fn brought_in(state: &State, invite: InviteId) -> Vec<MemberView> {
-    let not_banned = |member: &MemberView| state.bans().ban(member.id).is_none();
-    state.admitted_under(invite).filter(not_banned).collect()
 }

@@ -10,8 +10,11 @@ use mesh_model::api::v1::{
 };
 
 use super::Daemon;
-use super::refusal::{Answer, internal, refusal, without_agreement};
+use super::refusal::{Answer, internal, paused, refusal};
 use super::target::resolve;
+
+/// What could not be done, in an error.
+const HANDING_OVER: &str = "handing over the lead";
 
 impl Daemon {
     /// Who leads.
@@ -48,9 +51,8 @@ impl Daemon {
             None => None,
         };
         let led = self.unless_stopping(mesh.group.transfer(to)).await?;
-        let led = led.map_err(|error| match mesh.degraded() {
-            Some(degraded) => without_agreement("handing over the lead", degraded),
-            None => not_transferred(&error),
+        let led = led.map_err(|error| {
+            mesh.without_agreement(HANDING_OVER).unwrap_or_else(|| not_transferred(&error))
         })?;
         let leader = led.leader.ok_or_else(|| internal("a transfer came to no supervisor"))?;
         let name = mesh.view().members.get(&leader).map(|member| member.name.clone());
@@ -132,7 +134,7 @@ fn not_transferred(error: &TransferError) -> ErrorBody {
         TransferError::Timeout => {
             (ErrorCode::TimedOut, "`mesh supervisor status` shows who leads by now")
         }
-        TransferError::Stopped => return internal(error),
+        TransferError::Stopped => return paused(HANDING_OVER),
     };
     refusal(code, format!("the lead was not handed over: {error}"), hint)
 }
@@ -149,5 +151,15 @@ fn remedy(refused: &HandOverRefusal) -> &'static str {
         HandOverRefusal::TooSoon { .. } => {
             "wait for that long, or ask on the supervisor's own host, which may at any time"
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn that_agreement_begins_anew_is_no_bug_to_report() {
+        assert_eq!(not_transferred(&TransferError::Stopped).code, ErrorCode::Unreachable);
     }
 }

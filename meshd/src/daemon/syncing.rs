@@ -11,10 +11,13 @@ use mesh_model::api::v1::{
 };
 use mesh_model::view::ClusterView;
 
-use super::refusal::{Answer, internal, refusal, without_agreement};
+use super::refusal::{Answer, paused, refusal};
 use super::report::divergence;
 use super::target::resolve;
 use super::{Daemon, Mesh};
+
+/// What could not be done, in an error.
+const COMPARING: &str = "comparing the log";
 
 impl Daemon {
     /// How this host follows.
@@ -28,9 +31,8 @@ impl Daemon {
         mesh.group.resync();
         let Some(from) = request.from_index else { return Ok(mesh.steered()) };
         let compared = self.unless_stopping(mesh.group.compare(from)).await?;
-        let compared = compared.map_err(|error| match mesh.degraded() {
-            Some(degraded) => without_agreement("comparing the log", degraded),
-            None => not_compared(&error),
+        let compared = compared.map_err(|error| {
+            mesh.without_agreement(COMPARING).unwrap_or_else(|| not_compared(&error))
         })?;
         let comparison = Some(comparison(&mesh.view(), compared)?);
         Ok(SyncReply { comparison, ..mesh.steered() })
@@ -176,7 +178,17 @@ fn not_compared(error: &CompareError) -> ErrorBody {
             ErrorCode::Unreachable,
             "`mesh peers` shows who is alive; a later index is kept by more members",
         ),
-        CompareError::Stopped => return internal(error),
+        CompareError::Stopped => return paused(COMPARING),
     };
     refusal(code, format!("the log was not compared: {error}"), hint)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn that_agreement_begins_anew_is_no_bug_to_report() {
+        assert_eq!(not_compared(&CompareError::Stopped).code, ErrorCode::Unreachable);
+    }
 }

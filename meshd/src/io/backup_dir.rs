@@ -2,13 +2,13 @@
 //!
 //! Several hosts may share one, on a volume of the network. Each knows its own by their names and touches no others.
 
-use std::ffi::{OsStr, OsString};
-use std::io;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use mesh_model::{MemberId, MeshId};
 
 use super::disk::{self, DiskError};
+use super::listing;
 
 /// How much of the mesh's id a name has, in digits: to tell the meshes of one operator apart.
 const MESH_DIGITS: usize = 8;
@@ -38,10 +38,11 @@ impl BackupDir {
     /// Those of this host, the oldest first. A directory that is not there yet has none.
     pub(crate) fn list(&self) -> Result<Vec<Entry>, DiskError> {
         let mut entries = Vec::new();
-        for name in self.names()? {
+        for name in listing::names(&self.path)? {
             let Some(made_ms) = self.made_ms(&name) else { continue };
             let found = std::fs::symlink_metadata(self.path.join(&name));
-            let found = found.map_err(|source| self.unlisted(source))?;
+            let failed = |source| DiskError { action: "list", path: self.path.clone(), source };
+            let found = found.map_err(failed)?;
             if found.is_file() {
                 entries.push(Entry { made_ms, bytes: found.len() });
             }
@@ -50,38 +51,11 @@ impl BackupDir {
         Ok(entries)
     }
 
-    /// What is in it, of whomever.
-    fn names(&self) -> Result<Vec<OsString>, DiskError> {
-        let files = match std::fs::read_dir(&self.path) {
-            Ok(files) => files,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(self.unlisted(error)),
-        };
-        let names = files.map(|file| file.map(|file| file.file_name()));
-        names.collect::<Result<_, _>>().map_err(|source| self.unlisted(source))
-    }
-
-    fn unlisted(&self, source: io::Error) -> DiskError {
-        DiskError { action: "list", path: self.path.clone(), source }
-    }
-
     /// Keeps `file`, made then: whole or not at all, on disk when this returns.
     pub(crate) fn save(&self, made_ms: u64, file: &[u8]) -> Result<(), DiskError> {
         disk::make_dir(&self.path)?;
-        self.clear_drafts()?;
+        listing::clear_drafts(&self.path, |name| self.made_ms(name).is_some())?;
         disk::replace(&self.path.join(self.name_of(made_ms)), file)
-    }
-
-    /// Removes what this host did not get to the end of when it crashed: each has a name of its own, so they would stay.
-    fn clear_drafts(&self) -> Result<(), DiskError> {
-        for name in self.names()? {
-            let path = self.path.join(name);
-            let begun = path.file_stem().and_then(|name| self.made_ms(name));
-            if begun.is_some() && path.extension().is_some_and(|end| end == disk::DRAFT) {
-                disk::remove(&path)?;
-            }
-        }
-        Ok(())
     }
 
     /// Removes the one made then.

@@ -3,10 +3,15 @@
 //! Everything made here is readable by its owner only, whatever the umask, and on disk before the call
 //! returns: the bytes (`fsync` of the file) and the name (`fsync` of the directory). Each step is a [`Failpoint`]; a
 //! test of the sources keeps such steps from being made elsewhere.
+//!
+//! A file belongs to whom its directory belongs to. That is the process's own user, unless root does something by hand for
+//! a daemon that has a user of its own and could not open root's files.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{
+    DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, fchown,
+};
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::OFlag;
@@ -151,15 +156,34 @@ pub(crate) fn remove_dir(path: &Path) -> Result<(), DiskError> {
 /// The umask can only take bits away from the mode a file is created with, and an odd one takes the
 /// owner's: set it outright.
 fn restrict(file: &File, path: &Path) -> Result<(), DiskError> {
-    file.set_permissions(Permissions::from_mode(FILE_MODE)).context("restrict", path)
+    file.set_permissions(Permissions::from_mode(FILE_MODE)).context("restrict", path)?;
+    hand_over(file, path).context("hand over", path)
+}
+
+/// Gives `file`, which root has just made at `path`, to whom the directory belongs that it is in. Nobody else can, and nobody else
+/// makes files in directories of others.
+pub(crate) fn hand_over(file: &File, path: &Path) -> io::Result<()> {
+    if !nix::unistd::geteuid().is_root() {
+        return Ok(());
+    }
+    let (directory, made) = (fs::metadata(parent(path))?, file.metadata()?);
+    match directory.uid() == made.uid() {
+        true => Ok(()),
+        false => fchown(file, Some(directory.uid()), Some(directory.gid())),
+    }
+}
+
+/// The directory that `path` is in.
+pub(crate) fn parent(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
 }
 
 /// Makes names given and taken in `path`'s directory last: a new one is on disk only once its directory is.
 pub(crate) fn sync_parent(path: &Path) -> Result<(), DiskError> {
-    let parent = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
+    let parent = parent(path);
     reached(Failpoint::DirectorySync)
         .and_then(|()| File::open(parent)?.sync_all())
         .and_then(|()| reached(Failpoint::DirectorySynced))

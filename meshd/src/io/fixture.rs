@@ -7,9 +7,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use mesh_model::addr::DEFAULT_IPV4_PREFIX;
-use mesh_model::trust::{MemberRecord, MeshRoot, Name};
+use mesh_model::trust::{Genesis, MemberRecord, MeshRoot, Name};
 use mesh_model::view::{ClusterView, MemberView, StateHash};
-use mesh_model::{IdentitySecret, MemberId, OverlayAddrs, Prefixes, TunnelSecret};
+use mesh_model::{IdentitySecret, MemberId, OverlayAddrs, Prefixes, Signed, TunnelSecret};
 use tokio::sync::mpsc;
 
 use super::quic_socket::{Inbound, VirtualSocket};
@@ -43,6 +43,18 @@ pub(crate) fn record(id: u8) -> MemberRecord {
         identity: identity(id).public(),
         tunnel: tunnel(id).public(),
     }
+}
+
+/// How the test mesh began: member 1 founded it.
+pub(crate) fn genesis() -> Signed<Genesis> {
+    let genesis = Genesis {
+        root: root(),
+        name: "test".parse().expect("a name"),
+        prefixes: prefixes(),
+        founder: record(1),
+        created_ms: 0,
+    };
+    Signed::seal(&genesis, &identity(200))
 }
 
 /// The test mesh's prefixes.

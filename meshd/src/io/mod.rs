@@ -26,6 +26,7 @@ pub(crate) mod frame;
 pub(crate) mod handed;
 mod ioctl;
 pub(crate) mod join;
+pub(crate) mod listing;
 pub(crate) mod log_file;
 pub(crate) mod netlink;
 pub(crate) mod offloads;

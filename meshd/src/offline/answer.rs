@@ -39,7 +39,10 @@ pub(super) fn unusable(error: StateDirError) -> ErrorBody {
             format!("{error}; this is done while nobody runs on it"),
             format!("stop the daemon on {}, and start it again afterwards", path.display()),
         ),
-        StateDirError::Denied { .. } | StateDirError::Foreign { .. } => {
+        // Root need not be told; what is not the daemon's in a daemon's directory is something else.
+        StateDirError::Denied { .. } | StateDirError::Foreign { .. }
+            if !nix::unistd::geteuid().is_root() =>
+        {
             let exit = Exit::from(error);
             refusal(ErrorCode::NotPermitted, exit.sentence(), "try again with sudo")
         }

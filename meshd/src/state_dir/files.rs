@@ -1,6 +1,6 @@
 //! Reading and removing the small files, with suspicion.
 
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
@@ -20,22 +20,60 @@ const OTHERS: u32 = 0o077;
 /// Makes the directory at `path` unless it is there, and checks that it is ours alone.
 pub(super) fn prepare_dir(path: &Path) -> Result<(), StateDirError> {
     disk::make_dir(path)?;
+    check_dir(path, nix::unistd::geteuid().as_raw())
+}
+
+/// The same of one in the state directory, which belongs to whom that does.
+pub(super) fn prepare_inner_dir(path: &Path) -> Result<(), StateDirError> {
+    let failed = |source| StateDirError::io("make", path, source);
+    disk::make_dir(path)?;
+    File::open(path).and_then(|made| disk::hand_over(&made, path)).map_err(failed)?;
+    check_dir(path, keeper_in(disk::parent(path))?)
+}
+
+/// Gives the directory at `path`, which root has made to take the place of `other`, to whom that belongs, if it is there.
+pub(super) fn make_alike(path: &Path, other: &Path) -> Result<(), StateDirError> {
+    let Ok(other) = std::fs::metadata(other) else { return Ok(()) };
+    if !nix::unistd::geteuid().is_root() {
+        return Ok(());
+    }
+    std::os::unix::fs::chown(path, Some(other.uid()), Some(other.gid()))
+        .map_err(|source| StateDirError::io("hand over", path, source))
+}
+
+/// Checks that the directory at `path`, on which a daemon has run, is that daemon's alone. Root may do something there in its
+/// place; others only in their own.
+pub(super) fn check_used_dir(path: &Path) -> Result<(), StateDirError> {
+    check_dir(path, keeper_in(path)?)
+}
+
+fn check_dir(path: &Path, keeper: u32) -> Result<(), StateDirError> {
     let failed = |source| StateDirError::io("make", path, source);
     let found = std::fs::metadata(path).map_err(failed)?;
     if !found.is_dir() {
         return Err(StateDirError::NotADirectory { path: path.to_owned() });
     }
-    check_access(path, &found, disk::DIR_MODE)
+    check_access(path, (&found, keeper), disk::DIR_MODE)
 }
 
-/// Refuses what belongs to others or is open to them. Like ssh, and unlike a silent chmod: whoever
+/// Whose everything in `directory` has to be: this process's user's; to root, of whoever has the directory.
+fn keeper_in(directory: &Path) -> Result<u32, StateDirError> {
+    let user = nix::unistd::geteuid();
+    if !user.is_root() {
+        return Ok(user.as_raw());
+    }
+    let found = std::fs::metadata(directory);
+    found.map(|found| found.uid()).map_err(|source| StateDirError::io("look at", directory, source))
+}
+
+/// Refuses what belongs to others than its keeper or is open to them. Like ssh, and unlike a silent chmod: whoever
 /// could read a key may have done so.
-pub(super) fn check_access(
+fn check_access(
     path: &Path,
-    found: &std::fs::Metadata,
+    (found, user): (&std::fs::Metadata, u32),
     wanted: u32,
 ) -> Result<(), StateDirError> {
-    let (owner, user) = (found.uid(), nix::unistd::geteuid().as_raw());
+    let owner = found.uid();
     if owner != user {
         return Err(StateDirError::Foreign { path: path.to_owned(), owner, user });
     }
@@ -77,7 +115,7 @@ pub(super) fn read(path: &Path, limit: usize) -> Result<Option<Zeroizing<Vec<u8>
     if !found.is_file() {
         return Err(StateDirError::NotAFile { path: path.to_owned() });
     }
-    check_access(path, &found, FILE_MODE)?;
+    check_access(path, (&found, keeper_in(disk::parent(path))?), FILE_MODE)?;
     // Room for everything at once: growing would leave copies of secrets behind.
     let mut bytes = Zeroizing::new(Vec::with_capacity(limit.min(found.len() as usize) + 1));
     file.take(limit as u64 + 1).read_to_end(&mut bytes).map_err(failed)?;
@@ -97,7 +135,7 @@ pub(super) fn check_file(path: &Path) -> Result<(), StateDirError> {
     if !found.is_file() {
         return Err(StateDirError::NotAFile { path: path.to_owned() });
     }
-    check_access(path, &found, FILE_MODE)
+    check_access(path, (&found, keeper_in(disk::parent(path))?), FILE_MODE)
 }
 
 /// Whether something stands at `path`.

@@ -9,6 +9,7 @@ use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg, OFlag};
 
 use super::files::FILE_MODE;
+use crate::io::disk;
 
 /// The longest process number, in bytes, with room to spare.
 const MAX_PID_LEN: u64 = 16;
@@ -54,6 +55,7 @@ fn open(path: &Path) -> io::Result<File> {
         Ok(file) => {
             // The umask may have taken bits away.
             file.set_permissions(Permissions::from_mode(FILE_MODE))?;
+            disk::hand_over(&file, path)?;
             Ok(file)
         }
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => options.open(path),

@@ -70,6 +70,19 @@ impl StateDir {
     /// Opens the directory at `path`, making it and this host's identity if there is none yet.
     pub(crate) fn open(path: &Path, entropy: Entropy<'_>) -> Result<Self, StateDirError> {
         files::prepare_dir(path)?;
+        Self::open_checked(path, entropy)
+    }
+
+    /// Opens the directory at `path` that a daemon has run on, whose user it stays. Makes none where there was none.
+    pub(crate) fn open_used(path: &Path, entropy: Entropy<'_>) -> Result<Self, StateDirError> {
+        if !files::exists(&identity_path(path))? {
+            return Err(StateDirError::Unused { path: path.to_owned() });
+        }
+        files::check_used_dir(path)?;
+        Self::open_checked(path, entropy)
+    }
+
+    fn open_checked(path: &Path, entropy: Entropy<'_>) -> Result<Self, StateDirError> {
         let lock_path = path.join("lock");
         let lock = Lock::take(&lock_path).map_err(|error| match error {
             LockError::Held(pid) => StateDirError::Locked { path: path.to_owned(), pid },
@@ -92,14 +105,6 @@ impl StateDir {
             None => refuse_orphans(path)?,
         }
         Ok(Self { path: path.to_owned(), identity, membership, _lock: lock })
-    }
-
-    /// Opens the directory at `path` that a daemon has run on. Makes none where there was none.
-    pub(crate) fn open_used(path: &Path, entropy: Entropy<'_>) -> Result<Self, StateDirError> {
-        match files::exists(&identity_path(path))? {
-            true => Self::open(path, entropy),
-            false => Err(StateDirError::Unused { path: path.to_owned() }),
-        }
     }
 
     /// Who this host is.

@@ -26,13 +26,16 @@ pub(crate) struct Restored<'a> {
 }
 
 impl Restored<'_> {
-    /// Makes the directory `path`, which is not there or empty.
+    /// Makes the directory `path`, which is not there or empty; then it stays whose it is.
     pub(crate) fn write(&self, path: &Path) -> Result<(), StateDirError> {
         check_empty(path)?;
+        // systemd keeps it elsewhere, with a link to it here.
+        let path = &path.canonicalize().unwrap_or_else(|_| path.to_owned());
         let draft = path.with_added_extension("restoring");
         // What an earlier attempt left.
         files::remove_dir(&draft)?;
         files::prepare_dir(&draft)?;
+        files::make_alike(&draft, path)?;
         let (index, snapshot) = self.snapshot;
         SnapshotDir::of(&draft).save(index, snapshot)?;
         if let Some(config) = self.config {
@@ -59,6 +62,8 @@ fn check_empty(path: &Path) -> Result<(), StateDirError> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::{MetadataExt as _, chown, symlink};
+
     use super::*;
     use crate::state_dir::StateDir;
 
@@ -96,6 +101,27 @@ mod tests {
         Restored { identity: None, ..restored() }.write(&path).expect("written");
         let dir = StateDir::open(&path, &mut || [9; 32]).expect("sound");
         assert_eq!(public(&dir), Identity::from_seeds([9; 32], [9; 32]).identity.public());
+    }
+
+    #[test]
+    fn it_belongs_to_whom_the_directory_did_that_it_takes_the_place_of() {
+        const OTHER: u32 = 65534;
+        if !nix::unistd::geteuid().is_root() {
+            return;
+        }
+        let base = tempfile::tempdir().expect("a directory");
+        let (path, link) = (base.path().join("private"), base.path().join("state"));
+        std::fs::create_dir(&path).expect("made");
+        chown(&path, Some(OTHER), Some(OTHER)).expect("root may");
+        symlink(&path, &link).expect("linked");
+        restored().write(&link).expect("written");
+        for name in
+            ["", "identity.key", CONFIG, "snapshots", "snapshots/00000000000000000007.meshsnap"]
+        {
+            let found = std::fs::metadata(link.join(name)).expect("there");
+            assert_eq!((found.uid(), found.gid()), (OTHER, OTHER), "{name}");
+        }
+        assert!(link.is_symlink());
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! They are copies. Nothing here is read when the daemon starts, and none of them is ever this host's state by itself.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
@@ -11,6 +12,7 @@ use mesh_model::LogIndex;
 use mesh_model::snapshot::{self, MAX_FILE, MAX_HEAD, SnapshotHead};
 
 use super::{StateDirError, files};
+use crate::io::listing;
 
 /// How many are kept; the one of the lowest index makes room. A mesh of a hundred members takes 40 kB each, the largest
 /// 48 MB.
@@ -59,7 +61,8 @@ impl SnapshotDir {
 
     /// Keeps `file`, which stands for `index`, and forgets the ones beyond the number kept.
     pub(super) fn save(&self, index: LogIndex, file: &[u8]) -> Result<(), StateDirError> {
-        files::prepare_dir(&self.path)?;
+        files::prepare_inner_dir(&self.path)?;
+        listing::clear_drafts(&self.path, |name| index_of(name).is_some())?;
         files::write(&self.path_of(index), file)?;
         let indices: Vec<_> = self.indices()?.into_iter().filter(|kept| *kept != index).collect();
         let surplus = (indices.len() + 1).saturating_sub(MAX_KEPT);
@@ -102,19 +105,8 @@ impl SnapshotDir {
 
     /// Those there are, in order.
     fn indices(&self) -> Result<Vec<LogIndex>, StateDirError> {
-        let failed = |source| StateDirError::io("list", &self.path, source);
-        let entries = match std::fs::read_dir(&self.path) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(failed(error)),
-        };
-        let mut indices = Vec::new();
-        for entry in entries {
-            let name = entry.map_err(failed)?.file_name();
-            // What is named otherwise was not put there by us: not ours to count, list or remove.
-            let index = name.to_str().and_then(|name| name.strip_suffix(SUFFIX)?.parse().ok());
-            indices.extend(index.filter(|index| name == *name_of(*index)));
-        }
+        let names = listing::names(&self.path)?;
+        let mut indices: Vec<_> = names.iter().filter_map(|name| index_of(name)).collect();
         indices.sort_unstable();
         Ok(indices)
     }
@@ -142,6 +134,12 @@ impl SnapshotDir {
 /// Twenty digits, so that names sort as their numbers do.
 fn name_of(index: LogIndex) -> String {
     format!("{index:020}{SUFFIX}")
+}
+
+/// What the file `name` stands for. What is named otherwise was not put there by us: not ours to count, list or remove.
+fn index_of(name: &OsStr) -> Option<LogIndex> {
+    let index = name.to_str()?.strip_suffix(SUFFIX)?.parse().ok()?;
+    (*name == *name_of(index)).then_some(index)
 }
 
 #[cfg(test)]
@@ -248,6 +246,20 @@ mod tests {
         }
         dir.save(7, &file(7)).expect("saved");
         assert!(kept(&dir).contains(&7) && !kept(&dir).contains(&100));
+    }
+
+    #[test]
+    fn what_a_crash_left_half_written_goes_with_the_next_and_nothing_else_does() {
+        let state_dir = tempfile::tempdir().expect("a directory");
+        let dir = SnapshotDir::of(state_dir.path());
+        dir.save(8, &file(8)).expect("saved");
+        for name in [name_of(9) + ".new", "9.meshsnap.new".to_owned(), "mine.new".to_owned()] {
+            std::fs::write(dir.path.join(name), "half").expect("written");
+        }
+        dir.save(10, &file(10)).expect("saved");
+        let names = listing::names(&dir.path).expect("listed").into_iter().collect::<BTreeSet<_>>();
+        let left = [name_of(8), name_of(10), "9.meshsnap.new".to_owned(), "mine.new".to_owned()];
+        assert_eq!(names, left.into_iter().map(Into::into).collect());
     }
 
     #[test]

@@ -1,19 +1,26 @@
-//! The encoded messages of strangers and of the disk: what is accepted can be written, and read again.
+//! The encoded messages of strangers, the statements that members and admins sign, and files that people carry about: what is
+//! accepted can be written, and read again.
 
+use mesh_model::backup::Backup;
 use mesh_model::codec::{self, Message};
 use mesh_model::facts::Facts;
-use mesh_model::trust::{Admission, Departure, Genesis, Invite, MemberRecord, Token};
+use mesh_model::snapshot::SnapshotHead;
+use mesh_model::trust::{
+    AccessPolicy, AdminChange, Admission, Departure, Epoch, Genesis, Invite, MemberRecord, Rekey,
+    Report, Request, Revocation, Tagging, Token, Verdict, VoterPolicy,
+};
 use mesh_model::wire::echo::Echo;
 use mesh_model::wire::join::{JoinReply, JoinRequest};
+use mesh_model::wire::sync::Checkpoint;
 
 use crate::cursor::Cursor;
 
-/// Decodes the input as the message its first byte chooses.
+/// Decodes the input as the message its first byte chooses. New kinds go to the end: inputs that were kept say theirs.
 pub fn run(input: &[u8]) {
     let mut cursor = Cursor::new(input);
     let kind = cursor.u8();
     let bytes = cursor.rest();
-    match kind % 10 {
+    match kind % 23 {
         0 => message::<JoinRequest>(bytes),
         1 => message::<JoinReply>(bytes),
         2 => message::<Facts>(bytes),
@@ -23,7 +30,20 @@ pub fn run(input: &[u8]) {
         6 => message::<Departure>(bytes),
         7 => message::<Genesis>(bytes),
         8 => token(bytes),
-        _ => echo(bytes),
+        9 => echo(bytes),
+        10 => message::<Rekey>(bytes),
+        11 => message::<Verdict>(bytes),
+        12 => message::<Report>(bytes),
+        13 => message::<Revocation>(bytes),
+        14 => message::<AdminChange>(bytes),
+        15 => message::<Tagging>(bytes),
+        16 => message::<VoterPolicy>(bytes),
+        17 => message::<AccessPolicy>(bytes),
+        18 => message::<Epoch>(bytes),
+        19 => message::<Checkpoint>(bytes),
+        20 => message::<Request>(bytes),
+        21 => message::<SnapshotHead>(bytes),
+        _ => message::<Backup>(bytes),
     }
 }
 

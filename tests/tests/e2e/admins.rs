@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use mesh_model::AdminId;
 use mesh_model::api::v1::{
-    Admins, Audit, Bans, ErrorCode, InviteReply, Policy, RevokeReply, Submitted, Tags,
+    Admins, Audit, Bans, ErrorCode, InviteReply, LeaveReply, Policy, RevokeReply, Submitted, Tags,
 };
 use mesh_model::audit::{Actor, Event};
 use mesh_tests::host::Host;
@@ -246,4 +246,7 @@ fn two_admins_of_three_remove_the_root_and_the_mesh_goes_on_without_it() {
     assert_eq!(entry.by, Actor::Admins { admins: vec![AdminId(1), AdminId(2)] });
     assert_eq!(entry.event, Event::AdminRemoved { admin: AdminId(0), invites_revoked: false });
     lab.wait_equal_state(4).unwrap();
+    // Nor does it keep its host.
+    let left: LeaveReply = lab.host(1).mesh().get(&["leave", "--yes"]).unwrap();
+    assert!(left.index.is_some());
 }

@@ -35,6 +35,9 @@ fn members_tell_the_same_trail_with_everybody_who_decided() {
     let trail = audit(&lab, 1);
     assert_eq!(trail, audit(&lab, 2));
     trail.verify().unwrap();
+    let members: Vec<_> = trail.members.iter().map(|present| present.name.as_str()).collect();
+    let admins: Vec<_> = trail.admins.iter().map(|admin| admin.name.as_str()).collect();
+    assert_eq!((&members[..], &admins[..]), (&["n1", "n2"][..], &["root"][..]));
     let kinds: Vec<_> = trail.entries.iter().map(|entry| entry.event.kind()).collect();
     assert_eq!(kinds, ["invite_added", "admitted", "admitted", "departed"]);
     let Event::InviteAdded { invite, uses: 2, .. } = trail.entries[0].event else {
@@ -68,7 +71,9 @@ fn a_file_that_was_tampered_with_is_found_without_a_daemon() {
     let (mut lab, left) = eventful();
     let exported = lab.host(1).mesh().run(&["audit"]).unwrap().text().unwrap().to_owned();
     let other = audit(&lab, 2).head_hash.to_string();
-    let live = lab.host(2).mesh().run(&["audit", "verify"]).unwrap().json().unwrap();
+    let mut live = lab.host(2).mesh().run(&["audit", "verify"]).unwrap().json().unwrap();
+    // A file is no answer, and as new as it is.
+    assert!(live.as_object_mut().unwrap().remove("as_of").is_some());
     for number in [1, 2] {
         lab.host_mut(number).terminate().unwrap();
     }

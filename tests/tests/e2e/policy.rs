@@ -173,6 +173,10 @@ fn bans_and_restarts_leave_a_policy_as_it_is() {
     holds(&lab);
     let _: BanReply = lab.host(1).mesh().get(&["ban", "n3", "--wait"]).unwrap();
     eventually(LIMIT, "n3 is cut off", || (!connects(&lab, 3, 2, OPEN)).then_some(())).unwrap();
+    let test = lab.host(2).mesh().run(&["policy", "test", "n3", "n2", "tcp", "8080"]).unwrap();
+    assert_eq!(test.code, Some(exit::FAILED));
+    let verdict: PolicyTest = serde_json::from_value(test.json().unwrap()).unwrap();
+    assert!(!verdict.allowed && verdict.ban.is_some_and(|ban| ban.name.as_str() == "n3"));
     let _: UnbanReply = lab.host(1).mesh().get(&["unban", "n3"]).unwrap();
     holds(&lab);
 

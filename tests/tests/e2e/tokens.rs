@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use mesh_model::MemberId;
 use mesh_model::api::v1::{
-    Bans, DaemonState, ErrorBody, ErrorCode, InviteReply, InviteState, Invites, RevokeReply, Voters,
+    BanReply, Bans, DaemonState, ErrorBody, ErrorCode, InviteReply, InviteState, Invites,
+    RevokeReply, Voters,
 };
 use mesh_tests::lab::SETTLE_LIMIT;
 use mesh_tests::mesh::exit;
@@ -163,6 +164,8 @@ fn a_token_is_revoked_with_everybody_who_came_in_by_it() {
     assert_eq!(invites.invites[0].used, 1);
     assert_eq!(invites.invites[0].members[0].member, joined.member);
 
+    // A ban that ends is not the one that is wanted.
+    let _: BanReply = lab.host(1).mesh().get(&["ban", "n2", "--for", "1h"]).unwrap();
     let id = invite.invite.to_string();
     let words = ["invites", "revoke", &id, "--with-members", "--wait"];
     let revoked: RevokeReply = lab.host(1).mesh().get(&words).unwrap();
@@ -170,11 +173,34 @@ fn a_token_is_revoked_with_everybody_who_came_in_by_it() {
     assert_eq!(banned, [joined.member]);
     assert_eq!(revoked.applied_by.unwrap().of, 1, "the founder is alone");
     let bans: Bans = lab.host(1).mesh().get(&["bans"]).unwrap();
-    assert_eq!(bans.bans[0].member, joined.member);
+    assert_eq!((bans.bans[0].member, bans.bans[0].until_ms), (joined.member, None));
     assert_eq!(lab.host(1).status().unwrap().members, 1);
 
     let error = lab.host(2).mesh().run(&["invites", "revoke", &id]).unwrap();
     assert_eq!(error.error(exit::FAILED).unwrap().code, ErrorCode::NotAdmin);
+}
+
+#[test]
+fn a_host_that_came_in_by_the_token_it_revokes_bans_the_others() {
+    let _alone = alone();
+    let mut lab = Lab::rootless(3).unwrap();
+    lab.found().unwrap();
+    let invite = lab.host(1).invite(2).unwrap();
+    let asked = lab.host(2).join(&invite.token).unwrap();
+    let other = lab.host(3).join(&invite.token).unwrap();
+    lab.host_mut(2).terminate().unwrap();
+    let key = |lab: &Lab, number| lab.host(number).state_dir().join("admin.key");
+    std::fs::copy(key(&lab, 1), key(&lab, 2)).unwrap();
+    lab.host_mut(2).start().unwrap();
+    lab.host(2).wait_for("ready", SETTLE_LIMIT).unwrap();
+
+    let id = invite.invite.to_string();
+    let words = ["invites", "revoke", &id, "--with-members", "--wait"];
+    let revoked: RevokeReply = lab.host(2).mesh().get(&words).unwrap();
+    let banned: Vec<_> = revoked.banned.iter().map(|banned| banned.member).collect();
+    assert_eq!(banned, [other.member]);
+    assert_eq!(revoked.left_out.unwrap().member, asked.member);
+    assert_eq!(lab.host(1).status().unwrap().members, 2);
 }
 
 #[test]

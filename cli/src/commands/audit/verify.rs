@@ -16,9 +16,9 @@ use super::{Extract, Session, Trail};
 use crate::args::VerifyArgs;
 use crate::client::{MAX_ANSWER, Record, read_document};
 use crate::exit::{Exit, Failure};
+use crate::render::safe;
 use crate::render::table::Table;
 use crate::render::theme::Theme;
-use crate::render::{json, safe};
 
 /// What to do about a document that cannot be checked.
 const WHOLE: &str =
@@ -54,22 +54,19 @@ impl Schema for Verdict {
 }
 
 pub(super) fn run(args: &VerifyArgs, session: &Session) -> Result<Exit, Failure> {
-    let trail = match &args.file {
-        Some(file) => read(file)?,
-        None => session.client()?.get::<Trail>(route::AUDIT)?.body,
+    let (trail, as_of) = match &args.file {
+        Some(file) => (read(file)?, None),
+        None => {
+            let answer = session.client()?.get::<Trail>(route::AUDIT)?;
+            (answer.body, answer.as_of)
+        }
     };
     let audit = understood(trail)?;
     let genesis = audit.verify().map_err(|error| broken(error.to_string()))?;
     if let Some(head) = args.head {
         passes_through(&audit, head)?;
     }
-    let verdict = verdict(&audit, &genesis);
-    if session.output.is_json() {
-        session.output.text(&json::document(verdict))?;
-    } else {
-        session.output.text(&page(&verdict, session.output.theme))?;
-    }
-    Ok(Exit::Ok)
+    session.show_made(verdict(&audit, &genesis), as_of, page)
 }
 
 fn broken(message: impl Into<String>) -> Failure {
@@ -108,9 +105,11 @@ fn bounded(input: impl Read) -> io::Result<Vec<u8>> {
 
 /// The trail with each entry understood to the last field.
 fn understood(trail: Trail) -> Result<Audit, Failure> {
-    let Audit { mesh, root, genesis, before_hash, entries, head_hash, contents } = trail;
+    let Audit { mesh, root, genesis, before_hash, entries, head_hash, contents, members, admins } =
+        trail;
     let entries: Result<_, _> = entries.into_iter().enumerate().map(to_the_last_field).collect();
-    Ok(Audit { mesh, root, genesis, before_hash, entries: entries?, head_hash, contents })
+    let entries = entries?;
+    Ok(Audit { mesh, root, genesis, before_hash, entries, head_hash, contents, members, admins })
 }
 
 fn to_the_last_field((at, record): (usize, Record)) -> Result<AuditEntry, Failure> {

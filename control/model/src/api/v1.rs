@@ -20,7 +20,7 @@ mod sync;
 mod tags;
 mod voters;
 
-pub use admin::{Admin, Admins, Draft, DraftRequest, SubmitRequest, Submitted, Wanted};
+pub use admin::{Admin, AdminName, Admins, Draft, DraftRequest, SubmitRequest, Submitted, Wanted};
 pub use audit::{Audit, AuditContent, AuditEntry, AuditSaid, MemberWish};
 pub use backup::{BackupFile, BackupRequest, BackupRestored, Backups, MAX_RECIPIENTS};
 pub use ban::{

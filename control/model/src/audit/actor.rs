@@ -47,6 +47,15 @@ impl Actor {
         }
     }
 
+    /// The admins that signed, if they were admins.
+    pub fn signing_admins(&self) -> &[AdminId] {
+        match self {
+            Self::Root => &[AdminId::ROOT],
+            Self::Admins { admins } => admins,
+            Self::Joiner { .. } | Self::Member { .. } | Self::Time | Self::Members { .. } => &[],
+        }
+    }
+
     /// The invite whose key was used, if one was.
     pub fn invite(&self) -> Option<InviteId> {
         match self {

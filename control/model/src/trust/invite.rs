@@ -36,8 +36,8 @@ pub struct Invite {
     pub tags: BTreeSet<Tag>,
     /// Where the IPv4 addresses of those it admits come from, a part of the mesh's prefix; the whole when absent.
     pub range: Option<Ipv4Net>,
-    /// Whether those it admits are among the ones that vote first. While fewer than three members have that right
-    /// everybody may vote, so a mesh in which nobody thinks of it governs itself.
+    /// Whether those it admits have the right to vote. It counts from the third member that has it: then only they vote. While
+    /// there are fewer everybody may alike, so a mesh in which nobody thinks of it governs itself.
     pub voter: bool,
 }
 

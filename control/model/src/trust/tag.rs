@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::AdminStatement;
 use crate::audit::Event;
@@ -22,8 +23,8 @@ pub const MAX_TAGS: usize = 8;
 
 /// A label: lower-case letters, digits and hyphens, a letter first. Written `tag:web`; where nothing but tags can
 /// stand, `web` is understood too.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(into = "String")]
 pub struct Tag(String);
 
 /// Text that cannot be a tag.
@@ -63,11 +64,15 @@ fn shorten(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(PREFIX.len() + MAX_TAG_LEN).collect()
 }
 
-impl TryFrom<String> for Tag {
-    type Error = TagError;
-
-    fn try_from(text: String) -> Result<Self, TagError> {
-        text.parse()
+/// People may leave the prefix out. What members tell each other has one form: else what is read could be longer when it is written.
+impl<'de> Deserialize<'de> for Tag {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let is_typed = deserializer.is_human_readable();
+        let text = String::deserialize(deserializer)?;
+        match is_typed || Self::is_meant(&text) {
+            true => text.parse().map_err(D::Error::custom),
+            false => Err(D::Error::custom(TagError(shorten(&text)))),
+        }
     }
 }
 

@@ -13,7 +13,7 @@ use mesh_model::snapshot::{SnapshotHead, SnapshotHeader};
 use mesh_model::trust::{
     AccessPolicy, AdminChange, AdminStep, AdminsHead, Admission, Bootstrap, Departure, EPOCH_LEAP,
     Epoch, EpochHead, Genesis, Invite, MemberRecord, MeshRoot, Misconduct, Name, Rekey, Report,
-    Revocation, Ruling, Tag, Tagging, Token, Verdict,
+    Revocation, Ruling, Tag, Tagging, Token, Verdict, VoterPolicy, VoterTarget, Wish,
 };
 use mesh_model::view::StateHash;
 use mesh_model::wire::join::{JoinRefusal, JoinReply, JoinRequest, PeerHint, Welcome};
@@ -80,6 +80,11 @@ pub(crate) fn tags() -> BTreeSet<Tag> {
 pub(crate) fn tagging() -> Tagging {
     let identity = identity().public();
     Tagging { mesh: mesh(), member: MemberId(70_000), identity, serial: 3, tags: tags() }
+}
+
+pub(crate) fn voter_policy() -> VoterPolicy {
+    let wishes = [(MemberId(7), Wish::Always), (MemberId(70_000), Wish::Never)].into();
+    VoterPolicy { mesh: mesh(), serial: 3, target: Some(VoterTarget::Five), wishes }
 }
 
 pub(crate) fn access() -> AccessPolicy {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use mesh_model::Signed;
 use mesh_model::trust::{EpochHead, EpochId, Misconduct, Report};
-use mesh_model::wire::sync::{Lead, Pull};
+use mesh_model::wire::sync::{Lead, Place, Pull, Pulled};
 use openraft::type_config::TypeConfigExt as _;
 
 use super::*;
@@ -12,10 +12,11 @@ use crate::raft::fixture::{
     self, GUEST, append, forged, guest, guest_store, leads, log_id, settled, start, unchained,
 };
 use crate::raft::leaps::MAX_LEAP;
+use crate::raft::records::LAST_INDEX;
 use crate::raft::rpc::Append;
 use crate::raft::store::StoreError;
 use crate::raft::testimony::Testimony;
-use crate::raft::types::SnapshotMeta;
+use crate::raft::types::{Entry, LogId, SnapshotMeta};
 use crate::raft::{GroupFailure, MemoryDisk, Role};
 use crate::reports::Complaint;
 
@@ -272,6 +273,55 @@ fn a_snapshot_no_leader_can_have_is_refused_and_does_not_panic() {
         let request = snapshot(leads(FOUNDER, 1), &with_another_past);
         assert_eq!(say(&guest, FOUNDER, request).await.err(), Some(RpcError::Contradiction));
         assert_eq!(guest.fatal(), None);
+        guest.shutdown().await;
+    });
+}
+
+#[test]
+fn an_append_no_leader_can_make_is_refused_and_does_not_panic() {
+    Types::run(async {
+        let guest = guest().await;
+        let before = guest.status();
+        let append = |prev: LogId, entries: Vec<Entry>| {
+            let (vote, leader_commit) = (leads(FOUNDER, 2), None);
+            let prev_log_id = Some(prev);
+            Request::Append(
+                AppendEntriesRequest { vote, prev_log_id, entries, leader_commit }.into(),
+            )
+        };
+        // The guest came in at 3, in term 1.
+        for impossible in [
+            append(log_id(2, 2), Vec::new()),
+            append(log_id(2, 3), vec![fixture::blank(2, 4)]),
+            append(log_id(1, 1), vec![fixture::blank(2, 2), fixture::blank(2, 3)]),
+            append(log_id(0, 2), vec![fixture::blank(0, 3), fixture::blank(0, 4)]),
+            append(log_id(0, 4), Vec::new()),
+            append(log_id(1, u64::MAX), Vec::new()),
+            append(log_id(1, LAST_INDEX), vec![fixture::blank(1, LAST_INDEX + 1)]),
+        ] {
+            let refused = say(&guest, FOUNDER, impossible).await.err();
+            assert!(matches!(refused, Some(RpcError::Malformed(_))), "{refused:?}");
+        }
+        assert_eq!(guest.fatal(), None);
+        assert_eq!(guest.status(), before, "nothing of it was heard");
+        let possible = append(log_id(1, 2), vec![fixture::blank(1, 3), fixture::blank(2, 4)]);
+        assert!(say(&guest, FOUNDER, possible).await.is_ok(), "it has the rest already");
+        guest.shutdown().await;
+    });
+}
+
+/// Any member may say how much it has.
+#[test]
+fn one_that_says_it_has_all_there_can_be_is_told_of_no_more() {
+    Types::run(async {
+        let guest = guest().await;
+        let have = Some(Place { term: 1, index: u64::MAX });
+        let lead = Some(Lead { term: 1, leader: GUEST });
+        say(&guest, FOUNDER, append(leads(FOUNDER, 1), 4, 0)).await.expect("it leads");
+        let pull = Pull { have, proven: u64::MAX, lead, hold_ms: 0, snapshot: false };
+        let told = say(&guest, FOUNDER, Request::Pull(pull)).await.expect("it is a member");
+        let Reply::Pulled(Pulled::News(news)) = told else { panic!("who leads is news") };
+        assert_eq!((news.entries.len(), news.snapshot), (0, None));
         guest.shutdown().await;
     });
 }

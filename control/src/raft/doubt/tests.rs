@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use mesh_model::codec;
-use mesh_model::wire::sync::News;
+use mesh_model::wire::sync::{Checkpoint, Lead, News};
+use mesh_model::{Signed, codec};
 
 use super::*;
+use crate::command::NEWEST;
 use crate::ports::{Transport, TransportError};
-use crate::raft::fixture::{self, Fixed, guest_store, in_virtual_time};
+use crate::raft::fixture::{self, Fixed, guest_store, in_virtual_time, root, settled};
 use crate::raft::rpc::Question;
 use crate::raft::{Group, MemoryDisk, Timing};
 
@@ -25,9 +26,11 @@ enum Says {
     /// That it does not vote.
     Lost,
     Nothing,
+    /// Nothing, for as long as it is waited for.
+    Silence,
 }
 
-use Says::{Adrift, Busy, Lost, Nothing, Votes};
+use Says::{Adrift, Busy, Lost, Nothing, Silence, Votes};
 
 /// The voters that a host knows, and what they say.
 #[derive(Clone, Default)]
@@ -51,7 +54,12 @@ impl Voters {
 }
 
 impl Transport for Voters {
-    async fn call(&self, to: MemberId, said: Bytes, _: Duration) -> Result<Bytes, TransportError> {
+    async fn call(
+        &self,
+        to: MemberId,
+        said: Bytes,
+        limit: Duration,
+    ) -> Result<Bytes, TransportError> {
         let Question { request, .. } = codec::decode(&said).expect("our own question");
         let says = self.0.lock().expect("no panics").get(&to).copied().unwrap_or(Nothing);
         let pulled = match says {
@@ -59,6 +67,10 @@ impl Transport for Voters {
             Busy => Pulled::Busy { instead: Vec::new() },
             Adrift | Lost => Pulled::Adrift,
             Nothing => return Err(TransportError::Unreachable(to)),
+            Silence => {
+                Types::sleep(limit).await;
+                return Err(TransportError::Timeout(to));
+            }
         };
         match request {
             Request::IsVoter(_) => Ok(Reply::IsVoter(says != Lost).encode()),
@@ -111,6 +123,37 @@ fn voters_that_are_out_of_reach_or_elect_a_leader_may_vote_still() {
 fn voters_of_whom_most_say_that_they_do_not_vote_prove_nothing_more() {
     assert_eq!(authority(&[Votes, Lost, Lost]), Authority::Lost);
     assert_eq!(authority(&[Nothing, Lost, Lost, Votes]), Authority::Lost, "two are no majority");
+}
+
+/// Most of them may be gone, and there are as many questions as that while the host waits.
+#[test]
+fn those_that_do_not_answer_are_waited_for_all_at_once() {
+    in_virtual_time(async {
+        let voters = Voters::of(&[Silence, Silence, Silence, Silence, Votes]);
+        let guest = guest(&voters).await;
+        let since = Types::now();
+        let authority = guest.inner().authority_of(&voters.members(), &Draft::default()).await;
+        assert_eq!((authority, since.elapsed()), (Authority::Unclear, VOUCH_LIMIT));
+        guest.shutdown().await;
+    });
+}
+
+/// Of two sets of voters, one of which was being exchanged for the other when the host was last here, a single voter may be left.
+#[test]
+fn a_voter_that_is_known_is_believed_though_nobody_is_there_to_vouch_for_it() {
+    in_virtual_time(async {
+        let guest = guest(&Voters::default()).await;
+        let (own, lead) = (settled(), Lead { term: 1, leader: MemberId::FOUNDER });
+        let mark = own.mark().expect("something was applied");
+        let word = Checkpoint::of(root().mesh, MemberId::FOUNDER, mark, lead);
+        let checkpoints = vec![Signed::seal(&word, &fixture::secret(2))];
+        let mut draft = Draft::default();
+        let news = News { checkpoints, ..no_news() };
+        draft.add(news, false, &own, (&root(), NEWEST)).expect("it follows");
+        let known = [MemberId::FOUNDER].into();
+        assert_eq!(guest.inner().believed(&known, &draft).await, known);
+        guest.shutdown().await;
+    });
 }
 
 /// What becomes of a draft, and after how many seconds, of a guest whose only voter says so from each second on.

@@ -90,3 +90,20 @@ fn what_waits_for_a_proof_is_let_go_once_the_leader_has_sent_it() {
         });
     }
 }
+
+/// Nothing could follow it, and where it ends is nothing that anybody signed.
+#[test]
+fn a_state_that_no_log_gets_to_is_not_taken() {
+    Types::run(async {
+        let guest = fixture::guest().await;
+        let mut following = Following::new(guest.inner());
+        ask_founder(&mut following);
+        let far = fixture::log_id(1, u64::MAX);
+        let far = Replica { applied: Some(far), ..guest.inner().replica.lock().clone() };
+        let sent = News { snapshot: Some(far.to_snapshot()), ..news(u64::MAX) };
+        let heard = following.take(FOUNDER, Types::now(), sent).await;
+        assert!(matches!(heard, Heard::Wrong), "{heard:?}");
+        assert_eq!(guest.views().borrow().applied, 3);
+        guest.shutdown().await;
+    });
+}

@@ -1,6 +1,7 @@
 //! Causes, from what a host saw.
 
 use mesh_model::MeshId;
+use mesh_model::codec::CodecError;
 
 use super::chronicle::Chronicle;
 use super::reason::scene::Scene;
@@ -181,7 +182,11 @@ fn a_history_goes_on_where_it_was_kept_and_one_of_somebody_else_is_none() {
         let other = History::resume((me, mesh), &kept).expect("well formed");
         assert_eq!(other.count(), 0);
     }
-    assert!(History::resume((ME, mesh), b"garbage").is_err());
+    for version in [0, 9] {
+        let other: Vec<u8> = [&[version], &kept[1..]].concat();
+        let refused = History::resume((ME, mesh), &other).err();
+        assert!(matches!(refused, Some(CodecError::Version { .. })), "{refused:?}");
+    }
 }
 
 fn seen_next(history: &mut History, now: Leadership) -> Cause {

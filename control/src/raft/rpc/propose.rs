@@ -21,6 +21,9 @@ pub(crate) enum ProposeReply {
     Diverged(LogIndex),
     /// It leads, and others could not read it.
     HeldBack(HeldBack),
+    /// It leads, and nobody could take over the vote of the member that is to go. A build that does not know this tries again
+    /// until its time is up.
+    NoSuccessor(MemberId),
 }
 
 impl From<&ForwardToLeader<Types>> for ProposeReply {

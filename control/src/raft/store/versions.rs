@@ -10,8 +10,8 @@ use crate::raft::fixture::{genesis, root};
 
 #[test]
 fn a_row_of_another_version_is_not_called_damaged() {
-    let rows = [("identity", 9), ("identity", 0), ("vote", 9), ("snapshot", 9), ("old copy", 9)];
-    for (row, version) in rows {
+    let rows = ["identity", "vote", "committed", "purged", "snapshot", "aside", "old copy"];
+    for (row, version) in rows.into_iter().flat_map(|row| [(row, 9), (row, 0)]) {
         let disk = MemoryDisk::new();
         let start = Start::Genesis(genesis());
         let store = Store::create(disk.attach(), &root(), start).expect("an empty disk");
@@ -23,10 +23,12 @@ fn a_row_of_another_version_is_not_called_damaged() {
         written.expect("the disk works");
         drop(store);
         let opened = Store::open(disk.attach(), MemberId::FOUNDER, &root());
-        // The vote is read when agreement starts, and before it whether the store may serve.
+        // As agreement starts: whether the store may serve, where its log begins, the vote, and what was set aside.
         let opened = opened.and_then(|store| {
             store.log.db.check_is_current()?;
-            store.is_unborn().map(drop)
+            store.is_unborn()?;
+            store.log.vote()?;
+            store.log.db.aside().map(drop)
         });
         match opened {
             Err(StoreError::OtherVersion(found)) => assert_eq!(found.is_newer(), version == 9),

@@ -27,6 +27,10 @@ use crate::io::tls;
 /// How long a handshake with a caller may take before its place is free again.
 const ACCEPT_LIMIT: Duration = Duration::from_secs(5);
 
+/// How long a question may take to arrive: as long as a leader waits for its snapshot to be installed, which is the longest there
+/// is.
+const ARRIVAL_LIMIT: Duration = Duration::from_secs(10);
+
 /// How long an answer may take to make: a proposal waits for a majority. The caller's own limit is
 /// shorter; this one frees what a vanished caller left behind.
 const ANSWER_LIMIT: Duration = Duration::from_secs(30);
@@ -57,6 +61,12 @@ pub(crate) trait Answer: Clone + Send + Sync + 'static {
         from: MemberId,
         request: Bytes,
     ) -> impl Future<Output = Result<Bytes, Self::Error>> + Send;
+
+    /// Whether `from` may ask something large, for which there are few places. Anybody, unless said otherwise.
+    fn may_ask_much(&self, from: MemberId) -> impl Future<Output = bool> + Send {
+        let _ = from;
+        std::future::ready(true)
+    }
 
     /// Somebody was turned away for `reason`, or went, before it had asked. Nobody counts that, unless said otherwise.
     fn turned_away(&self, reason: Refused) {
@@ -213,7 +223,12 @@ impl<A: Answer> Answering<A> {
             });
             error.to_string()
         };
-        let len = frame::read_len(&mut recv, MAX_RPC).await.map_err(cut_off)?;
+        let dribbled = |_| {
+            self.answer.turned_away(Refused::AgreementBroken);
+            "it took too long to arrive"
+        };
+        let read = tokio::time::timeout(ARRIVAL_LIMIT, frame::read_len(&mut recv, MAX_RPC));
+        let len = read.await.map_err(dribbled)?.map_err(cut_off)?;
         // Held until there is an answer: the request is in memory as long.
         let _places = if len > SMALL {
             // A second one is not let wait: unread, the two would fill the connection's window, and
@@ -222,12 +237,16 @@ impl<A: Answer> Answering<A> {
                 self.answer.turned_away(Refused::AgreementCrowded);
                 "it has a large one under way"
             })?;
+            if !self.answer.may_ask_much(from).await {
+                return Err("it has no reason to ask that much".to_owned());
+            }
             let shared = self.large.acquire().await.map_err(|error| error.to_string())?;
             Some((own, shared))
         } else {
             None
         };
-        let request = frame::read_rest(&mut recv, len).await.map_err(cut_off)?;
+        let read = tokio::time::timeout(ARRIVAL_LIMIT, frame::read_rest(&mut recv, len));
+        let request = read.await.map_err(dribbled)?.map_err(cut_off)?;
         self.answer.answer(from, request).await.map_err(|error| error.to_string())
     }
 }

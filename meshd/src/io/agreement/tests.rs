@@ -31,7 +31,7 @@ impl Answer for Mirror {
     }
 }
 
-/// Answers whatever it is asked, and remembers who was turned away before it could ask.
+/// Answers whatever it is asked, unless it is large, and remembers who was turned away before it could ask.
 #[derive(Clone)]
 struct Doorman {
     reasons: Arc<watch::Sender<Vec<Refused>>>,
@@ -58,6 +58,10 @@ impl Answer for Doorman {
 
     async fn answer(&self, _from: MemberId, request: Bytes) -> Result<Bytes, &'static str> {
         Ok(request)
+    }
+
+    async fn may_ask_much(&self, _from: MemberId) -> bool {
+        false
     }
 
     fn turned_away(&self, reason: Refused) {
@@ -172,6 +176,38 @@ async fn what_cannot_be_read_of_a_question_is_told_of() {
     doorman.was_told(&[Refused::AgreementMalformed]).await;
     say(&[0, 0, 0, 9, 1]).await;
     doorman.was_told(&[Refused::AgreementMalformed, Refused::AgreementBroken]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_question_that_does_not_arrive_is_told_of() {
+    let doorman = Doorman::new();
+    let [(one, _), _two] = pair_with(&[1, 2], &[1, 2], doorman.clone());
+    let connection = one.link(MemberId(2)).expect("a member").await.expect("a connection");
+    // What else is asked meanwhile keeps the connection from being given up.
+    tokio::spawn(async move {
+        while ask(&one, b"small").await.is_ok() {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    });
+    let mut told = Vec::new();
+    for bytes in [&[0, 0][..], &[0, 0, 0, 9, 1]] {
+        let (mut send, mut recv) = connection.open_bi().await.expect("a stream");
+        send.write_all(bytes).await.expect("said");
+        recv.read_to_end(1).await.expect_err("answered");
+        told.push(Refused::AgreementBroken);
+        doorman.was_told(&told).await;
+    }
+}
+
+#[tokio::test]
+async fn a_large_question_is_read_from_those_alone_that_may_ask_one() {
+    let doorman = Doorman::new();
+    let [(one, _), _two] = pair_with(&[1, 2], &[1, 2], doorman.clone());
+    let refused = one.call(MemberId(2), large(), LIMIT).await.expect_err("answered");
+    assert!(matches!(refused, TransportError::Broken { .. }), "{refused}");
+    let longest = Bytes::from(vec![7; SMALL]);
+    let answered = one.call(MemberId(2), longest.clone(), LIMIT).await;
+    assert_eq!(answered.expect("not large"), longest);
 }
 
 #[tokio::test]

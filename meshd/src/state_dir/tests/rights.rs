@@ -1,7 +1,7 @@
 //! Who may have the directory, and what others could have read is not used.
 
 use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 use std::path::Path;
 use std::process::Command;
 
@@ -90,6 +90,53 @@ fn every_file_of_a_member_is_looked_at_before_it_is_used() {
         let refused = place.try_open().expect_err("a link was followed");
         assert!(matches!(refused, StateDirError::NotAFile { .. }), "{name}: {refused}");
     }
+}
+
+/// Debian's `nobody`, or whoever has that number.
+const OTHER: u32 = 65534;
+
+fn owner(path: &Path) -> u32 {
+    fs::metadata(path).expect("there").uid()
+}
+
+/// Gives `path` and everything in it to [`OTHER`].
+fn give_away(path: &Path) {
+    chown(path, Some(OTHER), Some(OTHER)).expect("root may");
+    for entry in fs::read_dir(path).expect("listed") {
+        chown(entry.expect("an entry").path(), Some(OTHER), Some(OTHER)).expect("root may");
+    }
+}
+
+#[test]
+fn root_does_by_hand_what_the_daemons_user_could_do() {
+    if !nix::unistd::geteuid().is_root() {
+        return;
+    }
+    let mut place = Place::new();
+    place.joined();
+    fs::remove_file(place.file("admin.key")).expect("removed");
+    fs::remove_file(place.file("lock")).expect("removed");
+    give_away(&place.path());
+    let link = place.parent.path().join("link");
+    std::os::unix::fs::symlink(place.path(), &link).expect("linked");
+
+    let refused = place.try_open().expect_err("a daemon as root");
+    assert!(matches!(refused, StateDirError::Foreign { owner: OTHER, user: 0, .. }), "{refused}");
+    let dir = StateDir::open_used(&link, &mut || unreachable!("it has one")).expect("opened");
+    dir.adopt_admin(&root()).expect("written");
+    dir.snapshots().save(7, b"abc").expect("saved");
+    for name in
+        ["lock", "admin.key", "mesh.redb", "snapshots", "snapshots/00000000000000000007.meshsnap"]
+    {
+        assert_eq!(owner(&place.file(name)), OTHER, "{name}");
+    }
+    drop(dir);
+    assert!(StateDir::peek_admin(&link).expect("read").1.is_some());
+
+    // What root left there otherwise is nothing the daemon could use, and is found.
+    chown(place.file("identity.key"), Some(0), None).expect("root may");
+    let refused = StateDir::open_used(&link, &mut || unreachable!("it has one"));
+    assert!(matches!(refused, Err(StateDirError::Foreign { owner: 0, user: OTHER, .. })));
 }
 
 #[test]

@@ -26,7 +26,7 @@ use crate::trial::{Trial, Verdict};
 #[derive(Parser)]
 #[command(name = "scripts/planted", version)]
 struct Args {
-    /// Only bugs with these words in what they are, in their file's name or in what notices them
+    /// Only bugs with these words in what they are, in their file's name, in what found them or in what notices them
     #[arg(long, value_name = "WORDS")]
     only: Option<String>,
     /// The work tree they are planted in, made by `git worktree add`: nobody else's
@@ -95,10 +95,8 @@ fn chosen(args: &Args) -> Result<Vec<Bug>> {
     let mut bugs = Bug::all(&args.tree)?;
     if let Some(words) = &args.only {
         bugs.retain(|bug| {
-            let Bug { what, file, noticed_by, .. } = bug;
-            [what, &file.display().to_string(), &noticed_by.to_string()]
-                .iter()
-                .any(|text| text.contains(words))
+            // What it is, what found it and who notices it.
+            bug.row().contains(words) || bug.file.display().to_string().contains(words)
         });
     }
     match bugs.is_empty() {

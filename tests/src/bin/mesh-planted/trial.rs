@@ -17,6 +17,9 @@ const PATIENCE: Duration = Duration::from_secs(180);
 /// How often it is looked whether it has ended.
 const LOOK: Duration = Duration::from_millis(50);
 
+/// The package without a library: its tests are in the program.
+const DAEMON: &str = "meshd";
+
 /// What a test's program ends with when a test has failed, and the simulator when a seed has.
 const TEST_FAILED: i32 = 101;
 const SEED_FAILED: i32 = 1;
@@ -76,11 +79,13 @@ impl<'a> Trial<'a> {
         let mut cargo = Command::new("cargo");
         cargo.current_dir(self.tree).env("CARGO_INCREMENTAL", "0");
         match witness {
-            Witness::Test { package, test, .. } => {
+            Witness::Test { package, feature, test, .. } => {
                 cargo.args(["test", "--no-run", "--package", package]).arg("--target-dir");
                 cargo.arg(self.target);
+                cargo.args(feature.iter().flat_map(|feature| ["--features", feature]));
                 match test {
                     Some(test) => cargo.args(["--test", test]),
+                    None if package == DAEMON => cargo.args(["--bin", DAEMON]),
                     None => cargo.arg("--lib"),
                 };
             }
@@ -165,9 +170,12 @@ mod tests {
 
     const FAILED: &str = "test result: FAILED. 0 passed; 1 failed; 0 ignored";
 
+    fn test() -> Witness {
+        Witness::Test { package: "p".into(), feature: None, test: None, name: "n".into() }
+    }
+
     fn of_test(code: i32, said: &str) -> Verdict {
-        let witness = Witness::Test { package: "p".into(), test: None, name: "n".into() };
-        judge(&witness, ExitStatus::from_raw(code << 8), said)
+        judge(&test(), ExitStatus::from_raw(code << 8), said)
     }
 
     fn of_seed(code: i32, said: &str) -> Verdict {
@@ -183,8 +191,7 @@ mod tests {
         // No such test, a program that broke off before it, and one that a signal ended.
         assert_eq!(of_test(0, "test result: ok. 0 passed; 0 failed"), Verdict::Unclear);
         assert_eq!(of_test(TEST_FAILED, "running 1 test"), Verdict::Unclear);
-        let witness = Witness::Test { package: "p".into(), test: None, name: "n".into() };
-        assert_eq!(judge(&witness, ExitStatus::from_raw(6), FAILED), Verdict::Unclear);
+        assert_eq!(judge(&test(), ExitStatus::from_raw(6), FAILED), Verdict::Unclear);
     }
 
     #[test]

@@ -30,6 +30,15 @@ pub struct Admin {
     pub here: bool,
 }
 
+/// What an admin is called, or was.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AdminName {
+    /// Its id.
+    pub admin: AdminId,
+    /// Its name.
+    pub name: Name,
+}
+
 /// Who speaks for the mesh.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Admins {
@@ -119,7 +128,7 @@ pub enum Wanted {
         /// Where the addresses of those it admits come from; the whole of the mesh's prefix when absent.
         #[serde(default)]
         range: Option<Ipv4Net>,
-        /// Whether those it admits are among the ones that vote first.
+        /// Whether those it admits have the right to vote. It counts from the third member that has it: then only they vote.
         #[serde(default)]
         voter: bool,
         /// What those it admits are tagged with.

@@ -2,14 +2,17 @@
 //!
 //! Always the whole of what is kept, which is bounded ([`MAX_ENTRIES`](crate::audit::MAX_ENTRIES)): a part of a chain proves
 //! nothing, so looking for something in it is left to whoever reads it. Everything the document says is covered by
-//! the root's signature or by the chain, but for [`contents`](Audit::contents), which is there to be read.
+//! the root's signature or by the chain, but for [`contents`](Audit::contents), [`members`](Audit::members) and
+//! [`admins`](Audit::admins), which are there to be read.
 
 use std::collections::BTreeSet;
 
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 
+use super::admin::AdminName;
 use super::document::Schema;
+use super::invite::MemberName;
 use super::policy::PolicyRule;
 use super::voters::VoterWish;
 use crate::audit::{Actor, AuditHash, Beginning, Break, Entry, Event, Link, verify};
@@ -87,6 +90,12 @@ pub struct Audit<E = AuditEntry> {
     /// those that the mesh still knows, of policies on who votes the one that stands.
     #[serde(default)]
     pub contents: Vec<AuditContent>,
+    /// What present members are called, by id: the entry of an admission makes room for later ones before the member is gone.
+    #[serde(default)]
+    pub members: Vec<MemberName>,
+    /// What those are called who are, or were, admins, by id.
+    #[serde(default)]
+    pub admins: Vec<AdminName>,
 }
 
 impl<E> Schema for Audit<E> {

@@ -40,7 +40,7 @@ pub struct Backups {
     pub directory: Option<String>,
     /// When the next one is made, in milliseconds since the Unix epoch.
     pub next_ms: Option<u64>,
-    /// Why the last attempt failed, if it did.
+    /// What failed last, if something did and it was not made good since: making one, or removing an old one.
     pub failure: Option<String>,
     /// Those there are, the newest last.
     pub backups: Vec<BackupFile>,

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 
-use super::ban::AppliedBy;
+use super::ban::{AppliedBy, Bans};
 use super::document::schema;
 use crate::id::{InviteId, LogIndex, MemberId};
 use crate::key::IdentityKey;
@@ -53,7 +53,7 @@ pub struct InviteInfo {
     /// Where the addresses of those it admits come from; `None`: from the whole of the mesh's prefix.
     #[serde(default)]
     pub range: Option<Ipv4Net>,
-    /// Whether those it admits are among the ones that vote first.
+    /// Whether those it admits have the right to vote. It counts from the third member that has it: then only they vote.
     #[serde(default)]
     pub voter: bool,
     /// The members it admitted that have a place in the mesh, banned ones included.
@@ -61,6 +61,26 @@ pub struct InviteInfo {
     /// What those it admits are tagged with.
     #[serde(default)]
     pub tags: BTreeSet<Tag>,
+}
+
+impl InviteInfo {
+    /// Whom to ban when it is taken back with those it admitted, and who of them is left out.
+    ///
+    /// They are to be banned for good, so a ban that ends by itself or an exclusion is none yet. Left out is `asked`, the
+    /// host that has all this agreed: its tunnels would end with its own ban, and nothing could be agreed after that.
+    pub fn to_ban(
+        &self,
+        bans: &Bans,
+        asked: Option<MemberId>,
+    ) -> (Vec<MemberName>, Option<MemberName>) {
+        let is_banned = |member: &MemberName| {
+            bans.bans.iter().any(|ban| ban.member == member.member && ban.until_ms.is_none())
+        };
+        let members = self.members.iter().filter(|member| !is_banned(member)).cloned();
+        let (mut asked, others): (Vec<_>, _) =
+            members.partition(|member| Some(member.member) == asked);
+        (others, asked.pop())
+    }
 }
 
 /// The invites the mesh remembers, the newest last.
@@ -93,6 +113,9 @@ pub struct RevokeReply {
     pub invite: InviteId,
     /// The members that were banned with it.
     pub banned: Vec<MemberName>,
+    /// The host that was asked, if it came in by it too: it is not banned.
+    #[serde(default)]
+    pub left_out: Option<MemberName>,
     /// Where the last of that stands in the log.
     pub index: LogIndex,
     /// Who has applied it; `None` when nobody waited for that.

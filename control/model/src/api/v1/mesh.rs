@@ -77,7 +77,7 @@ pub struct InviteRequest {
     /// Where the addresses of those it admits come from, a part of the mesh's prefix; the whole when absent.
     #[serde(default)]
     pub range: Option<Ipv4Net>,
-    /// Whether those it admits are among the ones that vote first.
+    /// Whether those it admits have the right to vote. It counts from the third member that has it: then only they vote.
     #[serde(default)]
     pub voter: bool,
     /// Underlay addresses the token shall name for this host, best first; the ones it knows of

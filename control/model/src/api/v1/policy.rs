@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::ban::AppliedBy;
+use super::ban::{AppliedBy, Ban};
 use super::document::schema;
 use super::invite::MemberName;
 use crate::access::Protocol;
@@ -103,7 +103,7 @@ pub struct PolicyTestRequest {
     pub port: Option<u16>,
 }
 
-/// What the policy says of it.
+/// What is decided of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PolicyTest {
     /// Who begins.
@@ -118,6 +118,9 @@ pub struct PolicyTest {
     pub rule: Option<usize>,
     /// That rule.
     pub because: Option<PolicyRule>,
+    /// The ban or exclusion of one of the two, of whoever begins if of both: with it the policy is not asked.
+    #[serde(default)]
+    pub ban: Option<Ban>,
 }
 
 schema! {
