@@ -41,13 +41,11 @@ pub(super) fn agreed() -> [Entry; 3] {
     })
 }
 
-/// What a liar says instead: that it was a moment later.
+/// What a liar says instead: somebody signed it, and nobody agreed to it.
 fn bent() -> [Entry; 3] {
-    let [blank, mut invitation, membership] = agreed();
-    if let Payload::Normal(proposal) = &mut invitation.payload {
-        proposal.at_ms += 1;
-    }
-    [blank, invitation, membership]
+    let [blank, mut proposal, membership] = agreed();
+    proposal.payload = Payload::Normal(fixture::ban());
+    [blank, proposal, membership]
 }
 
 /// Where the mesh of three is after `entries`.
@@ -111,8 +109,8 @@ pub(super) fn impossible(from: MemberId) -> Vec<Vec<u8>> {
     said.map(asked).into()
 }
 
-fn pull(snapshot: bool) -> Request {
-    let have = Some(Place { term: 1, index: 4 });
+fn pull(index: LogIndex, snapshot: bool) -> Request {
+    let have = Some(Place { term: 1, index });
     Request::Pull(Pull { have, proven: 3, lead: Some(LEAD), hold_ms: 1000, snapshot })
 }
 
@@ -162,8 +160,9 @@ pub(super) fn questions((from, key): (MemberId, u8)) -> Vec<Vec<u8>> {
         Request::HandOver(None),
         Request::HandOver(Some(GUEST)),
         Request::ReadIndex,
-        pull(false),
-        pull(true),
+        pull(4, false),
+        pull(4, true),
+        pull(u64::MAX, false),
         Request::Attest { index: 4, word: None },
         Request::Attest { index: 4, word: Some(own_word) },
         Request::Passage,

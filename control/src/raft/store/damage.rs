@@ -150,7 +150,7 @@ fn put(db: &Db, key: &Key, bytes: &[u8]) {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: 96, failure_persistence: None, ..ProptestConfig::default()
+        cases: 256, failure_persistence: None, ..ProptestConfig::default()
     })]
 
     #[test]
