@@ -132,6 +132,12 @@ async fn tell(guest: &Group, from: MemberId, said: &[u8]) {
     }
 }
 
+/// The founder shows `guest` that it leads.
+async fn hear_leader(guest: &Group) {
+    let heartbeat = fixture::append(fixture::leads(FOUNDER, 1), 5, 0);
+    tell(guest, FOUNDER, &heartbeat.ask_in(fixture::epoch())).await;
+}
+
 /// What a member holds, whom it takes for voters, and in which term.
 type Held = (LogIndex, StateHash, Vec<MemberId>, Term);
 
@@ -176,6 +182,7 @@ proptest! {
     fn nothing_is_agreed_by_what_one_garbles_that_does_not_lead(damages in damages()) {
         without_a_panic(async {
             let guest = guest(Oblivious).await;
+            hear_leader(&guest).await;
             let before = held(&guest);
             for damage in &damages {
                 tell(&guest, THIRD, &damage.of(&QUESTIONS)).await;
@@ -205,8 +212,7 @@ proptest! {
         without_a_panic(async {
             let wire = Garbling::new(&ANSWERS, damages);
             let guest = guest(wire.clone()).await;
-            let heartbeat = fixture::append(fixture::leads(FOUNDER, 1), 5, 0);
-            tell(&guest, FOUNDER, &heartbeat.ask_in(fixture::epoch())).await;
+            hear_leader(&guest).await;
             ask_all(&guest).await;
             Types::sleep(MINUTES).await;
             assert!(wire.answered.load(Ordering::Relaxed) > 0);

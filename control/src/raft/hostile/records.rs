@@ -79,7 +79,12 @@ fn read_passage(bytes: &[u8]) {
 }
 
 fn read_history(bytes: &[u8]) {
-    let _ = History::resume((GUEST, root().mesh), bytes);
+    let whose = (GUEST, root().mesh);
+    if let Ok(history) = History::resume(whose, bytes) {
+        let written = history.keep(root().mesh);
+        assert!(written.len() <= bytes.len());
+        assert!(History::resume(whose, &written).is_ok());
+    }
 }
 
 #[test]
