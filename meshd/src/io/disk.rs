@@ -157,19 +157,19 @@ pub(crate) fn remove_dir(path: &Path) -> Result<(), DiskError> {
 /// owner's: set it outright.
 fn restrict(file: &File, path: &Path) -> Result<(), DiskError> {
     file.set_permissions(Permissions::from_mode(FILE_MODE)).context("restrict", path)?;
-    hand_over(file, path).context("hand over", path)
+    hand_over(file, parent(path)).context("hand over", path)
 }
 
-/// Gives `file`, which root has just made at `path`, to whom the directory belongs that it is in. Nobody else can, and nobody else
-/// makes files in directories of others.
-pub(crate) fn hand_over(file: &File, path: &Path) -> io::Result<()> {
+/// Gives what root has just made, a file or a directory, to whom `directory` belongs. Nobody else can, and nobody else makes files
+/// in directories of others.
+pub(crate) fn hand_over(made: &File, directory: &Path) -> io::Result<()> {
     if !nix::unistd::geteuid().is_root() {
         return Ok(());
     }
-    let (directory, made) = (fs::metadata(parent(path))?, file.metadata()?);
-    match directory.uid() == made.uid() {
+    let (owner, found) = (fs::metadata(directory)?, made.metadata()?);
+    match owner.uid() == found.uid() {
         true => Ok(()),
-        false => fchown(file, Some(directory.uid()), Some(directory.gid())),
+        false => fchown(made, Some(owner.uid()), Some(owner.gid())),
     }
 }
 

@@ -25,19 +25,15 @@ pub(super) fn prepare_dir(path: &Path) -> Result<(), StateDirError> {
 
 /// The same of one in the state directory, which belongs to whom that does.
 pub(super) fn prepare_inner_dir(path: &Path) -> Result<(), StateDirError> {
-    let failed = |source| StateDirError::io("make", path, source);
     disk::make_dir(path)?;
-    File::open(path).and_then(|made| disk::hand_over(&made, path)).map_err(failed)?;
+    hand_over(path, disk::parent(path))?;
     check_dir(path, keeper_in(disk::parent(path))?)
 }
 
-/// Gives the directory at `path`, which root has made to take the place of `other`, to whom that belongs, if it is there.
-pub(super) fn make_alike(path: &Path, other: &Path) -> Result<(), StateDirError> {
-    let Ok(other) = std::fs::metadata(other) else { return Ok(()) };
-    if !nix::unistd::geteuid().is_root() {
-        return Ok(());
-    }
-    std::os::unix::fs::chown(path, Some(other.uid()), Some(other.gid()))
+/// Gives the directory at `path`, which was just made, to whom the directory `like` belongs.
+pub(super) fn hand_over(path: &Path, like: &Path) -> Result<(), StateDirError> {
+    File::open(path)
+        .and_then(|made| disk::hand_over(&made, like))
         .map_err(|source| StateDirError::io("hand over", path, source))
 }
 

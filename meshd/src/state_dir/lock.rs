@@ -55,7 +55,7 @@ fn open(path: &Path) -> io::Result<File> {
         Ok(file) => {
             // The umask may have taken bits away.
             file.set_permissions(Permissions::from_mode(FILE_MODE))?;
-            disk::hand_over(&file, path)?;
+            disk::hand_over(&file, disk::parent(path))?;
             Ok(file)
         }
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => options.open(path),

@@ -35,7 +35,9 @@ impl Restored<'_> {
         // What an earlier attempt left.
         files::remove_dir(&draft)?;
         files::prepare_dir(&draft)?;
-        files::make_alike(&draft, path)?;
+        if files::exists(path)? {
+            files::hand_over(&draft, path)?;
+        }
         let (index, snapshot) = self.snapshot;
         SnapshotDir::of(&draft).save(index, snapshot)?;
         if let Some(config) = self.config {

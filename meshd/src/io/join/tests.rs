@@ -5,16 +5,16 @@ use std::sync::{Arc, Mutex};
 
 use mesh_control::refusals::Refused;
 use mesh_model::codec::{self, Message as _};
-use mesh_model::trust::{Admission, Bootstrap, Genesis};
+use mesh_model::trust::{Admission, Bootstrap};
 use mesh_model::wire::join::{ALPN, JoinRefusal, JoinReply, JoinRequest, Welcome};
-use mesh_model::{InviteId, MemberId, Signed};
+use mesh_model::{InviteId, MemberId};
 use quinn::{Connection, ConnectionError, Endpoint, Runtime as _, TokioRuntime};
 use tokio::sync::watch;
 
 use super::answer::{AnswerError, MAX_JOINERS};
 use super::visitors::MAX_PER_SOURCE;
 use super::*;
-use crate::io::fixture::{identity, prefixes, record, root, tls};
+use crate::io::fixture::{genesis, identity, record, tls};
 use crate::io::frame;
 use crate::io::tls::SERVER_NAME;
 use crate::io::udp::UdpPort;
@@ -49,16 +49,9 @@ fn admission() -> Admission {
 
 /// A welcome whose snapshot takes many datagrams.
 fn welcome() -> JoinReply {
-    let genesis = Genesis {
-        root: root(),
-        name: "test".parse().expect("a name"),
-        prefixes: prefixes(),
-        founder: record(1),
-        created_ms: 0,
-    };
     JoinReply::Welcome(Box::new(Welcome {
         member: MemberId(9),
-        genesis: Signed::seal(&genesis, &identity(200)),
+        genesis: genesis(),
         snapshot: (0..300_000u32).map(|at| at as u8).collect(),
         peers: Vec::new(),
         answered_by: MemberId(1),
